@@ -1,0 +1,44 @@
+# s2i-hf: `make demo` shows the whole chain, `make test` checks it. Everything is installed into .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# On real data: make demo DATASET=nw_ucla_xview DATA=path/to/NW-UCLA
+DATASET ?= synthetic_xsub
+DATA    ?=
+
+.PHONY: help venv demo test test-slow quality style bench
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+venv: $(STAMP)  ## create .venv with the tested versions
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card, in runs/demo (or DATASET=... DATA=...)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DATASET)" "$(DATA)"
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)  ## run the tests that take minutes too
+	$(BIN)/python -m pytest
+
+quality: $(STAMP)  ## lint, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+style: $(STAMP)  ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## time the hot paths against their peers
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/encoding.py

@@ -1,0 +1,81 @@
+"""Skeleton-to-Image Encoding for transformers: pretrain vision models on 3D skeletons of any joint format.
+
+Names are loaded when they are used, so that `import s2i_hf` costs little and imports no transformers; after it the Auto classes
+of transformers know `SkeletonProcessor`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .auto_classes import install
+
+__version__ = "0.1.0"
+
+_HOME: dict[str, str] = {
+    "LAYOUTS": "layouts",
+    "PARTS": "layouts",
+    "SkeletonLayout": "layouts",
+    "get_layout": "layouts",
+    "PROTOCOLS": "protocols",
+    "SkeletonSequence": "sequence",
+    "EncodingOptions": "encoding",
+    "encode": "encoding",
+    "encode_padded": "encoding",
+    "decode": "encoding",
+    "mask_noise": "masking",
+    "Augmentation": "transforms",
+    "SkeletonProcessor": "image_processing_skeleton",
+    "SkeletonCollator": "data",
+    "SkeletonRows": "data",
+    "load_skeletons": "data",
+    "build_mae": "models.initialization",
+    "encoder_of": "models.initialization",
+}
+
+__all__ = [
+    "LAYOUTS",
+    "PARTS",
+    "PROTOCOLS",
+    "Augmentation",
+    "EncodingOptions",
+    "SkeletonCollator",
+    "SkeletonLayout",
+    "SkeletonProcessor",
+    "SkeletonRows",
+    "SkeletonSequence",
+    "__version__",
+    "build_mae",
+    "decode",
+    "encode",
+    "encode_padded",
+    "encoder_of",
+    "get_layout",
+    "load_skeletons",
+    "mask_noise",
+]
+
+if TYPE_CHECKING:
+    from .data import SkeletonCollator, SkeletonRows, load_skeletons
+    from .encoding import EncodingOptions, decode, encode, encode_padded
+    from .image_processing_skeleton import SkeletonProcessor
+    from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+    from .masking import mask_noise
+    from .models.initialization import build_mae, encoder_of
+    from .protocols import PROTOCOLS
+    from .sequence import SkeletonSequence
+    from .transforms import Augmentation
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+install()

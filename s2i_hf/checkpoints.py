@@ -1,0 +1,283 @@
+"""What a pretraining run leaves on disk while it lives: step-named checkpoints, `metrics.jsonl`, rules of resuming.
+
+A checkpoint is written beside its final name and renamed when it is complete, so whatever kills a run, every folder
+named `step_...` can be resumed from. States are those of accelerate's `save_state` (weights, optimizer, loss scaler,
+random states of every process), read back with `weights_only=True`, and `progress.json`. Checkpoints lie between two
+optimizer steps, where gradients are zero: a run that is killed in the middle of an accumulation repeats that step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+CHECKPOINTS, METRICS, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
+# Everything a run and what is measured on it may leave in its folder; --overwrite removes these and nothing else.
+_RUN_FILES = (
+    METRICS, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
+    "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
+    "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers",
+)  # fmt: skip
+
+
+@dataclass
+class Progress:
+    """Where a run stands between two optimizer steps.
+
+    Args:
+        step: Optimizer steps done.
+        window: Losses of the steps since the last row of `metrics.jsonl`.
+        seconds: Training time so far, over all resumptions.
+        num_processes: Processes of the run; an exact resume needs as many.
+        train_ids: Hash of the training clips' ids, so that a run does not go on with other data.
+    """
+
+    step: int = 0
+    window: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    num_processes: int = 1
+    train_ids: str = ""
+
+
+def find_checkpoints(run_dir: Path) -> list[Path]:
+    """Complete checkpoint folders, oldest first."""
+    folders = [path for path in run_dir.glob(f"{CHECKPOINTS}/step_*") if re.fullmatch(r"step_\d+", path.name)]
+    return sorted(folders, key=lambda path: int(path.name[5:]))
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Whether the run in this folder came to its end: its summary is the last file it writes."""
+    return (run_dir / SUMMARY).is_file()
+
+
+def choose_checkpoint(run_dir: Path, resume: str) -> Path | None:
+    """The checkpoint that `resume` means: "none", "auto" (the newest, None if there is none yet) or a path.
+
+    Raises:
+        FileNotFoundError: the path is no checkpoint of this run.
+    """
+    if resume == "none":
+        return None
+    checkpoints = find_checkpoints(run_dir)
+    if resume == "auto":
+        return checkpoints[-1] if checkpoints else None
+    wanted = Path(resume)
+    for checkpoint in checkpoints:
+        if wanted.name == checkpoint.name and (not wanted.is_dir() or wanted.resolve() == checkpoint.resolve()):
+            return checkpoint
+    known = ", ".join(checkpoint.name for checkpoint in checkpoints) or "none"
+    raise FileNotFoundError(
+        f"--resume {resume} is no checkpoint of the run in {run_dir} (there: {known}); --resume alone takes the newest."
+    )
+
+
+def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
+    """Refuse to mix two runs in one folder. Reads only, so that every process comes to the same answer.
+
+    Raises:
+        ValueError: the folder holds a run and neither resuming nor overwriting was asked for, or a finished run is to be
+            resumed, or the folder holds files that no run wrote.
+        FileNotFoundError: `resume` names no checkpoint of this run.
+    """
+    if run_dir.exists() and not run_dir.is_dir():
+        raise ValueError(f"--output_dir {run_dir} is a file; expected a folder.")
+    is_run = (run_dir / METRICS).is_file() or (run_dir / "run.yaml").is_file()
+    foreign = [] if is_run else [path.name for path in _run_files(run_dir) if path.name != "README.md"]
+    if foreign:
+        raise ValueError(f"{run_dir} holds {foreign[0]}, which no pretraining run wrote; choose another --output_dir.")
+    if overwrite and resume != "none":
+        raise ValueError("--resume and --overwrite exclude each other: go on with the run, or start it again.")
+    if not is_run and resume != "auto":
+        choose_checkpoint(run_dir, resume)  # a path that cannot be one
+    if not is_run or overwrite:
+        return
+    finished, checkpoints = is_finished(run_dir), find_checkpoints(run_dir)
+    if resume == "none":
+        state = "a finished run" if finished else "an unfinished run"
+        way = "" if finished else "--resume to go on with it, "
+        raise ValueError(
+            f"{run_dir} already holds {state}; pass {way}--overwrite to delete it and start again, or choose another "
+            "--output_dir."
+        )
+    if finished and resume == "auto":
+        raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
+    if resume != "auto" or checkpoints:
+        choose_checkpoint(run_dir, resume)
+
+
+def _run_files(run_dir: Path) -> list[Path]:
+    return [path for pattern in _RUN_FILES for path in run_dir.glob(pattern)]
+
+
+def clear_run(run_dir: Path) -> None:
+    """Delete what a run wrote into its folder, and nothing else."""
+    # last the two files that make the folder a run, so that an interrupted clearing can be repeated
+    for path in sorted(_run_files(run_dir), key=lambda path: path.name in (METRICS, "run.yaml")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def check_same_settings(run_dir: Path, settings: Mapping[str, Any], may_change: frozenset[str]) -> None:
+    """Refuse to resume a run with other settings than those it was started with.
+
+    Raises:
+        ValueError: a setting outside `may_change` differs from the first row of `metrics.jsonl`; the message names it.
+    """
+    first = MetricsFile(run_dir / METRICS).rows()[:1]
+    before = first[0].get("config", {}) if first else {}
+    for name, value in json.loads(json.dumps(settings)).items():
+        if name not in may_change and name in before and before[name] != value:
+            raise ValueError(
+                f"--{name} is {value}, but the run in {run_dir} was started with {before[name]}; resume it with its own "
+                f"settings (--config {run_dir / 'run.yaml'} --resume), or choose another --output_dir."
+            )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step: the file is whole or not there."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress, keep: int) -> Path:
+    """Write `checkpoints/step_XXXXXXXX` and delete all but the `keep` newest. Every process calls it."""
+    parent = run_dir / CHECKPOINTS
+    final = parent / f"step_{progress.step:08d}"
+    partial = parent / f".{final.name}.partial"
+    if accelerator.is_main_process:
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_partial(run_dir)
+        partial.mkdir()
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        write_json(partial / "progress.json", asdict(progress))
+        for path in partial.iterdir():  # on the disk, not only in its cache, before the name says so
+            _flush(path)
+        if final.exists():  # a checkpoint of the same step, written again by a resumed run
+            shutil.rmtree(final)
+        os.replace(partial, final)
+        _flush(parent)
+        for old in find_checkpoints(run_dir)[:-keep]:
+            _remove(old)
+    accelerator.wait_for_everyone()
+    return final
+
+
+def _flush(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems cannot; the rename still protects against a killed process
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint so that a kill on the way leaves no half of it under a valid name."""
+    doomed = checkpoint.with_name(f".{checkpoint.name}.partial")
+    os.replace(checkpoint, doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_partial(run_dir: Path) -> None:
+    """Delete what a kill in the middle of writing or deleting a checkpoint left behind."""
+    for leftover in run_dir.glob(f"{CHECKPOINTS}/.*.partial"):
+        shutil.rmtree(leftover)
+
+
+def remove_later(run_dir: Path, step: int) -> None:
+    """Delete checkpoints after `step`: the run goes on from there, and they belong to a future that will not be."""
+    for checkpoint in find_checkpoints(run_dir):
+        if int(checkpoint.name[5:]) > step:
+            _remove(checkpoint)
+
+
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
+    """Put weights, optimizer, loss scaler and random states back. Every process calls it, after `accelerator.prepare`.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or of another number of processes.
+    """
+    try:
+        progress = Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{checkpoint} has no readable progress.json ({error}); resume from another checkpoint."
+        ) from None
+    if progress.num_processes != accelerator.num_processes:
+        raise ValueError(
+            f"{checkpoint} was written by {progress.num_processes} processes, this run has {accelerator.num_processes}; "
+            f"launch it with --num_processes {progress.num_processes} to go on exactly where it stopped."
+        )
+    try:
+        accelerator.load_state(str(checkpoint), load_kwargs={"weights_only": True})
+        _check_random_states(checkpoint / f"random_states_{accelerator.process_index}.pkl")
+    except Exception as error:
+        detail = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{checkpoint} cannot be loaded ({type(error).__name__}: {detail}); resume from another checkpoint."
+        ) from error
+    return progress
+
+
+def _check_random_states(path: Path) -> None:
+    """accelerate merely logs that it did not restore random states; without them a resume is not exact: an error."""
+    from accelerate.utils import load
+
+    states = load(path, weights_only=True)
+    same = torch.equal(torch.get_rng_state(), states["torch_manual_seed"])
+    same &= random.getstate() == states["random_state"]
+    now: Any = np.random.get_state()
+    same &= all(np.array_equal(part, saved) for part, saved in zip(now, states["numpy_random_seed"], strict=True))
+    if torch.cuda.is_available():
+        pairs = zip(torch.cuda.get_rng_state_all(), states["torch_cuda_manual_seed"], strict=True)
+        same &= all(torch.equal(part, saved) for part, saved in pairs)
+    if not same:
+        raise ValueError(f"the random states in {path.name} were not restored")
+
+
+class MetricsFile:
+    """`metrics.jsonl`: first a row about the run, then a row every `log_every` optimizer steps."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All whole rows; one that a kill cut short is left out."""
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row; it is in the file when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def keep_until(self, step: int) -> None:
+        """Drop rows after `step`, in one step: a resumed run writes them again."""
+        rows = [row for row in self.rows() if row.get("step", 0) <= step]
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        os.replace(temporary, self.path)

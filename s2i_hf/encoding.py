@@ -1,0 +1,484 @@
+"""Skeleton-to-Image Encoding (S2I, arXiv 2603.05963): joints -> image, and back.
+
+Height is time, width is joints grouped into five body parts, and the three channels are x, y and z. A clip of T frames and V
+joints is a T x V map that is resized to the image by bilinear interpolation (`align_corners=False`; antialiased along an axis
+that shrinks). Bilinear interpolation is linear and separable, so the resize is two small constant matrices, one over joints and
+one over time, and the joint order, the part widths and the people's blocks are folded into the first one: they cost nothing.
+Where an axis grows, every pixel mixes two neighbours only, which is a gather and a lerp.
+
+Two paths give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
+`decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+import torch
+
+from .layouts import SkeletonLayout, get_layout
+from .transforms import prepare
+
+LayoutLike = str | SkeletonLayout | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """Everything that changes a pixel.
+
+    Args:
+        size: (height, width) of the image, or one number for both.
+        people: "adaptive": as many equal blocks in width as people present, actor 1 leftmost; "first": actor 1 alone.
+        part_widths: "joints": the plain resize of the T x V map; "equal": part k spans columns round(k W / 5) to
+            round((k + 1) W / 5) of each block, in every format.
+        value_range: "sequence": one min-max to [0, 1] shared by the axes; "per_axis": one for each axis; "fixed": metres over
+            `value_scale`, not clipped.
+        value_scale: Length that becomes 1 with `value_range="fixed"`, in the unit of the layout.
+        center: What is subtracted: the centre of actor 1 in the "first_frame", in "every_frame", or "none".
+        stream: "joint": positions; "bone": each joint minus its parent (a root keeps its centred position); "motion": each frame
+            minus the one before (the first is zero).
+        image_mean: Subtracted from each channel after `value_range`, or None.
+        image_std: Divisor of each channel after `image_mean`, or None.
+
+    Raises:
+        ValueError: an option has none of its values.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    people: Literal["adaptive", "first"] = "adaptive"
+    part_widths: Literal["joints", "equal"] = "joints"
+    value_range: Literal["sequence", "per_axis", "fixed"] = "sequence"
+    value_scale: float = 1.0
+    center: Literal["first_frame", "every_frame", "none"] = "first_frame"
+    stream: Literal["joint", "bone", "motion"] = "joint"
+    image_mean: tuple[float, float, float] | None = None
+    image_std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        size = (self.size, self.size) if isinstance(self.size, int) else tuple(int(side) for side in self.size)
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"size is {self.size}; expected one positive number of pixels, or (height, width).")
+        object.__setattr__(self, "size", size)
+        for name, hint in get_type_hints(type(self)).items():
+            allowed = [value for value in get_args(hint) if isinstance(value, str)]
+            if allowed and getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}.")
+        if not self.value_scale > 0:
+            raise ValueError(f"value_scale is {self.value_scale}; expected a length above zero.")
+        for name in ("image_mean", "image_std"):
+            value = getattr(self, name)
+            if value is not None:
+                value = tuple(float(number) for number in value)
+                if len(value) != 3:
+                    raise ValueError(f"{name} has {len(value)} numbers; expected one for each of x, y and z.")
+                object.__setattr__(self, name, value)
+        if self.image_std is not None and min(self.image_std) <= 0:
+            raise ValueError(f"image_std is {self.image_std}; expected numbers above zero.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options as JSON types."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+OPTION_NAMES: tuple[str, ...] = tuple(option.name for option in fields(EncodingOptions))
+
+
+@dataclass(frozen=True)
+class ClipMetadata:
+    """What `decode` needs beside the image.
+
+    Args:
+        num_frames: T.
+        num_people: M, people in the image.
+        layout: Joint format.
+        options: Options the image was made with.
+        offset: (1, 3) or (T, 3) float32, the centre that was subtracted, in the unit of the layout.
+        low: (3,) float32, value that became 0 before mean/std.
+        high: (3,) float32, value that became 1 before mean/std.
+        anchor: (M, V, 3) float32, centred first frame, for the motion stream; else None.
+        num_missing: Joints that were filled along time before encoding.
+    """
+
+    num_frames: int
+    num_people: int
+    layout: SkeletonLayout
+    options: EncodingOptions
+    offset: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    anchor: np.ndarray | None = None
+    num_missing: int = 0
+
+
+# --- resize weights ---------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def linear_weights(size_in: int, size_out: int) -> np.ndarray:
+    """(size_out, size_in) float64 weights of a linear resize with `align_corners=False`, antialiased when it shrinks.
+
+    Same rule as `torch.nn.functional.interpolate(mode="bilinear", antialias=size_in > size_out)` along one axis.
+    """
+    scale = size_in / size_out
+    center = (np.arange(size_out) + 0.5) * scale - 0.5
+    if size_in > size_out:  # a triangle as wide as one output pixel on each side
+        weights = np.maximum(0.0, 1.0 - np.abs(np.arange(size_in)[None, :] - center[:, None]) / scale)
+        return weights / weights.sum(axis=1, keepdims=True)
+    center = np.clip(center, 0, size_in - 1)
+    low = np.floor(center).astype(np.int64)
+    high = np.minimum(low + 1, size_in - 1)
+    weights = np.zeros((size_out, size_in))
+    weights[np.arange(size_out), low] += 1 - (center - low)
+    weights[np.arange(size_out), high] += center - low
+    return weights
+
+
+def _edges(parts: int, width: int) -> list[int]:
+    return [int(k * width / parts + 0.5) for k in range(parts + 1)]
+
+
+@lru_cache(maxsize=1024)
+def joint_weights(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
+    """(width, M * V) float64: how much each joint of each person adds to each image column.
+
+    Joints are indexed as the layout lists them; the order of the image is folded in.
+
+    Raises:
+        ValueError: `width` gives a person, or with equal part widths a part, less than one column.
+    """
+    num_joints, order, sizes = layout.num_joints, layout.order, layout.part_sizes
+    weights = np.zeros((width, num_people * num_joints))
+    blocks = _edges(num_people, width)
+    for person in range(num_people):
+        left, right = blocks[person : person + 2]
+        if right - left < 5:
+            raise ValueError(
+                f"{num_people} people leave {right - left} of {width} columns to one of them; a person needs 5. Keep fewer "
+                "people (people='first') or use a wider image."
+            )
+        spans = [(left, right, 0, num_joints)]
+        if part_widths == "equal":
+            edges = [left + edge for edge in _edges(5, right - left)]
+            starts = np.concatenate([[0], np.cumsum(sizes)])
+            spans = [(edges[k], edges[k + 1], int(starts[k]), int(starts[k + 1])) for k in range(5)]
+        for first, last, start, stop in spans:
+            if stop > start:  # the columns of a part without joints stay zero
+                columns = [person * num_joints + joint for joint in order[start:stop]]
+                weights[first:last, columns] = linear_weights(stop - start, last - first)
+    return weights
+
+
+@lru_cache(maxsize=1024)
+def part_columns(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
+    """(width,) int64: `person * 5 + part` whose joint weighs most in each image column; -1 where there is none."""
+    weights = joint_weights(layout, num_people, width, part_widths)
+    part_of = {joint: part for part, joints in enumerate(layout.parts.values()) for joint in joints}
+    parts = np.array([part_of[name] for name in layout.joint_names])
+    owner = np.concatenate([person * 5 + parts for person in range(num_people)])
+    column = np.array([weights[:, owner == k].sum(axis=1) for k in range(5 * num_people)])
+    return np.where(column.max(axis=0) > 0, column.argmax(axis=0), -1)
+
+
+@lru_cache(maxsize=4096)
+def _taps(size_in: int, size_out: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Row indices low and high (size_out,) and the weight of high, for an axis that grows."""
+    return _two_taps(linear_weights(size_in, size_out))
+
+
+def _two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    rows = np.arange(len(weights))
+    first = weights.argmax(axis=1)  # the heavier of the two taps
+    rest = weights.copy()
+    rest[rows, first] = 0
+    second = rest.argmax(axis=1)
+    share = rest[rows, second]
+    second = np.where(share > 0, second, first)
+    return torch.from_numpy(first), torch.from_numpy(second), torch.from_numpy(share.astype(np.float32))
+
+
+@lru_cache(maxsize=1024)
+def _joint_matrix(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> torch.Tensor:
+    """(M * V, width) float32, `joint_weights` ready to multiply."""
+    return torch.from_numpy(joint_weights(layout, num_people, width, part_widths).T.astype(np.float32)).contiguous()
+
+
+# --- the steps before the resize, the same on host and device -----------------------------------------------------------
+
+
+def _affine(low: Any, high: Any, options: EncodingOptions, xp: Any) -> tuple[Any, Any]:
+    """Value range and mean/std as one `x * scale + shift`."""
+    span = high - low
+    scale = 1.0 / xp.where(span > 1e-8, span, xp.ones_like(span))  # a clip without extent becomes a constant image
+    shift = -low * scale
+    if options.image_mean is not None:
+        shift = shift - _constant(options.image_mean, shift, xp)
+    if options.image_std is not None:
+        std = _constant(options.image_std, shift, xp)
+        scale, shift = scale / std, shift / std
+    return scale, shift
+
+
+def _constant(values: Sequence[float], like: Any, xp: Any) -> Any:
+    if xp is torch:
+        return torch.tensor(values, dtype=torch.float32, device=like.device)
+    return np.asarray(values, dtype=np.float32)
+
+
+def _has_parent(layout: SkeletonLayout) -> tuple[list[int], list[int]]:
+    joints = [joint for joint, parent in enumerate(layout.parents) if parent >= 0]
+    return joints, [layout.parents[joint] for joint in joints]
+
+
+def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOptions) -> tuple[np.ndarray, ClipMetadata]:
+    """Centre one clip, turn it into its stream and measure its value range. (T, M, V, 3) -> the same, and its metadata."""
+    if options.center == "none":
+        offset = np.zeros((1, 3), dtype=np.float32)
+    else:
+        body = joints[:1, 0] if options.center == "first_frame" else joints[:, 0]
+        center = layout.center_indices
+        offset = body[:, center[0]] if len(center) == 1 else body[:, list(center)].mean(axis=1)
+        offset = offset.copy()
+        joints = joints - offset[:, None, None]
+    anchor = None
+    if options.stream == "bone":
+        child, parent = _has_parent(layout)
+        bones = joints.copy()
+        bones[:, :, child] -= joints[:, :, parent]
+        joints = bones
+    elif options.stream == "motion":
+        anchor = joints[0].copy()
+        joints = np.concatenate([np.zeros_like(joints[:1]), np.diff(joints, axis=0)])
+    if options.value_range == "fixed":
+        low = np.zeros(3, dtype=np.float32)
+        high = np.full(3, options.value_scale, dtype=np.float32)
+    elif options.value_range == "per_axis":
+        flat = joints.reshape(-1, 3)
+        low, high = flat.min(axis=0), flat.max(axis=0)
+    else:
+        low, high = np.full(3, joints.min()), np.full(3, joints.max())
+    metadata = ClipMetadata(joints.shape[0], joints.shape[1], layout, options, offset, low, high, anchor)
+    return joints, metadata
+
+
+# --- joints -> images, host -------------------------------------------------------------------------------------------
+
+
+def _as_layouts(layouts: LayoutLike | Sequence[LayoutLike], count: int) -> list[SkeletonLayout]:
+    if isinstance(layouts, str | SkeletonLayout | Mapping):
+        return [get_layout(layouts)] * count
+    if len(layouts) != count:
+        raise ValueError(f"{len(layouts)} layouts for {count} clips; give one layout for all clips, or one a clip.")
+    return [get_layout(layout) for layout in layouts]
+
+
+@torch.no_grad()
+def encode(
+    clips: Sequence[Any],
+    layouts: LayoutLike | Sequence[LayoutLike],
+    options: EncodingOptions | None = None,
+    out: torch.Tensor | None = None,
+    **changes: Any,
+) -> tuple[torch.Tensor, list[ClipMetadata]]:
+    """Encode clips of any length and format on the host.
+
+    Args:
+        clips: (T, V, 3) or (T, M, V, 3) arrays or tensors, in the unit of their layout; missing joints are NaN or zero.
+        layouts: One joint format for all clips, or one a clip.
+        options: Encoding options; the defaults if None.
+        out: (B, 3, H, W) float32 to write into; reusing one buffer saves the page faults of fresh memory.
+        **changes: Single options by name, such as `stream="bone"`.
+
+    Returns:
+        (B, 3, H, W) float32 images, and one `ClipMetadata` a clip for `decode`.
+
+    Raises:
+        ValueError: a clip does not fit its layout (see `transforms.prepare`), or `out` has another shape.
+    """
+    options = replace(options or EncodingOptions(), **changes)
+    layouts = _as_layouts(layouts, len(clips))
+    height, width = options.size
+    shape = (len(clips), 3, height, width)
+    if out is None:
+        out = torch.empty(shape)
+    elif tuple(out.shape) != shape or out.dtype != torch.float32:
+        raise ValueError(f"out is {tuple(out.shape)} {out.dtype}; expected {shape} torch.float32.")
+    other = torch.empty(shape[1:])
+    metadata = []
+    for image, clip, layout in zip(out, clips, layouts, strict=True):
+        joints, num_missing = prepare(clip, layout, options.people)
+        values, clip_metadata = _measure(joints, layout, options)
+        if num_missing:
+            clip_metadata = replace(clip_metadata, num_missing=num_missing)
+        metadata.append(clip_metadata)
+        num_frames, num_people = values.shape[:2]
+        scale, shift = _affine(clip_metadata.low, clip_metadata.high, options, np)
+        planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
+        np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
+        planes += shift[:, None, None]
+        rows = torch.from_numpy(planes) @ _joint_matrix(layout, num_people, width, options.part_widths)  # (3, T, W)
+        if num_frames > height:
+            torch.matmul(torch.from_numpy(linear_weights(num_frames, height).astype(np.float32)), rows, out=image)
+        else:
+            first, second, weight = _taps(num_frames, height)
+            torch.index_select(rows, 1, first, out=image)
+            torch.index_select(rows, 1, second, out=other)
+            image.lerp_(other, weight[:, None])
+    return out, metadata
+
+
+# --- joints -> images, device -----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def encode_padded(
+    joints: torch.Tensor,
+    num_frames: Sequence[int],
+    num_people: Sequence[int],
+    layouts: LayoutLike | Sequence[LayoutLike],
+    options: EncodingOptions | None = None,
+) -> torch.Tensor:
+    """Encode a padded batch where it lies; the images equal those of `encode` to float precision.
+
+    Args:
+        joints: (B, T, M, V, 3) float32 on any device, zero-padded to the longest clip, most people and most joints; clips are
+            prepared already (`transforms.prepare`).
+        num_frames: Frames of each clip.
+        num_people: People of each clip.
+        layouts: One joint format for all clips, or one a clip.
+        options: Encoding options; the defaults if None.
+
+    Returns:
+        (B, 3, H, W) float32 images on the same device.
+    """
+    options = options or EncodingOptions()
+    layouts = _as_layouts(layouts, len(joints))
+    height, width = options.size
+    images = torch.empty((len(joints), 3, height, width), device=joints.device)
+    groups: dict[tuple[SkeletonLayout, int, bool], list[int]] = {}
+    for index, (layout, people, frames) in enumerate(zip(layouts, num_people, num_frames, strict=True)):
+        people = 1 if options.people == "first" else people
+        groups.setdefault((layout, people, frames > height), []).append(index)
+    with torch.autocast(joints.device.type, enabled=False):  # pixels are float32 whatever the model computes in
+        for (layout, people, shrinks), members in groups.items():
+            lengths = [num_frames[index] for index in members]
+            whole = len(members) == len(joints)
+            picked = joints if whole else joints[torch.tensor(members, device=joints.device)]
+            picked = picked[:, : max(lengths), :people, : layout.num_joints].float()
+            encoded = _encode_group(picked, lengths, layout, people, shrinks, options)
+            if whole:
+                return encoded
+            images[torch.tensor(members, device=joints.device)] = encoded
+    return images
+
+
+def _encode_group(
+    x: torch.Tensor, lengths: list[int], layout: SkeletonLayout, people: int, shrinks: bool, options: EncodingOptions
+) -> torch.Tensor:
+    """Images of clips that share layout, number of people, and whether time shrinks. (b, T, M, V, 3) -> (b, 3, H, W)."""
+    device = x.device
+    height, width = options.size
+    batch, frames = x.shape[:2]
+    if options.center != "none":
+        body = x[:, :1, 0] if options.center == "first_frame" else x[:, :, 0]
+        x = x - body[:, :, list(layout.center_indices)].mean(dim=2)[:, :, None, None]
+    if options.stream == "bone":
+        child, parent = _has_parent(layout)
+        bones = x.clone()
+        bones[:, :, :, child] -= x[:, :, :, parent]
+        x = bones
+    elif options.stream == "motion":
+        x = torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
+    if options.value_range == "fixed":
+        low = torch.zeros((batch, 3), device=device)
+        high = torch.full((batch, 3), options.value_scale, device=device)
+    else:
+        padded = torch.arange(frames, device=device)[None] >= torch.tensor(lengths, device=device)[:, None]
+        padded = padded[:, :, None, None, None]
+        over = (1, 2, 3, 4) if options.value_range == "sequence" else (1, 2, 3)
+        low = x.masked_fill(padded, torch.inf).amin(dim=over).reshape(batch, -1).expand(batch, 3)
+        high = x.masked_fill(padded, -torch.inf).amax(dim=over).reshape(batch, -1).expand(batch, 3)
+    scale, shift = _affine(low, high, options, torch)
+    x = x * scale[:, None, None, None] + shift[:, None, None, None]
+    x = x.permute(0, 1, 4, 2, 3).reshape(batch, frames, 3, people * layout.num_joints)
+    matrix = _joint_matrix(layout, people, width, options.part_widths)
+    if bool((matrix.count_nonzero(dim=0) <= 2).all()) and bool((matrix.sum(dim=0) > 0).all()):
+        # gather and lerp rather than a matrix product, which TF32 would round to ten bits
+        first, second, weight = (part.to(device) for part in _two_taps(matrix.T.double().numpy()))
+        rows = torch.lerp(x[..., first], x[..., second], weight)
+    else:
+        rows = x @ matrix.to(device)
+    if shrinks:
+        weights = np.zeros((batch, height, frames), dtype=np.float32)
+        for index, length in enumerate(lengths):
+            weights[index, :, :length] = linear_weights(length, height)
+        return torch.einsum("bht,btcw->bchw", torch.from_numpy(weights).to(device), rows)
+    taps = [_taps(length, height) for length in lengths]
+    first, second, weight = (torch.stack([tap[k] for tap in taps]).to(device) for k in range(3))
+    clip = torch.arange(batch, device=device)[:, None]
+    return torch.lerp(rows[clip, first], rows[clip, second], weight[:, :, None, None]).permute(0, 2, 1, 3).contiguous()
+
+
+# --- images -> joints -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _time_inverse(num_frames: int, height: int) -> np.ndarray:
+    return np.linalg.pinv(linear_weights(num_frames, height))
+
+
+@lru_cache(maxsize=512)
+def _joint_inverse(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
+    return np.linalg.pinv(joint_weights(layout, num_people, width, part_widths))
+
+
+@torch.no_grad()
+def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) -> list[torch.Tensor]:
+    """Invert `encode`: the joints whose image comes closest to each image, by least squares.
+
+    Args:
+        images: (B, 3, H, W), of the same options as `metadata`; model outputs are fine.
+        metadata: What `encode` returned beside the images.
+
+    Returns:
+        B tensors (T, M, V, 3) float32 in the unit of the layout, in absolute position. M counts the people in the image. They equal
+        what was encoded to float precision while T <= H and each person's V joints fit the width of a block.
+
+    Raises:
+        ValueError: the number or the size of the images does not fit `metadata`.
+    """
+    pixels = torch.as_tensor(images).detach().to("cpu", torch.float64).numpy()
+    if pixels.ndim != 4 or len(pixels) != len(metadata):
+        raise ValueError(
+            f"images have shape {pixels.shape} for {len(metadata)} clips' metadata; expected (B, 3, H, W)."
+        )
+    clips = []
+    for image, clip in zip(pixels, metadata, strict=True):
+        options, layout = clip.options, clip.layout
+        if image.shape != (3, *options.size):
+            raise ValueError(f"an image has shape {image.shape}, but its metadata says {(3, *options.size)}.")
+        from_columns = _joint_inverse(layout, clip.num_people, options.size[1], options.part_widths)
+        values = _time_inverse(clip.num_frames, options.size[0]) @ image @ from_columns.T  # (3, T, M V)
+        scale, shift = _affine(clip.low.astype(np.float64), clip.high.astype(np.float64), options, np)
+        values = (values - shift[:, None, None]) / scale[:, None, None]
+        joints = values.transpose(1, 2, 0).reshape(clip.num_frames, clip.num_people, layout.num_joints, 3)
+        if options.stream == "bone":
+            for joint in sorted(range(layout.num_joints), key=lambda j: _depth(layout, j)):
+                if layout.parents[joint] >= 0:
+                    joints[:, :, joint] += joints[:, :, layout.parents[joint]]
+        elif options.stream == "motion":
+            joints[0] = 0.0
+            joints = np.cumsum(joints, axis=0) + clip.anchor
+        joints = joints + clip.offset[:, None, None]
+        clips.append(torch.from_numpy(joints.astype(np.float32)))
+    return clips
+
+
+def _depth(layout: SkeletonLayout, joint: int) -> int:
+    depth = 0
+    while layout.parents[joint] >= 0:
+        joint, depth = layout.parents[joint], depth + 1
+    return depth

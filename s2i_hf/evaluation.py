@@ -1,0 +1,326 @@
+"""Frozen features and what they are worth: kNN and linear probe, beside the untrained encoder and the raw joints.
+
+Every choice (regularisation, k, pooling) is made on a validation split of the training subjects, whole people held out; then
+the classifier is fitted again on all training clips. Test labels are read once, at the end, to count.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .encoding import part_columns
+from .layouts import SkeletonLayout, get_layout
+from .transforms import prepare, resample
+
+POOLINGS = ("mean", "cls", "part")
+C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # inverse strengths, as in LogisticRegression of scikit-learn
+K_GRID = (1, 3, 5, 10, 20)
+VALIDATION_SHARE = 0.25  # of the training clips
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def part_weights(layout: SkeletonLayout, num_people: int, grid_width: int, width: int, part_widths: str) -> np.ndarray:
+    """How much each patch column counts in the mean of each body part.
+
+    A column counts by the share of its pixels that show the part, so that a part narrower than a patch has a mean too; several
+    people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or to 0 for a part without joints.
+    """
+    owner = part_columns(layout, num_people, width, part_widths).reshape(grid_width, width // grid_width)
+    weights = np.array(
+        [[(owner == person * 5 + part).mean(axis=1) for part in range(5)] for person in range(num_people)]
+    )
+    total = weights.sum(axis=2, keepdims=True)
+    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return weights.mean(axis=0).astype(np.float32)
+
+
+@torch.no_grad()
+def extract_features(
+    encoder: torch.nn.Module, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None
+) -> dict[str, np.ndarray]:
+    """Features of a frozen encoder, one vector a clip and pooling.
+
+    Args:
+        encoder: `ViTModel`; sees every patch, nothing is masked.
+        rows: `data.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
+        processor: `SkeletonProcessor`, makes the images.
+        device: Where the encoder runs; where it already is if None.
+
+    Returns:
+        "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token; "part": (N, 5 D) the means over the patches of torso,
+        left arm, right arm, left leg and right leg side by side.
+    """
+    was_training = encoder.training
+    device = next(encoder.parameters()).device if device is None else torch.device(device)
+    encoder = encoder.to(device).eval()
+    patch = encoder.config.patch_size
+    features: dict[str, list[torch.Tensor]] = {pooling: [] for pooling in POOLINGS}
+    for start in range(0, len(rows), batch_size):
+        batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
+        encoded = processor(
+            [row["joints"] for row in batch],
+            layout=[row["layout"] for row in batch],
+            return_tensors="pt",
+            return_metadata=True,
+        )
+        images = encoded["pixel_values"]
+        grid_h, grid_w = images.shape[2] // patch, images.shape[3] // patch
+        weights = np.stack(
+            [
+                part_weights(clip.layout, clip.num_people, grid_w, images.shape[3], clip.options.part_widths)
+                for clip in encoded["metadata"]
+            ]
+        )
+        tokens = encoder(images.to(device)).last_hidden_state.float()
+        patches = tokens[:, 1:]
+        columns = patches.unflatten(1, (grid_h, grid_w)).mean(dim=1)  # (B, grid_w, D): the mean over time
+        parts = torch.from_numpy(weights).to(device) @ columns
+        for pooling, value in (("mean", patches.mean(dim=1)), ("cls", tokens[:, 0]), ("part", parts.flatten(1))):
+            features[pooling].append(value.cpu())
+    encoder.train(was_training)
+    return {pooling: torch.cat(values).numpy() for pooling, values in features.items()}
+
+
+def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:
+    """The joints themselves as features: the number that learned features have to beat.
+
+    Joints are prepared as for the encoder, centred on the layout's centre of actor 1 in the first frame, and resampled in time.
+
+    Args:
+        rows: `data.SkeletonRows`, or any sequence of row dicts.
+        num_frames: Frames after resampling.
+        num_people: People kept, zeros where fewer are present; the most in any clip if None (take the training rows' number).
+
+    Returns:
+        (N, num_frames * num_people * V * 3) float32.
+
+    Raises:
+        ValueError: the clips have different numbers of joints.
+    """
+    clips = []
+    for index in range(len(rows)):
+        row = rows[index]
+        layout = get_layout(row["layout"])
+        joints, _ = prepare(row["joints"], layout)
+        clips.append(resample(joints - joints[0, 0, list(layout.center_indices)].mean(axis=0), num_frames))
+    sizes = {clip.shape[2] for clip in clips}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"raw joints need one joint format, but the clips have {sorted(sizes)} joints; drop raw_joints here."
+        )
+    num_people = num_people or max(clip.shape[1] for clip in clips)
+    features = np.zeros((len(clips), num_frames, num_people, *clips[0].shape[2:]), dtype=np.float32)
+    for feature, clip in zip(features, clips, strict=True):
+        feature[:, : clip.shape[1]] = clip[:, :num_people]
+    return features.reshape(len(clips), -1)
+
+
+# --- classifiers ------------------------------------------------------------------------------------------------------
+
+
+def _standardise(train: np.ndarray, test: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Zero mean and unit variance by the numbers of the training clips alone."""
+    mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+    std[std < 1e-8] = 1.0  # a constant feature tells nothing, and stays zero
+    return torch.from_numpy((train - mean) / std), torch.from_numpy((test - mean) / std)
+
+
+def _principal_axes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Orthonormal axes (D, R) of the rows of `x` and the variance (R,) along each; directions without variance are left out."""
+    wide = x.shape[1] > x.shape[0]
+    values, vectors = torch.linalg.eigh((x @ x.T if wide else x.T @ x) / len(x))
+    keep = values > 1e-10 * values.max().clamp(min=1e-30)
+    values, vectors = values[keep], vectors[:, keep]
+    return (x.T @ vectors / (values * len(x)).sqrt() if wide else vectors), values
+
+
+def softmax_scores(
+    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, grid: Sequence[float], num_classes: int
+) -> list[np.ndarray]:
+    """Linear probe: L2-regularised softmax regression, for every C of `grid`.
+
+    Minimises C * (sum of cross-entropies) + |W|^2 / 2 (the bias is free) by L-BFGS, as scikit-learn's LogisticRegression does, in
+    torch so that it also runs where scikit-learn is missing. The penalty does not change under rotation, so the problem is solved
+    along the principal axes, where its curvature is nearly diagonal and dividing by it saves most of the iterations.
+
+    Returns:
+        One (N_test, num_classes) array of log-odds a C.
+    """
+    train, test = _standardise(train_x, test_x)
+    axes, variance = _principal_axes(train)
+    train, test = train @ axes, test @ axes  # weights outside these axes are zero at the optimum
+    target = torch.nn.functional.one_hot(torch.from_numpy(np.asarray(train_y, dtype=np.int64)), num_classes).double()
+    scores = []
+    for strength in grid:
+        decay = 1 / (strength * len(train))
+        step = (variance / num_classes + decay).rsqrt()[:, None]  # curvature along each axis, to scale it away
+        inputs = torch.cat([train * step.T, train.new_ones(len(train), 1)], dim=1)
+        penalty = torch.cat([decay * step.square(), step.new_zeros(1, 1)])
+        weight = torch.zeros(inputs.shape[1], num_classes, dtype=torch.float64)
+        weight.grad = torch.zeros_like(weight)
+        optimizer = torch.optim.LBFGS([weight], max_iter=300, tolerance_grad=1e-5, line_search_fn="strong_wolfe")
+
+        def closure(x: torch.Tensor = inputs, w: torch.Tensor = weight, decay: torch.Tensor = penalty) -> torch.Tensor:
+            log_share = torch.log_softmax(x @ w, dim=1)
+            w.grad = x.T @ (log_share.exp() - target) / len(x) + decay * w
+            return -(target * log_share).sum() / len(x) + (decay * w.square()).sum() / 2
+
+        optimizer.step(closure)
+        scores.append((torch.cat([test * step.T, test.new_ones(len(test), 1)], dim=1) @ weight).numpy())
+    return scores
+
+
+def knn_scores(
+    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, grid: Sequence[int], num_classes: int
+) -> list[np.ndarray]:
+    """k nearest neighbours by cosine of standardised features, for every k of `grid`.
+
+    Each neighbour has one vote. Ties, and classes without a vote, are ordered by their nearest training clip, which makes top-5 well
+    defined for every k. Returns one (N_test, num_classes) array of scores a k.
+    """
+    train, test = (torch.nn.functional.normalize(x, dim=1) for x in _standardise(train_x, test_x))
+    labels = torch.from_numpy(np.asarray(train_y, dtype=np.int64))
+    scores: list[list[torch.Tensor]] = [[] for _ in grid]
+    for chunk in test.split(1024):  # bounds the similarity matrix
+        similarity = chunk @ train.T
+        nearest = similarity.topk(min(max(grid), len(labels)), dim=1).indices
+        closest = torch.full((len(chunk), num_classes), -1.0, dtype=similarity.dtype)
+        closest.scatter_reduce_(1, labels.expand(len(chunk), -1), similarity, "amax")
+        for values, k in zip(scores, grid, strict=True):
+            votes = torch.nn.functional.one_hot(labels[nearest[:, :k]], num_classes).sum(dim=1)
+            values.append(votes + (closest + 1) / 4)  # from 0 to 1/2: less than a vote
+    return [torch.cat(values).numpy() for values in scores]
+
+
+_CLASSIFIERS: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
+    "linear_probe": (softmax_scores, "C", C_GRID),
+    "knn": (knn_scores, "k", K_GRID),
+}
+SETTINGS = tuple(_CLASSIFIERS)
+
+
+def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
+    """Which training clips are held out to choose settings: about a quarter of them, whole subjects.
+
+    Returns:
+        (N,) bool, and a note ("" if whole subjects were held out). With a single subject the split is stratified by class instead.
+    """
+    subjects, labels = np.asarray(subjects), np.asarray(labels)
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    people = generator.permutation(np.unique(subjects))
+    held = np.zeros(len(subjects), dtype=bool)
+    if len(people) > 1:
+        for person in people[:-1]:  # somebody must remain to train on
+            held |= subjects == person
+            if held.mean() >= VALIDATION_SHARE:
+                break
+        return held, ""
+    for label in np.unique(labels):
+        clips = generator.permutation(np.flatnonzero(labels == label))
+        held[clips[: round(len(clips) * VALIDATION_SHARE)]] = True
+    return held, "all training clips are of one subject, so settings were chosen on a random quarter of each class"
+
+
+@dataclass
+class ProbeResult:
+    """One classifier on one kind of feature.
+
+    Args:
+        metrics: top1, top5 and mean_class on the test clips, 0 to 1.
+        chosen: The setting ("C" or "k") and the pooling chosen on the validation split.
+        validation: top-1 of that choice there.
+        predictions: (N_test,) class indices; scores: (N_test, num_classes).
+        confusion: (num_classes, num_classes) counts, a row for each true class; note: how the split deviated, or "".
+    """
+
+    metrics: dict[str, float]
+    chosen: dict[str, Any]
+    validation: float
+    predictions: np.ndarray
+    scores: np.ndarray
+    confusion: np.ndarray
+    note: str = ""
+
+
+def evaluate_probe(
+    setting: str, train: Any, train_y: Any, train_subjects: Any, test: Any, test_y: Any, seed: int = 0,
+    num_classes: int | None = None, pooling: str = "auto",
+) -> ProbeResult:  # fmt: skip
+    """Choose on training subjects, fit on all of them, count on the test clips.
+
+    Args:
+        setting: "linear_probe" or "knn".
+        train: (N, D) features, or a dict pooling -> (N, D); test: the same of the test clips.
+        train_y, train_subjects: (N,) labels and performers; test_y: (N_test,) labels, used for counting only.
+        seed: Draws the held-out subjects.
+        num_classes: Number of classes; the largest label + 1 if None. A class without a training clip is never predicted right.
+        pooling: One key of `train`, or "auto" to choose it on the validation split too.
+
+    Raises:
+        ValueError: unknown setting or pooling, no clips, unlabelled clips, or fewer than two classes to learn.
+    """
+    if setting not in _CLASSIFIERS:
+        raise ValueError(f"setting is {setting!r}; expected one of {', '.join(SETTINGS)}.")
+    train, test = (dict(x) if isinstance(x, Mapping) else {"all": x} for x in (train, test))
+    poolings = list(train) if pooling == "auto" or list(train) == ["all"] else [pooling]
+    if poolings[0] not in train:
+        raise ValueError(f"pooling is {pooling!r}; expected auto or one of {', '.join(train)}.")
+    train_y, test_y = np.asarray(train_y, dtype=np.int64), np.asarray(test_y, dtype=np.int64)
+    for name, labels in (("training", train_y), ("test", test_y)):
+        if len(labels) == 0:
+            raise ValueError(f"There are no {name} clips to probe with; check the data folder and the protocol.")
+        if labels.min() < 0:
+            raise ValueError(
+                f"{int((labels < 0).sum())} {name} clips have no label (-1); a probe needs labelled clips."
+            )
+    if len(np.unique(train_y)) < 2:
+        raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
+    num_classes = num_classes or int(max(train_y.max(), test_y.max())) + 1
+    classify, name, grid = _CLASSIFIERS[setting]
+    held, note = validation_split(train_subjects, train_y, seed)
+    best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
+    for candidate in poolings:
+        x = np.asarray(train[candidate])
+        for value, scores in zip(grid, classify(x[~held], train_y[~held], x[held], grid, num_classes), strict=True):
+            accuracy = float((scores.argmax(axis=1) == train_y[held]).mean()) if held.any() else 0.0
+            if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
+                best = (accuracy, candidate, value)
+    validation, chosen, value = best
+    scores = classify(np.asarray(train[chosen]), train_y, np.asarray(test[chosen]), [value], num_classes)[0]
+    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(confusion, (test_y, scores.argmax(axis=1)), 1)
+    settings = {name: value} if chosen == "all" else {name: value, "pooling": chosen}
+    return ProbeResult(metrics(scores, test_y), settings, validation, scores.argmax(axis=1), scores, confusion, note)
+
+
+def linear_probe(
+    train_x: Any, train_y: Any, train_subjects: Any, test_x: Any, test_y: Any, seed: int = 0
+) -> ProbeResult:
+    """`evaluate_probe("linear_probe", ...)`: regularisation (and pooling, given a dict) chosen on training subjects."""
+    return evaluate_probe("linear_probe", train_x, train_y, train_subjects, test_x, test_y, seed)
+
+
+def knn(train_x: Any, train_y: Any, train_subjects: Any, test_x: Any, test_y: Any, seed: int = 0) -> ProbeResult:
+    """`evaluate_probe("knn", ...)`: k (and pooling, given a dict) chosen on training subjects."""
+    return evaluate_probe("knn", train_x, train_y, train_subjects, test_x, test_y, seed)
+
+
+def metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """top1, top5 (all classes if there are fewer) and mean_class (recall averaged over the classes that occur), 0 to 1."""
+    labels = np.asarray(labels)
+    ranked = np.argsort(-scores, axis=1, kind="stable")
+    right = ranked[:, 0] == labels
+    return {
+        "top1": float(right.mean()),
+        "top5": float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
+        "mean_class": float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
+    }

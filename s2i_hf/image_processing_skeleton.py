@@ -1,0 +1,234 @@
+"""`SkeletonProcessor`: the S2I encoding as an image processor of transformers.
+
+The processor is the recipe: everything that changes a pixel is one of its attributes and is written to preprocessor_config.json, so two
+processors with equal JSON give equal images. Like any image processor it is saved beside the model and used by `pipeline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
+from transformers.processing_utils import ImagesKwargs
+
+from .encoding import OPTION_NAMES, ClipMetadata, EncodingOptions, LayoutLike, decode, encode
+from .layouts import SkeletonLayout, get_layout
+
+# Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# Keys that transformers itself writes into a preprocessor_config.json.
+_FOREIGN_KEYS = frozenset({"image_processor_type", "feature_extractor_type", "processor_class", "auto_map"})
+
+
+class SkeletonImageKwargs(ImagesKwargs, total=False):
+    """What a `SkeletonProcessor` is configured with, beside the keys of any image processor."""
+
+    layout: str | dict[str, Any] | None
+    people: str
+    part_widths: str
+    value_range: str
+    value_scale: float
+    center: str
+    stream: str
+
+
+class SkeletonProcessor(BaseImageProcessor):
+    """Turns 3D skeletons into S2I images, and images back into skeletons.
+
+    Args:
+        layout: Joint format used when a call names none: a name in `LAYOUTS`, a `SkeletonLayout` or its `to_dict` form. A custom layout
+            is saved in full.
+        size: Image size, `{"height": 224, "width": 224}` or one number.
+        people: "adaptive" or "first"; see `EncodingOptions`.
+        part_widths: "joints" or "equal".
+        value_range: "sequence", "per_axis" or "fixed".
+        value_scale: Length that becomes 1 with `value_range="fixed"`.
+        center: "first_frame", "every_frame" or "none".
+        stream: "joint", "bone" or "motion".
+        do_normalize: Whether to subtract `image_mean` and divide by `image_std`.
+        image_mean: Mean of each channel.
+        image_std: Standard deviation of each channel.
+
+    Raises:
+        ValueError: an option has none of its values, or the layout is unknown.
+        TypeError: an unknown option.
+
+    Example:
+        >>> processor = SkeletonProcessor(layout="kinect_v2")
+        >>> inputs = processor(joints, return_tensors="pt", return_metadata=True)  # joints: (T, V, 3) or (T, M, V, 3) metres
+        >>> inputs["pixel_values"].shape
+        torch.Size([1, 3, 224, 224])
+        >>> processor.decode(inputs["pixel_values"], inputs["metadata"])[0].shape  # (T, M, V, 3) metres
+    """
+
+    model_input_names = ["pixel_values"]  # noqa: RUF012  # the form of the base class
+    valid_kwargs = SkeletonImageKwargs
+
+    def __init__(
+        self,
+        layout: LayoutLike | None = None,
+        size: int | Sequence[int] | Mapping[str, int] = 224,
+        people: str = "adaptive",
+        part_widths: str = "joints",
+        value_range: str = "sequence",
+        value_scale: float = 1.0,
+        center: str = "first_frame",
+        stream: str = "joint",
+        do_normalize: bool = True,
+        image_mean: Sequence[float] = IMAGENET_MEAN,
+        image_std: Sequence[float] = IMAGENET_STD,
+        **kwargs: Any,
+    ) -> None:
+        unknown = [key for key in kwargs if key not in _FOREIGN_KEYS and not key.startswith("_")]
+        if unknown:
+            raise TypeError(_unknown_option(unknown[0]))
+        super().__init__(**kwargs)
+        self.layout = _layout_json(layout)
+        height, width = _height_width(size)
+        self.size = {"height": height, "width": width}
+        self.people = people
+        self.part_widths = part_widths
+        self.value_range = value_range
+        self.value_scale = float(value_scale)
+        self.center = center
+        self.stream = stream
+        self.do_normalize = bool(do_normalize)
+        self.image_mean = [float(value) for value in image_mean]
+        self.image_std = [float(value) for value in image_std]
+        _ = self.encoding_options  # refuses bad values now, not at the first clip
+
+    @property
+    def encoding_options(self) -> EncodingOptions:
+        """The processor's options in the form that `encoding.encode` and `encoding.encode_padded` take."""
+        return self._options({})
+
+    def _options(self, changes: dict[str, Any]) -> EncodingOptions:
+        values = {name: changes.pop(name, getattr(self, name)) for name in (*OPTION_NAMES, "do_normalize")}
+        values["size"] = _height_width(values["size"])
+        if not values.pop("do_normalize"):
+            values["image_mean"] = values["image_std"] = None
+        return EncodingOptions(**values)
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
+        """See `preprocess`."""
+        return self.preprocess(images, *args, **kwargs)
+
+    def preprocess(
+        self,
+        images: Any,
+        layout: LayoutLike | Sequence[LayoutLike] | None = None,
+        return_tensors: str | None = "pt",
+        return_metadata: bool = False,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Encode one clip or several.
+
+        Args:
+            images: Joints: one clip (T, V, 3) or (T, M, V, 3), a list of clips of any length, or a batch (B, T, M, V, 3); numpy,
+                torch or nested lists. Called `images` because that is the name pipelines pass.
+            layout: Joint format of all clips, or one a clip; the processor's own if None.
+            return_tensors: "pt", "np", or None for a list of numpy arrays.
+            return_metadata: Whether to return `metadata`, which `decode` needs, as well.
+            **kwargs: Single options for this call, such as `stream="bone"`.
+
+        Returns:
+            `{"pixel_values": (B, 3, H, W) float32}`, and `"metadata"`: a list of `ClipMetadata` if asked for.
+
+        Raises:
+            ValueError: no layout is known, or a clip does not fit it.
+            TypeError: an unknown option.
+        """
+        options = self._options(kwargs)
+        if kwargs:
+            raise TypeError(_unknown_option(next(iter(kwargs))))
+        layout = layout if layout is not None else self.layout
+        if layout is None:
+            raise ValueError(
+                "which joints are these? Pass layout=..., or make the processor with SkeletonProcessor(layout=...)."
+            )
+        if return_tensors not in ("pt", "np", None):
+            raise ValueError(f"return_tensors is {return_tensors!r}; expected 'pt', 'np' or None.")
+        clips = _as_clips(images)
+        if not clips:
+            raise ValueError("got an empty list of clips; pass at least one (T, M, V, 3) clip.")
+        pixel_values, metadata = encode(clips, layout, options)
+        data: dict[str, Any] = {"pixel_values": pixel_values}
+        if return_tensors is None:
+            data["pixel_values"] = list(pixel_values.numpy())
+        elif return_tensors == "np":
+            data["pixel_values"] = pixel_values.numpy()
+        if return_metadata:
+            data["metadata"] = metadata
+        return BatchFeature(data=data)
+
+    def decode(self, pixel_values: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) -> list[torch.Tensor]:
+        """Joints of images, in absolute metres: the inverse of the processor; see `encoding.decode`.
+
+        Args:
+            pixel_values: (B, 3, H, W) images made by this processor, or reconstructions of them.
+            metadata: `metadata` of the call that made them.
+
+        Returns:
+            B tensors (T, M, V, 3) float32.
+        """
+        return decode(pixel_values, metadata)
+
+
+def _unknown_option(name: str) -> str:
+    known = [*OPTION_NAMES, "do_normalize", "layout", "return_tensors", "return_metadata"]
+    close = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"SkeletonProcessor has no option {name!r}.{hint} Its options are {', '.join(known)}."
+
+
+def _layout_json(layout: LayoutLike | None) -> str | dict[str, Any] | None:
+    """A layout as it is saved: by name where the name says it all, in full otherwise."""
+    if layout is None:
+        return None
+    resolved = get_layout(layout)
+    return layout if isinstance(layout, str) else _name_or_dict(resolved)
+
+
+def _name_or_dict(layout: SkeletonLayout) -> str | dict[str, Any]:
+    try:
+        known = get_layout(layout.name)
+    except ValueError:
+        return layout.to_dict()
+    return layout.name if known == layout else layout.to_dict()
+
+
+def _height_width(size: Any) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    if isinstance(size, Mapping):
+        if set(size) != {"height", "width"}:
+            raise ValueError(f"size has keys {sorted(size)}; expected height and width.")
+        return int(size["height"]), int(size["width"])
+    height, width = size
+    return int(height), int(width)
+
+
+def _as_clips(images: Any) -> list[Any]:
+    """One clip or many, however they are nested, as a list of (T, V, 3) or (T, M, V, 3)."""
+    if not isinstance(images, list | tuple):
+        if not hasattr(images, "ndim"):
+            raise ValueError(f"got {type(images).__name__}; expected joints as arrays, tensors or nested lists.")
+        return list(images) if images.ndim == 5 else [images]
+    depth, inner = 0, images
+    while isinstance(inner, list | tuple):
+        if not inner:
+            return []
+        depth, inner = depth + 1, inner[0]
+    dimensions = depth + getattr(inner, "ndim", 0)
+    if depth == 1 and dimensions > 3:
+        return list(images)  # clips of any length
+    if dimensions > 4:
+        return [clip for item in images for clip in _as_clips(item)]
+    if hasattr(inner, "detach"):
+        return [torch.stack([torch.as_tensor(frame) for frame in images])]  # a list of frames
+    return [np.asarray(images, dtype=np.float32)]

@@ -1,0 +1,1 @@
+"""Models: stock ViTMAE with proper positions. Only what transformers does not have is defined here."""

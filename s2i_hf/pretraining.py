@@ -1,0 +1,285 @@
+"""Masked pretraining: `PretrainArguments` and the one loop, on accelerate, that pretrains every model of this package.
+
+What differs between models is a function `compute_loss(model, pixel_values, noise, target_pixel_values)`; `mae_loss` is that
+of ViT-MAE. Joints travel to the device padded, are encoded there, and are masked by ranks drawn from (seed, epoch, sample
+id). The order of the clips is a function of (seed, epoch) and an optimizer step always takes the same clips, so a run
+resumed from a checkpoint, or spread over more processes, does what an undisturbed run of one process does.
+Recipe of MAE (He et al., arXiv 2111.06377): AdamW (0.9, 0.95), weight decay 0.05 on matrices, cosine with warm-up,
+lr = base_lr x effective batch / 256.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from .arguments import arg, save_arguments
+from .checkpoints import (
+    METRICS,
+    SUMMARY,
+    MetricsFile,
+    Progress,
+    check_run_folder,
+    check_same_settings,
+    choose_checkpoint,
+    clear_run,
+    load_checkpoint,
+    remove_later,
+    remove_partial,
+    save_checkpoint,
+    write_json,
+)
+from .encoding import EncodingOptions, encode_padded, part_columns
+from .layouts import get_layout
+from .masking import check_mask, mask_noise
+from .processes import RunInterrupted, StopRequest, check_processes, ignore_interruptions
+from .rng import hash_ids, uniform
+from .transforms import Augmentation
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
+
+    from .image_processing_skeleton import SkeletonProcessor
+
+ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
+# Settings that do not change what is computed, so a resumed run may have others.
+_MAY_CHANGE = frozenset(
+    "data data_dir cache_dir output_dir num_workers save_every keep_checkpoints resume overwrite report_to log_every progress "
+    "log_sample_ids card".split()
+)
+
+
+@dataclass
+class PretrainArguments:
+    """Settings of masked pretraining; each is a flag of `examples/pretrain_mae.py` and a key of its YAML files."""
+
+    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
+    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
+    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
+    output_dir: str | None = arg(None, "Run folder; runs/mae_<data> if none.")
+    model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
+    # the image
+    size: int = arg(224, "Side of the square image in pixels.")
+    patch_size: int = arg(16, "Side of a patch, for a model from scratch.")
+    people: Literal["adaptive", "first"] = arg("adaptive", "Blocks of as many people as present, or actor 1 alone.")
+    part_widths: Literal["joints", "equal"] = arg("joints", "Width of a body part: by its joints, or a fifth.")
+    value_range: Literal["sequence", "per_axis", "fixed"] = arg("sequence", "How coordinates reach the pixel range.")
+    value_scale: float = arg(1.0, "Metres that become 1 with value_range fixed.")
+    center: Literal["first_frame", "every_frame", "none"] = arg("first_frame", "When actor 1's centre is subtracted.")
+    stream: Literal["joint", "bone", "motion"] = arg("joint", "What the image shows.")
+    do_normalize: bool = arg(True, "Subtract image_mean and divide by image_std.")
+    image_mean: tuple[float, float, float] | None = arg(None, "Mean of each channel; the processor's if none.")
+    image_std: tuple[float, float, float] | None = arg(None, "Standard deviation of each channel; likewise.")
+    # augmentation, on the joints; the defaults are those of MAMP, whose rotation is 0.3 about every axis
+    crop: tuple[float, float] = arg((0.5, 1.0), "Range of the share of frames kept.")
+    yaw: float = arg(0.3, "Largest rotation about the vertical axis, radians.")
+    tilt: float = arg(0.3, "Largest rotation about the horizontal axes, radians.")
+    scale: float = arg(0.0, "Largest relative change of size.")
+    mirror: float = arg(0.0, "Probability of swapping left and right.")
+    drop_joints: float = arg(0.0, "Probability of losing a joint for the whole clip.")
+    jitter: float = arg(0.0, "Standard deviation of noise on every joint, metres.")
+    # the task
+    target: Literal["joint", "motion"] = arg("joint", "Reconstruct the image, or the motion stream of the same clip.")
+    mask: Literal["random", "block", "joint", "temporal", "body_part"] = arg("random", "Which patches are hidden.")
+    mask_ratio: float = arg(0.75, "Share of patches hidden.")
+    norm_pix_loss: bool = arg(True, "Predict pixels normalised patch by patch.")
+    # the optimisation
+    epochs: int = arg(400, "Passes over the training clips.")
+    max_steps: int | None = arg(None, "Stop after so many optimizer steps, with the schedule ending there.")
+    batch_size: int = arg(64, "Clips a process and micro-batch.")
+    gradient_accumulation: int = arg(1, "Micro-batches an optimizer step.")
+    base_lr: float = arg(1.5e-4, "Learning rate of an effective batch of 256; scaled with the effective batch.")
+    weight_decay: float = arg(0.05, "On matrices only.")
+    warmup_epochs: float | None = arg(None, "Epochs of linear warm-up; if none a tenth of the epochs, at most 40.")
+    grad_clip: float | None = arg(None, "Largest norm of the gradient.")
+    precision: Literal["no", "bf16", "fp16"] = arg("no", "Mixed precision; no is float32.")
+    seed: int = arg(0, "Seed of weights, order, masks and augmentation.")
+    # the run
+    num_workers: int | None = arg(None, "Loader processes; if none, 0 on a CPU and up to 8 beside an accelerator.")
+    save_every: int = arg(500, "Optimizer steps between checkpoints.")
+    keep_checkpoints: int = arg(2, "Newest checkpoints kept.")
+    resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
+    overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
+    log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")
+    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg("none", "Tracker that gets the rows too.")
+    progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
+    log_sample_ids: bool = arg(False, "Write sample_ids_rank<r>.jsonl: which process saw which clips.")
+    card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
+
+    def __post_init__(self) -> None:
+        if self.output_dir is None:
+            self.output_dir = f"runs/mae_{Path(self.data).name}"
+        for name in ("size", "patch_size", "epochs", "batch_size", "gradient_accumulation", "save_every", "keep_checkpoints",
+                     "log_every", "max_steps"):  # fmt: skip
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"--{name} is {value}; expected 1 or more.")
+        for name in ("base_lr", "grad_clip"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise ValueError(f"--{name} is {value}; expected a number above zero.")
+        for name in ("weight_decay", "warmup_epochs", "num_workers"):
+            if (value := getattr(self, name)) is not None and not 0 <= value < math.inf:
+                raise ValueError(f"--{name} is {value}; expected zero or more.")
+        if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
+            raise ValueError(f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer.")
+        _ = self.augmentation  # refuses bad values now
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder."""
+        return Path(str(self.output_dir))
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Training-time augmentation of the joints."""
+        names = ("crop", "yaw", "tilt", "scale", "mirror", "drop_joints", "jitter")
+        return Augmentation(**{name: getattr(self, name) for name in names})
+
+    @property
+    def processor_options(self) -> dict[str, Any]:
+        """What `SkeletonProcessor` is made with."""
+        names = ("size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize")
+        options = {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in ("image_mean", "image_std")}
+        return options | {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """What `build_mae` is called with."""
+        return {"image_size": self.size} | {
+            name: getattr(self, name) for name in ("patch_size", "mask_ratio", "norm_pix_loss", "seed")
+        }
+
+
+def mae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel_values: Tensor) -> Tensor:
+    """Loss of ViT-MAE: mean squared error of the hidden patches, normalised patch by patch if the config says so.
+
+    Args:
+        model: `ViTMAEForPreTraining`, bare or wrapped for several processes; its config holds mask_ratio and norm_pix_loss.
+        pixel_values: (B, 3, H, W) images.
+        noise: (B, L) ranks; the patches of highest rank are hidden.
+        target_pixel_values: (B, 3, H, W) images to reconstruct; the same object as `pixel_values` for the model's own loss.
+    """
+    outputs = model(pixel_values, noise=noise)
+    if target_pixel_values is pixel_values:
+        return outputs.loss
+    inner: Any = getattr(model, "module", model)
+    target = inner.patchify(target_pixel_values)
+    if inner.config.norm_pix_loss:
+        target = (target - target.mean(dim=-1, keepdim=True)) / (target.var(dim=-1, keepdim=True) + 1e-6) ** 0.5
+    error = ((outputs.logits - target) ** 2).mean(dim=-1)
+    return (error * outputs.mask).sum() / outputs.mask.sum()
+
+
+def build_optimizer(model: nn.Module, arguments: PretrainArguments) -> torch.optim.Optimizer:
+    """AdamW (0.9, 0.95) with weight decay on matrices: biases, norms and the (1, 1, D) tokens are vectors and have none."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.squeeze().ndim >= 2], "weight_decay": arguments.weight_decay},
+        {"params": [p for p in trained if p.squeeze().ndim < 2], "weight_decay": 0.0},
+    ]
+    try:
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+    except RuntimeError:  # no fused kernel on this device
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95))
+
+
+def start(arguments: PretrainArguments) -> Accelerator:
+    """Devices, processes, precision and tracker, and the run folder looked at: complain before any long work.
+
+    Raises:
+        ValueError: processes that do not know of each other, a precision the device lacks, or a run folder in use.
+        ImportError: the tracker's package is missing.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    tracker = None if arguments.report_to == "none" else arguments.report_to
+    if tracker and importlib.util.find_spec(tracker) is None:
+        hint = "pip install 's2i-hf[track]'" if tracker == "tensorboard" else f"pip install {tracker}"
+        raise ImportError(f"--report_to {tracker} needs a package that is not installed: {hint}.")
+    AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
+    accelerator = Accelerator(
+        gradient_accumulation_steps=arguments.gradient_accumulation,
+        mixed_precision=arguments.precision,
+        log_with=tracker,
+        project_dir=str(arguments.run_dir / "trackers") if tracker else None,
+    )
+    check_processes(accelerator)
+    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
+    accelerator.wait_for_everyone()  # nobody writes before everybody has looked
+    return accelerator
+
+
+def pretrain(
+    arguments: PretrainArguments,
+    model: PreTrainedModel,
+    processor: SkeletonProcessor,
+    dataset: Mapping[str, Any],
+    *,
+    compute_loss: ComputeLoss = mae_loss,
+    accelerator: Accelerator | None = None,
+) -> dict[str, Any]:
+    """Pretrain a masked autoencoder, or go on with it, and leave a run folder.
+
+    Args:
+        arguments: Settings; the model's config and the processor are expected to follow them (`model_options`,
+            `processor_options`).
+        model: Takes (B, 3, H, W) images and `noise` (B, L); its config has image_size, patch_size and mask_ratio.
+        processor: Makes the images, and is saved beside the model.
+        dataset: "train" rows to learn from, "test" rows for the picture; see `data.as_rows`.
+        compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
+        accelerator: What `start` returned; started here if None.
+
+    Returns:
+        The summary that is also written to summary.json: steps, epochs, loss, seconds, clips_per_second, parameters ...
+
+    Raises:
+        ValueError: settings that do not fit each other, the data or the run to resume; a loss that is not finite.
+        RunInterrupted: Ctrl-C or SIGTERM; a checkpoint was written.
+    """
+    from accelerate.utils import set_seed
+
+    from .data import as_rows
+
+    accelerator = accelerator or start(arguments)
+    run = _Run(arguments, accelerator, as_rows(dataset["train"]), model, processor.encoding_options)
+    set_seed(arguments.seed, device_specific=True)
+    optimizer = build_optimizer(model.to(accelerator.device).train(), arguments)
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    run.begin(processor, dataset)
+    options, target_options = processor.encoding_options, processor.encoding_options
+    if arguments.target == "motion":
+        target_options = replace(options, stream="motion")
+
+    with StopRequest() as stop, run.progress_bar() as bar:
+        parts: list[Tensor] = []
+        for batch in run.loader():
+            for group in optimizer.param_groups:
+                group["lr"] = run.schedule.lr(run.progress.step)
+            joints = batch["joints"].to(accelerator.device, non_blocking=True)
+            clips = (batch["num_frames"], batch["num_people"], batch["layouts"])
+            images = encode_padded(joints, *clips, options)
+            targets = images if target_options == options else encode_padded(joints, *clips, target_options)
+            with accelerator.accumulate(wrapped):
+                loss = compute_loss(wrapped, images, batch["noise"].to(accelerator.device), targets)
+                accelerator.backward(loss)
+                if arguments.grad_clip is not None and accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(wrapped.parameters(), arguments.grad_clip)
+                optimizer.step()
+                optimizer.zero_grad()
+            parts.append(loss.detach())
+            if accelerator.sync_gradients:  # the end of an optimizer step
+                run.step_done(torch.stack(parts).mean(), stop.agreed(accelerator))
+                parts = []
+                bar.update()
+    return run.finish(wrapped, processor, dataset)

@@ -1,0 +1,253 @@
+"""Measured numbers as rows: one row = one number, with the command, the commit and the hardware that made it.
+
+A run folder keeps its rows in `results.json` (a list); `model_cards/results.csv` collects rows of many runs under the same
+columns. Nothing here computes a number; every file is replaced in one step, so an interrupted write leaves the old one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULT_COLUMNS: tuple[str, ...] = (
+    "dataset", "protocol", "setting", "encoder", "method", "metric", "value", "train_clips", "test_clips", "seed", "command",
+    "commit", "hardware", "seconds",
+)  # fmt: skip
+ENCODERS = ("pretrained", "untrained", "raw_joints")
+METRICS = ("top1", "top5", "mean_class")
+# What a row measured. A second row with the same identity is a newer measurement of the same thing and replaces the first.
+_IDENTITY = ("dataset", "protocol", "setting", "encoder", "method", "metric", "seed")
+
+
+def result_row(
+    *,
+    dataset: str,
+    protocol: str,
+    setting: str,
+    encoder: str,
+    method: str,
+    metric: str,
+    value: float,
+    train_clips: int,
+    test_clips: int,
+    seed: int,
+    seconds: float,
+    command: str | None = None,
+    commit: str | None = None,
+    hardware: str | None = None,
+) -> dict[str, Any]:
+    """One row of `RESULT_COLUMNS`, checked.
+
+    Args:
+        dataset, protocol: "nw_ucla" and "xview" of the protocol name "nw_ucla_xview".
+        setting: "linear_probe", "knn", "fine_tune" ...
+        encoder: one of `ENCODERS`; metric: one of `METRICS`.
+        value: Share of test clips (or mean of class shares), 0 to 1.
+        seconds: Wall time this number took.
+        command, commit, hardware: Taken from this process if None.
+
+    Raises:
+        ValueError: encoder or metric is unknown, or the value is not in [0, 1].
+    """
+    for name, got, known in (("encoder", encoder, ENCODERS), ("metric", metric, METRICS)):
+        if got not in known:
+            raise ValueError(f"A result row has {name} {got!r}; expected one of {', '.join(known)}.")
+    value = float(value)
+    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        raise ValueError(f"A result row has value {value} for {metric}; expected a share from 0 to 1 (not per cent).")
+    row = {
+        "dataset": dataset, "protocol": protocol, "setting": setting, "encoder": encoder, "method": method, "metric": metric,
+        "value": round(value, 6), "train_clips": int(train_clips), "test_clips": int(test_clips), "seed": int(seed),
+        "command": public_command() if command is None else command,
+        "commit": current_commit() if commit is None else commit,
+        "hardware": hardware_name() if hardware is None else hardware,
+        "seconds": round(float(seconds), 2),
+    }  # fmt: skip
+    return {column: row[column] for column in RESULT_COLUMNS}
+
+
+def read_results(run_dir: str | Path) -> list[dict[str, Any]]:
+    """The rows of `run_dir/results.json`; an empty list if there is none. Raises ValueError if it is not a list of rows."""
+    path = Path(run_dir) / "results.json"
+    if not path.is_file():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and set(RESULT_COLUMNS) <= set(row) for row in rows):
+        raise ValueError(f"{path} is not a list of result rows; move it away and run the probe again.")
+    return rows
+
+
+def append_results(
+    run_dir: str | Path, rows: Iterable[Mapping[str, Any]], csv_path: str | Path | None = None
+) -> list[dict]:
+    """Add rows to `run_dir/results.json` and, if asked, to a CSV file; rows measured again replace their older selves.
+
+    In the CSV, which holds many runs, only a repetition of the same command counts as the same measurement.
+
+    Returns:
+        All rows of `results.json` after the update.
+
+    Raises:
+        ValueError: an existing file has other columns, or a row lacks one.
+    """
+    new = [{column: row[column] for column in RESULT_COLUMNS} for row in rows]
+    merged = _merge(read_results(run_dir), new, _IDENTITY)
+    table = None if csv_path is None else _merge(read_results_csv(csv_path), new, (*_IDENTITY, "command"))
+    Path(run_dir).mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(run_dir) / "results.json", json.dumps(merged, indent=1) + "\n")
+    if csv_path is not None and table is not None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, RESULT_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+        write_atomically(Path(csv_path), text.getvalue())
+    return merged
+
+
+def read_results_csv(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a results CSV, numbers as numbers; an empty list if the file does not exist. Raises ValueError on other columns."""
+    path = Path(path)
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != RESULT_COLUMNS:
+            raise ValueError(f"{path} has the columns {reader.fieldnames}; expected {', '.join(RESULT_COLUMNS)}.")
+        rows: list[dict[str, Any]] = [dict(row) for row in reader]
+    for row in rows:
+        row.update(value=float(row["value"]), seconds=float(row["seconds"]))
+        row.update({column: int(row[column]) for column in ("train_clips", "test_clips", "seed")})
+    return rows
+
+
+def _merge(old: list[dict[str, Any]], new: list[dict[str, Any]], identity: Sequence[str]) -> list[dict[str, Any]]:
+    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[column]) for column in identity)
+
+    merged = {key(row): row for row in old}
+    for row in new:
+        merged[key(row)] = (
+            row  # keeps the place of the row it replaces, so a diff of the file shows changed values only
+        )
+    return list(merged.values())
+
+
+def write_atomically(path: str | Path, text: str) -> None:
+    """Write a text file so that a reader, or a crash, sees the old content or the new, never a part of it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = None) -> str:
+    """The command line of this process without machine paths, so that it can be published.
+
+    Paths inside the working folder become relative; paths below a folder named by an environment variable `S2I_*` or
+    below the home folder keep their tail (`$S2I_REAL_DATA/NW-UCLA`, `~/runs`); any other absolute path becomes a placeholder
+    named after its flag (`--data_dir $DATA_DIR`).
+    """
+    argv = list(sys.argv if argv is None else argv)
+    base = Path.cwd() if cwd is None else Path(cwd)
+    words, flag = [], ""
+    for index, word in enumerate(argv):
+        if index == 0:
+            name = _public_path(word, base, "")
+            words.append(f"python {name}" if name.endswith(".py") else Path(word).name)
+            continue
+        if word.startswith("-"):
+            flag, equals, value = word.partition("=")
+            words.append(f"{flag}={_public_path(value, base, flag)}" if equals else flag)
+        else:
+            words.append(_public_path(word, base, flag))
+    return " ".join(words)
+
+
+def _public_path(word: str, base: Path, flag: str) -> str:
+    if not word.startswith(("/", "~", "../")) and not Path(word).is_absolute():
+        return shlex.quote(word)
+    path = Path(
+        os.path.abspath(base / Path(word).expanduser())
+    )  # not resolve(): a link keeps the name the user gave it
+    for start in (base, base.resolve()):
+        if path.is_relative_to(start):
+            return shlex.quote(path.relative_to(start).as_posix())
+    for name in sorted(name for name in os.environ if name.startswith("S2I_")):
+        folder = os.environ[name]
+        if folder and Path(folder).is_absolute() and path.is_relative_to(folder):
+            return f"${name}/{path.relative_to(folder).as_posix()}".removesuffix("/.")
+    home = Path.home()
+    if home != Path("/") and path.is_relative_to(home):
+        return f"~/{path.relative_to(home).as_posix()}"
+    if not flag:
+        return path.name
+    return f"${flag.lstrip('-').replace('-', '_').upper()}"
+
+
+def current_commit() -> str:
+    """Commit of the running code: 12 hex digits, "-dirty" if a tracked file differs, "unknown" outside a git checkout.
+
+    The table of results itself may differ: a measurement that is written there does not make the next one dirty.
+    """
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed copy may lie inside somebody else's checkout, whose commit says nothing about this code.
+    if git("ls-files", "--error-unmatch", here.name) is None:
+        return "unknown"
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return "unknown"
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)model_cards/results.csv")
+    return commit if changes == "" else f"{commit}-dirty"
+
+
+def hardware_name(device: Any = None) -> str:
+    """What computed: the GPU's name for a CUDA device, else the processor and the cores this process may use."""
+    if device is not None and str(device).startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine() or "CPU"
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            name = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), name)
+    except OSError:
+        pass  # not Linux: the platform's own name does
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{name} ({cores} core{'s' if cores != 1 else ''})"
