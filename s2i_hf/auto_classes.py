@@ -38,19 +38,26 @@ def register(module: ModuleType) -> None:
 class _RegisterAfterImport(importlib.abc.MetaPathFinder):
     """Finds `AUTO_MODULE` as Python would, and registers once it has run."""
 
+    _searching = False
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != AUTO_MODULE:
+        if fullname != AUTO_MODULE or self._searching:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._searching = True  # ask the other finders, without this one
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._searching = False
         if spec is None or spec.loader is None:
             return spec
         loader_exec = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             loader_exec(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
             register(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,14 +123,17 @@ class _MaskingCollator:
     """Rows -> padded joints (see `data.SkeletonCollator`) and `noise`, the mask of every clip as ranks."""
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
-        from .data import SkeletonCollator
-
-        self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
         self.arguments, self.options, self.grid = arguments, options, grid
+        self.collate: Any = None
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         epoch, options, arguments = rows[0]["epoch"], self.options, self.arguments
-        self.collate.set_epoch(epoch)
+        if self.collate is None or self.collate.epoch != epoch:
+            from .data import SkeletonCollator
+
+            # of this worker's own: workers share the epoch of one that they inherit, and may be in different ones
+            self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
+            self.collate.set_epoch(epoch)
         batch: dict[str, Any] = self.collate(rows)
         parts = None
         if arguments.mask == "body_part":
@@ -175,5 +179,7 @@ def make_loader(
         num_workers=workers,
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=ignore_interruptions,
+        # also where Python prefers a fork server: its children do not notice when this process is killed, and stay
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         generator=torch.Generator(),  # its own, or starting the loader would draw from the model's random state
     )

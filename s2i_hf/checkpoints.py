@@ -29,6 +29,7 @@ CHECKPOINTS, METRICS, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
 _RUN_FILES = (
     METRICS, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
     "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
+    "reconstruction.json",
     "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers",
 )  # fmt: skip
 

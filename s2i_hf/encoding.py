@@ -7,7 +7,8 @@ one over time, and the joint order, the part widths and the people's blocks are 
 Where an axis grows, every pixel mixes two neighbours only, which is a gather and a lerp.
 
 Two paths give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
-`decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block.
+`decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block; longer clips
+come back smoothed.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ class EncodingOptions:
     image_std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        size = (self.size, self.size) if isinstance(self.size, int) else tuple(int(side) for side in self.size)
+        sides: Any = (self.size, self.size) if np.ndim(self.size) == 0 else self.size
+        size = tuple(int(side) for side in sides)
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size is {self.size}; expected one positive number of pixels, or (height, width).")
         object.__setattr__(self, "size", size)
-        for name, hint in get_type_hints(type(self)).items():
-            allowed = [value for value in get_args(hint) if isinstance(value, str)]
-            if allowed and getattr(self, name) not in allowed:
+        for name, allowed in _choices().items():
+            if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}.")
         if not self.value_scale > 0:
             raise ValueError(f"value_scale is {self.value_scale}; expected a length above zero.")
@@ -84,10 +85,17 @@ class EncodingOptions:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
+@lru_cache(maxsize=1)
+def _choices() -> dict[str, tuple[str, ...]]:
+    """The values of each option that is a `Literal`."""
+    hints = {name: get_args(hint) for name, hint in get_type_hints(EncodingOptions).items()}
+    return {name: values for name, values in hints.items() if values and isinstance(values[0], str)}
+
+
 OPTION_NAMES: tuple[str, ...] = tuple(option.name for option in fields(EncodingOptions))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class ClipMetadata:
     """What `decode` needs beside the image.
 
@@ -117,7 +125,7 @@ class ClipMetadata:
 # --- resize weights ---------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=128)  # a clip of 4,000 frames costs 7 MB here
 def linear_weights(size_in: int, size_out: int) -> np.ndarray:
     """(size_out, size_in) float64 weights of a linear resize with `align_corners=False`, antialiased when it shrinks.
 
@@ -201,6 +209,16 @@ def _two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 
 
 @lru_cache(maxsize=1024)
+def _joint_taps(
+    layout: SkeletonLayout, num_people: int, width: int, part_widths: str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """`joint_weights` as two joints and a share for each column; None if some column mixes more, or none."""
+    weights = joint_weights(layout, num_people, width, part_widths)
+    mixed = np.count_nonzero(weights, axis=1)
+    return _two_taps(weights) if mixed.min() >= 1 and mixed.max() <= 2 else None
+
+
+@lru_cache(maxsize=1024)
 def _joint_matrix(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> torch.Tensor:
     """(M * V, width) float32, `joint_weights` ready to multiply."""
     return torch.from_numpy(joint_weights(layout, num_people, width, part_widths).T.astype(np.float32)).contiguous()
@@ -242,7 +260,9 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
         center = layout.center_indices
         offset = body[:, center[0]] if len(center) == 1 else body[:, list(center)].mean(axis=1)
         offset = offset.copy()
-        joints = joints - offset[:, None, None]
+        num_frames, num_people = joints.shape[:2]  # numpy is slow at a last axis of three: subtract from whole frames
+        everywhere = np.tile(offset, (1, num_people * layout.num_joints))
+        joints = (joints.reshape(num_frames, -1) - everywhere).reshape(joints.shape)
     anchor = None
     if options.stream == "bone":
         child, parent = _has_parent(layout)
@@ -256,8 +276,8 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
         low = np.zeros(3, dtype=np.float32)
         high = np.full(3, options.value_scale, dtype=np.float32)
     elif options.value_range == "per_axis":
-        flat = joints.reshape(-1, 3)
-        low, high = flat.min(axis=0), flat.max(axis=0)
+        low = np.array([joints[..., axis].min() for axis in range(3)])
+        high = np.array([joints[..., axis].max() for axis in range(3)])
     else:
         low, high = np.full(3, joints.min()), np.full(3, joints.max())
     metadata = ClipMetadata(joints.shape[0], joints.shape[1], layout, options, offset, low, high, anchor)
@@ -299,11 +319,14 @@ def encode(
         ValueError: a clip does not fit its layout (see `transforms.prepare`), or `out` has another shape.
     """
     options = replace(options or EncodingOptions(), **changes)
+    if getattr(clips, "ndim", 5) != 5:
+        raise ValueError(f"clips is one array of shape {tuple(clips.shape)}; pass a list of clips, such as [clip].")  # type: ignore[attr-defined]
     layouts = _as_layouts(layouts, len(clips))
     height, width = options.size
     shape = (len(clips), 3, height, width)
     if out is None:
-        out = torch.empty(shape)
+        # memory from numpy, which asks for huge pages: a third of the cost of touching torch's
+        out = torch.from_numpy(np.empty(shape, dtype=np.float32))
     elif tuple(out.shape) != shape or out.dtype != torch.float32:
         raise ValueError(f"out is {tuple(out.shape)} {out.dtype}; expected {shape} torch.float32.")
     other = torch.empty(shape[1:])
@@ -404,13 +427,12 @@ def _encode_group(
     scale, shift = _affine(low, high, options, torch)
     x = x * scale[:, None, None, None] + shift[:, None, None, None]
     x = x.permute(0, 1, 4, 2, 3).reshape(batch, frames, 3, people * layout.num_joints)
-    matrix = _joint_matrix(layout, people, width, options.part_widths)
-    if bool((matrix.count_nonzero(dim=0) <= 2).all()) and bool((matrix.sum(dim=0) > 0).all()):
-        # gather and lerp rather than a matrix product, which TF32 would round to ten bits
-        first, second, weight = (part.to(device) for part in _two_taps(matrix.T.double().numpy()))
+    across = _joint_taps(layout, people, width, options.part_widths)
+    if across is not None:  # gather and lerp rather than a matrix product, which TF32 would round to ten bits
+        first, second, weight = (part.to(device) for part in across)
         rows = torch.lerp(x[..., first], x[..., second], weight)
     else:
-        rows = x @ matrix.to(device)
+        rows = x @ _joint_matrix(layout, people, width, options.part_widths).to(device)
     if shrinks:
         weights = np.zeros((batch, height, frames), dtype=np.float32)
         for index, length in enumerate(lengths):
@@ -427,6 +449,8 @@ def _encode_group(
 
 @lru_cache(maxsize=512)
 def _time_inverse(num_frames: int, height: int) -> np.ndarray:
+    if num_frames > height:  # the least-squares answer of smallest norm would tremble: take the frames between the rows
+        return linear_weights(height, num_frames)
     return np.linalg.pinv(linear_weights(num_frames, height))
 
 
@@ -445,7 +469,8 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
 
     Returns:
         B tensors (T, M, V, 3) float32 in the unit of the layout, in absolute position. M counts the people in the image. They equal
-        what was encoded to float precision while T <= H and each person's V joints fit the width of a block.
+        what was encoded to float precision while T <= H and each person's V joints fit the width of a block; longer clips come back
+        smoothed, interpolated between the rows of the image.
 
     Raises:
         ValueError: the number or the size of the images does not fit `metadata`.

@@ -6,11 +6,8 @@ the classifier is fitted again on all training clips. Test labels are read once,
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,9 @@ from .layouts import SkeletonLayout, get_layout
 from .transforms import prepare, resample
 
 POOLINGS = ("mean", "cls", "part")
-C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # inverse strengths, as in LogisticRegression of scikit-learn
+C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
 K_GRID = (1, 3, 5, 10, 20)
+PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 VALIDATION_SHARE = 0.25  # of the training clips
 
 # --- features ---------------------------------------------------------------------------------------------------------
@@ -45,7 +43,7 @@ def part_weights(layout: SkeletonLayout, num_people: int, grid_width: int, width
 
 @torch.no_grad()
 def extract_features(
-    encoder: torch.nn.Module, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None
+    encoder: Any, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None
 ) -> dict[str, np.ndarray]:
     """Features of a frozen encoder, one vector a clip and pooling.
 
@@ -145,21 +143,20 @@ def _principal_axes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def softmax_scores(
     train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, grid: Sequence[float], num_classes: int
-) -> list[np.ndarray]:
+) -> Iterator[np.ndarray]:
     """Linear probe: L2-regularised softmax regression, for every C of `grid`.
 
     Minimises C * (sum of cross-entropies) + |W|^2 / 2 (the bias is free) by L-BFGS, as scikit-learn's LogisticRegression does, in
     torch so that it also runs where scikit-learn is missing. The penalty does not change under rotation, so the problem is solved
     along the principal axes, where its curvature is nearly diagonal and dividing by it saves most of the iterations.
 
-    Returns:
-        One (N_test, num_classes) array of log-odds a C.
+    Yields:
+        One (N_test, num_classes) array of log-odds a C, fitted when it is asked for.
     """
     train, test = _standardise(train_x, test_x)
     axes, variance = _principal_axes(train)
     train, test = train @ axes, test @ axes  # weights outside these axes are zero at the optimum
     target = torch.nn.functional.one_hot(torch.from_numpy(np.asarray(train_y, dtype=np.int64)), num_classes).double()
-    scores = []
     for strength in grid:
         decay = 1 / (strength * len(train))
         step = (variance / num_classes + decay).rsqrt()[:, None]  # curvature along each axis, to scale it away
@@ -175,17 +172,16 @@ def softmax_scores(
             return -(target * log_share).sum() / len(x) + (decay * w.square()).sum() / 2
 
         optimizer.step(closure)
-        scores.append((torch.cat([test * step.T, test.new_ones(len(test), 1)], dim=1) @ weight).numpy())
-    return scores
+        yield (torch.cat([test * step.T, test.new_ones(len(test), 1)], dim=1) @ weight).numpy()
 
 
 def knn_scores(
     train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, grid: Sequence[int], num_classes: int
-) -> list[np.ndarray]:
+) -> Iterator[np.ndarray]:
     """k nearest neighbours by cosine of standardised features, for every k of `grid`.
 
     Each neighbour has one vote. Ties, and classes without a vote, are ordered by their nearest training clip, which makes top-5 well
-    defined for every k. Returns one (N_test, num_classes) array of scores a k.
+    defined for every k. Yields one (N_test, num_classes) array of scores a k.
     """
     train, test = (torch.nn.functional.normalize(x, dim=1) for x in _standardise(train_x, test_x))
     labels = torch.from_numpy(np.asarray(train_y, dtype=np.int64))
@@ -198,7 +194,7 @@ def knn_scores(
         for values, k in zip(scores, grid, strict=True):
             votes = torch.nn.functional.one_hot(labels[nearest[:, :k]], num_classes).sum(dim=1)
             values.append(votes + (closest + 1) / 4)  # from 0 to 1/2: less than a vote
-    return [torch.cat(values).numpy() for values in scores]
+    yield from (torch.cat(values).numpy() for values in scores)
 
 
 _CLASSIFIERS: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
@@ -262,7 +258,7 @@ def evaluate_probe(
         train: (N, D) features, or a dict pooling -> (N, D); test: the same of the test clips.
         train_y, train_subjects: (N,) labels and performers; test_y: (N_test,) labels, used for counting only.
         seed: Draws the held-out subjects.
-        num_classes: Number of classes; the largest label + 1 if None. A class without a training clip is never predicted right.
+        num_classes: Number of classes; the largest training label + 1 if None. A class without a training clip is never right.
         pooling: One key of `train`, or "auto" to choose it on the validation split too.
 
     Raises:
@@ -284,19 +280,24 @@ def evaluate_probe(
             )
     if len(np.unique(train_y)) < 2:
         raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
-    num_classes = num_classes or int(max(train_y.max(), test_y.max())) + 1
+    num_classes = num_classes or int(train_y.max()) + 1
     classify, name, grid = _CLASSIFIERS[setting]
     held, note = validation_split(train_subjects, train_y, seed)
     best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
     for candidate in poolings:
-        x = np.asarray(train[candidate])
-        for value, scores in zip(grid, classify(x[~held], train_y[~held], x[held], grid, num_classes), strict=True):
+        x, here, in_vain = np.asarray(train[candidate]), -1.0, 0
+        for value, scores in zip(grid, classify(x[~held], train_y[~held], x[held], grid, num_classes), strict=False):
             accuracy = float((scores.argmax(axis=1) == train_y[held]).mean()) if held.any() else 0.0
+            here, in_vain = (accuracy, 0) if accuracy > here else (here, in_vain + 1)
             if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
                 best = (accuracy, candidate, value)
+            if in_vain >= PATIENCE:
+                break
     validation, chosen, value = best
-    scores = classify(np.asarray(train[chosen]), train_y, np.asarray(test[chosen]), [value], num_classes)[0]
-    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    scores = next(iter(classify(np.asarray(train[chosen]), train_y, np.asarray(test[chosen]), [value], num_classes)))
+    unknown = max(0, int(test_y.max()) + 1 - num_classes)  # classes that only test clips have
+    scores = np.pad(scores, ((0, 0), (0, unknown)), constant_values=-np.inf)
+    confusion = np.zeros((num_classes + unknown, num_classes + unknown), dtype=np.int64)
     np.add.at(confusion, (test_y, scores.argmax(axis=1)), 1)
     settings = {name: value} if chosen == "all" else {name: value, "pooling": chosen}
     return ProbeResult(metrics(scores, test_y), settings, validation, scores.argmax(axis=1), scores, confusion, note)

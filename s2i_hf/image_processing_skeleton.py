@@ -231,4 +231,10 @@ def _as_clips(images: Any) -> list[Any]:
         return [clip for item in images for clip in _as_clips(item)]
     if hasattr(inner, "detach"):
         return [torch.stack([torch.as_tensor(frame) for frame in images])]  # a list of frames
-    return [np.asarray(images, dtype=np.float32)]
+    try:
+        return [np.asarray(images, dtype=np.float32)]
+    except (TypeError, ValueError):
+        raise ValueError(
+            "the nested lists of joints are ragged or not numbers; pass one clip as (T, V, 3) or (T, M, V, 3), and several clips "
+            "as a list of arrays."
+        ) from None

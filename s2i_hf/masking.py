@@ -82,7 +82,10 @@ def _units(
             "mask 'body_part' needs part_of_column, one (W,) array from encoding.part_columns for each sample."
         )
     known: dict[int, np.ndarray] = {}  # the same few arrays come back for every clip of a format
-    return np.stack([known.setdefault(id(part), patch_parts(part, grid))[columns] for part in part_of_column])
+    for part in part_of_column:
+        if id(part) not in known:  # numbered from 0, as a small grid has fewer patches than a crowd has parts
+            known[id(part)] = np.unique(patch_parts(part, grid), return_inverse=True)[1][columns]
+    return np.stack([known[id(part)] for part in part_of_column])
 
 
 def mask_noise(

@@ -10,39 +10,24 @@ lr = base_lr x effective batch / 256.
 
 from __future__ import annotations
 
+import importlib.util
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .arguments import arg, save_arguments
-from .checkpoints import (
-    METRICS,
-    SUMMARY,
-    MetricsFile,
-    Progress,
-    check_run_folder,
-    check_same_settings,
-    choose_checkpoint,
-    clear_run,
-    load_checkpoint,
-    remove_later,
-    remove_partial,
-    save_checkpoint,
-    write_json,
-)
-from .encoding import EncodingOptions, encode_padded, part_columns
-from .layouts import get_layout
-from .masking import check_mask, mask_noise
-from .processes import RunInterrupted, StopRequest, check_processes, ignore_interruptions
-from .rng import hash_ids, uniform
+from .arguments import arg
+from .batches import Schedule, make_loader
+from .checkpoints import check_run_folder
+from .encoding import encode_padded
+from .masking import check_mask
+from .models.initialization import freeze_positions
+from .processes import StopRequest, check_processes
+from .recording import RunRecord
 from .transforms import Augmentation
 
 if TYPE_CHECKING:
@@ -52,11 +37,6 @@ if TYPE_CHECKING:
     from .image_processing_skeleton import SkeletonProcessor
 
 ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
-# Settings that do not change what is computed, so a resumed run may have others.
-_MAY_CHANGE = frozenset(
-    "data data_dir cache_dir output_dir num_workers save_every keep_checkpoints resume overwrite report_to log_every progress "
-    "log_sample_ids card".split()
-)
 
 
 @dataclass
@@ -111,7 +91,9 @@ class PretrainArguments:
     resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
     overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
     log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")
-    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg("none", "Tracker that gets the rows too.")
+    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg(
+        "none", "Tracker that gets the rows too."
+    )
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     log_sample_ids: bool = arg(False, "Write sample_ids_rank<r>.jsonl: which process saw which clips.")
     card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
@@ -130,7 +112,9 @@ class PretrainArguments:
             if (value := getattr(self, name)) is not None and not 0 <= value < math.inf:
                 raise ValueError(f"--{name} is {value}; expected zero or more.")
         if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
-            raise ValueError(f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer.")
+            raise ValueError(
+                f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer."
+            )
         _ = self.augmentation  # refuses bad values now
 
     @property
@@ -214,6 +198,8 @@ def start(arguments: PretrainArguments) -> Accelerator:
         log_with=tracker,
         project_dir=str(arguments.run_dir / "trackers") if tracker else None,
     )
+    if arguments.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would quietly compute in float32
+        raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_processes(accelerator)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
     accelerator.wait_for_everyone()  # nobody writes before everybody has looked
@@ -249,37 +235,56 @@ def pretrain(
     """
     from accelerate.utils import set_seed
 
-    from .data import as_rows
+    from .data import as_rows, describe
 
     accelerator = accelerator or start(arguments)
-    run = _Run(arguments, accelerator, as_rows(dataset["train"]), model, processor.encoding_options)
+    device, options = accelerator.device, processor.encoding_options
+    target_options = replace(options, stream="motion") if arguments.target == "motion" else options
+    grid = _patch_grid(arguments, model.config, options.size)
+    rows = as_rows(dataset["train"])
+    schedule = Schedule.of(arguments, len(rows), accelerator.num_processes)
+    record = RunRecord(arguments, accelerator, schedule, list(rows.sample_ids))
+    freeze_positions(model)  # from_pretrained of transformers 5 thaws them
     set_seed(arguments.seed, device_specific=True)
-    optimizer = build_optimizer(model.to(accelerator.device).train(), arguments)
+    optimizer = build_optimizer(model.to(device).train(), arguments)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    run.begin(processor, dataset)
-    options, target_options = processor.encoding_options, processor.encoding_options
-    if arguments.target == "motion":
-        target_options = replace(options, stream="motion")
+    record.begin(model, describe(dataset))
+    loader = make_loader(rows, arguments, schedule, record.progress.step, options, grid, accelerator)
 
-    with StopRequest() as stop, run.progress_bar() as bar:
-        parts: list[Tensor] = []
-        for batch in run.loader():
-            for group in optimizer.param_groups:
-                group["lr"] = run.schedule.lr(run.progress.step)
-            joints = batch["joints"].to(accelerator.device, non_blocking=True)
+    with StopRequest() as stop, record.progress_bar() as bar:
+        losses: list[Tensor] = []  # of the micro-batches of one optimizer step
+        for batch in loader:
+            record.saw(batch["sample_ids"], batch["epoch"])
+            for group in optimizer.param_groups:  # by the step itself: a prepared scheduler counts processes
+                group["lr"] = schedule.lr(record.progress.step)
+            joints = batch["joints"].to(device, non_blocking=True)
             clips = (batch["num_frames"], batch["num_people"], batch["layouts"])
             images = encode_padded(joints, *clips, options)
             targets = images if target_options == options else encode_padded(joints, *clips, target_options)
             with accelerator.accumulate(wrapped):
-                loss = compute_loss(wrapped, images, batch["noise"].to(accelerator.device), targets)
-                accelerator.backward(loss)
+                loss = compute_loss(wrapped, images, batch["noise"].to(device, non_blocking=True), targets)
+                accelerator.backward(loss)  # divides by the number of micro-batches
                 if arguments.grad_clip is not None and accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(wrapped.parameters(), arguments.grad_clip)
                 optimizer.step()
                 optimizer.zero_grad()
-            parts.append(loss.detach())
-            if accelerator.sync_gradients:  # the end of an optimizer step
-                run.step_done(torch.stack(parts).mean(), stop.agreed(accelerator))
-                parts = []
+            losses.append(loss.detach())
+            if accelerator.sync_gradients:  # an optimizer step is complete
+                record.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
+                losses = []
                 bar.update()
-    return run.finish(wrapped, processor, dataset)
+    return record.finish(wrapped, processor, as_rows(dataset["test"]))
+
+
+def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) of patches, once image, model and mask are known to fit each other; sets the config's mask ratio."""
+    if size != (config.image_size, config.image_size):
+        raise ValueError(
+            f"The processor makes {size[0]} x {size[1]} images, but the model takes {config.image_size} x {config.image_size}; "
+            "give both the same size."
+        )
+    side = config.image_size // config.patch_size
+    check_mask(arguments.mask, arguments.mask_ratio, side * side)
+    config.mask_ratio = arguments.mask_ratio  # read from here: a keyword of the same name would be ignored
+    config.norm_pix_loss = arguments.norm_pix_loss
+    return side, side

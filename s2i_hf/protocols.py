@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 from .resources import read_list
 
@@ -19,8 +19,7 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
-@dataclass(frozen=True)
-class SampleName:
+class SampleName(NamedTuple):
     """What the name of a recording says, with the dataset's own numbers (actions from 1); -1 where it says nothing."""
 
     action: int
@@ -46,7 +45,9 @@ def parse_name(reader: str, sample_id: str) -> SampleName | None:
         The numbers, or None if `sample_id` is not named like that.
     """
     match = _NAMES[reader].fullmatch(sample_id)
-    return SampleName(**{field: int(number) for field, number in match.groupdict().items()}) if match else None
+    if match is None:
+        return None
+    return SampleName(**{field: int(number) for field, number in match.groupdict().items()})
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Protocol:
         """Ids of the samples whose skeletons are missing or incomplete; they neither train nor test."""
         return frozenset(read_list(self.missing)) if self.missing else frozenset()
 
+    @cached_property
+    def _action_set(self) -> frozenset[int]:
+        return frozenset(self.actions)
+
     def split(self, sample_id: str) -> Split | None:
         """Where a sample belongs, from its name alone.
 
@@ -113,7 +118,7 @@ class Protocol:
             dataset, on the list of missing skeletons, or in neither part of the rule.
         """
         sample = parse_name(self.reader, sample_id)
-        if sample is None or sample.action not in self.actions or sample_id in self.missing_samples:
+        if sample is None or sample.action not in self._action_set or sample_id in self.missing_samples:
             return None
         if self.setups is not None and sample.setup not in self.setups:
             return None
@@ -147,7 +152,8 @@ class Protocol:
         return sorted(name for name in names if self.split(name) == split)
 
 
-def _ntu_names() -> list[str]:
+@lru_cache
+def _ntu_names() -> tuple[str, ...]:
     """The 114,480 names of NTU RGB+D 120, from who was recorded in which setup."""
     names = []
     for line in read_list("ntu120_performers.txt"):
@@ -160,11 +166,14 @@ def _ntu_names() -> list[str]:
             for replication in (1, 2)
             for action in actions
         ]
-    return names
+    return tuple(names)
 
 
-def _nw_ucla_names() -> list[str]:
-    return [f"{name}_v0{view}" for name, views in map(str.split, read_list("nw_ucla_samples.txt")) for view in views]
+@lru_cache
+def _nw_ucla_names() -> tuple[str, ...]:
+    return tuple(
+        f"{name}_v0{view}" for name, views in map(str.split, read_list("nw_ucla_samples.txt")) for view in views
+    )
 
 
 def _numbers(text: str) -> frozenset[int]:

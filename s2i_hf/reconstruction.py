@@ -1,7 +1,7 @@
 """What a masked autoencoder rebuilds of clips it sees only in part: as an image, and as a moving person in millimetres.
 
-Because the encoding can be inverted, a rebuilt image is a rebuilt skeleton, and the error of both is the distance of joints. Everything here
-is arrays and numbers; `visualization` draws them.
+Because the encoding can be inverted, a rebuilt image is a rebuilt skeleton, and its error is a distance of joints. Everything here is
+arrays and numbers; `visualization` draws them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from .layouts import SkeletonLayout, get_layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class SkeletonSequence:
     """T frames of M people with V joints each.
 

@@ -1,8 +1,8 @@
 """The actions of the synthetic people: functions that turn joints over time, with a style drawn anew for every performance.
 
-What makes an action is how it moves. Which pose it starts from, which side acts, how far, how fast, how often and when are drawn, so that
-no single frame gives it away. The shoulder turns by plane, elevation and axial rotation as in Wu et al., J. Biomech. 38 (2005).
-Angles are in degrees, times in seconds; a person at home looks along z, with x to the left and y up.
+What makes an action is how it moves. Which pose it starts from, which side acts, how far, how fast, how often and when are
+drawn, so that few frames give it away by themselves. The shoulder turns by plane, elevation and axial rotation as in Wu et
+al. (J. Biomechanics 38, 2005). Angles are in degrees, times in seconds; a person looks along z, with x to the left and y up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ YAW, PITCH, ROLL, TWIST = range(4)  # a joint turns by Ry(yaw) Rx(pitch) Rz(roll
 Curve = np.ndarray | float  # (T,) or constant
 
 
-def ease(progress: np.ndarray, at: Sequence[float], to: Sequence[float]) -> np.ndarray:
+def ease(progress: np.ndarray, at: Sequence[float] | np.ndarray, to: Sequence[float]) -> np.ndarray:
     """Keyframes: the values `to` at the moments `at`, passing smoothly (cubic, at rest on every key) from one to the next."""
     position = np.interp(progress, at, np.arange(len(at)))
     key = np.minimum(position.astype(int), len(at) - 2)
@@ -118,17 +118,30 @@ class Mover:
         return np.where(done < count, done % 1, 1.0)
 
     def idle(self) -> None:
-        """Posture and sway of someone who waits: arms hanging, folded or held up, knees and trunk more or less straight, turning about."""
+        """Posture and sway of someone who waits: arms hanging, folded or held up, knees and trunk more or less straight."""
         held = [self.draw(0, 1) ** 2] * 2 if self.rng.random() < 0.5 else [self.draw(0, 1) ** 2, self.draw(0, 1) ** 2]
         crouch, spread = self.draw(0, 1) ** 3, self.draw(2, 12)
         for side, busy in zip("LR", held, strict=True):
             up, out = self.draw(-5, 10) + busy * self.draw(-10, 45), busy * self.draw(-20, 60)
-            self.arm(side, 1, up, out, self.draw(5, 30) + busy * self.draw(0, 100), self.draw(-35, 5) - busy * self.draw(0, 30))
+            self.arm(
+                side,
+                1,
+                up,
+                out,
+                self.draw(5, 30) + busy * self.draw(0, 100),
+                self.draw(-35, 5) - busy * self.draw(0, 30),
+            )
             self.blend(1, "Shoulder" + side, ROLL, self.draw(3, 12) if side == "L" else -self.draw(3, 12))
             self.leg(side, 1, self.draw(-3, 8) + 25 * crouch, self.draw(0, 8) + 40 * crouch, spread)
         self.bend(self.draw(-6, 8) + crouch * self.draw(0, 30))
         self.turn("Neck", PITCH, self.draw(-10, 15))
-        sways = [("Neck", YAW, 18), ("Neck", PITCH, 6), ("SpineBase", ROLL, 1.5), ("SpineBase", PITCH, 1.5), ("SpineMid", YAW, 6)]
+        sways = [
+            ("Neck", YAW, 18),
+            ("Neck", PITCH, 6),
+            ("SpineBase", ROLL, 1.5),
+            ("SpineBase", PITCH, 1.5),
+            ("SpineMid", YAW, 6),
+        ]
         sways += [(joint + side, PITCH, 6) for side in "LR" for joint in ("Shoulder", "Elbow")]
         for joint, axis, size in sways:
             slow, fast = self.draw(0.1, 0.3), self.draw(0.3, 0.7)
@@ -172,10 +185,17 @@ def punch(m: Mover) -> None:
 
 def kick(m: Mover) -> None:
     p, at = m.strokes(1.2), (0, 0.25, 0.45, 0.6, 1)
-    m.leg(m.side, ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0)), ease(p, at, (0, -20, m.draw(40, 95), 40, 0)), ease(p, at, (0, 75, 5, 35, 0)))
+    m.leg(
+        m.side,
+        ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0)),
+        ease(p, at, (0, -20, m.draw(40, 95), 40, 0)),
+        ease(p, at, (0, 75, 5, 35, 0)),
+    )
     m.bend(ease(p, (0, 0.25, 0.45, 1), (0, 8, -m.draw(0, 20), 0)))
     for side in "LR":
-        m.arm(side, m.draw(0, 1) * ease(p, (0, 0.3, 0.6, 1), (0, 1, 1, 0)), m.draw(5, 55), m.draw(10, 80), m.draw(0, 60))
+        m.arm(
+            side, m.draw(0, 1) * ease(p, (0, 0.3, 0.6, 1), (0, 1, 1, 0)), m.draw(5, 55), m.draw(10, 80), m.draw(0, 60)
+        )
 
 
 def squat(m: Mover) -> None:
@@ -194,8 +214,19 @@ def jump(m: Mover) -> None:
     flight = np.clip((p - 0.42) / 0.24, 0, 1)
     m.lift += 9.81 / 8 * (0.24 * duration) ** 2 * 4 * flight * (1 - flight)  # free fall over the time in the air
     for side in "LR":
-        m.leg(side, ease(p, at, (0, 1, 1, 1, 1, 0)), deep * ease(p, at, (0, 55, 0, 0, 50, 0)), deep * ease(p, at, (0, 85, 0, 0, 80, 0)))
-        m.arm(side, arms * ease(p, at, (0, 1, 1, 1, 1, 0)), ease(p, at, (0, -25, swing, swing, 10, 0)), ease(p, at, (0, 0, out, out, 0, 0)), 25)
+        m.leg(
+            side,
+            ease(p, at, (0, 1, 1, 1, 1, 0)),
+            deep * ease(p, at, (0, 55, 0, 0, 50, 0)),
+            deep * ease(p, at, (0, 85, 0, 0, 80, 0)),
+        )
+        m.arm(
+            side,
+            arms * ease(p, at, (0, 1, 1, 1, 1, 0)),
+            ease(p, at, (0, -25, swing, swing, 10, 0)),
+            ease(p, at, (0, 0, out, out, 0, 0)),
+            25,
+        )
     m.bend(deep * ease(p, at, (0, 25, 0, 0, 20, 0)))
 
 
@@ -234,27 +265,38 @@ def clap(m: Mover) -> None:
 def throw(m: Mover) -> None:
     p, at = m.strokes(1.4, most=2), (0, 0.35, 0.5, 0.65, 1)
     high, out, step = m.draw(60, 115), m.draw(40, 90), ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0))
-    up, aside, elbow = ease(p, at, (0, high, high + 15, 50, 0)), ease(p, at, (0, out, 25, -20, 0)), ease(p, at, (0, 105, 55, 12, 10))
+    up, aside, elbow = (
+        ease(p, at, (0, high, high + 15, 50, 0)),
+        ease(p, at, (0, out, 25, -20, 0)),
+        ease(p, at, (0, 105, 55, 12, 10)),
+    )
     m.arm(m.side, step, up, aside, elbow, ease(p, at, (0, 35, 0, 0, 0)))
     m.arm(m.other, m.draw(0, 1) * step, ease(p, at, (0, 65, 30, 5, 0)), 0, 25)
-    m.leg(m.other, m.rng.choice([0, 1]) * step, ease(p, at, (0, m.draw(10, 35), 15, 8, 0)), ease(p, at, (0, 35, 15, 8, 0)))
+    m.leg(
+        m.other, m.rng.choice([0, 1]) * step, ease(p, at, (0, m.draw(10, 35), 15, 8, 0)), ease(p, at, (0, 35, 15, 8, 0))
+    )
     m.shoulder_forward(m.side, ease(p, at, (0, -m.draw(10, 35), 10, 30, 0)))
     m.bend(ease(p, at, (0, -8, 5, m.draw(5, 35), 0)))
 
 
 def handshake(m: Mover, partner: Mover) -> None:
-    hertz = m.draw(1.4, 2.4)
+    hertz, up, elbow, size = m.draw(1.4, 2.4), m.draw(25, 45), m.draw(20, 50), m.draw(6, 12)
     for person in (m, partner):
         on, pump = person.envelope(0.5), np.sin(person.cycle(hertz))
-        up, elbow, size = person.draw(20, 45), person.draw(30, 60), person.draw(6, 12)
         person.arm("R", on, up + 6 * pump, -8, elbow + size * pump, -12)
-        person.bend(on * person.draw(0, 15))
+        person.bend(on * person.draw(0, 10))
 
 
 def push_other(m: Mover, partner: Mover) -> None:
     p, at, up, elbow = m.strokes(1.3, most=1), (0, 0.3, 0.45, 0.6, 1), m.draw(60, 85), m.draw(90, 130)
     for side in "LR":
-        m.arm(side, ease(p, (0, 0.2, 0.8, 1), (0, 1, 1, 0)), ease(p, at, (0, 40, up, up, 0)), -3, ease(p, at, (0, elbow, 10, 15, 10)))
+        m.arm(
+            side,
+            ease(p, (0, 0.2, 0.8, 1), (0, 1, 1, 0)),
+            ease(p, at, (0, 40, up, up, 0)),
+            -3,
+            ease(p, at, (0, elbow, 10, 15, 10)),
+        )
         flail = partner.draw(0, 1) * ease(p, (0.42, 0.6, 0.75, 1), (0, 1, 1, 0))
         partner.arm(side, flail, partner.draw(10, 60), partner.draw(0, 70), partner.draw(10, 60))
     m.bend(ease(p, (0, 0.3, 0.5, 1), (0, -4, m.draw(5, 22), 0)))
@@ -266,7 +308,22 @@ def push_other(m: Mover, partner: Mover) -> None:
 
 ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
-    for action in (wave_right, wave_both, raise_arms, punch, kick, squat, jump, walk, march, bow, clap, throw, handshake, push_other)
+    for action in (
+        wave_right,
+        wave_both,
+        raise_arms,
+        punch,
+        kick,
+        squat,
+        jump,
+        walk,
+        march,
+        bow,
+        clap,
+        throw,
+        handshake,
+        push_other,
+    )
 }
 """Action name -> function, in label order."""
 

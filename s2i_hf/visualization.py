@@ -6,6 +6,7 @@ All of them raise `MissingExtra` where matplotlib is absent, so that a run can s
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,12 +111,10 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
     spread = float(np.abs(truth[..., 0]).max())
     spread = max(min(float(np.abs(predicted[..., 0]).max()), 1.5 * spread), spread, 0.25 * (high - low)) + 0.5 * margin
     frame_width = 2 * spread / (high - low + 2 * margin)  # when the strip is 1 high
-    image_side, num_frames = 2.35, max(3, min(num_frames, int(5.5 / frame_width), len(truth)))
+    image_side, num_frames = 2.35, min(len(truth), max(3, min(num_frames, int(5.5 / frame_width))))
     strip = frame_width * num_frames
-    frames = (
-        np.linspace(0, len(truth) - 1, num_frames).round().astype(int) if len(truth) > 1 else np.zeros(1, dtype=int)
-    )
-    figure = _figure(1.35 + image_side * (1 + strip) + 0.2, 3 * image_side + 2.05)
+    frames = np.linspace(0, len(truth) - 1, num_frames).round().astype(int)
+    figure = _figure(max(1.35 + image_side * (1 + strip) + 0.2, 9.0), 3 * image_side + 2.15)
     width, height = figure.get_size_inches()
 
     def axes(left: float, top: float, w: float, h: float) -> Any:
@@ -135,12 +134,10 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
         picture.set_ylabel(label, fontsize=12, labelpad=6)
         if row == 0:
             band = axes(0.85, top - 0.11, image_side, 0.08)
-            colors = np.array(
-                [[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in (*PART_COLORS, "#ffffff")]
-            )
-            band.imshow(
-                colors[np.where(clip.columns < 0, 5, clip.columns % 5)][None], aspect="auto", interpolation="nearest"
-            )
+            hexes = (*PART_COLORS, "#ffffff")  # white where no part has a joint
+            colors = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in hexes])
+            part = np.where(clip.columns < 0, 5, clip.columns % 5)
+            band.imshow(colors[part][None], aspect="auto", interpolation="nearest")
             band.set_axis_off()
         if row == 2:
             picture.set_xlabel("joints, part by part", fontsize=9)
@@ -163,31 +160,23 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
             if row == 2:
                 text = f"frame {frame + 1}"
                 stage.text(shift[0], low - 1.1 * margin, text, ha="center", va="top", fontsize=9, color="#555555")
-    name = f"{clip.sample_id}  ·  " if clip.sample_id else ""
-    figure.text(
-        0.85 / width,
-        1 - 0.2 / height,
-        f"{name}{clip.target} stream, {clip.mask} mask",
-        fontsize=13,
-        va="top",
-        weight="bold",
-    )
-    figure.text(
-        0.85 / width, 1 - 0.48 / height,
-        f"MPJPE {clip.error:.1f} {clip.unit} over all joints, {clip.hidden_error:.1f} {clip.unit} over hidden joints"
-        f" ({clip.hidden.mean():.0%} of all)",
-        fontsize=11, va="top",
-    )  # fmt: skip
     from matplotlib.lines import Line2D
 
-    keys = [
-        Line2D([], [], color=c, lw=3, label=part.replace("_", " ")) for c, part in zip(PART_COLORS, PARTS, strict=True)
-    ]
-    keys.append(Line2D([], [], color=GHOST, lw=3, label="truth, where not drawn in colour"))
-    figure.legend(
-        handles=keys, ncols=6, loc="lower left", bbox_to_anchor=(0.75 / width, 0.28 / height), frameon=False, fontsize=9
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        figure.text(x / width, y / height, text, **style)
+
+    name = f"{clip.sample_id}  ·  " if clip.sample_id else ""
+    write(0.85, height - 0.2, f"{name}{clip.target} stream, {clip.mask} mask", fontsize=13, va="top", weight="bold")
+    errors = (
+        f"MPJPE {clip.error:.1f} {clip.unit} over all joints, {clip.hidden_error:.1f} {clip.unit} over hidden joints"
     )
-    figure.text(0.85 / width, 0.1 / height, "; ".join(_remarks(clip)), fontsize=8, color="#555555", va="bottom")
+    write(0.85, height - 0.48, f"{errors} ({clip.hidden.mean():.0%} of all)", fontsize=11, va="top")
+    remarks = textwrap.fill("; ".join(_remarks(clip)), int((width - 1.0) / 0.064))  # inches a character of 8 points
+    write(0.85, 0.1, remarks, fontsize=8, va="bottom", color="#555555")
+    named = [*zip(PART_COLORS, PARTS, strict=True), (GHOST, "truth, where not drawn in colour")]
+    keys = [Line2D([], [], color=color, lw=3, label=label.replace("_", " ")) for color, label in named]
+    place = (0.75 / width, 0.4 / height)
+    figure.legend(handles=keys, ncols=6, loc="lower left", bbox_to_anchor=place, frameon=False, fontsize=9)
     return _save(figure, path)
 
 

@@ -8,6 +8,7 @@ arXiv 2111.06377; facebookresearch/mae).
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from transformers import ViTMAEForPreTraining, ViTModel
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
 # hidden_size, num_hidden_layers, num_attention_heads, decoder_hidden_size, decoder_num_hidden_layers, decoder_num_attention_heads.
 # base and large are those of MAE, small is ViT-S of DeiT; tiny and micro train on a laptop and in tests.
@@ -140,7 +141,7 @@ def build_mae(
         ValueError: unknown size; image size not a multiple of the patch; weights of another image size or another kind of model.
         FileNotFoundError: the folder or repository does not exist.
     """
-    from transformers import ViTMAEConfig, ViTMAEForPreTraining
+    from transformers import ViTMAEConfig
 
     if name.startswith("config:"):
         size = name.removeprefix("config:")
@@ -157,9 +158,7 @@ def build_mae(
             mask_ratio=mask_ratio,
             norm_pix_loss=norm_pix_loss,
         )
-        model = ViTMAEForPreTraining(config)
-        initialize_mae(model, seed)
-        return model
+        return _fresh_mae(config, seed)
     model = _load_mae(name, mask_ratio=mask_ratio, norm_pix_loss=norm_pix_loss)
     if model.config.image_size != image_size:
         raise ValueError(
@@ -167,6 +166,15 @@ def build_mae(
             f"makes {image_size} x {image_size}; set the size to {model.config.image_size}."
         )
     freeze_positions(model)
+    return model
+
+
+def _fresh_mae(config: ViTMAEConfig, seed: int) -> ViTMAEForPreTraining:
+    from transformers import ViTMAEForPreTraining
+
+    with torch.random.fork_rng(devices=[]):  # the stock constructor draws weights that are overwritten here
+        model = ViTMAEForPreTraining(config)
+    initialize_mae(model, seed)
     return model
 
 
@@ -199,8 +207,7 @@ def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
     if absent:
         raise ValueError(f"the weights in {name!r} lack {len(absent)} encoder tensors, such as {sorted(absent)[0]!r}.")
     if any(key.startswith("decoder.") for key in report["missing_keys"]):
-        fresh = ViTMAEForPreTraining(model.config)
-        initialize_mae(fresh, seed=0)
+        fresh = _fresh_mae(model.config, seed=0)
         model.decoder.load_state_dict(fresh.decoder.state_dict())  # an encoder-only checkpoint gets a new decoder
     return model
 
@@ -228,7 +235,8 @@ def encoder_of(model: nn.Module) -> ViTModel:
         "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
         "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps", "image_size", "patch_size", "num_channels", "qkv_bias",
     )  # fmt: skip
-    encoder = ViTModel(ViTConfig(**{name: getattr(source.config, name) for name in names}), add_pooling_layer=False)
+    with torch.random.fork_rng(devices=[]):
+        encoder = ViTModel(ViTConfig(**{name: getattr(source.config, name) for name in names}), add_pooling_layer=False)
     wanted = encoder.state_dict()
     encoder.load_state_dict({name: tensor for name, tensor in source.state_dict().items() if name in wanted})  # strict
     device = next(source.parameters()).device
@@ -238,6 +246,9 @@ def encoder_of(model: nn.Module) -> ViTModel:
 
 def untrained_like(model: nn.Module, seed: int) -> nn.Module:
     """The same architecture before any training: proper positions, weights drawn from `seed`."""
-    fresh = type(model)(model.config)  # type: ignore[call-arg]
+    with torch.random.fork_rng(devices=[]):
+        fresh = type(model)(deepcopy(model.config))  # type: ignore[call-arg]
+    if getattr(model, "pooler", fresh) is None:
+        fresh.register_module("pooler", None)  # a ViTModel without pooling layer, as from `encoder_of`
     initialize_mae(fresh, seed)
     return fresh.eval()

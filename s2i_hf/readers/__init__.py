@@ -14,8 +14,8 @@ import numpy as np
 
 from ..sequence import SkeletonSequence
 
-# A reader's module is named like its builder in dataset_scripts; the glob says what its files are called.
-READERS: dict[str, str] = {"nw_ucla": "*.json", "ntu_rgbd": "*.skeleton"}
+# Each reader, with the name of one of its files. Its module here and its builder in dataset_scripts are called alike.
+READERS: dict[str, str] = {"nw_ucla": "a01_s01_e00_v01.json", "ntu_rgbd": "S001C001P001R001A001.skeleton"}
 
 _MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything like this is not one
 _MAX_EXTENT = 20.0  # no body is 20 metres wide; 1.7 m in millimetres is 1,700
@@ -51,9 +51,7 @@ def read_bytes(path: str | Path) -> bytes:
             raise ReadError(f"{path.name}: not a regular file; expected a recording.")
         if status.st_size > _MAX_BYTES:
             size = status.st_size >> 20
-            raise ReadError(
-                f"{path.name}: {size} large; a recording has at most {_MAX_BYTES >> 20} MB, so this is not one."
-            )
+            raise ReadError(f"{path.name}: {size:,} MB large; expected a recording of at most {_MAX_BYTES >> 20} MB.")
         data = path.read_bytes()
     except OSError as error:
         raise ReadError(f"{path.name}: cannot be read ({error.strerror or error}).") from None

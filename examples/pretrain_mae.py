@@ -1,0 +1,40 @@
+"""Pretrain a ViT masked autoencoder on skeletons.
+
+    python examples/pretrain_mae.py --config examples/configs/pretrain_mae_nw_ucla_xview.yaml --data_dir DIR
+    accelerate launch --config_file examples/accelerate/multi_gpu.yaml examples/pretrain_mae.py --data OUT --precision bf16
+
+DIR holds the raw files of the protocol; OUT is a folder written by `s2i convert`. Every flag is also a YAML key.
+"""
+
+from __future__ import annotations
+
+from s2i_hf.arguments import parse, run_main
+from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.models.initialization import build_mae
+from s2i_hf.pretraining import PretrainArguments, pretrain, start
+
+
+def main() -> None:
+    arguments = parse(PretrainArguments, description=__doc__)
+    accelerator = start(arguments)  # processes, devices and the run folder: complain before any long work
+
+    # 1. Raw skeleton files -> 2. skeleton arrays, read once and cached as rows of joints.
+    with accelerator.main_process_first():
+        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    layout = as_rows(dataset["train"])[0]["layout"]
+
+    # 3. Skeleton array -> S2I image: height is time, width is joints by body part, red green blue are x y z.
+    processor = SkeletonProcessor(layout=layout, **arguments.processor_options)
+
+    # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.
+    # 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.
+    model = build_mae(arguments.model, **arguments.model_options)
+    summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator)
+
+    # 6. Probe or fine-tune what was learned. 7. A card was written; the probe adds its numbers to it.
+    accelerator.print(f"Loss {summary['loss']:.4f}. Next: python examples/probe.py --model {arguments.run_dir} ...")
+
+
+if __name__ == "__main__":
+    run_main(main)

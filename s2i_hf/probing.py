@@ -1,0 +1,295 @@
+"""The probe run: a pretrained encoder beside its untrained twin and the raw joints, every number into `results.json`.
+
+Reads a run folder (or a model of the Hub) and a dataset; writes results.json, per_class.json, confusion.png and the card.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from .arguments import arg
+from .evaluation import POOLINGS, SETTINGS, ProbeResult, evaluate_probe, extract_features, raw_features
+from .layouts import get_layout
+from .models.initialization import encoder_of, untrained_like
+from .results import (
+    ENCODERS,
+    METRICS,
+    append_results,
+    current_commit,
+    hardware_name,
+    public_command,
+    result_row,
+    write_atomically,
+)
+
+
+@dataclass
+class ProbeArguments:
+    """Settings of a probe; each is a flag of `examples/probe.py` and a key of its YAML files."""
+
+    model: str = arg(help="Run folder of a pretraining, or a Hub id of ViTMAE or ViT weights.")
+    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
+    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
+    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
+    output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
+    encoders: tuple[Literal["pretrained", "untrained", "raw_joints"], ...] = arg(ENCODERS, "What to probe.")
+    settings: tuple[Literal["linear_probe", "knn"], ...] = arg(SETTINGS, "How to probe it.")
+    pooling: Literal["auto", "mean", "cls", "part"] = arg(
+        "auto", "Features; auto chooses on held-out training subjects."
+    )
+    num_frames: int = arg(16, "Frames that raw joints are resampled to.")
+    batch_size: int = arg(64, "Clips a forward pass.")
+    seed: int | None = arg(None, "Seed of the untrained encoder and of the held-out subjects; the run's own if none.")
+    method: str | None = arg(None, "Name in the results; from the name of the run folder if none.")
+    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
+    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
+    card: bool = arg(True, "Write README.md and confusion.png.")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "num_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
+        for name in ("encoders", "settings"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name} is empty; name at least one.")
+        _check_model_name(self.model)  # now, not after minutes of reading data
+
+    @property
+    def run_dir(self) -> Path:
+        """Where results go."""
+        if self.output_dir:
+            return Path(self.output_dir)
+        if Path(self.model).is_dir():
+            return Path(self.model)
+        return Path("runs") / f"probe_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
+
+
+def _check_model_name(name: str) -> None:
+    """Raise ValueError for the path of a folder that is not there; what else is no folder may be on the Hub."""
+    local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and Path(name).parent.is_dir())
+    if local and not Path(name).is_dir():
+        raise ValueError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
+
+
+def load_model_and_processor(name: str) -> tuple[Any, Any]:
+    """A ViTMAE or ViT and the `SkeletonProcessor` beside it (the default one where there is none).
+
+    Args:
+        name: Folder written by `save_pretrained`, or Hub id.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such model, it is no ViT, or its weights do not fit its config.
+    """
+    from transformers import AutoConfig, ViTMAEForPreTraining, ViTModel
+
+    from .image_processing_skeleton import SkeletonProcessor
+
+    _check_model_name(name)
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        raise FileNotFoundError(f"{name!r} holds no config.json; expected the folder of a finished run (did it end?).")
+    try:
+        kind = AutoConfig.from_pretrained(name).model_type
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise FileNotFoundError(f"cannot load model {name!r} ({first}); expected a run folder or a Hub id.") from None
+    if kind not in ("vit_mae", "vit"):
+        raise ValueError(f"model {name!r} is a {kind!r}; the probe knows 'vit_mae' and 'vit' encoders.")
+    extra: dict[str, Any] = {} if kind == "vit_mae" else {"add_pooling_layer": False}
+    kind_class: Any = ViTMAEForPreTraining if kind == "vit_mae" else ViTModel
+    model, report = kind_class.from_pretrained(name, output_loading_info=True, **extra)
+    absent = [key for key in report["missing_keys"] if not key.startswith("decoder.")]
+    if absent or report["mismatched_keys"]:
+        wrong = sorted(absent or [key[0] for key in report["mismatched_keys"]])
+        raise ValueError(
+            f"the weights of {name!r} do not fit their config.json: {len(wrong)} tensors, such as {wrong[0]!r}."
+        )
+    try:
+        values, _ = SkeletonProcessor.get_image_processor_dict(name)
+    except OSError:
+        values = {}
+    if (
+        values.get("image_processor_type") != "SkeletonProcessor"
+    ):  # weights of photographs: their own processor cuts photographs
+        return model.eval(), SkeletonProcessor(size=model.config.image_size)
+    return model.eval(), SkeletonProcessor.from_pretrained(name)
+
+
+def probe_run(
+    arguments: ProbeArguments,
+    model: Any = None,
+    processor: Any = None,
+    dataset: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Probe the pretrained encoder, the untrained one of the same seed, and the raw joints, and write what came out.
+
+    Args:
+        arguments: Settings.
+        model, processor: What `load_model_and_processor` returned; loaded here if None.
+        dataset: "train" and "test" rows; loaded here if None.
+        report: Gets a line for each number as it is measured.
+
+    Returns:
+        rows (of results.json, this run's alone), results (encoder -> setting -> `ProbeResult`), run_dir.
+
+    Raises:
+        ValueError: data without labels or classes, or images of another size than the model's.
+    """
+    from .data import as_rows, describe, load_skeletons
+
+    if dataset is None:
+        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    if model is None or processor is None:
+        model, processor = load_model_and_processor(arguments.model)
+    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
+    for name, split in (("training", train), ("test", test)):
+        if len(split) == 0:
+            raise ValueError(f"{arguments.data} has no {name} clips; a probe needs both.")
+    side = {processor.size["height"], processor.size["width"]}
+    if side != {model.config.image_size}:
+        raise ValueError(
+            f"the processor makes {processor.size} images, but the model takes {model.config.image_size} squares."
+        )
+    protocol = getattr(train, "name", None) or Path(arguments.data).name
+    seed = _run_setting(arguments.model, "seed", 0) if arguments.seed is None else arguments.seed
+    device = arguments.device if arguments.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    facts: dict[str, Any] = {
+        "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2], "seed": seed,
+        "method": arguments.method or _method(arguments.run_dir, model, protocol),
+        "train_clips": len(train), "test_clips": len(test),
+        "command": public_command(), "commit": current_commit(), "hardware": hardware_name(device),
+    }  # fmt: skip
+    class_names = list(train.class_names)
+    num_classes = len(class_names) or None
+    class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
+    rows: list[dict[str, Any]] = []
+    results: dict[str, dict[str, ProbeResult]] = {}
+    for name in dict.fromkeys(arguments.encoders):
+        began = time.perf_counter()
+        features = _features(name, model, processor, train, test, seed, device, arguments)
+        spent = time.perf_counter() - began
+        for setting in dict.fromkeys(arguments.settings):
+            began = time.perf_counter()
+            pooling = "auto" if name == "raw_joints" else arguments.pooling
+            result = evaluate_probe(
+                setting,
+                features[0],
+                train.labels,
+                train.subjects,
+                features[1],
+                test.labels,
+                seed,
+                num_classes,
+                pooling,
+            )
+            seconds = spent + time.perf_counter() - began
+            results.setdefault(name, {})[setting] = result
+            rows += [
+                result_row(
+                    **facts, setting=setting, encoder=name, metric=metric, value=result.metrics[metric], seconds=seconds
+                )
+                for metric in METRICS
+            ]
+            shown = ", ".join(f"{metric} {100 * result.metrics[metric]:.1f} %" for metric in METRICS)
+            choice = ", ".join(f"{key} {value}" for key, value in result.chosen.items())
+            report(f"{name} {setting}: {shown} ({choice}; {seconds:.1f} s)")
+            if result.note:
+                report(f"  note: {result.note}.")
+    append_results(arguments.run_dir, rows, arguments.results_csv)
+    _write_per_class(arguments.run_dir, protocol, class_names, describe(dataset, protocol), results)
+    if arguments.card:
+        _picture_and_card(arguments.run_dir, protocol, class_names, results, report)
+    return {"run_dir": arguments.run_dir, "rows": rows, "results": results}
+
+
+def _features(
+    name: str, model: Any, processor: Any, train: Any, test: Any, seed: int, device: str, arguments: ProbeArguments
+) -> list[Any]:
+    if name == "raw_joints":
+        learned = raw_features(train, arguments.num_frames)
+        people = learned.shape[1] // (arguments.num_frames * get_layout(train[0]["layout"]).num_joints * 3)
+        return [learned, raw_features(test, arguments.num_frames, people)]
+    encoder = encoder_of(model if name == "pretrained" else untrained_like(model, seed))
+    wanted = POOLINGS if arguments.pooling == "auto" else (arguments.pooling,)
+    both = [extract_features(encoder, rows, processor, arguments.batch_size, device) for rows in (train, test)]
+    return [{pooling: features[pooling] for pooling in wanted} for features in both]
+
+
+def _run_setting(run_dir: str, name: str, default: Any) -> Any:
+    """A setting of the pretraining run, from its run.yaml."""
+    import yaml
+
+    path = Path(run_dir) / "run.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return values.get(name, default) if isinstance(values, dict) else default
+
+
+def _method(run_dir: Path, model: Any, protocol: str) -> str:
+    """`mae` of `runs/mae_nw_ucla_xview`; the kind of model where the folder is not named after an experiment."""
+    name = run_dir.resolve().name
+    if name.endswith(f"_{protocol}") and not name.startswith("probe_"):
+        return name.removesuffix(f"_{protocol}")
+    return {"vit_mae": "mae"}.get(model.config.model_type, model.config.model_type)
+
+
+def _write_per_class(
+    run_dir: Path,
+    protocol: str,
+    class_names: list[str],
+    data: dict[str, Any],
+    results: Mapping[str, Mapping[str, ProbeResult]],
+) -> None:
+    """per_class.json: protocol -> data, class_names and, for each encoder and setting, choices, accuracy per class, confusion."""
+    path = run_dir / "per_class.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    entry = known.get(protocol, {})
+    encoders = entry.get("encoders", {}) if entry.get("class_names") == class_names else {}
+    for encoder, by_setting in results.items():
+        for setting, result in by_setting.items():
+            support = result.confusion.sum(axis=1)
+            accuracy = np.diag(result.confusion) / np.maximum(support, 1)
+            encoders.setdefault(encoder, {})[setting] = {
+                "chosen": result.chosen,
+                "validation_top1": round(result.validation, 6),
+                "note": result.note,
+                "accuracy": [
+                    round(float(value), 6) if count else None for value, count in zip(accuracy, support, strict=True)
+                ],
+                "test_clips": support.tolist(),
+                "confusion": result.confusion.tolist(),
+            }
+    known[protocol] = {"data": data, "class_names": class_names, "encoders": encoders}
+    text = json.dumps(known, indent=1)
+    text = re.sub(
+        r"\[[\s\d.,nul]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text
+    )  # a row of numbers on one line
+    write_atomically(path, text + "\n")
+
+
+def _picture_and_card(
+    run_dir: Path, protocol: str, class_names: list[str], results: Mapping[str, Mapping[str, ProbeResult]],
+    report: Callable[[str], None],
+) -> None:  # fmt: skip
+    from .cards import write_card
+    from .visualization import MissingExtra, confusion_picture
+
+    encoder = next(iter(results))  # in the order asked for: pretrained, unless it was left out
+    setting, result = next(iter(results[encoder].items()))
+    title = f"{protocol}, {setting.replace('_', ' ')} of {encoder.replace('_', ' ')}: top-1 {100 * result.metrics['top1']:.1f} %"
+    try:
+        confusion_picture(result.confusion, class_names, run_dir / "confusion.png", title)
+    except MissingExtra as missing:
+        report(f"No confusion.png: {missing}")
+    write_card(run_dir)

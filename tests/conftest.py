@@ -1,0 +1,49 @@
+"""What several test files share: no network, the real recordings if there are any, random clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face is imported: no test asks the network
+
+import numpy as np
+import pytest
+
+from s2i_hf.layouts import get_layout
+
+MakeClip = Callable[..., np.ndarray]
+
+
+def one_sentence(error: BaseException | str) -> bool:
+    """Whether an error says what is wrong in one short line that ends like a sentence."""
+    text = str(error)
+    return "\n" not in text and 20 < len(text) < 500 and text[-1] in ".?"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the open skeleton datasets (NW-UCLA and others), named by the environment variable S2I_REAL_DATA."""
+    folder = os.environ.get("S2I_REAL_DATA")
+    if not folder:
+        pytest.skip("S2I_REAL_DATA is not set: no folder of real recordings to test with")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.skip(f"S2I_REAL_DATA={folder} is not a folder")
+    return path
+
+
+@pytest.fixture
+def make_clip() -> MakeClip:
+    """`make_clip("kinect_v2", frames=20, people=2, seed=0)`: a person-sized random walk some metres from the sensor."""
+
+    def make(layout: object = "kinect_v2", frames: int = 20, people: int = 1, seed: int = 0) -> np.ndarray:
+        rng = np.random.default_rng([seed, frames, people])
+        joints = get_layout(layout).num_joints  # type: ignore[arg-type]
+        body = rng.uniform(-0.9, 0.9, size=(1, people, joints, 3))
+        steps = rng.normal(0, 0.03, size=(frames, people, joints, 3)).cumsum(axis=0)
+        place = np.array([0.3, 0.1, 3.0]) + 0.8 * np.arange(people)[:, None, None] * np.array([1.0, 0.0, 0.2])
+        return (body + np.clip(steps, -1, 1) + place).astype(np.float32)
+
+    return make

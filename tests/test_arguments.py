@@ -1,0 +1,200 @@
+"""Settings from YAML and flags: what is accepted, what wins, and how mistakes are told."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from s2i_hf.arguments import arg, parse, run_main, save_arguments
+
+
+@dataclasses.dataclass
+class Settings:
+    data: str = arg(help="What to read.")
+    epochs: int = arg(10, "How often.")
+    lr: float = 1e-3
+    mask: Literal["random", "block", "body_part"] = "random"
+    precision: Literal["no", "bf16"] = "no"
+    crop: tuple[float, float] = (0.5, 1.0)
+    names: tuple[str, ...] = ()
+    flip: bool = False
+    clip: float | None = None
+    bar: bool | None = None
+    resume: str = arg("none", "Go on.", bare="auto")
+    where: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"--epochs is {self.epochs}; expected 1 or more.")
+
+
+def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    """The one sentence that `parse` leaves on stderr."""
+    with pytest.raises(SystemExit) as exit:
+        parse(Settings, argv)
+    out, err = capsys.readouterr()
+    assert exit.value.code == 2 and out == "" and err.count("\n") == 1 and "Traceback" not in err
+    return err.strip()
+
+
+def test_every_kind_of_field() -> None:
+    words = (
+        "--data x --epochs 1e1 --lr=-0.5 --mask body_part --crop 0.25 1 --names a b c --flip --clip none --where /a/b"
+    )
+    settings = parse(Settings, words.split())
+    assert settings == Settings(
+        data="x",
+        epochs=10,
+        lr=-0.5,
+        mask="body_part",
+        crop=(0.25, 1.0),
+        names=("a", "b", "c"),
+        flip=True,
+        where=Path("/a/b"),
+    )
+    assert parse(Settings, ["--data", "x", "--no-flip", "--bar", "false"]).bar is False
+    assert parse(Settings, ["--data", "x", "--flip", "no"]).flip is False
+    assert parse(Settings, ["--data", "x", "--crop", "0.1,0.2", "--clip", "2"]) == Settings(
+        "x", crop=(0.1, 0.2), clip=2.0
+    )
+    assert parse(Settings, ["--data", "x", "--resume"]).resume == "auto"
+    assert parse(Settings, ["--data", "x", "--resume", "some/where"]).resume == "some/where"
+    assert parse(Settings, ["--data", "x", "--names"]).names == ()
+
+
+def test_flags_win_over_yaml_and_a_saved_file_reads_back(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("data: from_yaml\nepochs: 3\nlr: 1e-4\nprecision: no\ncrop: [0.2, 0.8]\nclip: null\n")
+    settings = parse(Settings, ["--epochs", "7", "--config", str(config)])  # whatever their order
+    # YAML reads 1e-4 as text and a bare no as false; both mean what they say here
+    assert settings == Settings("from_yaml", epochs=7, lr=1e-4, precision="no", crop=(0.2, 0.8))
+    full = Settings("x", 3, 1e-5, "block", "no", (0.1, 0.9), ("a", "none"), True, 1.5, False, "auto", Path("/a"))
+    save_arguments(full, tmp_path / "run.yaml")
+    assert parse(Settings, ["--config", str(tmp_path / "run.yaml")]) == full
+    save_arguments(full, tmp_path / "run.yaml", resume="none")
+    assert parse(Settings, ["--config", str(tmp_path / "run.yaml")]) == dataclasses.replace(full, resume="none")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "run.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--dat", "x"], ["--dat", "did you mean --data"]),
+        (["--data", "x", "--epoch", "3"], ["--epoch", "did you mean --epochs"]),
+        (["--data", "x", "--zzz"], ["unknown flag --zzz", "--help"]),
+        (["--data", "x", "--epochs", "ten"], ["--epochs", "'ten'", "whole number"]),
+        (["--data", "x", "--epochs", "1.5"], ["--epochs", "'1.5'", "whole number"]),
+        (["--data", "x", "--epochs", "0"], ["--epochs is 0"]),
+        (["--data", "x", "--epochs"], ["--epochs has no value"]),
+        (["--data", "x", "--epochs", "1", "2"], ["--epochs got 2 values"]),
+        (["--data", "x", "--mask", "bodypart"], ["--mask", "random, block, body_part", "did you mean body_part"]),
+        (["--data", "x", "--crop", "0.5"], ["--crop", "2 values"]),
+        (["--data", "x", "--crop", "0.5", "y"], ["--crop", "'y'", "a number"]),
+        (["--data", "x", "--flip", "maybe"], ["--flip", "'maybe'", "true or false"]),
+        (["--data", "x", "--no-flip", "1"], ["--no_flip takes no value"]),
+        (["--data", "x", "--no-epochs"], ["unknown flag --no_epochs"]),
+        (["x"], ["unexpected word 'x'"]),
+        ([], ["--data is not set"]),
+        (["--config", "no/such.yaml"], ["no/such.yaml"]),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys: pytest.CaptureFixture[str], argv: list[str], words: list[str]) -> None:
+    sentence = complaint(capsys, argv)
+    for word in words:
+        assert word.lower() in sentence.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data: x\nepoch: 3\n", ["unknown setting 'epoch'", "did you mean epochs"]),
+        ("data: x\nepochs: many\n", ["epochs", "'many'", "whole number"]),
+        ("data: x\nepochs: true\n", ["epochs", "True", "whole number"]),
+        ("data: {a: 1}\n", ["data", "a text"]),
+        ("data: [x\n", ["not valid YAML"]),
+        ("- data\n", ["holds a list"]),
+        ("data: !!python/object/apply:os.getcwd []\n", ["not valid YAML"]),
+    ],
+)
+def test_a_mistake_in_yaml_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: list[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    sentence = complaint(capsys, ["--config", str(config)])
+    for word in ["config.yaml", *words]:
+        assert word in sentence
+
+
+def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        parse(Settings, ["--help"], description="Does things.")
+    out = capsys.readouterr().out
+    assert (
+        exit.value.code == 0 and "Does things." in out and "What to read. (required)" in out and "(default 10)" in out
+    )
+    for field in dataclasses.fields(Settings):
+        assert f"--{field.name} " in out
+
+
+def _exit_code(main: object) -> int | str | None:
+    with pytest.raises(SystemExit) as exit:
+        run_main(main)  # type: ignore[arg-type]
+    return exit.value.code
+
+
+def test_run_main_turns_errors_into_sentences(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(error: BaseException) -> object:
+        def main() -> None:
+            raise error
+
+        return main
+
+    run_main(lambda: None)
+    assert capsys.readouterr() == ("", "")
+    for error, sentence in (
+        (ValueError("two\n  lines"), "two lines\n"),
+        (FileNotFoundError(2, "No such file or directory", "a/b"), "a/b: no such file or directory.\n"),
+        (ImportError("Pictures need matplotlib"), "Pictures need matplotlib\n"),
+    ):
+        assert _exit_code(raises(error)) == 2
+        assert capsys.readouterr().err == sentence
+    assert _exit_code(raises(KeyboardInterrupt("Stopped; go on so."))) == 130
+    assert capsys.readouterr().err == "Stopped; go on so.\n"
+    monkeypatch.setenv("RANK", "1")  # as torchrun sets it: a launcher mixes the complaints of its processes
+    assert _exit_code(raises(ValueError("what"))) == 2
+    assert capsys.readouterr().err == "[process 1] what\n"
+    with pytest.raises(KeyError):  # a fault of the program, not of its user
+        run_main(raises(KeyError("bug")))  # type: ignore[arg-type]
+    monkeypatch.setenv("S2I_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="what"):
+        run_main(raises(ValueError("what")))  # type: ignore[arg-type]
+
+
+def test_an_error_of_a_loader_worker_keeps_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    from torch.utils.data import DataLoader
+
+    class Bad(list[int]):
+        def __getitem__(self, index: object) -> int:
+            raise ValueError("Clip 'a': no joints.")
+
+    loader = DataLoader(Bad([1, 2]), num_workers=1)
+    assert _exit_code(lambda: list(loader)) == 2
+    assert capsys.readouterr().err == "Clip 'a': no joints.\n"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    script = "from s2i_hf.arguments import run_main\nrun_main(lambda: [print('x' * 1000) for _ in range(10000)])"
+    reader = f'{sys.executable} -c "{script}" | head -n 1'
+    done = subprocess.run(
+        reader, shell=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    assert done.returncode == 0 and done.stderr == ""

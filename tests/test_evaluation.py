@@ -1,0 +1,325 @@
+"""Features and classifiers against scikit-learn and plain loops; what test labels may and may not change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from s2i_hf.encoding import encode
+from s2i_hf.evaluation import (
+    C_GRID,
+    SETTINGS,
+    evaluate_probe,
+    extract_features,
+    knn,
+    knn_scores,
+    linear_probe,
+    metrics,
+    part_weights,
+    raw_features,
+    softmax_scores,
+    validation_split,
+)
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.layouts import LAYOUTS
+from s2i_hf.models.initialization import build_mae, encoder_of, untrained_like
+
+CLASSES = 6
+
+
+def clusters(count, seed, spread=2.0, dim=12):
+    generator = np.random.default_rng(seed)
+    centers = np.random.default_rng(1).normal(size=(CLASSES, dim))
+    labels = np.arange(count) % CLASSES
+    features = (centers[labels] + spread * generator.normal(size=(count, dim))).astype(np.float32)
+    return features * np.linspace(0.01, 30, dim, dtype=np.float32), labels, generator.integers(1, 9, count)
+
+
+def clip(seed, frames=9, people=1, layout="kinect_v1"):
+    generator = np.random.default_rng(seed)
+    body = generator.normal(size=(1, 1, LAYOUTS[layout].num_joints, 3))
+    walk = generator.normal(scale=0.05, size=(frames, people, 1, 3)).cumsum(axis=0)
+    joints = (body + walk + generator.normal(size=(1, people, 1, 3))).astype(np.float32)
+    return {
+        "joints": joints,
+        "layout": layout,
+        "label": seed % CLASSES,
+        "subject": seed % 4,
+        "sample_id": f"clip{seed}",
+    }
+
+
+# --- classifiers ------------------------------------------------------------------------------------------------------
+
+
+def test_softmax_regression_finds_the_optimum_of_scikit_learn():
+    x, y, _ = clusters(150, 0)
+    z, _, _ = clusters(40, 2)
+    mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    for strength, scores in zip(C_GRID, softmax_scores(x, y, z, C_GRID, CLASSES), strict=True):
+        reference = LogisticRegression(C=strength, tol=1e-10, max_iter=10000).fit((x - mean) / std, y)
+        expected = reference.predict_proba((z - mean) / std)
+        np.testing.assert_allclose(torch.tensor(scores).softmax(dim=1).numpy(), expected, atol=2e-3)
+
+
+def test_softmax_regression_with_more_features_than_clips():
+    generator = np.random.default_rng(3)
+    x, z, y = generator.normal(size=(40, 90)), generator.normal(size=(25, 90)), np.arange(40) % CLASSES
+    x[:, 7] = 2.5  # constant in training: must not divide by zero
+    scores = next(softmax_scores(x, y, z, [0.01], CLASSES))
+    std = np.where(x.std(axis=0) < 1e-8, 1, x.std(axis=0))
+    reference = LogisticRegression(C=0.01, tol=1e-10, max_iter=10000).fit((x - x.mean(axis=0)) / std, y)
+    # a direction that no training clip shows has no weight, in either
+    expected = reference.predict_proba((z - x.mean(axis=0)) / std)
+    np.testing.assert_allclose(torch.tensor(scores).softmax(dim=1).numpy(), expected, atol=1e-3)
+
+
+def test_knn_votes_like_scikit_learn():
+    x, y, _ = clusters(120, 4)
+    z, _, _ = clusters(50, 5)
+    mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    grid = (1, 3, 10)
+    for k, scores in zip(grid, knn_scores(x, y, z, grid, CLASSES), strict=True):
+        reference = KNeighborsClassifier(k, metric="cosine").fit((x - mean) / std, y)
+        votes = reference.predict_proba((z - mean) / std) * k
+        np.testing.assert_allclose(np.floor(scores + 1e-9), np.round(votes))
+    one = next(knn_scores(x, y, z, [1], CLASSES))
+    for clip_scores, point in zip(one, (z - mean) / std, strict=True):  # classes ranked by their nearest clip
+        unit = (x - mean) / std / np.linalg.norm((x - mean) / std, axis=1, keepdims=True)
+        similarity = unit @ (point / np.linalg.norm(point))
+        nearest = [similarity[y == label].max() for label in range(CLASSES)]
+        assert (np.argsort(-clip_scores) == np.argsort(-np.array(nearest))).all()
+
+
+def test_k_larger_than_the_training_set_is_all_of_it():
+    scores = next(knn_scores(np.eye(4), np.array([0, 0, 0, 1]), np.eye(4), [20], 2))
+    assert (scores.argmax(axis=1) == 0).all()
+
+
+def test_metrics_agree_with_scikit_learn():
+    generator = np.random.default_rng(0)
+    scores, labels = generator.normal(size=(200, 9)), generator.integers(0, 9, 200)
+    scores[np.arange(200), labels] += 1
+    found = metrics(scores, labels)
+    assert found["top1"] == pytest.approx(top_k_accuracy_score(labels, scores, k=1))
+    assert found["top5"] == pytest.approx(top_k_accuracy_score(labels, scores, k=5))
+    assert found["mean_class"] == pytest.approx(balanced_accuracy_score(labels, scores.argmax(axis=1)))
+    assert metrics(np.eye(3), np.array([0, 1, 2])) == {"top1": 1.0, "top5": 1.0, "mean_class": 1.0}
+
+
+# --- choices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whole_subjects_are_held_out(seed):
+    _, labels, subjects = clusters(300, 6)
+    held, note = validation_split(subjects, labels, seed)
+    assert note == "" and 0.15 < held.mean() < 0.5
+    assert not set(subjects[held]) & set(subjects[~held])
+    assert (held == validation_split(subjects, labels, seed)[0]).all()
+
+
+def test_of_two_subjects_one_remains_to_train_on():
+    held, _ = validation_split(np.repeat([7, 9], [90, 10]), np.zeros(100, dtype=int), 0)
+    assert 0 < held.sum() < 100
+
+
+def test_one_subject_falls_back_to_a_stratified_split_and_says_so():
+    x, y, _ = clusters(120, 7)
+    held, note = validation_split(np.full(120, 3), y, 0)
+    assert [int((held & (y == label)).sum()) for label in range(CLASSES)] == [5] * CLASSES
+    result = linear_probe(x, y, np.full(120, 3), x, y)
+    assert "one subject" in note and result.note == note
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_test_labels_change_metrics_and_nothing_else(setting):
+    x, y, subjects = clusters(160, 8)
+    z, labels, _ = clusters(70, 9)
+    train, test = {"mean": x, "cls": x[:, ::2], "part": x + 1}, {"mean": z, "cls": z[:, ::2], "part": z + 1}
+    true = evaluate_probe(setting, train, y, subjects, test, labels)
+    shuffled = evaluate_probe(setting, train, y, subjects, test, np.random.default_rng(0).permutation(labels))
+    other = evaluate_probe(setting, train, y, subjects, test, np.full_like(labels, 3))
+    beyond = evaluate_probe(setting, train, y, subjects, test, labels + 4)  # even classes that training does not have
+    for result in (shuffled, other, beyond):
+        assert result.chosen == true.chosen and result.validation == true.validation
+        np.testing.assert_array_equal(result.predictions, true.predictions)
+        assert result.metrics != true.metrics
+    # nor do test clips, whatever is in them
+    assert (
+        evaluate_probe(setting, train, y, subjects, {k: -v[:9] for k, v in test.items()}, labels[:9]).chosen
+        == true.chosen
+    )
+
+
+def test_choices_are_made_on_the_held_out_subjects_alone():
+    """Features that say everything about the fitted subjects and nothing about the others must not be chosen."""
+    x, y, subjects = clusters(200, 10, spread=0.5)
+    held, _ = validation_split(subjects, y, 0)
+    leaky = np.eye(CLASSES)[y] * ~held[:, None] * 50 + 0.01 * np.random.default_rng(0).normal(size=(200, CLASSES))
+    for probe in (linear_probe, knn):
+        result = probe({"leaky": leaky, "honest": x}, y, subjects, {"leaky": leaky, "honest": x}, y)
+        assert result.chosen["pooling"] == "honest" and result.validation > 0.9
+    named = evaluate_probe("knn", {"leaky": leaky, "honest": x}, y, subjects, {"leaky": leaky}, y, pooling="leaky")
+    assert named.chosen["pooling"] == "leaky"
+
+
+def test_chosen_value_is_the_best_on_the_validation_split():
+    x, y, subjects = clusters(200, 11, spread=6.0)
+    held, _ = validation_split(subjects, y, 0)
+    result = linear_probe(x, y, subjects, x, y)
+    accuracy = [
+        (scores.argmax(axis=1) == y[held]).mean()
+        for scores in softmax_scores(x[~held], y[~held], x[held], C_GRID, CLASSES)
+    ]
+    assert result.validation == accuracy[C_GRID.index(result.chosen["C"])]
+    until = C_GRID.index(result.chosen["C"]) + 1
+    assert result.validation == max(accuracy[: until + 2]) and result.validation > max([-1, *accuracy[: until - 1]])
+
+
+def test_confusion_and_predictions_fit_each_other():
+    x, y, subjects = clusters(120, 12, spread=5.0)
+    result = linear_probe(x, y, subjects, x, y)
+    confusion = np.zeros((CLASSES, CLASSES))
+    for true, predicted in zip(y, result.predictions, strict=True):
+        confusion[true, predicted] += 1
+    np.testing.assert_array_equal(result.confusion, confusion)
+    assert result.metrics["top1"] == pytest.approx(np.trace(confusion) / 120)
+
+
+def test_a_class_without_training_clips_is_never_right_but_no_error():
+    x, y, subjects = clusters(120, 13)
+    seen = y != 2
+    for probe in (linear_probe, knn):
+        result = probe(x[seen], y[seen], subjects[seen], x, y)
+        assert result.confusion[2, 2] == 0 and 0 < result.metrics["top1"] < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"setting": "svm"}, "expected one of linear_probe, knn"),
+        ({"train_y": np.zeros(40, dtype=int)}, "at least two classes"),
+        ({"train_y": np.arange(40) % 3 - 1}, "have no label"),
+        ({"test_y": np.full(40, -1)}, "40 test clips have no label"),
+        ({"test": np.zeros((0, 12)), "test_y": []}, "no test clips"),
+        (
+            {"pooling": "max", "train": {"mean": np.zeros((40, 2)), "cls": np.zeros((40, 2))}},
+            "expected auto or one of mean, cls",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence(change, message):
+    x, y, subjects = clusters(40, 14)
+    values = dict(setting="knn", train=x, train_y=y, train_subjects=subjects, test=x, test_y=y)
+    with pytest.raises(ValueError, match=message):
+        evaluate_probe(**{**values, **change})
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_mae("config:micro", image_size=64, patch_size=16, seed=3)
+
+
+def test_features_are_means_of_the_tokens(model):
+    rows = [clip(0), clip(1, frames=80), clip(2, people=2), clip(3, layout="kinect_v2"), clip(4, frames=1)]
+    processor = SkeletonProcessor(size=64)
+    encoder = encoder_of(model)
+    features = extract_features(encoder, rows, processor, batch_size=2)
+    for index, row in enumerate(rows):
+        images, _ = encode([row["joints"]], row["layout"], processor.encoding_options)
+        with torch.no_grad():
+            tokens = encoder(images).last_hidden_state[0]
+        torch.testing.assert_close(torch.tensor(features["mean"][index]), tokens[1:].mean(dim=0), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(torch.tensor(features["cls"][index]), tokens[0], atol=1e-5, rtol=1e-4)
+    assert features["part"].shape == (5, 5 * 64)
+
+
+@pytest.mark.parametrize(("layout", "people"), [("kinect_v1", 1), ("kinect_v2", 1), ("kinect_v2", 2), ("lcrnet_13", 3)])
+def test_part_features_average_the_patches_of_a_part(model, layout, people):
+    """Against a loop over pixel columns: each belongs to the joint whose centre is nearest, each patch counts by its columns."""
+    row = clip(5, people=people, layout=layout)
+    width, patch, joints = 64, 16, LAYOUTS[layout].num_joints
+    part_of_slot = [part for part, size in enumerate(LAYOUTS[layout].part_sizes) for _ in range(size)]
+    edges = [int(k * width / people + 0.5) for k in range(people + 1)]
+    encoder, processor = encoder_of(model), SkeletonProcessor(size=width)
+    images, _ = encode([row["joints"]], layout, processor.encoding_options)
+    with torch.no_grad():
+        patches = encoder(images).last_hidden_state[0, 1:].reshape(4, 4, -1).double()
+    expected = torch.zeros(5, patches.shape[-1], dtype=torch.float64)
+    for part in range(5):
+        for person in range(people):
+            block = edges[person + 1] - edges[person]
+            total, columns = torch.zeros(patches.shape[-1], dtype=torch.float64), 0
+            for column in range(edges[person], edges[person + 1]):
+                slot = min(max((column - edges[person] + 0.5) * joints / block - 0.5, 0), joints - 1)
+                weights = np.zeros(5)
+                weights[part_of_slot[int(slot)]] += 1 - (slot - int(slot))
+                weights[part_of_slot[min(int(slot) + 1, joints - 1)]] += slot - int(slot)
+                if weights.argmax() == part:
+                    total += patches[:, column // patch].mean(dim=0)
+                    columns += 1
+            expected[part] += total / max(columns, 1) / people
+    found = torch.tensor(extract_features(encoder, [row], processor)["part"][0]).reshape(5, -1)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_part_weights_add_up():
+    for people in (1, 2, 3, 4):
+        weights = part_weights(LAYOUTS["kinect_v2"], people, 14, 224, "joints")
+        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)  # also where a part is narrower than a patch
+
+
+def test_extraction_leaves_the_encoder_as_it_was(model):
+    encoder = encoder_of(model).train()
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    first = extract_features(encoder, [clip(0), clip(1)], SkeletonProcessor(size=64))
+    assert encoder.training and all(parameter.grad is None for parameter in encoder.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
+    again = extract_features(encoder, [clip(0), clip(1)], SkeletonProcessor(size=64), batch_size=1)
+    np.testing.assert_allclose(first["mean"], again["mean"], atol=1e-5)
+
+
+def test_the_untrained_encoder_is_the_start_of_the_pretrained_one():
+    model = build_mae("config:micro", image_size=64, seed=5)
+    rows = [clip(index) for index in range(3)]
+    processor = SkeletonProcessor(size=64)
+    start = extract_features(encoder_of(model), rows, processor)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    trained = extract_features(encoder_of(model), rows, processor)
+    untrained = extract_features(encoder_of(untrained_like(model, 5)), rows, processor)
+    np.testing.assert_array_equal(untrained["mean"], start["mean"])
+    assert np.abs(untrained["mean"] - trained["mean"]).max() > 1e-2
+    table = encoder_of(untrained_like(model, 5)).embeddings.position_embeddings
+    assert table[0, 1:].abs().max() > 0.5  # a stock model without positions would be an unfair baseline
+
+
+def test_raw_features_are_centred_and_resampled():
+    rows = [clip(0, frames=23), clip(1, frames=5, people=2), clip(2, frames=1)]
+    features = raw_features(rows).reshape(3, 16, 2, 20, 3)
+    spine = LAYOUTS["kinect_v1"].joint_names.index("Spine")
+    for index, row in enumerate(rows):
+        joints = row["joints"] - row["joints"][0, 0, spine]
+        for person in range(joints.shape[1]):
+            for joint in (0, 7, 19):
+                for axis in range(3):
+                    expected = np.interp(
+                        np.linspace(0, len(joints) - 1, 16), np.arange(len(joints)), joints[:, person, joint, axis]
+                    )
+                    np.testing.assert_allclose(features[index, :, person, joint, axis], expected, atol=1e-5)
+    assert (features[0, :, 1] == 0).all() and (features[2, :, 1] == 0).all()
+    assert raw_features(rows[1:2], num_frames=4, num_people=1).shape == (1, 4 * 20 * 3)
+
+
+def test_raw_features_need_one_format():
+    with pytest.raises(ValueError, match=r"\[20, 25\] joints"):
+        raw_features([clip(0), clip(1, layout="kinect_v2")])

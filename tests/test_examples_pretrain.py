@@ -1,0 +1,198 @@
+"""`examples/pretrain_mae.py` as a user runs it: from a shell, killed, resumed, and on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s2i_hf.arguments import parse
+from s2i_hf.conversion import convert
+from s2i_hf.pretraining import PretrainArguments
+from s2i_hf.protocols import PROTOCOLS
+from s2i_hf.synthetic import write_dataset
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "pretrain_mae.py"
+# of accelerate 1.15: `--cpu --num_processes 2` would start one process
+TWO_PROCESSES = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
+SETTINGS = "--model config:micro --size 64 --epochs 8 --base_lr 0.02 --log_every 1 --save_every 5 --no-card".split()
+
+
+def environment(**changes: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ACCELERATE", "MASTER_"))}
+    return {**inherited, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **changes}
+
+
+def command(*words: object, launcher: list[str] | None = None) -> list[str]:
+    if launcher is None:
+        return [sys.executable, str(EXAMPLE), *map(str, words)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--main_process_port", str(port)]
+    return [*start, *launcher, str(EXAMPLE), *map(str, words)]
+
+
+def execute(words: list[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, env=env or environment(), timeout=300)
+
+
+def rows(run_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def curve(run_dir: Path) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in rows(run_dir)[1:]]
+
+
+def stop_after(
+    words: list[str], run_dir: Path, steps: int, signal_number: int, env: Mapping[str, str]
+) -> tuple[int, str]:
+    """Start a run, send it a signal once it has logged so many steps, and wait for its end."""
+    process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    metrics, deadline = run_dir / "metrics.jsonl", time.monotonic() + 120
+    while not (metrics.is_file() and metrics.read_text().count("\n") > steps):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.002)
+    process.send_signal(signal_number)
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`raw`: .skeleton files; `out`: the same converted. 42 training clips, some of two people."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_dataset(folder / "raw", subjects=2, replications=1)
+    convert("synthetic_xsub", folder / "raw", folder / "out", format="safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process on raw files: 24 steps of 2 x 6 clips."""
+    folder = tmp_path_factory.mktemp("one")
+    words = ["--data", "synthetic_xsub", "--data_dir", data / "raw", "--cache_dir", folder / "cache", *SETTINGS]
+    words += ["--batch_size", 6, "--gradient_accumulation", 2, "--output_dir", folder / "run"]
+    done = execute(command(*words))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "step/s" not in done.stderr  # no bar where there is no terminal
+    assert [step for step, _ in curve(folder / "run")] == list(range(1, 25))
+    return folder / "run"
+
+
+def test_the_example_is_the_chain() -> None:
+    text = EXAMPLE.read_text()
+    assert len(text.splitlines()) < 80
+    body = text[text.index("def main") :]
+    steps = re.findall(r"# .*|\d\. ", body)
+    numbers = re.findall(r"(\d)\. [A-Z]?[a-z]", "\n".join(step for step in body.splitlines() if "#" in step))
+    assert numbers == list("1234567"), steps
+
+
+def test_every_config_is_valid_and_named_after_its_experiment() -> None:
+    configs = sorted((ROOT / "examples" / "configs").glob("pretrain_mae_*.yaml"))
+    assert {path.stem for path in configs} >= {f"pretrain_mae_{name}" for name in ("nw_ucla_xview", "ntu60_xsub")}
+    for path in configs:
+        arguments = parse(PretrainArguments, ["--config", str(path)])
+        assert arguments.data in PROTOCOLS and path.stem == f"pretrain_mae_{arguments.data}"
+        assert arguments.output_dir == f"runs/mae_{arguments.data}"
+    paper = parse(PretrainArguments, ["--config", str(ROOT / "examples/configs/pretrain_mae_ntu60_xsub.yaml")])
+    recipe = (paper.model, paper.mask, paper.mask_ratio, paper.base_lr, paper.weight_decay, paper.warmup_epochs)
+    assert recipe == ("facebook/vit-mae-base", "random", 0.75, 1.5e-4, 0.05, 40)
+
+
+def test_every_launch_config_is_read_by_accelerate() -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    configs = sorted((ROOT / "examples" / "accelerate").glob("*.yaml"))
+    assert {path.stem for path in configs} >= {"cpu_2proc", "one_gpu", "multi_gpu", "multi_node"}
+    for path in configs:
+        assert load_config_from_file(str(path)).num_processes >= 1
+        assert f"examples/accelerate/{path.name}" in path.read_text()  # says how it is used
+
+
+def test_mistakes_are_sentences(tmp_path: Path, data: Path) -> None:
+    for words, sentence in (
+        (["--data", "x", "--epoch", 3], "did you mean --epochs"),
+        (["--data", "synthetic_xsubs", "--output_dir", tmp_path / "a"], "synthetic_xsub"),
+        (["--data", data / "out", "--model", "config:huge", "--output_dir", tmp_path / "a"], "config:huge"),
+    ):
+        done = execute(command(*words))
+        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_from_outside_and_resumed(data: Path, one: Path, tmp_path: Path) -> None:
+    """Read from another format, killed twice at random: still the curve and the weights of the run on raw files."""
+    run_dir, dice = tmp_path / "run", random.Random(int(time.time()))
+    words = command(
+        "--data", data / "out", *SETTINGS, "--batch_size", 6, "--gradient_accumulation", 2, "--output_dir", run_dir
+    )
+    steps = dice.randint(1, 12), dice.randint(13, 22)
+    for more, killed_at in zip(([], ["--resume"]), steps, strict=True):
+        code, err = stop_after([*words, *more], run_dir, killed_at, signal.SIGKILL, environment())
+        assert code == -signal.SIGKILL, err
+    done = execute([*words, "--resume"])
+    assert done.returncode == 0, done.stderr
+    assert curve(run_dir) == curve(one), f"killed after steps {steps}"
+    assert (run_dir / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
+
+
+def test_two_processes_are_one_run(data: Path, one: Path, tmp_path: Path) -> None:
+    """Two processes stopped by SIGTERM and resumed: the curve of one process with the same effective batch."""
+    run_dir = tmp_path / "run"
+    words = [
+        "--data",
+        data / "out",
+        *SETTINGS,
+        "--batch_size",
+        3,
+        "--gradient_accumulation",
+        2,
+        "--output_dir",
+        run_dir,
+    ]
+    env = environment(ACCELERATE_USE_CPU="true")
+    start = command(*words, "--log_sample_ids", launcher=TWO_PROCESSES)
+    code, err = stop_after(start, run_dir, 7, signal.SIGTERM, env)
+    assert code != 0 and "Stopped after step" in err, err
+    assert len(curve(run_dir)) < 24
+    config = ["--config_file", str(ROOT / "examples" / "accelerate" / "cpu_2proc.yaml")]
+    done = execute(command(*words, "--log_sample_ids", "--resume", launcher=config), env)
+    assert done.returncode == 0, done.stderr
+    assert rows(run_dir)[0]["num_processes"] == 2 and rows(one)[0]["num_processes"] == 1
+    assert [step for step, _ in curve(run_dir)] == [step for step, _ in curve(one)]
+    assert [loss for _, loss in curve(run_dir)] == pytest.approx([loss for _, loss in curve(one)], rel=1e-4)
+    seen: list[dict[tuple[int, int], set[str]]] = []
+    for rank in range(2):
+        logged: dict[tuple[int, int], set[str]] = {}
+        for line in (run_dir / f"sample_ids_rank{rank}.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            logged.setdefault((row["epoch"], row["step"]), set()).update(row["sample_ids"])
+        assert len(logged) == 24 and all(len(clips) == 6 for clips in logged.values())
+        seen.append(logged)
+    for epoch in range(8):
+        taken = [clip for logged in seen for (at, _), clips in logged.items() if at == epoch for clip in clips]
+        assert len(taken) == len(set(taken)) == 36  # of 42 clips, none twice
+
+
+def test_a_launch_that_would_train_apart_is_refused(data: Path, tmp_path: Path) -> None:
+    words = ["--data", data / "out", *SETTINGS, "--output_dir", tmp_path / "run"]
+    for launcher in (TWO_PROCESSES, ["--cpu", "--num_processes", "2"]):
+        done = execute(command(*words, launcher=launcher), environment(CUDA_VISIBLE_DEVICES=""))
+        assert done.returncode != 0 and "ACCELERATE_USE_CPU=true accelerate launch --multi_gpu" in done.stderr
+    assert not (tmp_path / "run").exists()

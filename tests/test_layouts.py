@@ -1,0 +1,289 @@
+"""Joint formats against the orders typed out here, inference from names, and the errors."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from conftest import one_sentence
+
+from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+
+KINECT_LIMBS = (
+    "ShoulderL ElbowL WristL HandL ShoulderR ElbowR WristR HandR HipL KneeL AnkleL FootL HipR KneeR AnkleR FootR"
+)
+COCO = "shoulder elbow wrist hip knee ankle"
+MEDIAPIPE = "shoulder elbow wrist pinky index thumb hip knee ankle heel foot_index"
+
+# Written from the public documentation of each format, independently of layouts.py.
+ORDERS = {
+    "kinect_v2": f"SpineBase SpineMid Neck Head {KINECT_LIMBS} SpineShoulder HandTipL ThumbL HandTipR ThumbR",
+    "kinect_v1": f"HipCenter Spine ShoulderCenter Head {KINECT_LIMBS}",
+    "utd_mhad": "head shoulder_center spine hip_center left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
+    "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot",
+    "lcrnet_13": "RAnkle LAnkle RKnee LKnee RHip LHip RWrist LWrist RElbow LElbow RShoulder LShoulder Head",
+    "coco_17": "nose left_eye right_eye left_ear right_ear "
+    + " ".join(f"{side}_{joint}" for joint in COCO.split() for side in ("left", "right")),
+    "h36m_17": "root RHip RKnee RAnkle LHip LKnee LAnkle belly neck nose head LShoulder LElbow LWrist RShoulder RElbow RWrist",
+    "openpose_25": "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee LAnkle "
+    "REye LEye REar LEar LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel",
+    "mediapipe_33": "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear "
+    "mouth_left mouth_right "
+    + " ".join(f"{side}_{joint}" for joint in MEDIAPIPE.split() for side in ("left", "right")),
+    "smpl_24": "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
+    "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hand "
+    "right_hand",
+    "cmu_31": "root lhipjoint lfemur ltibia lfoot ltoes rhipjoint rfemur rtibia rfoot rtoes lowerback upperback thorax lowerneck "
+    "upperneck head lclavicle lhumerus lradius lwrist lhand lfingers lthumb rclavicle rhumerus rradius rwrist rhand rfingers "
+    "rthumb",
+    "sbu_15": "head neck torso LShoulder LElbow LHand RShoulder RElbow RHand LHip LKnee LFoot RHip RKnee RFoot",
+}
+COUNTS = {
+    "kinect_v2": 25, "kinect_v1": 20, "utd_mhad": 20, "lcrnet_13": 13, "coco_17": 17, "h36m_17": 17, "openpose_25": 25,
+    "mediapipe_33": 33, "smpl_24": 24, "cmu_31": 31, "sbu_15": 15,
+}  # fmt: skip
+CENTERS = {
+    "kinect_v2": ["SpineMid"], "kinect_v1": ["Spine"], "utd_mhad": ["spine"], "lcrnet_13": ["LHip", "RHip"],
+    "coco_17": ["left_hip", "right_hip"], "mediapipe_33": ["left_hip", "right_hip"], "smpl_24": ["spine2"],
+}  # fmt: skip
+TORSOS = {
+    "kinect_v2": "Head Neck SpineShoulder SpineMid SpineBase",
+    "kinect_v1": "Head ShoulderCenter Spine HipCenter",
+    "utd_mhad": "head shoulder_center spine hip_center",
+    "lcrnet_13": "Head",
+    "h36m_17": "head nose neck belly root",
+    "smpl_24": "head neck spine3 spine2 spine1 pelvis",
+    "cmu_31": "head upperneck lowerneck thorax upperback lowerback root",
+    "sbu_15": "head neck torso",
+}
+LEFT_ARMS = {
+    "kinect_v2": "ShoulderL ElbowL WristL HandL HandTipL ThumbL",
+    "kinect_v1": "ShoulderL ElbowL WristL HandL",
+    "utd_mhad": "left_shoulder left_elbow left_wrist left_hand",
+    "lcrnet_13": "LShoulder LElbow LWrist",
+    "coco_17": "left_shoulder left_elbow left_wrist",
+    "h36m_17": "LShoulder LElbow LWrist",
+    "openpose_25": "LShoulder LElbow LWrist",
+    "smpl_24": "left_collar left_shoulder left_elbow left_wrist left_hand",
+    "cmu_31": "lclavicle lhumerus lradius lwrist lhand lfingers lthumb",
+    "sbu_15": "LShoulder LElbow LHand",
+}
+
+
+def test_the_dict_holds_exactly_the_documented_formats() -> None:
+    assert {name: layout.num_joints for name, layout in LAYOUTS.items()} == COUNTS
+    assert all(name == layout.name for name, layout in LAYOUTS.items())
+    assert all(layout.source for layout in LAYOUTS.values())
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_joint_order(name: str) -> None:
+    assert list(LAYOUTS[name].joint_names) == ORDERS[name].split()
+
+
+@pytest.mark.parametrize("name", CENTERS)
+def test_center(name: str) -> None:
+    assert list(LAYOUTS[name].center) == CENTERS[name]
+
+
+@pytest.mark.parametrize("name", TORSOS)
+def test_torso_runs_top_down(name: str) -> None:
+    assert list(LAYOUTS[name].parts["torso"]) == TORSOS[name].split()
+
+
+@pytest.mark.parametrize("name", LEFT_ARMS)
+def test_left_arm_runs_top_down_and_the_right_arm_is_its_mirror(name: str) -> None:
+    layout = LAYOUTS[name]
+    assert list(layout.parts["left_arm"]) == LEFT_ARMS[name].split()
+    partner = dict(layout.mirror_pairs)
+    assert layout.parts["right_arm"] == tuple(partner[joint] for joint in layout.parts["left_arm"])
+    assert layout.parts["right_leg"] == tuple(partner[joint] for joint in layout.parts["left_leg"])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=str)
+def test_parts_partition_the_joints(layout: SkeletonLayout) -> None:
+    assert tuple(layout.parts) == PARTS == ("torso", "left_arm", "right_arm", "left_leg", "right_leg")
+    joints = [joint for part in PARTS for joint in layout.parts[part]]
+    assert sorted(joints) == sorted(layout.joint_names)
+    assert [layout.joint_names[index] for index in layout.order] == joints
+    assert sum(layout.part_sizes) == layout.num_joints and min(layout.part_sizes) >= 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=str)
+def test_limbs_never_climb_back_up_the_tree(layout: SkeletonLayout) -> None:
+    for part in PARTS[1:]:
+        depths = []
+        for joint in layout.parts[part]:
+            at, depth = layout.joint_names.index(joint), 0
+            while layout.parents[at] >= 0:
+                at, depth = layout.parents[at], depth + 1
+            depths.append(depth)
+        assert depths == sorted(depths), part
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=str)
+def test_mirror_swaps_left_and_right_and_undoes_itself(layout: SkeletonLayout) -> None:
+    names, mirror = layout.joint_names, layout.mirror
+    assert [mirror[mirror[joint]] for joint in range(layout.num_joints)] == list(range(layout.num_joints))
+    part_of = {joint: part for part, joints in layout.parts.items() for joint in joints}
+    other = {"left_arm": "right_arm", "right_arm": "left_arm", "left_leg": "right_leg", "right_leg": "left_leg"}
+    for joint, name in enumerate(names):
+        partner = names[mirror[joint]]
+        assert part_of[partner] == other.get(part_of[name], "torso")
+        if mirror[joint] != joint:  # the name without its side is the same word
+            bare = {
+                re.sub(r"left|right|(?<![a-z])[LRlr](?=[A-Za-z])|[LR]$|_", "", text).lower() for text in (name, partner)
+            }
+            assert len(bare) == 1, (name, partner)
+    for left, right in layout.mirror_pairs:
+        assert re.search(r"left|L$|^L|^l", left) and re.search(r"right|R$|^R|^r", right)
+    sided = [name for name in names if part_of[name] != "torso"]
+    assert {joint for pair in layout.mirror_pairs for joint in pair} >= set(sided)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=str)
+def test_survives_json(layout: SkeletonLayout) -> None:
+    text = json.dumps(layout.to_dict())
+    again = SkeletonLayout.from_dict(json.loads(text))
+    assert again == layout and hash(again) == hash(layout) and json.dumps(again.to_dict()) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["kinect_v1", "utd_mhad", "smpl_24", "cmu_31", "h36m_17", "lcrnet_13", "sbu_15", "coco_17"]
+)
+def test_names_and_parents_alone_give_the_known_parts(name: str) -> None:
+    known = LAYOUTS[name]
+    inferred = SkeletonLayout("again", joint_names=known.joint_names, parents=known.parents)
+    assert {part: set(joints) for part, joints in inferred.parts.items()} == {p: set(j) for p, j in known.parts.items()}
+    assert set(inferred.mirror_pairs) == set(known.mirror_pairs)
+    for part in PARTS[1:]:
+        assert inferred.parts[part] == known.parts[part]
+    if name in ("kinect_v1", "utd_mhad", "smpl_24", "lcrnet_13", "coco_17"):  # the middle of the spine, or the hips
+        assert set(inferred.center) == set(known.center)
+
+
+def chain(*names: str) -> list[tuple[str, str | None]]:
+    return list(zip(names, [None, *names[:-1]], strict=True))
+
+
+def build(*chains: list[tuple[str, str | None]], **fields: object) -> SkeletonLayout:
+    """A layout from chains; the first joint of a later chain is its (already named) point of attachment."""
+    pairs = list(chains[0]) + [pair for part in chains[1:] for pair in part[1:]]
+    return SkeletonLayout("own", [name for name, _ in pairs], [parent for _, parent in pairs], **fields)  # type: ignore[arg-type]
+
+
+STYLES = {
+    "mixamo": ("mixamorig:{Side}", "{p}Hips {p}Spine {p}Spine1 {p}Neck {p}Head {p}HeadTop_End",
+               "{s}Shoulder {s}Arm {s}ForeArm {s}Hand {s}HandIndex1 {s}HandIndex2", "{s}UpLeg {s}Leg {s}Foot {s}ToeBase {s}Toe_End"),
+    "bvh": ("{Side}", "Hips Spine Spine1 Neck Head", "{s}Shoulder {s}Arm {s}ForeArm {s}Hand", "{s}UpLeg {s}Leg {s}Foot"),
+    "short prefix": ("{side1}_", "pelvis spine chest neck head", "{s}collar {s}shoulder {s}elbow {s}wrist", "{s}hip {s}knee {s}ankle"),
+    "openpose short": ("{SIDE1}", "MidHip Neck Nose", "{s}Sho {s}Elb {s}Wri", "{s}Hip {s}Kne {s}Ank {s}BigToe"),
+    "capitals": ("{SIDE}_", "SPINE_BASE SPINE_MID NECK HEAD", "{s}SHOULDER {s}ELBOW {s}HAND {s}HANDTIP", "{s}HIP {s}KNEE {s}FOOT"),
+    "joined": ("{side1}", "root lowerback thorax head", "{s}clavicle {s}humerus {s}radius {s}hand", "{s}femur {s}tibia {s}toes"),
+    "3ds max": ("Bip01 {SIDE1} ", "Bip01_Pelvis Bip01_Spine Bip01_Neck Bip01_Head",
+                "{s}Clavicle {s}UpperArm {s}Forearm {s}Finger0", "{s}Thigh {s}Calf {s}Foot {s}Toe0"),
+}  # fmt: skip
+
+
+def limb(style: str, words: str, side: str) -> list[str]:
+    prefix = style.format(Side=side.title(), side=side, SIDE=side.upper(), side1=side[0], SIDE1=side[0].upper())
+    return [word.replace("{s}", prefix) for word in words.split()]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_inference_understands_common_naming_styles(style: str) -> None:
+    prefix, torso_words, arm, leg = STYLES[style]
+    torso = [word.replace("{p}", "mixamorig:") for word in torso_words.split()]
+    chains = [chain(*torso)]
+    for side in ("left", "right"):
+        chains += [chain(torso[-2], *limb(prefix, arm, side)), chain(torso[0], *limb(prefix, leg, side))]
+    layout = build(*chains)
+    assert layout.parts["torso"] == tuple(reversed(torso))  # rooted at the pelvis, so top-down is backwards
+    for side in ("left", "right"):
+        assert layout.parts[f"{side}_arm"] == tuple(limb(prefix, arm, side))
+        assert layout.parts[f"{side}_leg"] == tuple(limb(prefix, leg, side))
+    partners = {**dict(zip(limb(prefix, arm, "left"), limb(prefix, arm, "right"), strict=True)),
+                **dict(zip(limb(prefix, leg, "left"), limb(prefix, leg, "right"), strict=True))}  # fmt: skip
+    assert dict(layout.mirror_pairs) == partners
+
+
+def test_inference_understands_sides_at_the_end() -> None:
+    limbs = [
+        [f"{word}{end}" for word in words.split()]
+        for words in ("shoulder elbow hand", "thigh shin foot")
+        for end in (".L", ".R")
+    ]
+    layout = build(chain("hips", "spine", "neck"), *(chain("spine", *limb) for limb in limbs))
+    assert [list(layout.parts[part]) for part in PARTS[1:]] == limbs
+    layout = build(chain("hips", "neck"), chain("neck", "elbow_l", "hand_l"), chain("neck", "elbow_r", "hand_r"))
+    assert layout.parts["left_arm"] == ("elbow_l", "hand_l") and layout.parts["right_leg"] == ()
+    assert layout.center == ("hips",)
+
+
+def test_an_odd_name_follows_its_limb() -> None:
+    layout = build(chain("hips", "head"), chain("hips", "left_elbow", "prop"), mirror_pairs=[])
+    assert layout.parts["left_arm"] == ("left_elbow", "prop")
+
+
+def test_a_head_rooted_torso_is_listed_from_the_head() -> None:
+    layout = build(chain("head", "neck", "spine", "pelvis"))
+    assert layout.parts["torso"] == ("head", "neck", "spine", "pelvis")
+
+
+def test_one_constructor_call_with_indices_or_names_or_none() -> None:
+    by_index = SkeletonLayout("own", ["hips", "head", "left_hand", "right_hand"], [-1, 0, 1, 1])
+    by_name = SkeletonLayout("own", ["hips", "head", "left_hand", "right_hand"], [None, "hips", "head", "head"])
+    assert by_index == by_name
+    assert by_index.center_indices == (0,)
+    assert SkeletonLayout("own", ["hips"], [-1], center="hips").center == ("hips",)
+
+
+def test_layouts_that_differ_only_in_parts_are_different() -> None:
+    a = SkeletonLayout("own", ["a", "b"], [-1, 0], parts={"torso": ["a", "b"]}, mirror_pairs=[])
+    b = SkeletonLayout("own", ["a", "b"], [-1, 0], parts={"torso": ["b", "a"]}, mirror_pairs=[])
+    assert a != b and a.order == (0, 1) and b.order == (1, 0)
+
+
+TORSO = {"torso": ["a", "b", "c"]}
+BAD = {
+    "cycle": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 2, 1], parts=TORSO), "'b'"),
+    "own parent": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 1, 0], parts=TORSO), "'b'"),
+    "no root": (lambda: SkeletonLayout("own", ["a", "b", "c"], [1, 2, 0], parts=TORSO), "cycle"),
+    "parent index": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 7], parts=TORSO), "'c'"),
+    "negative parent": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, -2], parts=TORSO), "'c'"),
+    "parent name": (lambda: SkeletonLayout("own", ["spine", "head"], [None, "spin"]), "'spine'"),
+    "count": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0], parts=TORSO), "3 joint names but 2 parents"),
+    "repeated": (lambda: SkeletonLayout("own", ["a", "b", "a"], [-1, 0, 0], parts=TORSO), "'a'"),
+    "empty": (lambda: SkeletonLayout("own", [], []), "no joints"),
+    "in no part": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={"torso": ["a", "b"]}), "'c'"),
+    "in two parts": (
+        lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={**TORSO, "left_arm": ["b"]}), "'b'"),
+    "twice in a part": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={"torso": ["a", "b", "c", "c"]}), "'c'"),
+    "unknown part": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={**TORSO, "tail": []}), "'tail'"),
+    "unknown joint": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={"torso": ["a", "b", "d"]}), "'d'"),
+    "uninferable": (lambda: SkeletonLayout("own", ["hips", "head", "gizmo"], [-1, 0, 0]), "'gizmo'"),
+    "lonely": (lambda: SkeletonLayout("own", ["hips", "left_hand"], [-1, 0]), "'left_hand'"),
+    "center": (lambda: SkeletonLayout("own", ["hips"], [-1], center=["hip"]), "'hips'"),
+    "empty center": (lambda: SkeletonLayout("own", ["hips"], [-1], center=[]), "center"),
+    "mirror name": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts=TORSO, mirror_pairs=[("a", "x")]), "'x'"),
+    "mirror twice": (
+        lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts=TORSO, mirror_pairs=[("a", "b"), ("a", "c")]), "'a'"),
+    "unit": (lambda: SkeletonLayout("own", ["hips"], [-1], unit="mm"), "'mm'"),
+    "dict key": (lambda: SkeletonLayout.from_dict({"name": "own", "joint_names": ["a"], "parent": [-1]}), "'parent'"),
+    "dict without": (lambda: SkeletonLayout.from_dict({"name": "own", "joint_names": ["a"]}), "'parents'"),
+    "unknown layout": (lambda: get_layout("kinect_v3"), "'kinect_v2'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_errors_are_one_sentence_that_names_the_culprit(case: str) -> None:
+    make, culprit = BAD[case]
+    with pytest.raises(ValueError, match=re.escape(culprit)) as caught:
+        make()
+    assert one_sentence(caught.value), caught.value
+
+
+def test_get_layout_takes_names_layouts_and_dicts() -> None:
+    layout = LAYOUTS["kinect_v2"]
+    assert get_layout("kinect_v2") is layout and get_layout(layout) is layout and get_layout(layout.to_dict()) == layout

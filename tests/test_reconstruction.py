@@ -1,0 +1,131 @@
+"""Masked clips and what a model makes of them: pixels against stock ViTMAE, joints in millimetres."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from s2i_hf.encoding import encode
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.layouts import LAYOUTS
+from s2i_hf.masking import MASKS, mask_noise
+from s2i_hf.models.initialization import build_mae
+from s2i_hf.reconstruction import _patchify, _unpatchify, reconstruct
+
+
+def clip(seed, frames=20, people=1, layout="kinect_v1"):
+    generator = np.random.default_rng(seed)
+    body = generator.normal(scale=0.5, size=(1, people, LAYOUTS[layout].num_joints, 3))
+    walk = generator.normal(scale=0.03, size=(frames, people, 1, 3)).cumsum(axis=0)
+    return {"joints": (body + walk).astype(np.float32), "layout": layout, "sample_id": f"clip{seed}"}
+
+
+class Oracle(torch.nn.Module):
+    """A model whose prediction is given: what ViTMAE would return that knew it."""
+
+    def __init__(self, prediction, norm_pix_loss=False, ratio=0.75):
+        super().__init__()
+        self.config = SimpleNamespace(patch_size=16, mask_ratio=ratio, norm_pix_loss=norm_pix_loss)
+        self.prediction = prediction
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images, noise):
+        return SimpleNamespace(logits=self.prediction)
+
+
+def test_patches_are_those_of_vit_mae():
+    images = torch.randn(2, 3, 64, 64)
+    model = build_mae("config:micro", image_size=64)
+    assert torch.equal(_patchify(images, 16), model.patchify(images))
+    assert torch.equal(_unpatchify(model.patchify(images), (4, 4), 16), images)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("norm_pix_loss", [False, True])
+def test_hidden_pixels_are_predicted_and_visible_ones_kept(mask, norm_pix_loss):
+    """The model's own loss is the mean squared difference of the hidden pixels of original and rebuilt image."""
+    torch.manual_seed(0)
+    rows, processor = [clip(0), clip(1, frames=33, people=2)], SkeletonProcessor(size=64)
+    model = build_mae("config:micro", image_size=64, norm_pix_loss=norm_pix_loss, seed=1)
+    for one, row in zip(reconstruct(model, processor, rows, mask, seed=4), rows, strict=True):
+        images, _ = encode([row["joints"]], row["layout"], processor.encoding_options)
+        np.testing.assert_array_equal(one.original, images[0].numpy())
+        hidden = np.isnan(one.masked)
+        assert hidden.mean() == 0.75 and (hidden[0] == hidden[1]).all()
+        np.testing.assert_array_equal(one.rebuilt[~hidden], one.original[~hidden])
+        np.testing.assert_array_equal(one.masked[~hidden], one.original[~hidden])
+        noise = mask_noise(mask, [row["sample_id"]], (4, 4), 0.75, 4, 0, part_of_column=[one.columns])
+        with torch.no_grad():
+            outputs = model(images, noise=noise)
+        error = torch.from_numpy(one.rebuilt - one.original)[None]
+        error = model.patchify(error)
+        if norm_pix_loss:
+            error = error / (model.patchify(images).var(dim=-1, keepdim=True) + 1e-6).sqrt()
+        loss = (error.square().mean(dim=-1) * outputs.mask).sum() / outputs.mask.sum()
+        torch.testing.assert_close(loss, outputs.loss, atol=1e-4, rtol=1e-3)
+        assert one.uses_target_scale == norm_pix_loss
+
+
+@pytest.mark.parametrize("norm_pix_loss", [False, True])
+@pytest.mark.parametrize("target", ["joint", "motion"])
+def test_a_perfect_model_has_no_error(norm_pix_loss, target):
+    processor = SkeletonProcessor()
+    rows = [clip(2), clip(3, people=2, layout="kinect_v2")]
+    stream = {"joint": {}, "motion": {"stream": "motion"}}[target]
+    images, _ = encode(
+        [row["joints"] for row in rows], [row["layout"] for row in rows], processor.encoding_options, **stream
+    )
+    patches = _patchify(images, 16)
+    if norm_pix_loss:
+        patches = (patches - patches.mean(dim=-1, keepdim=True)) / (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()
+    for one, row in zip(reconstruct(Oracle(patches, norm_pix_loss), processor, rows, target=target), rows, strict=True):
+        np.testing.assert_allclose(one.truth, row["joints"], atol=1e-4)
+        np.testing.assert_allclose(one.predicted, row["joints"], atol=1e-3)
+        assert one.error < 0.5 and one.unit == "mm"
+
+
+def test_a_known_shift_is_measured_in_millimetres():
+    """A prediction that puts everybody 25 mm to the right is 25 mm off where it is hidden, and 0 where it is visible."""
+    options = dict(value_range="fixed", value_scale=2.0, do_normalize=False, center="none")
+    processor, rows = SkeletonProcessor(**options), [clip(4, frames=28)]
+    images, _ = encode([rows[0]["joints"] + np.float32([0.025, 0, 0])], "kinect_v1", processor.encoding_options)
+    everything = reconstruct(Oracle(_patchify(images, 16), ratio=0.99), processor, rows)[0]
+    assert everything.hidden.mean() > 0.98  # all but one patch
+    assert everything.hidden_error == pytest.approx(25, rel=0.02) and everything.error == pytest.approx(25, rel=0.02)
+    rows_hidden = reconstruct(Oracle(_patchify(images, 16), ratio=0.5), processor, rows, mask="temporal")[0]
+    frames = rows_hidden.hidden.all(axis=(1, 2))
+    assert 0.3 < frames.mean() < 0.7  # whole frames are hidden, so whole bodies
+    assert (rows_hidden.hidden.any(axis=(1, 2)) == frames).all()
+    distance = np.linalg.norm(rows_hidden.predicted - rows_hidden.truth, axis=-1) * 1000
+    assert distance[frames].mean() == pytest.approx(25, rel=0.15) and distance[~frames].mean() < 5
+    assert rows_hidden.error == pytest.approx(distance.mean(), rel=1e-4)
+
+
+def test_joint_masks_hide_joints_in_every_frame():
+    model = build_mae("config:micro", mask_ratio=0.5)  # 7 of 14 patch columns, none in part
+    one = reconstruct(model, SkeletonProcessor(), [clip(5)], mask="joint")[0]
+    assert (one.hidden == one.hidden[:1]).all() and 0.3 < one.hidden.mean() < 0.7
+
+
+def test_masks_depend_on_seed_and_sample_alone():
+    model, processor = build_mae("config:micro", image_size=64), SkeletonProcessor(size=64)
+    alone = reconstruct(model, processor, [clip(6)], seed=1)[0]
+    together = reconstruct(model, processor, [clip(7), clip(6)], seed=1)[1]
+    np.testing.assert_array_equal(np.isnan(alone.masked), np.isnan(together.masked))
+    other = reconstruct(model, processor, [clip(6)], seed=2)[0]
+    assert (np.isnan(alone.masked) != np.isnan(other.masked)).any()
+
+
+def test_pixels_stay_pixels():
+    row = {**clip(8, layout="coco_17"), "sample_id": "flat"}
+    one = reconstruct(build_mae("config:micro", image_size=64), SkeletonProcessor(size=64), [row])[0]
+    assert one.unit == "px" and one.error > 0
+
+
+def test_the_model_is_left_as_it_was():
+    model = build_mae("config:micro", image_size=64).train()
+    reconstruct(model, SkeletonProcessor(size=64), [clip(9)])
+    assert model.training and all(parameter.grad is None for parameter in model.parameters())

@@ -1,0 +1,167 @@
+"""Rows of measured numbers: columns, replacement, atomic files, and commands without machine paths."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2i_hf import results
+from s2i_hf.results import (
+    RESULT_COLUMNS,
+    append_results,
+    current_commit,
+    hardware_name,
+    public_command,
+    read_results,
+    read_results_csv,
+    result_row,
+    write_atomically,
+)
+
+
+def row(**changes):
+    values = dict(
+        dataset="nw_ucla", protocol="xview", setting="linear_probe", encoder="pretrained", method="mae", metric="top1", value=0.5,
+        train_clips=1020, test_clips=464, seed=0, command="python examples/probe.py", commit="abc", hardware="CPU", seconds=1.25,
+    )  # fmt: skip
+    return result_row(**{**values, **changes})
+
+
+def test_columns_are_those_of_the_table_in_the_repository():
+    expected = "dataset protocol setting encoder method metric value train_clips test_clips seed command commit hardware seconds"
+    assert tuple(expected.split()) == RESULT_COLUMNS
+    assert tuple(row()) == RESULT_COLUMNS
+    table = Path(results.__file__).parents[1] / "model_cards" / "results.csv"
+    assert table.read_text(encoding="utf-8").splitlines()[0] == ",".join(RESULT_COLUMNS)
+    read_results_csv(table)  # and whatever was measured since can be read
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": 67.0}, "share from 0 to 1"),
+        ({"value": float("nan")}, "share from 0 to 1"),
+        ({"metric": "top2"}, "metric 'top2'"),
+        ({"encoder": "frozen"}, "encoder 'frozen'"),
+    ],
+)
+def test_a_bad_row_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        row(**change)
+
+
+def test_measured_again_replaces_and_other_rows_stay(tmp_path):
+    table = tmp_path / "results.csv"
+    append_results(tmp_path, [row(), row(encoder="untrained", value=0.3), row(seed=1, value=0.6)], table)
+    append_results(tmp_path, [row(value=0.7, commit="def")], table)
+    values = {(one["encoder"], one["seed"]): (one["value"], one["commit"]) for one in read_results(tmp_path)}
+    assert values == {("pretrained", 0): (0.7, "def"), ("untrained", 0): (0.3, "abc"), ("pretrained", 1): (0.6, "abc")}
+    assert read_results_csv(table) == read_results(tmp_path)
+    assert isinstance(json.loads((tmp_path / "results.json").read_text()), list)
+    with table.open(newline="") as file:
+        assert tuple(next(csv.reader(file))) == RESULT_COLUMNS
+
+
+def test_the_table_keeps_runs_apart_by_their_command(tmp_path):
+    table = tmp_path / "results.csv"
+    append_results(tmp_path / "a", [row(command="python examples/probe.py --model runs/a")], table)
+    append_results(tmp_path / "b", [row(command="python examples/probe.py --model runs/b")], table)
+    append_results(tmp_path / "a", [row(command="python examples/probe.py --model runs/a", value=0.9)], table)
+    assert [(one["command"][-1], one["value"]) for one in read_results_csv(table)] == [("a", 0.9), ("b", 0.5)]
+
+
+def test_without_being_asked_no_table_is_written(tmp_path):
+    append_results(tmp_path, [row()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json"]
+
+
+def test_foreign_files_are_left_alone_and_nothing_is_half_written(tmp_path):
+    table = tmp_path / "results.csv"
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="expected dataset, protocol"):
+        append_results(tmp_path, [row()], table)
+    assert table.read_text() == "a,b\n1,2\n" and not (tmp_path / "results.json").exists()
+    (tmp_path / "results.json").write_text('{"top1": 1}')
+    with pytest.raises(ValueError, match="not a list of result rows"):
+        append_results(tmp_path, [row()])
+    assert (tmp_path / "results.json").read_text() == '{"top1": 1}'
+
+
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    write_atomically(path, "old")
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, "new")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["results.json"]
+
+
+def test_command_has_no_machine_path(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("S2I_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("S2I_REAL_DATA", "/mnt/disk7/data")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    repository = tmp_path / "repository"
+    argv = [
+        str(repository / "examples/probe.py"), "--model", str(repository / "runs/mae_nw_ucla_xview"), "--data", "nw_ucla_xview",
+        "--data_dir=/mnt/disk7/data/NW-UCLA", "--output_dir", "/scratch/job17/out", "--results_csv", "../elsewhere/r.csv",
+        "--cache_dir", "~/cache", "--method", "two words",
+    ]  # fmt: skip
+    command = public_command(argv, cwd=repository)
+    assert command == (
+        "python examples/probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir=$S2I_REAL_DATA/NW-UCLA "
+        "--output_dir $OUTPUT_DIR --results_csv $RESULTS_CSV --cache_dir ~/cache --method 'two words'"
+    )
+    assert public_command(["/opt/venv/bin/s2i", "card", "/srv/run"], cwd=repository) == "s2i card run"
+
+
+def test_commit_is_known_marked_and_unknown(tmp_path, monkeypatch):
+    copy = tmp_path / "checkout" / "s2i_hf" / "results.py"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("x = 1\n")
+    (tmp_path / "checkout" / "model_cards").mkdir()
+    table = tmp_path / "checkout" / "model_cards" / "results.csv"
+    table.write_text("a\n")
+    monkeypatch.setattr(results, "__file__", str(copy))
+
+    def git(*words):
+        names = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        done = subprocess.run(
+            ["git", *names, "-C", str(tmp_path / "checkout"), *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert current_commit() == "unknown"  # no git at all
+    git("init", "-q")
+    assert current_commit() == "unknown"  # somebody else's checkout: the file is not tracked
+    git("add", ".")
+    git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "x")
+    assert current_commit() == git("rev-parse", "--short=12", "HEAD")
+    table.write_text("b\n")
+    assert "dirty" not in current_commit()  # writing a measured number down does not change the code
+    copy.write_text("x = 2\n")
+    assert current_commit() == git("rev-parse", "--short=12", "HEAD") + "-dirty"
+
+
+def test_hardware_names_the_processor_and_its_cores():
+    assert hardware_name("cpu").endswith(("core)", "cores)"))
+    assert hardware_name() == hardware_name("cpu")
+
+
+def test_import_is_light():
+    heavy = "torch transformers datasets matplotlib sklearn"
+    code = f"import sys; import s2i_hf.results; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -1,0 +1,372 @@
+"""Missing joints, people, resampling and augmentation, against loops written here."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeClip, one_sentence
+
+from s2i_hf.layouts import LAYOUTS
+from s2i_hf.rng import hash_ids, uniform
+from s2i_hf.transforms import (
+    NUM_DRAWS,
+    Augmentation,
+    augment,
+    central_crop,
+    fill_missing,
+    find_missing,
+    prepare,
+    present_people,
+    resample,
+    rotation_matrix,
+)
+
+
+def missing_by_loop(joints: np.ndarray) -> np.ndarray:
+    """A joint is missing if it is NaN, or zero in a frame whose other joints are not."""
+    frames, people, count, _ = joints.shape
+    missing = np.zeros((frames, people, count), dtype=bool)
+    for t in range(frames):
+        for m in range(people):
+            for v in range(count):
+                x, y, z = joints[t, m, v]
+                others = [joints[t, m, other] for other in range(count) if other != v]
+                nan = x != x or y != y or z != z
+                zero = x == 0 and y == 0 and z == 0
+                missing[t, m, v] = nan or (zero and any(not (o[0] == 0 and o[1] == 0 and o[2] == 0) for o in others))
+    return missing
+
+
+def fill_by_loop(joints: np.ndarray) -> np.ndarray:
+    """Linear between the frames that have the joint, held outside them."""
+    missing, filled = missing_by_loop(joints), joints.astype(np.float64)
+    for m in range(joints.shape[1]):
+        for v in range(joints.shape[2]):
+            seen = [t for t in range(len(joints)) if not missing[t, m, v]]
+            for t in range(len(joints)):
+                if missing[t, m, v] and seen:
+                    before = max((s for s in seen if s < t), default=None)
+                    after = min((s for s in seen if s > t), default=None)
+                    if before is None or after is None:
+                        filled[t, m, v] = joints[after if before is None else before, m, v]
+                    else:
+                        share = (t - before) / (after - before)
+                        filled[t, m, v] = (1 - share) * joints[before, m, v].astype(float) + share * joints[after, m, v]
+    return filled
+
+
+@pytest.fixture
+def holes(make_clip: MakeClip) -> np.ndarray:
+    """A clip of two people with NaN and zero joints: inside, at both ends, and a lone NaN coordinate."""
+    joints = make_clip("kinect_v1", frames=12, people=2)
+    joints[3:6, 0, 4] = np.nan
+    joints[0:2, 0, 7] = 0.0
+    joints[9:, 1, 7] = np.nan
+    joints[5, 1, [1, 2]] = 0.0
+    joints[7, 1, 3, 1] = np.nan  # one coordinate is enough
+    joints[8, 0, 9, :2] = 0.0  # two zero coordinates are not
+    return joints
+
+
+def test_find_missing_follows_its_definition(holes: np.ndarray) -> None:
+    expected = missing_by_loop(holes)
+    assert expected.sum() == 3 + 2 + 3 + 2 + 1
+    np.testing.assert_array_equal(find_missing(holes), expected)
+
+
+def test_a_frame_of_zeros_is_not_missing_joints() -> None:
+    joints = np.ones((3, 1, 5, 3), dtype=np.float32)
+    joints[1] = 0
+    assert not find_missing(joints).any()
+
+
+def test_fill_missing_is_linear_in_time_and_touches_nothing_else(holes: np.ndarray) -> None:
+    before = holes.copy()
+    filled, count = fill_missing(holes)
+    assert count == 11
+    np.testing.assert_array_equal(holes, before)  # the caller's array is left alone
+    np.testing.assert_allclose(filled, fill_by_loop(holes), atol=1e-6)
+    measured = ~missing_by_loop(holes)
+    np.testing.assert_array_equal(filled[measured], holes[measured])
+
+
+def test_fill_missing_copies_nothing_when_nothing_is_missing(make_clip: MakeClip) -> None:
+    joints = make_clip()
+    filled, count = fill_missing(joints)
+    assert filled is joints and count == 0
+
+
+def test_a_joint_never_seen_takes_the_place_of_the_others(make_clip: MakeClip) -> None:
+    joints = make_clip("sbu_15", frames=4)
+    joints[:, 0, 6] = np.nan
+    joints[:, 0, 9] = 0.0
+    joints[1, 0, 2] = np.nan
+    filled, count = fill_missing(joints)
+    others = [v for v in range(15) if v not in (6, 9)]
+    assert count == 9 and np.isfinite(filled).all()
+    for joint in (6, 9):
+        np.testing.assert_allclose(filled[:, 0, joint], filled[:, 0, others].mean(axis=1), atol=1e-6)
+
+
+def test_nobody_ever_seen_is_filled_with_zeros() -> None:
+    filled, count = fill_missing(np.full((3, 1, 4, 3), np.nan, dtype=np.float32))
+    assert count == 12 and (filled == 0).all()
+
+
+def test_present_people() -> None:
+    joints = np.zeros((4, 5, 3, 3), dtype=np.float32)
+    joints[:, 1] = np.nan
+    joints[2, 2, 1, 0] = 0.5  # one coordinate in one frame
+    joints[:, 3] = np.nan
+    joints[0, 3] = -1.0
+    joints[:2, 4] = np.nan  # absent, then zero
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert present_people(joints).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "float64", "torch", "bfloat16", "list", "transposed"])
+def test_prepare_takes_any_array(kind: str, make_clip: MakeClip) -> None:
+    joints = make_clip("sbu_15", frames=5, people=2)
+    given = {
+        "numpy": joints,
+        "float64": joints.astype(np.float64),
+        "torch": torch.from_numpy(joints).requires_grad_(),
+        "bfloat16": torch.from_numpy(joints).bfloat16(),
+        "list": joints.tolist(),
+        "transposed": np.ascontiguousarray(joints.transpose(1, 0, 2, 3)).transpose(1, 0, 2, 3),
+    }[kind]
+    prepared, count = prepare(given, "sbu_15")
+    assert prepared.dtype == np.float32 and prepared.flags.c_contiguous and count == 0
+    np.testing.assert_allclose(prepared, joints, atol=0.02 if kind == "bfloat16" else 0)
+
+
+def test_prepare_adds_the_axis_of_people(make_clip: MakeClip) -> None:
+    joints = make_clip()
+    np.testing.assert_array_equal(prepare(joints[:, 0], "kinect_v2")[0], joints)
+
+
+def test_prepare_drops_absent_people_and_keeps_the_order_of_actors(make_clip: MakeClip) -> None:
+    joints = make_clip(people=4)
+    expected = joints[:, [1, 3]].copy()
+    joints[:, 0], joints[:, 2] = 0.0, np.nan
+    prepared, count = prepare(joints, "kinect_v2")
+    np.testing.assert_array_equal(prepared, expected)
+    assert count == 0  # whoever is absent is not missing joints
+    np.testing.assert_array_equal(prepare(joints, "kinect_v2", people="first")[0], expected[:, :1])
+    everyone = make_clip(people=3)
+    np.testing.assert_array_equal(prepare(everyone, "kinect_v2", people="first")[0], everyone[:, :1])
+
+
+def test_prepare_fills_someone_who_leaves_in_the_middle(make_clip: MakeClip) -> None:
+    joints = make_clip(frames=10, people=2)
+    joints[4:7, 1] = np.nan
+    prepared, count = prepare(joints, "kinect_v2")
+    assert prepared.shape == (10, 2, 25, 3) and count == 3 * 25
+    np.testing.assert_allclose(prepared, fill_by_loop(joints), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_prepare_keeps_one_person_of_zeros_when_nobody_is_there(value: float) -> None:
+    prepared, count = prepare(np.full((6, 2, 25, 3), value), "kinect_v2")
+    assert prepared.shape == (6, 1, 25, 3) and (prepared == 0).all() and count == 0
+
+
+def test_prepare_sees_zero_joints_without_any_nan(holes: np.ndarray) -> None:
+    joints = np.nan_to_num(holes, nan=0.5)
+    prepared, count = prepare(joints, "kinect_v1")
+    assert count == 4
+    np.testing.assert_allclose(prepared, fill_by_loop(joints), atol=1e-6)
+
+
+BAD = {
+    "dimensions": (np.ones((25, 3)), r"\(25, 3\)"),
+    "last axis": (np.ones((5, 1, 25, 2)), r"\(5, 1, 25, 2\)"),
+    "layout": (np.ones((5, 1, 20, 3)), "20 joints a person, but layout 'kinect_v2' has 25"),
+    "no frame": (np.ones((0, 1, 25, 3)), "without a frame"),
+    "no person": (np.ones((5, 0, 25, 3)), "without a frame or a person"),
+    "infinite": (np.full((5, 1, 25, 3), np.inf), "infinite"),
+    "minus infinite": (np.where(np.arange(375).reshape(5, 1, 25, 3) == 7, -np.inf, 1.0), "infinite"),
+    "infinite beside NaN": (np.where(np.arange(375).reshape(5, 1, 25, 3) == 7, np.inf, np.nan), "infinite"),
+    "millimetres": (np.full((5, 1, 25, 3), 2310.0), "millimetres"),
+    "millimetres below zero": (np.full((5, 1, 25, 3), -2310.0), "millimetres"),
+    "text": ("left", "numeric array"),
+    "ragged": ([[[1, 2, 3]], [[1, 2]]], "numeric array"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_prepare_refuses(case: str) -> None:
+    joints, says = BAD[case]
+    with pytest.raises(ValueError, match=says) as caught:
+        prepare(joints, "kinect_v2", sample_id="a01_s01")
+    assert one_sentence(caught.value) and "a01_s01" in str(caught.value)
+
+
+def test_prepare_refuses_an_unknown_choice_of_people(make_clip: MakeClip) -> None:
+    with pytest.raises(ValueError, match="'second'"):
+        prepare(make_clip(), "kinect_v2", people="second")
+
+
+def test_pixels_may_be_large(make_clip: MakeClip) -> None:
+    prepare(make_clip("coco_17") * 500, "coco_17")  # unit px, not metres
+
+
+def test_the_missing_joints_of_nw_ucla_are_found(real_data: Path) -> None:
+    found = {}
+    for name in ("a04_s01_e01_v01", "a04_s04_e02_v01"):
+        content = json.loads((real_data / "NW-UCLA" / "all_sqe" / f"{name}.json").read_text())
+        joints = np.asarray(content["skeletons"], dtype=np.float32)
+        missing = find_missing(joints[:, None])
+        found[name] = (sorted(set(np.nonzero(missing)[0].tolist())), int(missing.sum()))
+        prepared, count = prepare(joints, "kinect_v1")
+        assert count == missing.sum() and not (prepared == 0).all(axis=-1).any()
+        np.testing.assert_allclose(prepared, fill_by_loop(joints[:, None]), atol=1e-6)
+    assert found == {"a04_s01_e01_v01": ([34], 6), "a04_s04_e02_v01": ([45], 6)}
+
+
+@pytest.mark.parametrize(("frames", "wanted"), [(10, 16), (50, 16), (7, 7), (1, 16), (9, 1), (2, 3)])
+def test_resample_is_linear_and_keeps_both_ends(frames: int, wanted: int, make_clip: MakeClip) -> None:
+    joints = make_clip("sbu_15", frames=frames, people=2)
+    resampled = resample(joints, wanted)
+    assert resampled.shape == (wanted, 2, 15, 3) and resampled.dtype == np.float32
+    times = np.linspace(0, frames - 1, wanted)
+    for m, v, axis in np.ndindex(2, 15, 3):
+        expected = np.interp(times, np.arange(frames), joints[:, m, v, axis])
+        np.testing.assert_allclose(resampled[:, m, v, axis], expected, atol=1e-6)
+    np.testing.assert_array_equal(resampled[0], joints[0])
+
+
+def test_resample_and_crop_refuse_nonsense(make_clip: MakeClip) -> None:
+    with pytest.raises(ValueError, match="num_frames is 0"):
+        resample(make_clip(), 0)
+    for ratio in (0.0, 1.5, -1.0):
+        with pytest.raises(ValueError, match="ratio is"):
+            central_crop(make_clip(), ratio)
+
+
+def test_central_crop(make_clip: MakeClip) -> None:
+    joints = make_clip(frames=100)
+    np.testing.assert_array_equal(central_crop(joints, 0.9), joints[5:95])
+    np.testing.assert_array_equal(central_crop(joints, 1.0), joints)
+    assert len(central_crop(joints[:1], 0.5)) == 1
+
+
+# --- augmentation -----------------------------------------------------------------------------------------------------
+
+LAYOUT = LAYOUTS["kinect_v2"]
+
+
+def draws(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random(NUM_DRAWS + LAYOUT.num_joints)
+
+
+def lengths(joints: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(joints[:, :, 1:] - joints[:, :, :1], axis=-1)
+
+
+def test_the_default_changes_nothing(make_clip: MakeClip) -> None:
+    joints = make_clip(people=2)
+    np.testing.assert_array_equal(Augmentation()(joints, LAYOUT, draws()), joints)
+
+
+def test_crop_keeps_a_run_of_frames_in_the_range(make_clip: MakeClip) -> None:
+    joints = make_clip(frames=40)
+    crop, seen, starts = Augmentation(crop=(0.5, 0.9)), set(), set()
+    for seed in range(300):
+        cropped = crop(joints, LAYOUT, draws(seed))
+        start = int(np.flatnonzero((joints == cropped[0]).all(axis=(1, 2, 3)))[0])
+        np.testing.assert_array_equal(cropped, joints[start : start + len(cropped)])
+        seen.add(len(cropped))
+        starts.add(start)
+    assert seen == set(range(20, 37)) and min(starts) == 0 and max(starts) >= 15
+    assert len(crop(joints[:1], LAYOUT, draws())) == 1
+
+
+def test_rotation_and_scale_are_a_similarity_about_the_centre(make_clip: MakeClip) -> None:
+    joints = make_clip(people=2)
+    for seed in range(20):
+        turned = Augmentation(yaw=3.0, tilt=0.3, scale=0.2)(joints, LAYOUT, draws(seed))
+        ratio = lengths(turned) / lengths(joints)
+        assert np.ptp(ratio) < 1e-4 and 0.8 <= ratio.mean() <= 1.2
+        np.testing.assert_allclose(turned[0, 0, 1], joints[0, 0, 1], atol=1e-5)  # SpineMid of actor 1 stays
+    only_yaw = Augmentation(yaw=1.0)(joints, LAYOUT, draws(3))
+    np.testing.assert_allclose(only_yaw[..., 1], joints[..., 1], atol=1e-5)  # heights stay
+    assert np.abs(only_yaw[..., 0] - joints[..., 0]).max() > 0.1
+
+
+def test_rotation_matrix_turns_about_the_named_axes() -> None:
+    quarter = np.pi / 2
+    np.testing.assert_allclose(rotation_matrix(quarter, 0, 0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)  # yaw: about y
+    np.testing.assert_allclose(rotation_matrix(0, quarter, 0) @ [0, 1, 0], [0, 0, 1], atol=1e-12)  # pitch: about x
+    np.testing.assert_allclose(rotation_matrix(0, 0, quarter) @ [1, 0, 0], [0, 1, 0], atol=1e-12)  # roll: about z
+    combined = rotation_matrix(0.1, 0.2, 0.3)
+    np.testing.assert_allclose(
+        combined, rotation_matrix(0.1, 0, 0) @ rotation_matrix(0, 0.2, 0) @ rotation_matrix(0, 0, 0.3), atol=1e-12
+    )
+    np.testing.assert_allclose(combined @ combined.T, np.eye(3), atol=1e-12)
+
+
+def test_mirror_swaps_sides_and_twice_is_nothing(make_clip: MakeClip) -> None:
+    joints = make_clip()
+    mirrored = Augmentation(mirror=1.0)(joints, LAYOUT, draws())
+    left, right = LAYOUT.joint_names.index("HandL"), LAYOUT.joint_names.index("HandR")
+    np.testing.assert_array_equal(mirrored[:, :, left], joints[:, :, right] * np.array([-1, 1, 1]))
+    np.testing.assert_array_equal(Augmentation(mirror=1.0)(mirrored, LAYOUT, draws()), joints)
+    share = np.mean([(Augmentation(mirror=0.3)(joints, LAYOUT, draws(seed)) != joints).any() for seed in range(400)])
+    assert 0.2 < share < 0.4
+
+
+def test_dropped_joints_are_refilled_from_the_others(make_clip: MakeClip) -> None:
+    joints, changed = make_clip(), 0
+    for seed in range(40):
+        dropped = Augmentation(drop_joints=0.2)(joints, LAYOUT, draws(seed))
+        lost = (dropped != joints).any(axis=(0, 1, 3))
+        assert np.isfinite(dropped).all()
+        if lost.any():
+            centre = joints[:, :, ~lost].mean(axis=2, keepdims=True)
+            np.testing.assert_allclose(
+                dropped[:, :, lost], np.broadcast_to(centre, dropped[:, :, lost].shape), atol=1e-5
+            )
+        changed += int(lost.sum())
+    assert 0.15 < changed / (40 * 25) < 0.25
+    np.testing.assert_array_equal(
+        Augmentation(drop_joints=1.0)(joints, LAYOUT, draws()), joints
+    )  # nothing left to fill from
+
+
+def test_jitter_has_its_standard_deviation_and_repeats(make_clip: MakeClip) -> None:
+    joints = make_clip(frames=100)
+    noisy = Augmentation(jitter=0.01)(joints, LAYOUT, draws(1))
+    assert noisy.dtype == np.float32 and 0.009 < (noisy - joints).std() < 0.011
+    np.testing.assert_array_equal(noisy, Augmentation(jitter=0.01)(joints, LAYOUT, draws(1)))
+    assert (noisy != Augmentation(jitter=0.01)(joints, LAYOUT, draws(2))).any()
+
+
+def test_a_batch_augments_each_clip_with_its_own_draws(make_clip: MakeClip) -> None:
+    augmentation = Augmentation(crop=(0.5, 1.0), yaw=0.5, tilt=0.3, scale=0.1, mirror=0.5, drop_joints=0.1, jitter=0.01)
+    names = ["kinect_v2", "sbu_15", "mediapipe_33"]
+    clips = [make_clip(name, frames=20, people=2) for name in names]
+    before = [clip.copy() for clip in clips]
+    numbers = uniform(0, 4, hash_ids(["a", "b", "c"]), NUM_DRAWS + 33, "augment")
+    together = augment(clips, [LAYOUTS[name] for name in names], numbers, augmentation)
+    for row, name in enumerate(names):
+        alone = augmentation(clips[row], LAYOUTS[name], numbers[row])
+        np.testing.assert_array_equal(together[row], alone)
+        np.testing.assert_array_equal(clips[row], before[row])
+        assert together[row].shape[1:] == clips[row].shape[1:] and together[row].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "values", [{"crop": (0.0, 1.0)}, {"crop": (0.9, 0.5)}, {"crop": (0.5, 1.1)}, {"mirror": 1.5}, {"drop_joints": -0.1},
+               {"yaw": -1.0}, {"jitter": -0.1}]
+)  # fmt: skip
+def test_augmentation_refuses_nonsense(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(values))} is") as caught:
+        Augmentation(**values)  # type: ignore[arg-type]
+    assert one_sentence(caught.value)

@@ -1,0 +1,144 @@
+"""Pictures exist, show what they should and do without matplotlib where it is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.layouts import LAYOUTS
+from s2i_hf.models.initialization import build_mae
+from s2i_hf.reconstruction import reconstruct
+from s2i_hf.visualization import (
+    PART_COLORS,
+    MissingExtra,
+    _remarks,
+    _y_points_down,
+    confusion_picture,
+    curve_picture,
+    read_metrics,
+    reconstruction_picture,
+)
+
+
+def pixels(path):
+    from matplotlib import image
+
+    return image.imread(path)[..., :3]
+
+
+def clips(count, layout="kinect_v1", frames=12, people=1):
+    generator = np.random.default_rng(0)
+    body = generator.normal(scale=0.5, size=(count, 1, people, LAYOUTS[layout].num_joints, 3))
+    walk = generator.normal(scale=0.03, size=(count, frames, people, 1, 3)).cumsum(axis=1)
+    return [
+        {"joints": j.astype(np.float32), "layout": layout, "sample_id": f"clip{i}"} for i, j in enumerate(body + walk)
+    ]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_mae("config:micro", image_size=64, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("layout", "frames", "people", "mask", "target"),
+    [
+        ("kinect_v1", 12, 1, "random", "joint"),
+        ("kinect_v2", 90, 2, "body_part", "joint"),
+        ("kinect_v2", 1, 1, "temporal", "motion"),
+        ("coco_17", 3, 1, "joint", "joint"),
+    ],
+)
+def test_reconstruction_picture(tmp_path, model, layout, frames, people, mask, target):
+    rows = clips(3, layout, frames, people)
+    path = tmp_path / "new folder" / "reconstruction.png"
+    summary = reconstruction_picture(model, SkeletonProcessor(size=64), rows, path, mask, target)
+    picture = pixels(path)
+    assert picture.shape[0] > 500 and picture.shape[1] > 800
+    for color in PART_COLORS:  # all five parts are drawn
+        wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(picture - wanted).max(axis=-1) < 0.01).sum() > 20
+    assert json.loads(path.with_suffix(".json").read_text()) == summary
+    each = reconstruct(model, SkeletonProcessor(size=64), rows, mask, target)
+    assert summary["clips"] == 3 and summary["error"] == pytest.approx(np.mean([one.error for one in each]), abs=1e-3)
+    drawn = next(one for one in each if one.sample_id == summary["sample_id"])
+    assert drawn.hidden_error == np.median([one.hidden_error for one in each])
+    assert sorted(p.name for p in path.parent.iterdir()) == ["reconstruction.json", "reconstruction.png"]
+
+
+def test_no_clips_is_one_sentence(tmp_path, model):
+    with pytest.raises(ValueError, match="no clips to reconstruct"):
+        reconstruction_picture(model, SkeletonProcessor(size=64), [], tmp_path / "x.png")
+
+
+def test_the_caption_says_what_was_borrowed_from_the_original(model):
+    one = reconstruct(model, SkeletonProcessor(size=64), clips(1))[0]
+    assert any("contrast of hidden patches are the original's" in remark for remark in _remarks(one))
+    one = reconstruct(model, SkeletonProcessor(size=64), clips(1), target="motion")[0]
+    assert any("summed from the true first frame" in remark for remark in _remarks(one))
+
+
+def test_only_image_formats_are_turned_upright():
+    standing = np.zeros((2, 1, 17, 3), dtype=np.float32)
+    names = LAYOUTS["coco_17"].joint_names
+    standing[..., names.index("nose"), 1], standing[..., names.index("left_ankle"), 1] = 10, 200
+    standing[..., names.index("right_ankle"), 1], standing[..., names.index("left_ear"), 1] = 200, 9
+    assert _y_points_down(standing, LAYOUTS["coco_17"])
+    assert not _y_points_down(-standing, LAYOUTS["coco_17"])
+    assert not _y_points_down(np.zeros((2, 1, 20, 3)), LAYOUTS["kinect_v1"])
+
+
+def write_metrics(folder, rows, tail=""):
+    lines = [json.dumps(row) for row in [{"event": "start", "config": {}, "num_processes": 1}, *rows]]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n" + tail)
+
+
+def test_curve_reads_resumed_and_cut_files(tmp_path):
+    assert curve_picture(tmp_path) is None  # nothing logged
+    rows = [{"step": step, "epoch": step / 4, "loss": 1 / step, "lr": 1e-3} for step in (1, 2, 3, 3, 2, 4)]
+    write_metrics(tmp_path, rows, '{"step": 5, "lo')
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4]
+    path = curve_picture(tmp_path)
+    assert path == tmp_path / "curve.png" and pixels(path).std() > 0.01
+
+
+def test_long_curve(tmp_path):
+    write_metrics(tmp_path, [{"step": step, "loss": 1.0 + step % 3} for step in range(500)])
+    assert pixels(curve_picture(tmp_path, tmp_path / "other.png")).std() > 0.01
+
+
+@pytest.mark.parametrize("size", [2, 10, 25, 61])
+def test_confusion_picture(tmp_path, size):
+    names = [f"a class with a rather long name, number {index}" for index in range(size)]
+    path = confusion_picture(np.eye(size, dtype=int) * 5, names, tmp_path / "confusion.png", "title")
+    assert (pixels(path)[..., 2] - pixels(path)[..., 0] > 0.2).sum() > 100  # the diagonal is blue
+
+
+def test_names_must_fit_the_matrix(tmp_path):
+    with pytest.raises(ValueError, match="2 class names"):
+        confusion_picture(np.eye(3), ["a", "b"], tmp_path / "confusion.png")
+
+
+def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, model, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # makes `import matplotlib` fail
+    with pytest.raises(MissingExtra, match=r"pip install 's2i-hf\[viz\]'") as caught:
+        confusion_picture(np.eye(2), ["a", "b"], tmp_path / "confusion.png")
+    assert isinstance(caught.value, ImportError)
+    with pytest.raises(MissingExtra):
+        reconstruction_picture(model, SkeletonProcessor(size=64), clips(2), tmp_path / "reconstruction.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["reconstruction.json"]  # the error in millimetres is kept
+
+
+def test_matplotlib_is_imported_late():
+    code = "import sys; import s2i_hf.visualization, s2i_hf.cards; print('matplotlib' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
