@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from .layouts import get_layout
+from .layouts import LAYOUTS, get_layout
 from .protocols import PROTOCOLS, SPLITS, Protocol
 from .readers.recordings import Recordings, find_recordings
 from .rng import hash_ids, uniform
 from .rows import SafetensorsColumns, SkeletonRows, as_rows
-from .storage import FORMATS, META_FILE, read_meta
+from .storage import FORMATS, META_FILE, empty_split, read_meta
 from .transforms import NUM_DRAWS, Augmentation, augment, prepare
 
 __all__ = ["SkeletonCollator", "SkeletonRows", "as_rows", "describe", "load_skeletons"]
@@ -89,14 +89,27 @@ def _build(protocol: Protocol, data_dir: str | Path | None, cache_dir: str | Pat
     )
     count = sum(len(files) for files in recordings.files.values())
     builder.download_and_prepare(num_proc=num_proc if num_proc is not None and 1 < num_proc < count else None)
-    data = builder.as_dataset()
-    for split in SPLITS:
-        _report_gaps(recordings, split, data[split]["sample_id"])
-    if not any(len(data[split]) for split in SPLITS):
+    parts = {split: builder.as_dataset(split) for split in SPLITS if builder.info.splits[split].num_examples}
+    if not parts:
         first = next(path for files in recordings.files.values() for path in files)
         raise ValueError(
-            f"None of the {count} recordings in {data_dir} can be read; see the warnings, or read {first} alone."
+            f"None of the {count} recordings in {data_dir} can be read; the warnings say why, first of {first}."
         )
+    data = _complete(parts, protocol.name, protocol.class_names)
+    for split in SPLITS:
+        _report_gaps(recordings, split, data[split]["sample_id"])
+    return data
+
+
+def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str]) -> Any:
+    """A DatasetDict with both splits, each of which knows its protocol; `datasets` has no splits without rows."""
+    import datasets
+
+    data = datasets.DatasetDict(
+        {split: parts[split] if split in parts else empty_split(class_names) for split in SPLITS}
+    )
+    for split in SPLITS:
+        data[split].info.config_name = protocol
     return data
 
 
@@ -160,15 +173,16 @@ def _load_tables(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | 
             f"--format {FORMATS[-1]}."
         ) from None
     if meta["format"] == "arrow":
-        return datasets.load_from_disk(str(folder))
-    files = {split: sorted(str(path) for path in (folder / "data").glob(f"{split}-*.parquet")) for split in SPLITS}
-    for split in SPLITS:
-        if not files[split]:
-            raise FileNotFoundError(f"no data/{split}-*.parquet")
-    data = datasets.load_dataset("parquet", data_files=files, cache_dir=str(cache_dir) if cache_dir else None)
-    for split in SPLITS:
-        data[split].info.config_name = meta["protocol"]
-    return data
+        parts = datasets.load_from_disk(str(folder))
+    else:
+        found = {split: sorted(str(path) for path in (folder / "data").glob(f"{split}-*.parquet")) for split in SPLITS}
+        files = {split: paths for split, paths in found.items() if paths}
+        parts = datasets.load_dataset("parquet", data_files=files, cache_dir=str(cache_dir) if cache_dir else None)
+    for split, count in meta["counts"].items():
+        have = len(parts[split]) if split in parts else 0
+        if have != count:
+            raise FileNotFoundError(f"its {split} split has {have} clips, but {META_FILE} says {count}")
+    return _complete(parts, meta["protocol"], meta["class_names"])
 
 
 def _load_from_hub(name: str, cache_dir: str | Path | None) -> Any:
@@ -202,7 +216,7 @@ def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     return {
         "name": name or first.name,
         "class_names": list(first.class_names),
-        "layouts": sorted({layout for part in rows.values() for layout in part.layouts}),
+        "layouts": sorted({get_layout(layout).name for part in rows.values() for layout in part.layouts}),
         "counts": {split: len(part) for split, part in rows.items()},
         "frames": {split: int(part.shapes[:, 0].sum()) for split, part in rows.items()},
         "subjects": {split: sorted({int(subject) for subject in part.subjects}) for split, part in rows.items()},
@@ -222,8 +236,8 @@ class SkeletonCollator:
         with_labels: Whether the batch holds `labels`.
 
     Calling it with a list of rows returns a dict: joints (B, T, M, V, 3) float32 of the largest T, M and V in the batch,
-    num_frames, num_people (lists of B int), layouts, sample_ids (lists of B str), num_missing (joints that were filled in, over
-    the batch), labels (B,) int64.
+    num_frames and num_people (lists of B int), layouts (list of B names, or `SkeletonLayout` for those not in `LAYOUTS`),
+    sample_ids (list of B str), num_missing (joints that were filled in, over the batch), labels (B,) int64.
 
     Raises:
         ValueError: a clip does not match its layout, is not in metres, or has no frame; the message names it.
@@ -233,9 +247,7 @@ class SkeletonCollator:
         self.augmentation = augmentation
         self.seed = seed
         self.with_labels = with_labels
-        self._epoch = torch.zeros(
-            1, dtype=torch.int64
-        ).share_memory_()  # workers that are running already see it change
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # so that running workers see it change
 
     @property
     def epoch(self) -> int:
@@ -268,7 +280,7 @@ class SkeletonCollator:
             "joints": torch.from_numpy(joints),
             "num_frames": sizes[:, 0].tolist(),
             "num_people": sizes[:, 1].tolist(),
-            "layouts": [layout.name for layout in layouts],
+            "layouts": [layout.name if LAYOUTS.get(layout.name) == layout else layout for layout in layouts],
             "sample_ids": sample_ids,
             "num_missing": num_missing,
         }

@@ -98,6 +98,10 @@ class SkeletonProcessor(BaseImageProcessor):
         self.center = center
         self.stream = stream
         self.do_normalize = bool(do_normalize)
+        if image_mean is None or image_std is None:
+            raise ValueError(
+                "image_mean or image_std is None; give three numbers, or do_normalize=False to leave both out."
+            )
         self.image_mean = [float(value) for value in image_mean]
         self.image_std = [float(value) for value in image_std]
         _ = self.encoding_options  # refuses bad values now, not at the first clip
@@ -203,14 +207,15 @@ def _name_or_dict(layout: SkeletonLayout) -> str | dict[str, Any]:
 
 
 def _height_width(size: Any) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
     if isinstance(size, Mapping):
         if set(size) != {"height", "width"}:
             raise ValueError(f"size has keys {sorted(size)}; expected height and width.")
         return int(size["height"]), int(size["width"])
-    height, width = size
-    return int(height), int(width)
+    if np.ndim(size) == 0:
+        return int(size), int(size)
+    if len(size) != 2:
+        raise ValueError(f"size is {size}; expected one number of pixels, (height, width) or a dict of the two.")
+    return int(size[0]), int(size[1])
 
 
 def _as_clips(images: Any) -> list[Any]:

@@ -198,7 +198,9 @@ def start(arguments: PretrainArguments) -> Accelerator:
         log_with=tracker,
         project_dir=str(arguments.run_dir / "trackers") if tracker else None,
     )
-    if arguments.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would quietly compute in float32
+    if (
+        arguments.precision == "fp16" and accelerator.device.type == "cpu"
+    ):  # accelerate would quietly compute in float32
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_processes(accelerator)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)

@@ -30,6 +30,8 @@ from .results import (
     result_row,
     write_atomically,
 )
+from .rng import hash_ids, uniform
+from .transforms import NUM_DRAWS, Augmentation, prepare
 
 
 @dataclass
@@ -47,6 +49,11 @@ class ProbeArguments:
         "auto", "Features; auto chooses on held-out training subjects."
     )
     num_frames: int = arg(16, "Frames that raw joints are resampled to.")
+    copies: int = arg(
+        0, "Augmented copies of each training clip that every encoder is probed with, beside the clip itself."
+    )
+    crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
+    yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
     batch_size: int = arg(64, "Clips a forward pass.")
     seed: int | None = arg(None, "Seed of the untrained encoder and of the held-out subjects; the run's own if none.")
     method: str | None = arg(None, "Name in the results; from the name of the run folder if none.")
@@ -58,10 +65,18 @@ class ProbeArguments:
         for name in ("batch_size", "num_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
+        if self.copies < 0:
+            raise ValueError(f"--copies is {self.copies}; expected 0 or more.")
+        _ = self.augmentation  # refuses bad values now
         for name in ("encoders", "settings"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name at least one.")
         _check_model_name(self.model)  # now, not after minutes of reading data
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Augmentation of the copies."""
+        return Augmentation(crop=self.crop, yaw=self.yaw)
 
     @property
     def run_dir(self) -> Path:
@@ -78,6 +93,33 @@ def _check_model_name(name: str) -> None:
     local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and Path(name).parent.is_dir())
     if local and not Path(name).is_dir():
         raise ValueError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
+
+
+class WithCopies:
+    """Rows, and after them augmented copies of each: a probe for another view must not cling to the view of its clips.
+
+    Args:
+        rows: `data.SkeletonRows`.
+        copies: Copies of each row.
+        augmentation: How a copy differs; drawn from (seed, copy, sample id).
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, rows: Any, copies: int, augmentation: Augmentation, seed: int) -> None:
+        self.rows, self.copies, self.augmentation, self.seed = rows, copies, augmentation, seed
+
+    def __len__(self) -> int:
+        return len(self.rows) * (1 + self.copies)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        copy, index = divmod(index, len(self.rows))
+        row = self.rows[index]
+        if copy == 0:
+            return row
+        layout = get_layout(row["layout"])
+        joints, _ = prepare(row["joints"], layout)
+        draws = uniform(self.seed, copy, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
+        return {**row, "joints": self.augmentation(joints, layout, draws[0])}
 
 
 def load_model_and_processor(name: str) -> tuple[Any, Any]:
@@ -175,7 +217,8 @@ def probe_run(
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):
         began = time.perf_counter()
-        features = _features(name, model, processor, train, test, seed, device, arguments)
+        seen = WithCopies(train, arguments.copies, arguments.augmentation, seed)
+        features = _features(name, model, processor, seen, test, seed, device, arguments)
         spent = time.perf_counter() - began
         for setting in dict.fromkeys(arguments.settings):
             began = time.perf_counter()
@@ -183,8 +226,8 @@ def probe_run(
             result = evaluate_probe(
                 setting,
                 features[0],
-                train.labels,
-                train.subjects,
+                np.tile(train.labels, 1 + arguments.copies),
+                np.tile(train.subjects, 1 + arguments.copies),
                 features[1],
                 test.labels,
                 seed,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -36,6 +35,7 @@ from .checkpoints import (
     write_json,
 )
 from .processes import RunInterrupted
+from .results import current_commit, public_command
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -130,7 +130,8 @@ class RunRecord:
             "num_processes": self.accelerator.num_processes,
             "device": self._device(),
             **self.facts,
-            "command": shlex.join(["python", *sys.argv]),
+            "command": public_command(),
+            "commit": current_commit(),
             "versions": {
                 "python": sys.version.split()[0],
                 **{module.__name__: module.__version__ for module in (torch, transformers, accelerate)},
@@ -284,7 +285,9 @@ class RunRecord:
         shutil.rmtree(export, ignore_errors=True)
         model.save_pretrained(export, state_dict=state)
         processor.save_pretrained(export)
+        mode = (export / "config.json").stat().st_mode
         for path in export.iterdir():
+            path.chmod(mode)  # safetensors makes files that only their owner may read
             os.replace(path, self.run_dir / path.name)
         export.rmdir()
         if bars:

@@ -170,7 +170,7 @@ def _umask() -> int:
 def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = None) -> str:
     """The command line of this process without machine paths, so that it can be published.
 
-    Paths inside the working folder become relative; paths below a folder named by an environment variable `S2I_*` or
+    Paths inside the working folder or this repository become relative; paths below a folder named by an environment variable `S2I_*` or
     below the home folder keep their tail (`$S2I_REAL_DATA/NW-UCLA`, `~/runs`); any other absolute path becomes a placeholder
     named after its flag (`--data_dir $DATA_DIR`).
     """
@@ -196,7 +196,7 @@ def _public_path(word: str, base: Path, flag: str) -> str:
     path = Path(
         os.path.abspath(base / Path(word).expanduser())
     )  # not resolve(): a link keeps the name the user gave it
-    for start in (base, base.resolve()):
+    for start in (base, base.resolve(), Path(__file__).resolve().parents[1]):  # the last: this repository
         if path.is_relative_to(start):
             return shlex.quote(path.relative_to(start).as_posix())
     for name in sorted(name for name in os.environ if name.startswith("S2I_")):

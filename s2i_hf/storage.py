@@ -54,6 +54,14 @@ def row_features(class_names: Sequence[str]) -> datasets.Features:
     )
 
 
+def empty_split(class_names: Sequence[str]) -> datasets.Dataset:
+    """A `datasets.Dataset` of no rows."""
+    import datasets
+
+    features = row_features(class_names)
+    return datasets.Dataset.from_dict({name: [] for name in features}, features=features)
+
+
 def read_meta(folder: Path) -> dict[str, Any]:
     """Contents of the `s2i.json` of a converted folder.
 
@@ -64,20 +72,21 @@ def read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         format, protocol, class_names = meta["format"], meta["protocol"], list(meta["class_names"])
+        counts = {str(split): int(count) for split, count in meta["counts"].items()}
     except FileNotFoundError:
         raise ValueError(f"{folder} has no {META_FILE}; expected a folder made by `s2i convert`.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read ({error!r}); make the folder again with `s2i convert`.") from None
     if format not in FORMATS:
         raise ValueError(f"{path}: format is {format!r}; expected one of {', '.join(FORMATS)}.")
-    return {**meta, "protocol": str(protocol), "class_names": class_names}
+    return {**meta, "protocol": str(protocol), "class_names": class_names, "counts": counts}
 
 
 # -- arrow and parquet -------------------------------------------------------------------------------------------------
 
 
 class _TableWriter:
-    """Rows of one split to Arrow batches: `sink(schema)` opens a file, which takes batches and is closed."""
+    """Rows of one split to Arrow batches. A split without rows is no file: `datasets` cannot read empty ones."""
 
     def __init__(self, folder: Path, split: str, protocol: Protocol, format: Literal["arrow", "parquet"]) -> None:
         self.folder, self.split, self.format = folder, split, format
@@ -129,7 +138,7 @@ class _TableWriter:
         self.sink, self.shard_bytes = None, 0
 
     def close(self) -> None:
-        if self.rows or not self.shards:
+        if self.rows:
             self._flush()
         if self.sink is not None:
             self._close()
@@ -148,13 +157,15 @@ def _finish_arrow(folder: Path, writers: Mapping[str, _TableWriter], protocol: P
         splits = {
             split: datasets.Dataset.from_file(str(writer.shards[0]), info=info, split=datasets.Split(split))
             for split, writer in writers.items()
+            if writer.shards
         }
         datasets.DatasetDict(splits).save_to_disk(folder)
     finally:
         if quiet:
             datasets.enable_progress_bars()
     for writer in writers.values():
-        writer.shards[0].unlink()
+        for shard in writer.shards:
+            shard.unlink()
 
 
 def _finish_parquet(
@@ -170,7 +181,9 @@ def _finish_parquet(
         "configs:\n"
         f"- config_name: {protocol.name}\n"
         "  data_files:\n"
-        + "".join(f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split in writers)
+        + "".join(
+            f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split in writers if writers[split].shards
+        )
         + f"---\n\n# {protocol.name}\n\n"
         f"3D skeletons as flat float32 joints with their shape (T frames, M people, V joints, 3), layout `{protocol.layout}`, "
         f"converted by `s2i convert {protocol.name}`.\nData and protocol: {protocol.source}. The terms of the data set hold "

@@ -26,8 +26,16 @@ from s2i_hf.synthetic import write_dataset
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "pretrain_mae.py"
 # of accelerate 1.15: `--cpu --num_processes 2` would start one process
-TWO_PROCESSES = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
-SETTINGS = "--model config:micro --size 64 --epochs 8 --base_lr 0.02 --log_every 1 --save_every 5 --no-card".split()
+TWO_PROCESSES = ["--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+SETTINGS = [
+    "--model=config:micro",
+    "--size=64",
+    "--epochs=8",
+    "--base_lr=0.02",
+    "--log_every=1",
+    "--save_every=5",
+    "--no-card",
+]
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -96,10 +104,8 @@ def one(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_example_is_the_chain() -> None:
     text = EXAMPLE.read_text()
     assert len(text.splitlines()) < 80
-    body = text[text.index("def main") :]
-    steps = re.findall(r"# .*|\d\. ", body)
-    numbers = re.findall(r"(\d)\. [A-Z]?[a-z]", "\n".join(step for step in body.splitlines() if "#" in step))
-    assert numbers == list("1234567"), steps
+    comments = "\n".join(line for line in text.splitlines() if "#" in line)
+    assert re.findall(r"(\d)\. ", comments) == list("1234567")
 
 
 def test_every_config_is_valid_and_named_after_its_experiment() -> None:
@@ -126,7 +132,6 @@ def test_every_launch_config_is_read_by_accelerate() -> None:
 
 def test_mistakes_are_sentences(tmp_path: Path, data: Path) -> None:
     for words, sentence in (
-        (["--data", "x", "--epoch", 3], "did you mean --epochs"),
         (["--data", "synthetic_xsubs", "--output_dir", tmp_path / "a"], "synthetic_xsub"),
         (["--data", data / "out", "--model", "config:huge", "--output_dir", tmp_path / "a"], "config:huge"),
     ):

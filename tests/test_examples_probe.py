@@ -77,7 +77,7 @@ def test_numbers_and_card(folders):
     }
     assert top1["raw_joints"] == 1.0
     assert {row["command"] for row in rows} == {
-        "python probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir raw --cache_dir cache --device cpu"
+        "python examples/probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir raw --cache_dir cache --device cpu"
     }
     assert len(json.loads((run / "per_class.json").read_text())["nw_ucla_xview"]["class_names"]) == 10
     assert "linear probe" in (run / "README.md").read_text() and str(root) not in (run / "README.md").read_text()

@@ -226,6 +226,38 @@ def test_a_run_learns_and_leaves_a_folder_that_loads(tmp_path: Path) -> None:
                      "preprocessor_config.json", "run.yaml", "summary.json"}  # fmt: skip
 
 
+def test_a_tracker_gets_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    from accelerate import tracking
+
+    told: list[Any] = []
+
+    class Notebook(tracking.GeneralTracker):
+        name, requires_logging_directory, main_process_only = "tensorboard", True, True
+        tracker = None
+
+        def __init__(self, run_name: str, logging_dir: str, **options: Any) -> None:
+            super().__init__()
+            told.append((run_name, Path(logging_dir)))
+
+        def start(self) -> None: ...
+
+        def store_init_configuration(self, values: dict[str, Any]) -> None:
+            assert all(isinstance(value, (bool, int, float, str)) for value in values.values())
+
+        def log(self, values: dict[str, Any], step: int | None = None, **options: Any) -> None:
+            told.append((step, values["loss"], values["lr"]))
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(tracking, "get_available_trackers", lambda: [tracking.LoggerType.TENSORBOARD])
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "tensorboard", Notebook)
+    run_dir = tmp_path / "run"
+    run(run_dir, epochs=1, report_to="tensorboard")
+    assert told[0] == ("run", run_dir / "trackers")
+    assert told[1:] == [(step, loss, lr) for step, _, loss, lr in curve(run_dir)]
+
+
 def test_bf16_and_clipping_run(tmp_path: Path) -> None:
     assert math.isfinite(run(tmp_path / "run", precision="bf16", grad_clip=0.1, epochs=1)["loss"])
     assert run(tmp_path / "other", epochs=1)["precision"] == "no"  # another precision in the same Python process
@@ -298,12 +330,13 @@ def undisturbed(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_killed_at_random_and_resumed_is_undisturbed(launch: Launch, undisturbed: Path, tmp_path: Path) -> None:
     """Several kills of one run, in any micro-batch: before the first checkpoint, mid-epoch and mid-accumulation."""
-    dice = random.Random(0)
-    for attempt in range(2):
+    dice = random.Random()
+    for attempt in range(4):
         run_dir, kills = tmp_path / str(attempt), []
         while True:  # resume until it gets through; the first attempt resumes a run without any checkpoint as well
-            kill_at = dice.randint(2, 5) if attempt == 0 and not kills else dice.randint(6, 13)
-            code = launch(run_dir, kill_at, resume="auto" if kills else "none", num_workers=attempt * 2)
+            kill_at = dice.randint(2, 5) if attempt == 0 and not kills else dice.randint(7, 17)
+            loader = {"num_workers": 2 if attempt == 1 else 0, "save_every": dice.choice([2, 3])}
+            code = launch(run_dir, kill_at, resume="auto" if kills else "none", **loader)
             if code == 0:
                 break
             assert code == -signal.SIGKILL
@@ -381,6 +414,13 @@ def test_states_are_loaded_without_pickles(stopped: Path, undisturbed: Path, mon
     _resume(stopped)
     assert len(calls) >= 2 and all(calls)
     assert curve(stopped) == curve(undisturbed)
+
+
+def test_killed_after_the_last_step(undisturbed: Path, stopped: Path) -> None:
+    """The last checkpoint is there, the model and the summary are not: resuming only writes them."""
+    shutil.copytree(undisturbed / "checkpoints" / "step_00000009", stopped / "checkpoints" / "step_00000009")
+    _resume(stopped)
+    assert curve(stopped) == curve(undisturbed) and weights(stopped) == weights(undisturbed)
 
 
 def test_what_cannot_be_resumed_says_why(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:

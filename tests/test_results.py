@@ -122,6 +122,8 @@ def test_command_has_no_machine_path(tmp_path, monkeypatch):
         "python examples/probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir=$S2I_REAL_DATA/NW-UCLA "
         "--output_dir $OUTPUT_DIR --results_csv $RESULTS_CSV --cache_dir ~/cache --method 'two words'"
     )
+    script = str(Path(results.__file__).parents[1] / "examples" / "probe.py")
+    assert public_command([script], cwd=tmp_path) == "python examples/probe.py"
     assert public_command(["/opt/venv/bin/s2i", "card", "/srv/run"], cwd=repository) == "s2i card run"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # base and large are those of MAE, small is ViT-S of DeiT; tiny and micro train on a laptop and in tests.
 _SIZES: dict[str, tuple[int, int, int, int, int, int]] = {
     "micro": (64, 2, 2, 32, 1, 2),
-    "tiny": (192, 4, 3, 128, 2, 4),
+    "tiny": (192, 8, 3, 128, 2, 4),
     "small": (384, 12, 6, 256, 4, 8),
     "base": (768, 12, 12, 512, 8, 16),
     "large": (1024, 24, 16, 512, 8, 16),
@@ -179,6 +179,7 @@ def _fresh_mae(config: ViTMAEConfig, seed: int) -> ViTMAEForPreTraining:
 
 
 def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
+    from safetensors import SafetensorError
     from transformers import AutoConfig, ViTMAEForPreTraining
 
     folder = Path(name)
@@ -189,7 +190,7 @@ def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0].rstrip(".")
         raise FileNotFoundError(
             f"cannot load model {name!r} ({first}); expected a folder, a Hub id, or config:SIZE."
         ) from None
@@ -197,7 +198,11 @@ def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
         raise ValueError(
             f"model {name!r} is a {config.model_type!r}; masked pretraining starts from a 'vit_mae' model."
         )
-    loaded: Any = ViTMAEForPreTraining.from_pretrained(name, output_loading_info=True, **config_changes)
+    try:
+        loaded: Any = ViTMAEForPreTraining.from_pretrained(name, output_loading_info=True, **config_changes)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0].rstrip(".")
+        raise ValueError(f"cannot load the weights in {name!r} ({first}); expected a complete vit_mae model.") from None
     model, report = loaded
     if report["mismatched_keys"]:
         raise ValueError(

@@ -1,0 +1,80 @@
+"""What `import s2i_hf` loads and registers, in fresh processes and in either order with transformers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import s2i_hf
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+
+SLOW_TO_IMPORT = ("transformers", "datasets", "evaluate", "accelerate", "huggingface_hub", "sklearn", "matplotlib")
+
+
+def fresh_process(code: str) -> str:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stock vit config and our processor."""
+    from transformers import ViTConfig
+
+    folder = tmp_path_factory.mktemp("model")
+    ViTConfig(image_size=64).save_pretrained(folder)
+    SkeletonProcessor(layout="kinect_v1", size=64).save_pretrained(folder)
+    return folder
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = "import sys, s2i_hf; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = fresh_process(code)
+    assert not [name for name in SLOW_TO_IMPORT if f"'{name}'" in loaded]
+
+
+USE = (
+    "processor = AutoImageProcessor.from_pretrained({folder!r});"
+    "assert type(processor).__module__ == 's2i_hf.image_processing_skeleton', type(processor);"
+    "assert processor.layout == 'kinect_v1' and processor.size == {{'height': 64, 'width': 64}};"
+    "print(type(processor).__name__)"
+)
+ORDERS = {
+    "ours first": (  # and somebody only asks where the module is, before it is imported
+        "import s2i_hf, importlib.util; importlib.util.find_spec('transformers.models.auto.image_processing_auto');"
+        "from transformers import AutoImageProcessor;"
+    ),
+    "transformers first": "from transformers import AutoImageProcessor; import s2i_hf;",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_auto_image_processor_knows_ours_in_either_import_order(order: str, model_folder: Path) -> None:
+    assert fresh_process(ORDERS[order] + USE.format(folder=str(model_folder))) == "SkeletonProcessor"
+
+
+def test_stock_processors_are_left_alone(tmp_path: Path) -> None:
+    """Registering ours takes no model type away from transformers."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES, AutoImageProcessor
+
+    assert "vit" in IMAGE_PROCESSOR_MAPPING_NAMES and "Skeleton" not in str(IMAGE_PROCESSOR_MAPPING_NAMES["vit"])
+    SkeletonProcessor().save_pretrained(tmp_path)
+    assert type(AutoImageProcessor.from_pretrained(tmp_path)) is SkeletonProcessor
+
+
+def test_every_public_name_resolves() -> None:
+    for name in s2i_hf.__all__:
+        assert getattr(s2i_hf, name) is not None
+    assert set(s2i_hf.__all__) <= set(dir(s2i_hf))
+    assert s2i_hf.SkeletonProcessor is SkeletonProcessor
+    with pytest.raises(AttributeError, match="no attribute 'encod'"):
+        _ = s2i_hf.encod
+    from s2i_hf import LAYOUTS, encode
+
+    assert "kinect_v2" in LAYOUTS and callable(encode)

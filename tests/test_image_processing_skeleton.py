@@ -1,0 +1,285 @@
+"""`SkeletonProcessor`: accepted inputs, the saved recipe, Auto class and pipeline, decoding, and one sentence an error."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeClip, one_sentence
+
+import s2i_hf
+from s2i_hf.encoding import EncodingOptions, encode
+from s2i_hf.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, SkeletonProcessor
+from s2i_hf.layouts import LAYOUTS, SkeletonLayout
+
+HAS_PILLOW = importlib.util.find_spec("PIL") is not None
+ALL_OPTIONS = {
+    "layout", "size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize", "image_mean",
+    "image_std",
+}  # fmt: skip
+
+
+def pixels(processor: SkeletonProcessor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    return processor(*args, **kwargs)["pixel_values"]
+
+
+def test_every_accepted_input_gives_the_same_images(make_clip: MakeClip) -> None:
+    processor = SkeletonProcessor(layout="kinect_v2")
+    one, two = make_clip(frames=12), make_clip(frames=12, people=2)
+    expected = encode([one, two], "kinect_v2", image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)[0]
+    tensor = torch.from_numpy(one)
+    singles: list[Any] = [one, one[:, 0], tensor, tensor[:, 0], one.tolist(), one[:, 0].tolist(), one.astype(np.float64),
+                          list(one[:, 0]), list(tensor[:, 0]), [one], (one,), [one[:, 0]], [tensor], one[None], tensor[None],
+                          [one.tolist()]]  # fmt: skip
+    for index, given in enumerate(singles):
+        found = pixels(processor, given, return_tensors="pt")
+        assert found.shape == (1, 3, 224, 224) and found.dtype == torch.float32, index
+        assert torch.equal(found, expected[:1]), index
+    batches: list[Any] = [[one, two], (one, two), [one[:, 0], torch.from_numpy(two)], [one, two.tolist()]]
+    for index, given in enumerate(batches):
+        assert torch.equal(pixels(processor, given), expected), index
+    assert torch.equal(pixels(processor, np.stack([two, two])), expected[[1, 1]])  # (B, T, M, V, 3)
+    assert torch.equal(processor.preprocess(one)["pixel_values"], expected[:1])
+
+
+def test_clips_of_any_length_and_format(make_clip: MakeClip) -> None:
+    names = ["kinect_v2", "lcrnet_13", "kinect_v1"]
+    clips = [make_clip(name, frames=frames) for name, frames in zip(names, (1, 300, 40), strict=True)]
+    processor = SkeletonProcessor()
+    found = pixels(processor, clips, layout=names)
+    assert found.shape == (3, 3, 224, 224)
+    for index in range(3):
+        assert torch.equal(found[index], pixels(processor, clips[index], layout=names[index])[0])
+    assert torch.equal(pixels(processor, clips[0], layout=LAYOUTS["kinect_v2"]), found[:1])
+    assert torch.equal(pixels(SkeletonProcessor(layout="kinect_v1"), clips[0], layout="kinect_v2"), found[:1])
+
+
+def test_return_types(make_clip: MakeClip) -> None:
+    processor, clip = SkeletonProcessor(layout="kinect_v2"), make_clip()
+    as_torch, as_numpy = pixels(processor, clip, return_tensors="pt"), pixels(processor, clip, return_tensors="np")
+    as_list = pixels(processor, [clip, clip], return_tensors=None)
+    assert isinstance(as_numpy, np.ndarray) and isinstance(as_list, list) and len(as_list) == 2
+    np.testing.assert_array_equal(as_numpy, as_torch.numpy())
+    np.testing.assert_array_equal(as_list[1], as_torch[0].numpy())
+    assert set(processor(clip)) == {"pixel_values"}
+    with_metadata = processor(clip, return_metadata=True)
+    assert set(with_metadata) == {"pixel_values", "metadata"}
+    moved = with_metadata.to("cpu", torch.float16)  # what users do with any BatchFeature
+    assert moved["pixel_values"].dtype == torch.float16 and moved["metadata"][0].num_frames == 20
+
+
+@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+@pytest.mark.parametrize("do_normalize", [True, False])
+def test_decode_returns_absolute_metres(stream: str, do_normalize: bool, make_clip: MakeClip) -> None:
+    processor = SkeletonProcessor(layout="kinect_v2", stream=stream, do_normalize=do_normalize)
+    clips = [make_clip(frames=33, people=2), make_clip(frames=1)]
+    inputs = processor(clips, return_tensors="pt", return_metadata=True)
+    for returned in (inputs["pixel_values"], inputs["pixel_values"].numpy()):
+        for found, clip in zip(processor.decode(returned, inputs["metadata"]), clips, strict=True):
+            np.testing.assert_allclose(np.asarray(found), clip, atol=1e-4)
+    metadata = inputs["metadata"][0]
+    assert (metadata.num_frames, metadata.num_people, metadata.layout.name) == (33, 2, "kinect_v2")
+    assert metadata.offset.shape == (1, 3) and metadata.low.shape == metadata.high.shape == (3,)
+    np.testing.assert_array_equal(metadata.offset[0], clips[0][0, 0, 1])
+
+
+def test_options_for_one_call(make_clip: MakeClip) -> None:
+    processor, clip = SkeletonProcessor(layout="kinect_v2"), make_clip(frames=30, people=2)
+    changes = {"stream": "bone", "people": "first", "size": {"height": 64, "width": 96}, "do_normalize": False,
+               "value_range": "fixed", "value_scale": 2.0, "center": "every_frame", "part_widths": "equal"}  # fmt: skip
+    expected = SkeletonProcessor(layout="kinect_v2", **changes)
+    before = processor.to_json_string()
+    inputs = processor(clip, return_metadata=True, **changes)
+    assert torch.equal(inputs["pixel_values"], pixels(expected, clip)) and inputs["pixel_values"].shape == (
+        1,
+        3,
+        64,
+        96,
+    )
+    np.testing.assert_allclose(processor.decode(**inputs)[0].numpy(), clip[:, :1], atol=1e-4)
+    assert processor.to_json_string() == before
+
+
+def test_encoding_options_carry_mean_and_std_only_if_asked_for() -> None:
+    assert SkeletonProcessor().encoding_options == EncodingOptions(image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)
+    assert SkeletonProcessor(do_normalize=False).encoding_options == EncodingOptions()
+    assert SkeletonProcessor(size=96).encoding_options.size == (96, 96)
+
+
+# --- the saved recipe ---------------------------------------------------------------------------------------------------
+
+OWN = SkeletonLayout("own", ["pelvis", "head", "left_hand", "right_hand"], [-1, 0, 1, 1], unit="m", source="a test")
+CHANGED = {"layout": OWN, "size": {"height": 64, "width": 128}, "people": "first", "part_widths": "equal",
+           "value_range": "fixed", "value_scale": 1.5, "center": "every_frame", "stream": "motion", "do_normalize": False,
+           "image_mean": [0.1, 0.2, 0.3], "image_std": [1.0, 2.0, 3.0]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"layout": "kinect_v1"}, CHANGED], ids=["defaults", "named layout", "all changed"]
+)
+def test_saved_and_loaded_processors_are_equal(values: dict[str, Any], tmp_path: Path) -> None:
+    processor = SkeletonProcessor(**values)
+    processor.save_pretrained(tmp_path / "a")
+    saved = json.loads((tmp_path / "a" / "preprocessor_config.json").read_text())
+    written = ALL_OPTIONS if "layout" in values else ALL_OPTIONS - {"layout"}  # no layout is no key
+    assert set(saved) == written | {"image_processor_type"}  # all options, defaults too
+    loaded = SkeletonProcessor.from_pretrained(tmp_path / "a")
+    assert loaded.encoding_options == processor.encoding_options and loaded.layout == processor.layout
+    loaded.save_pretrained(tmp_path / "b")
+    assert (tmp_path / "b" / "preprocessor_config.json").read_text() == (
+        tmp_path / "a" / "preprocessor_config.json"
+    ).read_text()
+
+
+def test_a_custom_layout_is_saved_in_full_and_works_where_it_was_never_defined(
+    tmp_path: Path, make_clip: MakeClip
+) -> None:
+    processor = SkeletonProcessor(layout=OWN)
+    processor.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "preprocessor_config.json").read_text())["layout"] == OWN.to_dict()
+    clip = make_clip(OWN, frames=9)
+    assert torch.equal(pixels(SkeletonProcessor.from_pretrained(tmp_path), clip), pixels(processor, clip))
+    assert SkeletonProcessor(layout=LAYOUTS["kinect_v2"]).layout == "kinect_v2"
+    impostor = LAYOUTS["kinect_v2"].to_dict() | {"center": ["Head"]}
+    assert SkeletonProcessor(layout=impostor).layout == impostor  # called kinect_v2, but not it: saved in full
+
+
+def test_changed_options_change_the_json_and_the_image(make_clip: MakeClip) -> None:
+    plain, clip = SkeletonProcessor(layout="kinect_v2"), make_clip(frames=20, people=2)
+    for name, value in CHANGED.items():
+        if name == "layout":
+            continue
+        fixed = {"value_range": "fixed"} if name == "value_scale" else {}
+        base, other = (
+            SkeletonProcessor(layout="kinect_v2", **fixed),
+            SkeletonProcessor(layout="kinect_v2", **fixed, **{name: value}),
+        )
+        assert other.to_json_string() != base.to_json_string(), name
+        image = pixels(other, clip)
+        assert image.shape != (1, 3, 224, 224) or not torch.allclose(image, pixels(base, clip)), name
+    assert plain.to_json_string() == SkeletonProcessor(layout="kinect_v2").to_json_string()
+
+
+def test_from_pretrained_takes_changes_and_refuses_typing_errors(tmp_path: Path) -> None:
+    SkeletonProcessor(layout="kinect_v2").save_pretrained(tmp_path)
+    assert SkeletonProcessor.from_pretrained(tmp_path, stream="bone").stream == "bone"
+    config = tmp_path / "preprocessor_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"part_width": "equal"}))
+    with pytest.raises(TypeError, match="Did you mean 'part_widths'"):
+        SkeletonProcessor.from_pretrained(tmp_path)
+
+
+def test_a_hand_written_config_may_leave_defaults_out(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"image_processor_type": "SkeletonProcessor", "layout": "kinect_v1"}'
+    )
+    assert (
+        SkeletonProcessor.from_pretrained(tmp_path).to_json_string()
+        == SkeletonProcessor(layout="kinect_v1").to_json_string()
+    )
+
+
+# --- inside transformers ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny stock ViT classifier beside our processor, as a fine-tuned model is published."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
+    labels = {0: "drink", 1: "clap", 2: "wave"}
+    config = ViTConfig(
+        **sizes, image_size=64, patch_size=16, id2label=labels, label2id={v: k for k, v in labels.items()}
+    )
+    folder = tmp_path_factory.mktemp("classifier")
+    ViTForImageClassification(config).save_pretrained(folder)
+    SkeletonProcessor(layout="kinect_v2", size=64).save_pretrained(folder)
+    return folder
+
+
+def test_auto_image_processor_finds_it_beside_a_stock_vit(classifier_folder: Path) -> None:
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    processor = AutoImageProcessor.from_pretrained(classifier_folder)
+    assert type(processor) is s2i_hf.SkeletonProcessor
+    assert processor.to_json_string() == SkeletonProcessor(layout="kinect_v2", size=64).to_json_string()
+
+
+@pytest.mark.skipif(not HAS_PILLOW, reason="the pipeline class of transformers needs Pillow, which is not installed")
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_pipeline_classifies_skeletons(classifier_folder: Path, batch_size: int, make_clip: MakeClip) -> None:
+    from transformers import ViTForImageClassification, pipeline
+
+    classify = pipeline("image-classification", model=str(classifier_folder), trust_remote_code=False, device="cpu")
+    clips = [make_clip(frames=frames, people=people) for frames, people in ((5, 1), (100, 2), (30, 1))]
+    found = classify(clips, batch_size=batch_size, top_k=3)
+    model = ViTForImageClassification.from_pretrained(classifier_folder).eval()
+    with torch.no_grad():
+        logits = model(**SkeletonProcessor.from_pretrained(classifier_folder)(clips, return_tensors="pt")).logits
+    for answers, scores in zip(found, logits.softmax(dim=-1), strict=True):
+        expected = {model.config.id2label[index]: float(score) for index, score in enumerate(scores)}
+        assert {answer["label"]: answer["score"] for answer in answers} == pytest.approx(expected, abs=1e-5)
+    alone = classify(clips[1], top_k=3)  # one array instead of a list
+    assert {a["label"]: a["score"] for a in alone} == pytest.approx(
+        {a["label"]: a["score"] for a in found[1]}, abs=1e-5
+    )
+
+
+# --- errors -------------------------------------------------------------------------------------------------------------
+
+CLIP = np.random.default_rng(0).uniform(0.1, 1.0, (6, 1, 25, 3)).astype(np.float32)
+K2 = SkeletonProcessor(layout="kinect_v2")
+BAD: dict[str, tuple[Any, type[Exception], str]] = {
+    "no layout": (lambda: SkeletonProcessor()(CLIP), ValueError, "layout="),
+    "unknown layout": (lambda: SkeletonProcessor(layout="kinectv2"), ValueError, "Did you mean 'kinect_v2'"),
+    "unknown option": (lambda: SkeletonProcessor(part_width="equal"), TypeError, "Did you mean 'part_widths'"),
+    "unknown option of a call": (lambda: K2(CLIP, steam="bone"), TypeError, "Did you mean 'stream'"),
+    "bad value": (lambda: SkeletonProcessor(stream="bones"), ValueError, "expected one of joint, bone, motion"),
+    "bad value of a call": (lambda: K2(CLIP, center="hip"), ValueError, "first_frame, every_frame, none"),
+    "bad size": (lambda: SkeletonProcessor(size=0), ValueError, "size"),
+    "bad size keys": (lambda: SkeletonProcessor(size={"shortest_edge": 224}), ValueError, "height and width"),
+    "three sides": (lambda: SkeletonProcessor(size=[1, 2, 3]), ValueError, "size"),
+    "bad mean": (lambda: SkeletonProcessor(image_mean=[0.5]), ValueError, "image_mean"),
+    "no mean": (lambda: SkeletonProcessor(image_mean=None), ValueError, "do_normalize"),
+    "bad return_tensors": (lambda: K2(CLIP, return_tensors="tf"), ValueError, "'pt', 'np' or None"),
+    "another layout": (lambda: K2(CLIP[:, :, :20]), ValueError, "20 joints a person, but layout 'kinect_v2' has 25"),
+    "layouts for clips": (lambda: K2([CLIP], layout=["kinect_v2"] * 2), ValueError, "2 layouts for 1 clips"),
+    "millimetres": (lambda: K2(CLIP * 1000), ValueError, "millimetres"),
+    "infinite": (lambda: K2(CLIP / 0), ValueError, "infinite"),
+    "two coordinates": (lambda: K2(CLIP[..., :2]), ValueError, r"\(T, V, 3\) or \(T, M, V, 3\)"),
+    "one frame without time": (lambda: K2(CLIP[0, 0]), ValueError, r"\(25, 3\)"),
+    "six axes": (lambda: K2(CLIP[None, None]), ValueError, r"\(T, M, V, 3\)"),
+    "no frame": (lambda: K2(CLIP[:0]), ValueError, "without a frame"),
+    "no clip": (lambda: K2([]), ValueError, "empty list"),
+    "nothing": (lambda: K2(None), ValueError, "NoneType"),
+    "text": (lambda: K2("clip.npy"), ValueError, "got str"),
+    "ragged lists": (lambda: K2([[[[0.1] * 3] * 25], [[[0.1] * 3] * 24]]), ValueError, "ragged"),
+    "decode count": (lambda: K2.decode(torch.zeros(2, 3, 224, 224), []), ValueError, "0 clips"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_every_error_is_one_sentence(case: str) -> None:
+    call, kind, says = BAD[case]
+    with pytest.raises(kind, match=says) as caught:
+        call()
+    assert one_sentence(caught.value), caught.value
+    assert not re.search(r"inhomogeneous|broadcast|unpack", str(caught.value))
+
+
+def test_nan_is_a_missing_joint_and_not_an_error() -> None:
+    clip = CLIP.copy()
+    clip[2:4, 0, 3] = np.nan
+    inputs = K2([clip, CLIP], return_metadata=True)
+    assert torch.isfinite(inputs["pixel_values"]).all() and [m.num_missing for m in inputs["metadata"]] == [2, 0]
+    everything = K2(np.full_like(CLIP, np.nan), return_metadata=True)
+    assert torch.isfinite(everything["pixel_values"]).all()
