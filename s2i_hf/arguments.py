@@ -65,6 +65,8 @@ def parse(
             if no_default and name not in values:
                 raise ValueError(f"--{name} is not set; pass it as a flag or in --config. {_help_of(field)}".rstrip())
         return dataclass_type(**values)
+    except BrokenPipeError:  # `--help | head`
+        raise
     except (ValueError, OSError) as error:
         fail(error)
 

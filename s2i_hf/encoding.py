@@ -6,7 +6,7 @@ that shrinks). Bilinear interpolation is linear and separable, so the resize is 
 one over time, and the joint order, the part widths and the people's blocks are folded into the first one: they cost nothing.
 Where an axis grows, every pixel mixes two neighbours only, which is a gather and a lerp.
 
-Two paths give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
+Two ways give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
 `decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block; longer clips
 come back smoothed.
 """
@@ -329,28 +329,35 @@ def encode(
         out = torch.from_numpy(np.empty(shape, dtype=np.float32))
     elif tuple(out.shape) != shape or out.dtype != torch.float32:
         raise ValueError(f"out is {tuple(out.shape)} {out.dtype}; expected {shape} torch.float32.")
-    other = torch.empty(shape[1:])
-    metadata = []
-    for image, clip, layout in zip(out, clips, layouts, strict=True):
-        joints, num_missing = prepare(clip, layout, options.people)
-        values, clip_metadata = _measure(joints, layout, options)
-        if num_missing:
-            clip_metadata = replace(clip_metadata, num_missing=num_missing)
-        metadata.append(clip_metadata)
-        num_frames, num_people = values.shape[:2]
-        scale, shift = _affine(clip_metadata.low, clip_metadata.high, options, np)
-        planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
-        np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
-        planes += shift[:, None, None]
-        rows = torch.from_numpy(planes) @ _joint_matrix(layout, num_people, width, options.part_widths)  # (3, T, W)
-        if num_frames > height:
-            torch.matmul(torch.from_numpy(linear_weights(num_frames, height).astype(np.float32)), rows, out=image)
-        else:
-            first, second, weight = _taps(num_frames, height)
-            torch.index_select(rows, 1, first, out=image)
-            torch.index_select(rows, 1, second, out=other)
-            image.lerp_(other, weight[:, None])
+    scratch, metadata = torch.empty(shape[1:]), []
+    with torch.autocast("cpu", enabled=False):  # pixels are float32 whatever the model computes in
+        for image, clip, layout in zip(out, clips, layouts, strict=True):
+            joints, num_missing = prepare(clip, layout, options.people)
+            clip_metadata = _write_image(image, joints, layout, options, scratch)
+            metadata.append(replace(clip_metadata, num_missing=num_missing) if num_missing else clip_metadata)
     return out, metadata
+
+
+def _write_image(
+    image: torch.Tensor, joints: np.ndarray, layout: SkeletonLayout, options: EncodingOptions, scratch: torch.Tensor
+) -> ClipMetadata:
+    """Encode one prepared clip (T, M, V, 3) into `image` (3, H, W); `scratch` is memory of the same shape."""
+    values, metadata = _measure(joints, layout, options)
+    num_frames, num_people = values.shape[:2]
+    height, width = options.size
+    scale, shift = _affine(metadata.low, metadata.high, options, np)
+    planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
+    np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
+    planes += shift[:, None, None]
+    rows = torch.from_numpy(planes) @ _joint_matrix(layout, num_people, width, options.part_widths)  # (3, T, W)
+    if num_frames > height:
+        torch.matmul(torch.from_numpy(linear_weights(num_frames, height).astype(np.float32)), rows, out=image)
+    else:
+        first, second, weight = _taps(num_frames, height)
+        torch.index_select(rows, 1, first, out=image)
+        torch.index_select(rows, 1, second, out=scratch)
+        image.lerp_(scratch, weight[:, None])
+    return metadata
 
 
 # --- joints -> images, device -----------------------------------------------------------------------------------------
@@ -379,22 +386,40 @@ def encode_padded(
     """
     options = options or EncodingOptions()
     layouts = _as_layouts(layouts, len(joints))
+    people = [1 if options.people == "first" else count for count in num_people]
+    with torch.autocast(joints.device.type, enabled=False):  # pixels are float32 whatever the model computes in
+        if joints.device.type != "cpu":
+            return _encode_groups(joints, num_frames, people, layouts, options)
+        images = torch.from_numpy(np.empty((len(joints), 3, *options.size), dtype=np.float32))
+        scratch = torch.empty(images.shape[1:])
+        for image, clip, frames, count, layout in zip(images, joints, num_frames, people, layouts, strict=True):
+            whole = clip[:frames, :count, : layout.num_joints].detach().float().numpy()
+            _write_image(image, whole, layout, options, scratch)
+    return images
+
+
+def _encode_groups(
+    joints: torch.Tensor,
+    num_frames: Sequence[int],
+    num_people: Sequence[int],
+    layouts: Sequence[SkeletonLayout],
+    options: EncodingOptions,
+) -> torch.Tensor:
+    """`encode_padded` in a few large operations, for a device that wants them."""
     height, width = options.size
     images = torch.empty((len(joints), 3, height, width), device=joints.device)
     groups: dict[tuple[SkeletonLayout, int, bool], list[int]] = {}
     for index, (layout, people, frames) in enumerate(zip(layouts, num_people, num_frames, strict=True)):
-        people = 1 if options.people == "first" else people
         groups.setdefault((layout, people, frames > height), []).append(index)
-    with torch.autocast(joints.device.type, enabled=False):  # pixels are float32 whatever the model computes in
-        for (layout, people, shrinks), members in groups.items():
-            lengths = [num_frames[index] for index in members]
-            whole = len(members) == len(joints)
-            picked = joints if whole else joints[torch.tensor(members, device=joints.device)]
-            picked = picked[:, : max(lengths), :people, : layout.num_joints].float()
-            encoded = _encode_group(picked, lengths, layout, people, shrinks, options)
-            if whole:
-                return encoded
-            images[torch.tensor(members, device=joints.device)] = encoded
+    for (layout, people, shrinks), members in groups.items():
+        lengths = [num_frames[index] for index in members]
+        whole = len(members) == len(joints)
+        picked = joints if whole else joints[torch.tensor(members, device=joints.device)]
+        picked = picked[:, : max(lengths), :people, : layout.num_joints].float()
+        encoded = _encode_group(picked, lengths, layout, people, shrinks, options)
+        if whole:
+            return encoded
+        images[torch.tensor(members, device=joints.device)] = encoded
     return images
 
 

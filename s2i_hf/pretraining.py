@@ -198,9 +198,8 @@ def start(arguments: PretrainArguments) -> Accelerator:
         log_with=tracker,
         project_dir=str(arguments.run_dir / "trackers") if tracker else None,
     )
-    if (
-        arguments.precision == "fp16" and accelerator.device.type == "cpu"
-    ):  # accelerate would quietly compute in float32
+    # accelerate would quietly compute in float32
+    if arguments.precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_processes(accelerator)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
@@ -224,7 +223,7 @@ def pretrain(
             `processor_options`).
         model: Takes (B, 3, H, W) images and `noise` (B, L); its config has image_size, patch_size and mask_ratio.
         processor: Makes the images, and is saved beside the model.
-        dataset: "train" rows to learn from, "test" rows for the picture; see `data.as_rows`.
+        dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
 
@@ -275,7 +274,7 @@ def pretrain(
                 record.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
                 losses = []
                 bar.update()
-    return record.finish(wrapped, processor, as_rows(dataset["test"]))
+    return record.finish(wrapped, processor, as_rows(dataset["test"]) if "test" in dataset else rows)
 
 
 def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]) -> tuple[int, int]:

@@ -250,7 +250,7 @@ class RunRecord:
             The summary.
         """
         state = self.accelerator.get_state_dict(wrapped)
-        model = self.accelerator.unwrap_model(wrapped)
+        model = self.accelerator.unwrap_model(wrapped).eval()
         last = self.metrics.rows()[-1:]
         summary = {
             "steps": self.progress.step,

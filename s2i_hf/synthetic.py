@@ -6,7 +6,7 @@ For tests, demos and CI without a licensed dataset: `generate` makes one clip, `
 An action is a function that turns joints over time (`synthetic_actions.py`); everything else is nuisance that a model has to
 see through: proportions, posture, handedness, tempo, reach, start delay, repetitions, facing direction, sway, view, sensor.
 Trained on odd subjects and tested on even ones (2 performances of each action by 10 subjects, 3 cameras), a linear classifier
-on joints resampled to 16 frames gets about 0.65 right, a small temporal convolution net 0.95.
+on joints resampled to 16 frames gets about 0.65 right, a small temporal convolution net over 0.95.
 
 Where the ideas come from: segment lengths as fractions of height from Drillis & Contini (1966) as in Winter, "Biomechanics
 and Motor Control of Human Movement" (2009), with the landmarks of Kinect v2; the foot that carries the weight stands still,

@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
@@ -130,28 +132,31 @@ def test_every_launch_config_is_read_by_accelerate() -> None:
         assert f"examples/accelerate/{path.name}" in path.read_text()  # says how it is used
 
 
-def test_mistakes_are_sentences(tmp_path: Path, data: Path) -> None:
-    for words, sentence in (
-        (["--data", "synthetic_xsubs", "--output_dir", tmp_path / "a"], "synthetic_xsub"),
-        (["--data", data / "out", "--model", "config:huge", "--output_dir", tmp_path / "a"], "config:huge"),
-    ):
-        done = execute(command(*words))
-        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_sentence(tmp_path: Path, data: Path) -> None:
+    done = execute(command("--data", data / "out", "--model", "config:huge", "--output_dir", tmp_path / "run"))
+    assert done.returncode == 2 and "config:huge" in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_from_outside_and_resumed(data: Path, one: Path, tmp_path: Path) -> None:
-    """Read from another format, killed twice at random: still the curve and the weights of the run on raw files."""
+    """Killed twice at random: still the curve and the weights of the run on raw files.
+
+    It reads the converted files, on a machine that lacks what only other parts of the package need.
+    """
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys; sys.modules.update(dict.fromkeys(['datasets', 'evaluate', 'PIL', 'sklearn', 'matplotlib']))"
+    )
+    bare = environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     run_dir, dice = tmp_path / "run", random.Random(int(time.time()))
     words = command(
         "--data", data / "out", *SETTINGS, "--batch_size", 6, "--gradient_accumulation", 2, "--output_dir", run_dir
     )
     steps = dice.randint(1, 12), dice.randint(13, 22)
     for more, killed_at in zip(([], ["--resume"]), steps, strict=True):
-        code, err = stop_after([*words, *more], run_dir, killed_at, signal.SIGKILL, environment())
+        code, err = stop_after([*words, *more], run_dir, killed_at, signal.SIGKILL, bare)
         assert code == -signal.SIGKILL, err
-    done = execute([*words, "--resume"])
+    done = execute([*words, "--resume"], bare)
     assert done.returncode == 0, done.stderr
     assert curve(run_dir) == curve(one), f"killed after steps {steps}"
     assert (run_dir / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
@@ -182,6 +187,9 @@ def test_two_processes_are_one_run(data: Path, one: Path, tmp_path: Path) -> Non
     assert rows(run_dir)[0]["num_processes"] == 2 and rows(one)[0]["num_processes"] == 1
     assert [step for step, _ in curve(run_dir)] == [step for step, _ in curve(one)]
     assert [loss for _, loss in curve(run_dir)] == pytest.approx([loss for _, loss in curve(one)], rel=1e-4)
+    ours, theirs = load_file(run_dir / "model.safetensors"), load_file(one / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(np.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
     seen: list[dict[tuple[int, int], set[str]]] = []
     for rank in range(2):
         logged: dict[tuple[int, int], set[str]] = {}
@@ -197,7 +205,6 @@ def test_two_processes_are_one_run(data: Path, one: Path, tmp_path: Path) -> Non
 
 def test_a_launch_that_would_train_apart_is_refused(data: Path, tmp_path: Path) -> None:
     words = ["--data", data / "out", *SETTINGS, "--output_dir", tmp_path / "run"]
-    for launcher in (TWO_PROCESSES, ["--cpu", "--num_processes", "2"]):
-        done = execute(command(*words, launcher=launcher), environment(CUDA_VISIBLE_DEVICES=""))
-        assert done.returncode != 0 and "ACCELERATE_USE_CPU=true accelerate launch --multi_gpu" in done.stderr
+    done = execute(command(*words, launcher=["--cpu", "--num_processes", "2"]), environment(CUDA_VISIBLE_DEVICES=""))
+    assert done.returncode != 0 and "started one; on CPUs launch with `ACCELERATE_USE_CPU=true" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -258,11 +258,24 @@ def prepared(clip: SkeletonSequence, num_frames: int) -> np.ndarray:
     return out
 
 
-def test_too_hard_for_a_linear_classifier_but_learnable():
-    """Odd subjects train, even ones test: linear on 16 frames of raw joints 40-80 %, a small convolution net over 90 %.
+class SmallNet(torch.nn.Module):
+    """Three temporal convolutions over the coordinates and velocities of all joints, (B, 300, T) -> (B, 14)."""
 
-    Smaller than the full set (10 subjects x 2 performances: 66 % and 95 %; 20 subjects: 70 % and 98 %), to stay within seconds.
-    """
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[torch.nn.Module] = []
+        for inputs, stride in ((300, 1), (96, 2), (96, 1)):
+            layers += [torch.nn.Conv1d(inputs, 96, 5, stride, 2), torch.nn.BatchNorm1d(96), torch.nn.GELU()]
+        self.body = torch.nn.Sequential(*layers)
+        self.head = torch.nn.Sequential(torch.nn.Dropout(0.3), torch.nn.Linear(192, len(ACTIONS)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        return self.head(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
+
+
+def test_too_hard_for_a_linear_classifier_but_learnable():
+    """Odd subjects train, even ones test: linear on 16 frames of raw joints 40-80 %, a small convolution net over 90 %."""
     from sklearn.linear_model import LogisticRegression
 
     torch.manual_seed(0)
@@ -275,26 +288,20 @@ def test_too_hard_for_a_linear_classifier_but_learnable():
     assert 0.4 < score < 0.8
 
     moving = np.stack([prepared(clip, 32) for clip in clips])
-    velocity = 5 * np.diff(moving, axis=1, prepend=moving[:, :1])
     posture = moving - moving[:, :, :, 1:2] * (1, 0, 1) * (moving != 0)  # over the ground where the person stands
-    x = torch.tensor(
-        np.concatenate([posture, velocity], axis=-1).reshape(len(clips), 32, -1).transpose(0, 2, 1)
-    ).float()
-    y, rows = torch.tensor(labels), torch.tensor(np.flatnonzero(train))
-    layers: list[torch.nn.Module] = []
-    for inputs, stride in ((300, 1), (96, 2), (96, 1)):
-        layers += [torch.nn.Conv1d(inputs, 96, 5, stride, 2), torch.nn.BatchNorm1d(96), torch.nn.GELU()]
-    net = torch.nn.Sequential(*layers, torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten(), torch.nn.Linear(96, 14))
-    steps = 250
+    velocity = 5 * np.diff(moving, axis=1, prepend=moving[:, :1])
+    features = np.concatenate([posture, velocity], axis=2).reshape(len(clips), 32, 300)
+    x, y = torch.tensor(features.transpose(0, 2, 1)).float(), torch.tensor(labels)
+    rows, net, steps = torch.tensor(np.flatnonzero(train)), SmallNet(), 180
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(steps):
         batch = rows[torch.randint(len(rows), (48,))]
-        angle = torch.rand(len(batch)) * 2 - 1  # radians about the vertical axis: the view is nuisance
+        angle = torch.rand(48) * 2 * np.pi  # about the vertical axis, because the view is nuisance
         sin, cos, zero, one = angle.sin(), angle.cos(), 0 * angle, 1 + 0 * angle
-        turn = torch.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], dim=-1).view(-1, 1, 3, 3)
-        seen = torch.einsum("bkij,bkjt->bkit", turn.expand(-1, 100, -1, -1), x[batch].view(len(batch), 100, 3, 32))
-        loss = torch.nn.functional.cross_entropy(net(seen.reshape(len(batch), 300, 32)), y[batch], label_smoothing=0.05)
+        turn = torch.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], dim=-1).view(48, 1, 3, 3)
+        seen = (turn @ x[batch].view(48, 100, 3, 32)).view(48, 300, 32)
+        loss = torch.nn.functional.cross_entropy(net(seen), y[batch], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
