@@ -100,7 +100,7 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     if foreign:
         raise ValueError(f"{run_dir} holds {foreign[0]}, which no pretraining run wrote; choose another --output_dir.")
     if overwrite and resume != "none":
-        raise ValueError("--resume and --overwrite exclude each other: go on with the run, or start it again.")
+        raise ValueError("--resume and --overwrite exclude each other; add --no-overwrite to go on with the run.")
     if not is_run and resume != "auto":
         choose_checkpoint(run_dir, resume)  # a path that cannot be one
     if not is_run or overwrite:

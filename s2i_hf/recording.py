@@ -198,7 +198,7 @@ class RunRecord:
         if stop and not last:
             raise RunInterrupted(
                 f"Stopped after step {progress.step} of {self.schedule.total_steps}, saved in {checkpoint}; to go on, repeat the "
-                f"command with --resume{' instead of --overwrite' if settings.overwrite else ''}."
+                f"command with --resume{' --no-overwrite' if settings.overwrite else ''} added."
             )
 
     def _read_losses(self) -> None:

@@ -1,0 +1,48 @@
+"""README.md: its Python runs, its protocol table is true, its files exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from s2i_hf.protocols import PROTOCOLS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_python_blocks_run(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_protocol_table_is_what_the_protocols_expect() -> None:
+    rows = re.findall(r"^\| (`[a-z0-9_`, ]+`) \| [^|]+ \| ([\d, /and]+) \|$", README, flags=re.MULTILINE)
+    told = {}
+    for names, counts in rows:
+        numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", counts)]
+        for index, name in enumerate(re.findall(r"`(\w+)`", names)):
+            told[name] = tuple(numbers[2 * index : 2 * index + 2])
+    expected = {
+        name: (protocol.expected("train"), protocol.expected("test"))
+        for name, protocol in PROTOCOLS.items()
+        if protocol.expected("train") is not None
+    }
+    assert told == expected
+
+
+def test_every_file_of_the_tree_exists_and_every_module_is_in_it() -> None:
+    tree = README.split("## What is where")[1].split("```")[1]
+    named = set(re.findall(r"[\w*]+\.py", tree))
+    modules = {path.name for path in (ROOT / "s2i_hf").glob("*.py")} - {"__init__.py", "auto_classes.py"}
+    for pattern in named:
+        assert list((ROOT / "s2i_hf").glob(pattern)), pattern
+    unnamed = {name for name in modules if not any(Path(name).match(pattern) for pattern in named)}
+    assert not unnamed
+
+
+def test_commands_name_files_that_exist() -> None:
+    for path in re.findall(r"(?:examples|benchmarks|model_cards|dataset_scripts)/[\w./]+", README):
+        assert (ROOT / path.rstrip("./")).exists(), path
