@@ -10,8 +10,9 @@ import yaml
 
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.probing import ProbeArguments, load_model_and_processor, probe_run
+from s2i_hf.probing import ProbeArguments, WithCopies, load_model_and_processor, probe_run
 from s2i_hf.results import RESULT_COLUMNS, read_results, read_results_csv
+from s2i_hf.transforms import Augmentation
 
 
 class Rows(list):
@@ -213,3 +214,30 @@ def test_results_go_to_the_run_or_to_a_folder_of_their_own(tmp_path):
         "runs/probe_vit-mae-base_nw_ucla_xview"
     )
     assert str(ProbeArguments(model=str(tmp_path), data="d", output_dir="here").run_dir) == "here"
+
+
+def test_copies_follow_the_clips_and_turn_about_the_vertical():
+    rows, turn = dataset()["train"], Augmentation(yaw=1.5)
+    both = WithCopies(rows, 2, turn, seed=3)
+    assert len(both) == 3 * len(rows)
+    for index in (0, 7, len(rows) - 1):
+        clip, first, second = (both[index + copy * len(rows)] for copy in range(3))
+        assert clip is rows[index]
+        for copy in (first, second):
+            assert (copy["label"], copy["sample_id"]) == (clip["label"], clip["sample_id"])
+            np.testing.assert_allclose(copy["joints"][..., 1], clip["joints"][..., 1], atol=1e-5)  # heights stay
+            bones = [np.linalg.norm(row["joints"][:, :, 1:] - row["joints"][:, :, :1], axis=-1) for row in (copy, clip)]
+            np.testing.assert_allclose(*bones, atol=1e-5)
+        assert np.abs(first["joints"] - second["joints"]).max() > 0.01
+        again = WithCopies(rows[index : index + 1], 2, turn, seed=3)[1]
+        np.testing.assert_array_equal(again["joints"], first["joints"])  # whatever rows are beside it
+
+
+def test_copies_are_probed_with_but_not_counted_as_clips(tmp_path, model):
+    plain = run(tmp_path / "plain", model, encoders=("raw_joints",))
+    turned = run(tmp_path / "turned", model, encoders=("raw_joints",), copies=1)
+    assert {row["train_clips"] for row in turned["rows"]} == {48}
+    scores = [result["results"]["raw_joints"]["linear_probe"].scores for result in (plain, turned)]
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
+    with pytest.raises(ValueError, match="copies is -1"):
+        ProbeArguments(model="x", data="y", copies=-1)

@@ -1,0 +1,59 @@
+"""examples/quickstart.py and the recipes in examples/configs: they run, and they name settings that exist."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from s2i_hf.arguments import parse
+from s2i_hf.conversion import convert
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.models.initialization import build_mae
+from s2i_hf.pretraining import PretrainArguments
+from s2i_hf.probing import ProbeArguments
+from s2i_hf.synthetic import write_dataset
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def quickstart(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["quickstart.py", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
+    return stop.value.code
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("quickstart")
+    write_dataset(root / "raw", subjects=2, replications=1, cameras=1, actions=["kick", "handshake"])
+    convert("synthetic_xsub", root / "raw", root / "out", format="safetensors")
+    build_mae("config:micro", image_size=64).save_pretrained(root / "run")
+    SkeletonProcessor(layout="kinect_v2", size=64).save_pretrained(root / "run")
+    return root
+
+
+def test_tour_of_a_clip(folders, monkeypatch, capsys):
+    assert quickstart(monkeypatch, "--model", folders / "run", "--data", folders / "out") in (0, None)
+    told = capsys.readouterr().out
+    assert "image (1, 3, 64, 64)" in told and "features (1, 64)" in told
+
+
+def test_clip_that_is_not_there(folders, monkeypatch, capsys):
+    assert quickstart(monkeypatch, "--model", folders / "run", "--data", folders / "out", "--clip", 99) == 2
+    assert "there are 2 test clips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipe_parses_and_is_named_after_its_experiment(path, tmp_path):
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    kind = ProbeArguments if path.stem.startswith("probe") else PretrainArguments
+    words = ["--config", str(path)] + (["--model", str(tmp_path)] if kind is ProbeArguments else [])
+    arguments = parse(kind, words)
+    assert arguments.data == values["data"]
+    if path.stem.startswith("pretrain_mae_"):
+        assert path.stem == f"pretrain_{Path(arguments.output_dir).name}"
