@@ -15,6 +15,7 @@ from transformers import ViTMAEForPreTraining
 import s2i_hf
 from s2i_hf.arguments import arg, parse, run_main
 from s2i_hf.data import as_rows
+from s2i_hf.models.loading import check_model_name
 
 
 @dataclass
@@ -29,6 +30,7 @@ class QuickstartArguments:
 
 def main() -> None:
     arguments = parse(QuickstartArguments, description=__doc__)
+    check_model_name(arguments.model)
 
     # 1. Raw skeleton file -> 2. skeleton array: (T, M, V, 3) in metres
     rows = as_rows(s2i_hf.load_skeletons(arguments.data, arguments.data_dir)["test"])

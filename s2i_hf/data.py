@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .rng import hash_ids, uniform
 from .rows import SafetensorsColumns, SkeletonRows, as_rows
 from .storage import FORMATS, META_FILE, empty_split, read_meta
 from .transforms import NUM_DRAWS, Augmentation, augment, prepare
+from .wording import did_you_mean
 
 __all__ = ["SkeletonCollator", "SkeletonRows", "as_rows", "describe", "load_skeletons"]
 
@@ -65,11 +65,9 @@ def load_skeletons(
         return _load_folder(folder, cache_dir)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _load_from_hub(name, cache_dir)
-    close = get_close_matches(name, PROTOCOLS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"{name!r} is neither a protocol nor a folder here.{hint} Protocols: {', '.join(PROTOCOLS)}; folders are made by "
-        "`s2i convert`."
+        f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(PROTOCOLS)}; "
+        "folders are made by `s2i convert`."
     )
 
 

@@ -7,7 +7,6 @@ processors with equal JSON give equal images. Like any image processor it is sav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from transformers.processing_utils import ImagesKwargs
 
 from .encoding import OPTION_NAMES, ClipMetadata, EncodingOptions, LayoutLike, decode, encode
 from .layouts import SkeletonLayout, get_layout
+from .wording import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -185,9 +185,7 @@ class SkeletonProcessor(BaseImageProcessor):
 
 def _unknown_option(name: str) -> str:
     known = [*OPTION_NAMES, "do_normalize", "layout", "return_tensors", "return_metadata"]
-    close = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"SkeletonProcessor has no option {name!r}.{hint} Its options are {', '.join(known)}."
+    return f"SkeletonProcessor has no option {name!r}.{did_you_mean(name, known)} Its options are {', '.join(known)}."
 
 
 def _layout_json(layout: LayoutLike | None) -> str | dict[str, Any] | None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
+
+from .wording import did_you_mean
 
 PARTS: tuple[str, ...] = ("torso", "left_arm", "right_arm", "left_leg", "right_leg")
 
@@ -179,8 +180,7 @@ class SkeletonLayout:
 
     def _check_joint(self, names: Sequence[str], joint: str, where: str) -> None:
         if joint not in names:
-            close = get_close_matches(joint, names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(joint, names)
             raise ValueError(f"Layout {self.name!r}: {where} names joint {joint!r}, which is not in joint_names.{hint}")
 
     def _check_parents(self, names: tuple[str, ...], given: Sequence[Any]) -> tuple[int, ...]:
@@ -311,10 +311,8 @@ def get_layout(layout: str | SkeletonLayout | Mapping[str, Any]) -> SkeletonLayo
         return SkeletonLayout.from_dict(layout)
     if layout in LAYOUTS:
         return LAYOUTS[layout]
-    close = get_close_matches(str(layout), LAYOUTS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"Unknown layout {layout!r}.{hint} Known: {', '.join(LAYOUTS)}; "
+        f"Unknown layout {layout!r}.{did_you_mean(str(layout), LAYOUTS)} Known: {', '.join(LAYOUTS)}; "
         "for your own joints pass a SkeletonLayout(name, joint_names, parents)."
     )
 

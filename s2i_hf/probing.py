@@ -20,6 +20,7 @@ from .arguments import arg
 from .evaluation import POOLINGS, SETTINGS, ProbeResult, evaluate_probe, extract_features, raw_features
 from .layouts import get_layout
 from .models.initialization import encoder_of, untrained_like
+from .models.loading import check_model_name, load_weights, model_type
 from .results import (
     ENCODERS,
     METRICS,
@@ -71,7 +72,7 @@ class ProbeArguments:
         for name in ("encoders", "settings"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name at least one.")
-        _check_model_name(self.model)  # now, not after minutes of reading data
+        check_model_name(self.model)  # now, not after minutes of reading data
 
     @property
     def augmentation(self) -> Augmentation:
@@ -86,13 +87,6 @@ class ProbeArguments:
         if Path(self.model).is_dir():
             return Path(self.model)
         return Path("runs") / f"probe_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
-
-
-def _check_model_name(name: str) -> None:
-    """Raise ValueError for the path of a folder that is not there; what else is no folder may be on the Hub."""
-    local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and Path(name).parent.is_dir())
-    if local and not Path(name).is_dir():
-        raise ValueError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
 
 
 class WithCopies:
@@ -131,29 +125,17 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
     Raises:
         FileNotFoundError, ValueError: there is no such model, it is no ViT, or its weights do not fit its config.
     """
-    from transformers import AutoConfig, ViTMAEForPreTraining, ViTModel
+    from transformers import ViTMAEForPreTraining, ViTModel
 
     from .image_processing_skeleton import SkeletonProcessor
 
-    _check_model_name(name)
-    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
-        raise FileNotFoundError(f"{name!r} holds no config.json; expected the folder of a finished run (did it end?).")
-    try:
-        kind = AutoConfig.from_pretrained(name).model_type
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise FileNotFoundError(f"cannot load model {name!r} ({first}); expected a run folder or a Hub id.") from None
+    kind = model_type(name)
     if kind not in ("vit_mae", "vit"):
         raise ValueError(f"model {name!r} is a {kind!r}; the probe knows 'vit_mae' and 'vit' encoders.")
-    extra: dict[str, Any] = {} if kind == "vit_mae" else {"add_pooling_layer": False}
-    kind_class: Any = ViTMAEForPreTraining if kind == "vit_mae" else ViTModel
-    model, report = kind_class.from_pretrained(name, output_loading_info=True, **extra)
-    absent = [key for key in report["missing_keys"] if not key.startswith("decoder.")]
-    if absent or report["mismatched_keys"]:
-        wrong = sorted(absent or [key[0] for key in report["mismatched_keys"]])
-        raise ValueError(
-            f"the weights of {name!r} do not fit their config.json: {len(wrong)} tensors, such as {wrong[0]!r}."
-        )
+    if kind == "vit_mae":
+        model, _ = load_weights(ViTMAEForPreTraining, name)
+    else:
+        model, _ = load_weights(ViTModel, name, add_pooling_layer=False)
     try:
         values, _ = SkeletonProcessor.get_image_processor_dict(name)
     except OSError:

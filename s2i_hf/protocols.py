@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from .resources import read_list
+from .wording import did_you_mean
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -242,6 +242,4 @@ def get_protocol(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    close = get_close_matches(str(name), PROTOCOLS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"Unknown protocol {name!r}.{hint} Known: {', '.join(PROTOCOLS)}.")
+    raise ValueError(f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(PROTOCOLS)}.")

@@ -101,6 +101,13 @@ def test_decode_is_the_least_squares_answer(make_clip: MakeClip) -> None:
     assert abs(float((residual * again).sum())) < 1e-3 * float(noisy.norm() * again.norm())  # and at a right angle
 
 
+def test_a_reconstructed_motion_starts_at_the_known_pose(make_clip: MakeClip) -> None:
+    clip = make_clip(frames=20)
+    images, metadata = encode([clip], "kinect_v2", stream="motion")
+    decoded = decode(images + 0.02, metadata)[0].numpy()  # a model errs in every row, the first too
+    np.testing.assert_allclose(decoded[0], clip[0], atol=1e-5)
+
+
 def test_decode_refuses_what_does_not_fit(make_clip: MakeClip) -> None:
     images, metadata = encode([make_clip(frames=4)], "kinect_v2")
     for says, arguments in {

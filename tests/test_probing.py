@@ -177,9 +177,9 @@ def test_a_plain_vit_can_be_probed(tmp_path, model):
 def test_bad_models_and_data_are_one_sentence(tmp_path, model):
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         load_model_and_processor(str(tmp_path))
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         load_model_and_processor("runs/a/b")
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         ProbeArguments(model=str(tmp_path / "typo"), data="d")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ValueError, match="is a 'bert'"):

@@ -9,11 +9,12 @@ arXiv 2111.06377; facebookresearch/mae).
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from .loading import load_weights, model_type
 
 if TYPE_CHECKING:
     from transformers import ViTMAEConfig, ViTMAEForPreTraining, ViTModel
@@ -179,39 +180,13 @@ def _fresh_mae(config: ViTMAEConfig, seed: int) -> ViTMAEForPreTraining:
 
 
 def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, ViTMAEForPreTraining
+    from transformers import ViTMAEForPreTraining
 
-    folder = Path(name)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{name!r} holds no config.json; expected a folder written by save_pretrained.")
-    if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise FileNotFoundError(f"model folder {name!r} does not exist; expected a folder, a Hub id, or config:SIZE.")
-    try:
-        config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0].rstrip(".")
-        raise FileNotFoundError(
-            f"cannot load model {name!r} ({first}); expected a folder, a Hub id, or config:SIZE."
-        ) from None
-    if config.model_type != "vit_mae":
-        raise ValueError(
-            f"model {name!r} is a {config.model_type!r}; masked pretraining starts from a 'vit_mae' model."
-        )
-    try:
-        loaded: Any = ViTMAEForPreTraining.from_pretrained(name, output_loading_info=True, **config_changes)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0].rstrip(".")
-        raise ValueError(f"cannot load the weights in {name!r} ({first}); expected a complete vit_mae model.") from None
-    model, report = loaded
-    if report["mismatched_keys"]:
-        raise ValueError(
-            f"the weights in {name!r} do not fit their config.json: {sorted(report['mismatched_keys'])[0]}."
-        )
-    absent = [key for key in report["missing_keys"] if not key.startswith("decoder.")]
-    if absent:
-        raise ValueError(f"the weights in {name!r} lack {len(absent)} encoder tensors, such as {sorted(absent)[0]!r}.")
-    if any(key.startswith("decoder.") for key in report["missing_keys"]):
+    kind = model_type(name)
+    if kind != "vit_mae":
+        raise ValueError(f"model {name!r} is a {kind!r}; masked pretraining starts from a 'vit_mae' model.")
+    model, missing = load_weights(ViTMAEForPreTraining, name, **config_changes)
+    if missing:
         fresh = _fresh_mae(model.config, seed=0)
         model.decoder.load_state_dict(fresh.decoder.state_dict())  # an encoder-only checkpoint gets a new decoder
     return model
