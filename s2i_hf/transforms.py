@@ -15,11 +15,15 @@ import numpy as np
 from .layouts import SkeletonLayout, get_layout
 
 PEOPLE: tuple[str, ...] = ("adaptive", "first")
+ORIGIN_RADIUS = 1.0  # metres; a body this near to zero is root-centred, for sensors see nothing so close
 MAX_METRES = 20.0  # half the size of a scene that a depth sensor can see; beyond it coordinates are not in metres
 
 
 def find_missing(joints: np.ndarray) -> np.ndarray:
     """Where a joint was not measured: NaN, or exactly zero in a frame whose other joints are not (sensors write 0 0 0).
+
+    Somebody who is all zero in a frame that shows somebody else is missing there, too. A joint at zero throughout is no gap where the
+    body is around it: it is the origin of root-centred data.
 
     Args:
         joints: (T, M, V, 3).
@@ -31,7 +35,12 @@ def find_missing(joints: np.ndarray) -> np.ndarray:
     missing = np.isnan(x) | np.isnan(y) | np.isnan(z)
     zero = (x == 0) & (y == 0) & (z == 0)
     if zero.any():
-        missing |= zero & ~zero.all(axis=-1, keepdims=True)
+        missing |= zero & ~zero.all(axis=(1, 2), keepdims=True)
+        origin = zero.all(axis=0)
+        for person in np.flatnonzero(origin.any(axis=1)):
+            seen = joints[:, person][~missing[:, person]]
+            if len(seen) and np.abs(seen.mean(axis=0)).max() < ORIGIN_RADIUS:
+                missing[:, person, origin[person]] = False
     return missing
 
 

@@ -35,7 +35,7 @@ def missing_by_loop(joints: np.ndarray) -> np.ndarray:
         for m in range(people):
             for v in range(count):
                 x, y, z = joints[t, m, v]
-                others = [joints[t, m, other] for other in range(count) if other != v]
+                others = [joints[t, p, o] for p in range(people) for o in range(count) if (p, o) != (m, v)]
                 nan = x != x or y != y or z != z
                 zero = x == 0 and y == 0 and z == 0
                 missing[t, m, v] = nan or (zero and any(not (o[0] == 0 and o[1] == 0 and o[2] == 0) for o in others))
@@ -83,6 +83,24 @@ def test_a_frame_of_zeros_is_not_missing_joints() -> None:
     joints = np.ones((3, 1, 5, 3), dtype=np.float32)
     joints[1] = 0
     assert not find_missing(joints).any()
+
+
+def test_somebody_who_leaves_is_missing_while_another_stays(make_clip: MakeClip) -> None:
+    joints = make_clip(frames=6, people=2)
+    joints[3:, 1] = 0.0  # as padded formats write it
+    expected = np.zeros(joints.shape[:3], dtype=bool)
+    expected[3:, 1] = True
+    np.testing.assert_array_equal(find_missing(joints), expected)
+    np.testing.assert_array_equal(fill_missing(joints)[0][3:, 1], np.repeat(joints[2:3, 1], 3, axis=0))
+
+
+def test_the_root_of_root_centred_data_is_not_missing(make_clip: MakeClip) -> None:
+    joints = make_clip("kinect_v1", frames=5)
+    centred = joints - joints[:, :, :1]
+    assert not find_missing(centred).any()
+    np.testing.assert_array_equal(prepare(centred, "kinect_v1")[0], centred)
+    joints[:, 0, 0] = 0.0  # a joint that a sensor never saw, of a body three metres away
+    assert find_missing(joints)[:, 0, 0].all()
 
 
 def test_fill_missing_is_linear_in_time_and_touches_nothing_else(holes: np.ndarray) -> None:
