@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .encoding import EncodingOptions, part_columns
+from .encoding import EncodingOptions
 from .layouts import get_layout
 from .masking import mask_noise
 from .processes import ignore_interruptions
+from .resizing import part_columns
 from .rng import hash_ids, uniform
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .encoding import part_columns
 from .layouts import SkeletonLayout, get_layout
+from .resizing import part_columns
 from .transforms import prepare, resample
 
 POOLINGS = ("mean", "cls", "part")

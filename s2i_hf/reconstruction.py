@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .encoding import decode, encode, joint_weights, linear_weights, part_columns
+from .encoding import decode, encode
 from .layouts import SkeletonLayout, get_layout
 from .masking import mask_from_noise, mask_noise
+from .resizing import joint_weights, linear_weights, part_columns
 
 
 @dataclass

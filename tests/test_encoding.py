@@ -19,9 +19,9 @@ from s2i_hf.encoding import (
     EncodingOptions,
     decode,
     encode,
-    linear_weights,
 )
 from s2i_hf.layouts import LAYOUTS
+from s2i_hf.resizing import linear_weights
 from s2i_hf.transforms import prepare
 
 # Image order of four formats, typed from the description of the method: torso, left arm, right arm, left leg, right leg, top-down.

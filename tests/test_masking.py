@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from conftest import one_sentence
 
-from s2i_hf.encoding import part_columns
 from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.masking import MASKS, check_mask, mask_from_noise, mask_noise, num_visible, patch_parts
+from s2i_hf.resizing import part_columns
 
 GRID = (14, 14)
 IDS = [f"S001C001P001R001A{number:03d}" for number in range(64)]

@@ -183,7 +183,7 @@ def test_images_targets_and_masks_of_a_step(tmp_path: Path, target: str, mask: s
             torch.testing.assert_close(targets, moved, atol=2e-4, rtol=0)
         parts = None
         if mask == "body_part":
-            from s2i_hf.encoding import part_columns
+            from s2i_hf.resizing import part_columns
 
             parts = [part_columns(clip.layout, clip.num_people, 64, "joints") for clip in metadata]
         drawn = mask_noise(mask, row["sample_ids"], (4, 4), 0.6, 3, row["epoch"], parts)
