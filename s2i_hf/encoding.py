@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from .layouts import SkeletonLayout, get_layout
-from .resizing import joint_inverse, joint_matrix, joint_taps, linear_weights, taps, time_inverse
+from .resizing import joint_inverse, joint_matrix, joint_taps, linear_weights, time_inverse, time_taps
 from .transforms import prepare
 
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
@@ -252,7 +252,7 @@ def _write_image(
     if num_frames > height:
         torch.matmul(torch.from_numpy(linear_weights(num_frames, height).astype(np.float32)), rows, out=image)
     else:
-        first, second, weight = taps(num_frames, height)
+        first, second, weight = time_taps(num_frames, height)
         torch.index_select(rows, 1, first, out=image)
         torch.index_select(rows, 1, second, out=scratch)
         image.lerp_(scratch, weight[:, None])
@@ -362,7 +362,7 @@ def _encode_group(
         for index, length in enumerate(lengths):
             weights[index, :, :length] = linear_weights(length, height)
         return torch.einsum("bht,btcw->bchw", torch.from_numpy(weights).to(device), rows)
-    taps = [taps(length, height) for length in lengths]
+    taps = [time_taps(length, height) for length in lengths]
     first, second, weight = (torch.stack([tap[k] for tap in taps]).to(device) for k in range(3))
     clip = torch.arange(batch, device=device)[:, None]
     return torch.lerp(rows[clip, first], rows[clip, second], weight[:, :, None, None]).permute(0, 2, 1, 3).contiguous()

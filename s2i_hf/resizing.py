@@ -81,7 +81,7 @@ def part_columns(layout: SkeletonLayout, num_people: int, width: int, part_width
 
 
 @lru_cache(maxsize=4096)
-def taps(size_in: int, size_out: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def time_taps(size_in: int, size_out: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Row indices low and high (size_out,) and the weight of high, for an axis that grows."""
     return two_taps(linear_weights(size_in, size_out))
 
