@@ -83,7 +83,7 @@ def extract_features(
         columns = patches.unflatten(1, (grid_h, grid_w)).mean(dim=1)  # (B, grid_w, D): the mean over time
         parts = torch.from_numpy(weights).to(device) @ columns
         for pooling, value in (("mean", patches.mean(dim=1)), ("cls", tokens[:, 0]), ("part", parts.flatten(1))):
-            features[pooling].append(value.cpu())
+            features[pooling].append(value.float().cpu())
     encoder.train(was_training)
     return {pooling: torch.cat(values).numpy() for pooling, values in features.items()}
 
@@ -226,6 +226,33 @@ def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndar
     return held, "all training clips are of one subject, so settings were chosen on a random quarter of each class"
 
 
+Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
+
+
+def validation_folds(
+    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None
+) -> tuple[Folds, str]:
+    """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
+
+    Args:
+        subjects, labels: (N,) of the training clips; see `validation_split`.
+        seed: Draws the held-out subjects.
+        cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
+            camera in turn plays the unseen one: settings are chosen for what the protocol asks.
+
+    Returns:
+        The folds and a note ("" if whole subjects were held out).
+    """
+    held, note = validation_split(subjects, labels, seed)
+    if cameras is not None and test_cameras is not None and not set(np.unique(cameras)) & set(np.unique(test_cameras)):
+        cameras = np.asarray(cameras)
+        folds = [(~held & (cameras != unseen), held & (cameras == unseen)) for unseen in np.unique(cameras)]
+        folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
+        if folds:
+            return folds, note
+    return [(~held, held)], note
+
+
 @dataclass
 class ProbeResult:
     """One classifier on one kind of feature.
@@ -249,7 +276,7 @@ class ProbeResult:
 
 def evaluate_probe(
     setting: str, train: Any, train_y: Any, train_subjects: Any, test: Any, test_y: Any, seed: int = 0,
-    num_classes: int | None = None, pooling: str = "auto",
+    num_classes: int | None = None, pooling: str = "auto", folds: Folds | None = None,
 ) -> ProbeResult:  # fmt: skip
     """Choose on training subjects, fit on all of them, count on the test clips.
 
@@ -260,6 +287,7 @@ def evaluate_probe(
         seed: Draws the held-out subjects.
         num_classes: Number of classes; the largest training label + 1 if None. A class without a training clip is never right.
         pooling: One key of `train`, or "auto" to choose it on the validation split too.
+        folds: Masks from `validation_folds`; held-out subjects if None.
 
     Raises:
         ValueError: unknown setting or pooling, no clips, unlabelled clips, or fewer than two classes to learn.
@@ -282,12 +310,19 @@ def evaluate_probe(
         raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
     num_classes = num_classes or int(train_y.max()) + 1
     classify, name, grid = _CLASSIFIERS[setting]
-    held, note = validation_split(train_subjects, train_y, seed)
+    split, note = validation_folds(train_subjects, train_y, seed)
+    folds = split if folds is None else folds
+    total = max(1, sum(int(choose.sum()) for _, choose in folds))
     best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
     for candidate in poolings:
         x, here, in_vain = np.asarray(train[candidate]), -1.0, 0
-        for value, scores in zip(grid, classify(x[~held], train_y[~held], x[held], grid, num_classes), strict=False):
-            accuracy = float((scores.argmax(axis=1) == train_y[held]).mean()) if held.any() else 0.0
+        tried = [classify(x[fit], train_y[fit], x[choose], grid, num_classes) for fit, choose in folds]
+        for value, *found in zip(grid, *tried, strict=False):
+            right = [
+                (scores.argmax(axis=1) == train_y[choose]).sum()
+                for scores, (_, choose) in zip(found, folds, strict=True)
+            ]
+            accuracy = float(sum(right)) / total
             here, in_vain = (accuracy, 0) if accuracy > here else (here, in_vain + 1)
             if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
                 best = (accuracy, candidate, value)

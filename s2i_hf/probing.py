@@ -17,7 +17,15 @@ import numpy as np
 import torch
 
 from .arguments import arg
-from .evaluation import POOLINGS, SETTINGS, ProbeResult, evaluate_probe, extract_features, raw_features
+from .evaluation import (
+    POOLINGS,
+    SETTINGS,
+    ProbeResult,
+    evaluate_probe,
+    extract_features,
+    raw_features,
+    validation_folds,
+)
 from .layouts import get_layout
 from .models.initialization import encoder_of, untrained_like
 from .models.loading import check_model_name, load_weights, model_type
@@ -195,6 +203,12 @@ def probe_run(
     class_names = list(train.class_names)
     num_classes = len(class_names) or None
     class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
+    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
+    # copies are fitted on; settings are chosen on clips as they are, like those of the test
+    folds = [
+        (np.tile(fit, 1 + arguments.copies), np.pad(choose, (0, arguments.copies * len(train))))
+        for fit, choose in folds
+    ]
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):
@@ -215,6 +229,7 @@ def probe_run(
                 seed,
                 num_classes,
                 pooling,
+                folds,
             )
             seconds = spent + time.perf_counter() - began
             results.setdefault(name, {})[setting] = result

@@ -22,6 +22,7 @@ from s2i_hf.evaluation import (
     part_weights,
     raw_features,
     softmax_scores,
+    validation_folds,
     validation_split,
 )
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
@@ -323,3 +324,40 @@ def test_raw_features_are_centred_and_resampled():
 def test_raw_features_need_one_format():
     with pytest.raises(ValueError, match=r"\[20, 25\] joints"):
         raw_features([clip(0), clip(1, layout="kinect_v2")])
+
+
+def test_unseen_cameras_choose_on_held_out_subjects_of_a_camera_not_fitted_on():
+    subjects, cameras = np.repeat(np.arange(8), 6), np.tile([1, 1, 2, 2, 3, 3], 8)
+    labels = np.arange(48) % 4
+    folds, note = validation_folds(subjects, labels, 5, cameras, np.array([4, 4]))
+    held, _ = validation_split(subjects, labels, 5)
+    assert len(folds) == 3 and note == ""
+    for unseen, (fit, choose) in zip((1, 2, 3), folds, strict=True):
+        assert set(cameras[choose]) == {unseen} and unseen not in cameras[fit]
+        assert not set(subjects[fit]) & set(subjects[choose])
+    np.testing.assert_array_equal(np.any([choose for _, choose in folds], axis=0), held)
+    for known in (np.array([1, 4]), None):  # a shared camera, or cameras unknown: held-out subjects alone
+        [(fit, choose)], _ = validation_folds(subjects, labels, 5, cameras if known is not None else None, known)
+        np.testing.assert_array_equal(choose, held)
+        np.testing.assert_array_equal(fit, ~held)
+
+
+def test_settings_are_chosen_by_the_clips_of_all_folds_together():
+    """Two folds that want different strengths: the choice is the one with most clips right in both together."""
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(60, 30)), np.arange(60) % 3
+    x[:, 0] += 1.5 * y
+    fold = np.arange(60) % 5 == 0, np.arange(60) % 5 == 1
+    folds = [(~mask, mask) for mask in fold]
+    result = evaluate_probe("linear_probe", x, y, np.arange(60), x, y, num_classes=3, folds=folds)
+    right = {}
+    for strength in C_GRID:
+        right[strength] = sum(
+            (next(iter(softmax_scores(x[fit], y[fit], x[choose], [strength], 3))).argmax(axis=1) == y[choose]).sum()
+            for fit, choose in folds
+        )
+    assert result.validation == pytest.approx(right[result.chosen["C"]] / 24)
+    weaker = C_GRID[C_GRID.index(result.chosen["C"]) + 1 :][:1]
+    stronger = C_GRID[: C_GRID.index(result.chosen["C"])]
+    assert all(right[strength] < right[result.chosen["C"]] for strength in stronger)
+    assert all(right[strength] <= right[result.chosen["C"]] for strength in weaker)

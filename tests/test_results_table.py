@@ -1,0 +1,46 @@
+"""The table of results.csv against numbers worked out by hand, and README's copy of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s2i_hf.results import read_results_csv
+from s2i_hf.results_table import main, summary_table
+
+ROOT = Path(__file__).parents[1]
+
+
+def row(encoder, value, seed, metric="top1", setting="linear_probe"):
+    return {
+        "dataset": "nw_ucla", "protocol": "xview", "setting": setting, "encoder": encoder, "method": "mae", "metric": metric,
+        "value": value, "seed": seed,
+    }  # fmt: skip
+
+
+def test_mean_spread_and_standard_errors():
+    rows = [row("pretrained", value, seed) for seed, value in enumerate((0.70, 0.72, 0.74))]
+    rows += [row("untrained", value, seed) for seed, value in enumerate((0.50, 0.51, 0.52))]
+    rows += [
+        row("raw_joints", 0.6, 0),
+        row("pretrained", 0.1, 0, metric="top5"),
+        row("pretrained", 0.3, 0, setting="knn"),
+    ]
+    lines = summary_table(rows).splitlines()
+    # variances 4e-4 and 1e-4 over three seeds: sqrt(5e-4 / 3) = 0.01291; the means are 0.21 apart
+    assert lines[2] == "| nw_ucla_xview | mae | linear probe | 3 | 72.0 ± 2.0 | 51.0 ± 1.0 | 60.0 | 16.3 SE |"
+    assert lines[3] == "| nw_ucla_xview | mae | knn | 1 | 30.0 | not measured | not measured | not measured |"
+    assert len(lines) == 4
+
+
+def test_missing_file_is_one_sentence(tmp_path, capsys):
+    assert main([str(tmp_path / "none.csv")]) == 2
+    assert "is not there or has no rows" in capsys.readouterr().err
+
+
+def test_readme_shows_the_table_of_results_csv():
+    rows = read_results_csv(ROOT / "model_cards" / "results.csv")
+    if not rows:
+        pytest.skip("model_cards/results.csv has no rows yet")
+    assert summary_table(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
