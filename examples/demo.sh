@@ -28,7 +28,7 @@ echo "== 3-5. S2I images, masks and a small ViT-MAE"
 python examples/pretrain_mae.py --config examples/configs/demo.yaml --progress false
 
 echo "== 6-7. Probe and card"
-python examples/probe.py --model runs/demo --data $work/converted --copies 1
+python examples/probe.py --model runs/demo --data $work/converted --copies 1 --pooling part
 
 echo "== Everything again from the files, in a fresh process"
 python examples/quickstart.py --model runs/demo --data $work/converted
