@@ -19,6 +19,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from .files import write_atomically
+
 Arguments = TypeVar("Arguments")
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
@@ -82,9 +84,7 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
     text = "# Every setting of this run; repeat it with --config and this file.\n" + yaml.safe_dump(
         values, sort_keys=False
     )
-    temporary = Path(path).with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_atomically(path, text)
 
 
 def run_main(main: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from .card_sections import METRIC_NAMES, SECTIONS, words
-from .results import write_atomically
+from .files import write_atomically
 from .run_folder import RunFolder
 from .visualization import MissingExtra, curve_picture
 

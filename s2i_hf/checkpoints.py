@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .files import write_atomically
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -148,9 +150,7 @@ def check_same_settings(run_dir: Path, settings: Mapping[str, Any], may_change: 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON in one step: the file is whole or not there."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
 def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress, keep: int) -> Path:
@@ -279,6 +279,4 @@ class MetricsFile:
     def keep_until(self, step: int) -> None:
         """Drop rows after `step`, in one step: a resumed run writes them again."""
         rows = [row for row in self.rows() if row.get("step", 0) <= step]
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        os.replace(temporary, self.path)
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))

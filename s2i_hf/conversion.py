@@ -7,7 +7,6 @@ included, the target is either the old one or the new one.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .files import umask
 from .protocols import SPLITS, Protocol, Split, get_protocol
 from .readers import ReadError
 from .readers.recordings import Recordings, find_recordings, read_recordings
@@ -183,7 +183,7 @@ def _folder_beside(output: Path) -> Iterator[Path]:
         output.resolve().parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.resolve().parent))
         try:
-            folder.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+            folder.chmod(0o777 & ~umask())  # mkdtemp makes it private
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -192,12 +192,6 @@ def _folder_beside(output: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _replace(folder: Path, output: Path) -> None:

@@ -26,6 +26,7 @@ from .evaluation import (
     raw_features,
     validation_folds,
 )
+from .files import write_atomically
 from .layouts import get_layout
 from .models.initialization import encoder_of, untrained_like
 from .models.loading import check_model_name, load_weights, model_type
@@ -37,7 +38,6 @@ from .results import (
     hardware_name,
     public_command,
     result_row,
-    write_atomically,
 )
 from .rng import hash_ids, uniform
 from .transforms import NUM_DRAWS, Augmentation, prepare
@@ -148,9 +148,8 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
         values, _ = SkeletonProcessor.get_image_processor_dict(name)
     except OSError:
         values = {}
-    if (
-        values.get("image_processor_type") != "SkeletonProcessor"
-    ):  # weights of photographs: their own processor cuts photographs
+    if values.get("image_processor_type") != "SkeletonProcessor":
+        # weights of photographs: their own processor cuts photographs
         return model.eval(), SkeletonProcessor(size=model.config.image_size)
     return model.eval(), SkeletonProcessor.from_pretrained(name)
 

@@ -15,10 +15,11 @@ import platform
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from .files import write_atomically
 
 RESULT_COLUMNS: tuple[str, ...] = (
     "dataset", "protocol", "setting", "encoder", "method", "metric", "value", "train_clips", "test_clips", "seed", "command",
@@ -144,27 +145,6 @@ def _merge(old: list[dict[str, Any]], new: list[dict[str, Any]], identity: Seque
             row  # keeps the place of the row it replaces, so a diff of the file shows changed values only
         )
     return list(merged.values())
-
-
-def write_atomically(path: str | Path, text: str) -> None:
-    """Write a text file so that a reader, or a crash, sees the old content or the new, never a part of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = None) -> str:

@@ -241,3 +241,17 @@ def test_copies_are_probed_with_but_not_counted_as_clips(tmp_path, model):
     assert np.abs(scores[0] - scores[1]).max() > 1e-3
     with pytest.raises(ValueError, match="copies is -1"):
         ProbeArguments(model="x", data="y", copies=-1)
+
+
+def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_path, model, monkeypatch):
+    import s2i_hf.probing as probing
+
+    given, evaluate = [], probing.evaluate_probe
+    monkeypatch.setattr(
+        probing, "evaluate_probe", lambda *all_of_it: given.append(all_of_it[-1]) or evaluate(*all_of_it)
+    )
+    run(tmp_path / "turned", model, encoders=("raw_joints",), settings=("knn",), copies=2)
+    [[(fit, choose)]] = given  # train and test clips share their camera: one fold
+    fit, choose = fit.reshape(3, 48), choose.reshape(3, 48)
+    assert choose[0].any() and not choose[1:].any()
+    assert fit.any() and (fit == fit[0]).all() and not (fit[0] & choose[0]).any()
