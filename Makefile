@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+VENV3  := .venv-datasets3
 # On real data: make demo DATASET=nw_ucla_xview DATA=path/to/NW-UCLA
 DATASET ?= synthetic_xsub
 DATA    ?=
 
-.PHONY: help venv demo test test-slow quality style bench
+.PHONY: help venv demo test test-slow test-datasets3 quality style bench
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 venv: $(STAMP)  ## create .venv with the tested versions
 
@@ -30,6 +31,16 @@ test: $(STAMP)  ## run the tests
 test-slow: $(STAMP)  ## run the tests that take minutes too
 	$(BIN)/python -m pytest
 
+# An environment of its own: datasets 3.6 pins other versions than the rest. Neither torch nor transformers is needed.
+$(VENV3)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV3)
+	$(VENV3)/bin/python -m pip install --quiet --disable-pip-version-check datasets==3.6.0 pytest pytest-timeout hypothesis
+	$(VENV3)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+test-datasets3: $(VENV3)/.installed  ## run dataset_scripts as loading scripts, under datasets 3.6
+	$(VENV3)/bin/python -m pytest tests/test_datasets3.py
+
 quality: $(STAMP)  ## lint, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,3 +53,5 @@ style: $(STAMP)  ## rewrite the code in the house style
 
 bench: $(STAMP)  ## time the hot paths against their peers
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/encoding.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/parsing.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/storage.py

@@ -2,8 +2,10 @@
 
     python examples/pretrain_mae.py --config examples/configs/pretrain_mae_nw_ucla_xview.yaml --data_dir DIR
     accelerate launch --config_file examples/accelerate/multi_gpu.yaml examples/pretrain_mae.py --data OUT --precision bf16
+    python examples/pretrain_mae.py --data OUT,nw_ucla_xview --data_dir nw_ucla_xview=DIR --mixture equal --holdout ntu60_xsub
 
-DIR holds the raw files of the protocol; OUT is a folder written by `s2i convert`. Every flag is also a YAML key.
+DIR holds the raw files of the protocol; OUT is a folder written by `s2i convert`; several of them, of whatever joint formats, are
+trained on together, without the test clips of the protocols named in --holdout. Every flag is also a YAML key.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ def main() -> None:
 
     # 1. Raw skeleton files -> 2. skeleton arrays, read once and cached as rows of joints.
     with accelerator.main_process_first():
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    layout = as_rows(dataset["train"])[0]["layout"]
+        dataset = load_skeletons(**arguments.data_options)
+    layouts = sorted(set(as_rows(dataset["train"]).layouts))
 
     # 3. Skeleton array -> S2I image: height is time, width is joints by body part, red green blue are x y z.
+    layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     processor = SkeletonProcessor(layout=layout, **arguments.processor_options)
 
     # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.

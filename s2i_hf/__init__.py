@@ -18,6 +18,8 @@ _HOME: dict[str, str] = {
     "PARTS": "layouts",
     "SkeletonLayout": "layouts",
     "get_layout": "layouts",
+    "register_layout": "layouts",
+    "DATASETS": "protocols",
     "PROTOCOLS": "protocols",
     "SkeletonSequence": "sequence",
     "EncodingOptions": "encoding",
@@ -29,12 +31,14 @@ _HOME: dict[str, str] = {
     "SkeletonProcessor": "image_processing_skeleton",
     "SkeletonCollator": "data",
     "SkeletonRows": "data",
+    "as_rows": "data",
     "load_skeletons": "data",
     "build_mae": "models.initialization",
     "encoder_of": "models.initialization",
 }
 
 __all__ = [
+    "DATASETS",
     "LAYOUTS",
     "PARTS",
     "PROTOCOLS",
@@ -46,6 +50,7 @@ __all__ = [
     "SkeletonRows",
     "SkeletonSequence",
     "__version__",
+    "as_rows",
     "build_mae",
     "decode",
     "encode",
@@ -54,16 +59,17 @@ __all__ = [
     "get_layout",
     "load_skeletons",
     "mask_noise",
+    "register_layout",
 ]
 
 if TYPE_CHECKING:
-    from .data import SkeletonCollator, SkeletonRows, load_skeletons
+    from .data import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
     from .encoding import EncodingOptions, decode, encode, encode_padded
     from .image_processing_skeleton import SkeletonProcessor
-    from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+    from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
     from .masking import mask_noise
     from .models.initialization import build_mae, encoder_of
-    from .protocols import PROTOCOLS
+    from .protocols import DATASETS, PROTOCOLS
     from .sequence import SkeletonSequence
     from .transforms import Augmentation
 

@@ -20,6 +20,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .files import write_atomically
+from .wording import several
 
 Arguments = TypeVar("Arguments")
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
@@ -71,6 +72,23 @@ def parse(
         raise
     except (ValueError, OSError) as error:
         fail(error)
+
+
+def pairs(flag: str, value: str | Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """`"a=x,b=y"` as a dict, for a setting that has a value for each of `names`, which may have an equals sign in them.
+
+    Raises:
+        ValueError: a word is not `name=value`, or a name is there twice.
+    """
+    found: dict[str, str] = {}
+    for word in several(value):
+        name = next((name for name in names if word.startswith(f"{name}=")), None)
+        if name is None:
+            raise ValueError(f"--{flag} has {word!r}; expected name=value pairs, with a name of {', '.join(names)}.")
+        if name in found:
+            raise ValueError(f"--{flag} has two values for {name}.")
+        found[name] = word[len(name) + 1 :]
+    return found
 
 
 def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:

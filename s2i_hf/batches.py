@@ -2,7 +2,8 @@
 
 All of it is a function of the step and the seed. An epoch's order depends on (seed, epoch) and the clips' ids, and step s
 takes the same clips whatever the number of processes and micro-batches, so that a resumed run needs no state of a sampler
-and a run of two processes computes what a run of one computes.
+and a run of two processes computes what a run of one computes. In a mixture of datasets an epoch draws from each as often as it
+is told to (`mixtures.rounds`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from .encoding import EncodingOptions
 from .layouts import get_layout
 from .masking import mask_noise
+from .mixtures import rounds
 from .processes import ignore_interruptions
 from .resizing import part_columns
 from .rng import hash_ids, uniform
+from .rows import Sources
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -36,7 +39,8 @@ class Schedule:
     """Steps and learning rate of a run.
 
     Args:
-        steps_per_epoch: Optimizer steps an epoch; the clips left over come in another epoch, whose order is another.
+        steps_per_epoch: Optimizer steps an epoch; the clips left over come in another epoch, whose order is another. An epoch
+            of a mixture is as long as that of its clips in one set.
         total_steps: Optimizer steps of the run.
         warmup_steps: The first of them, with rising learning rate.
         effective_batch: Clips an optimizer step: batch x accumulation x processes.
@@ -73,10 +77,19 @@ class Schedule:
 
 
 class ClipOrder(Sampler[list[tuple[int, int]]]):
-    """Which clips a process takes in each micro-batch, as (epoch, index) pairs, from a first step to the last.
+    """Which clips a process takes in each micro-batch, as (round, index) pairs, from a first step to the last.
 
     Step s takes the same clips whatever the number of processes and micro-batches, and the clips of an epoch come in an
-    order that depends on (seed, epoch) and their ids alone.
+    order that depends on (seed, epoch) and their ids alone. The round is the epoch, unless the clips are a weighted mixture
+    of datasets: there it is how often the clip's own dataset was gone through before.
+
+    Args:
+        sample_ids: Ids of all clips.
+        arguments: Settings of the run.
+        schedule: Its steps.
+        first_step: Optimizer steps done already.
+        process, num_processes: Which process this is.
+        sources: The dataset of each clip (`SkeletonRows.sources`), if they are a mixture.
     """
 
     def __init__(
@@ -87,31 +100,38 @@ class ClipOrder(Sampler[list[tuple[int, int]]]):
         first_step: int = 0,
         process: int = 0,
         num_processes: int = 1,
+        sources: Sources | None = None,
     ) -> None:
         self.hashes, self.seed, self.schedule = hash_ids(sample_ids), arguments.seed, schedule
         self.batch, self.parts = arguments.batch_size, arguments.gradient_accumulation
         self.first_step, self.process, self.num_processes = first_step, process, num_processes
+        self.sources = sources if sources is not None and sources.weights is not None else None
 
     def __len__(self) -> int:
         return (self.schedule.total_steps - self.first_step) * self.parts
 
-    def epoch_order(self, epoch: int) -> np.ndarray:
-        """Indices of all clips in the order of this epoch."""
-        return np.argsort(uniform(self.seed, epoch, self.hashes, 1, "order")[:, 0], kind="stable")
+    def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the clips in the order of this epoch, and the round that each is in."""
+        if self.sources is not None:
+            count = self.schedule.steps_per_epoch * self.schedule.effective_batch  # none is left over
+            return rounds(self.sources, self.hashes, self.seed, epoch, count)
+        order = np.argsort(uniform(self.seed, epoch, self.hashes, 1, "order")[:, 0], kind="stable")
+        return order, np.full(len(order), epoch)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        known, order = -1, np.empty(0, dtype=np.int64)
+        known, order, turns = -1, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         for step in range(self.first_step, self.schedule.total_steps):
             epoch, place = divmod(step, self.schedule.steps_per_epoch)
             if epoch != known:
-                known, order = epoch, self.epoch_order(epoch)
+                known, (order, turns) = epoch, self.epoch_order(epoch)
             for part in range(self.parts):
                 start = ((place * self.parts + part) * self.num_processes + self.process) * self.batch
-                yield [(epoch, int(index)) for index in order[start : start + self.batch]]
+                taken = slice(start, start + self.batch)
+                yield list(zip(turns[taken].tolist(), order[taken].tolist(), strict=True))
 
 
-class _EpochRows(Dataset[dict[str, Any]]):
-    """Rows by (epoch, index): the epoch travels with the row, so that loader workers may run ahead into the next one."""
+class _RoundRows(Dataset[dict[str, Any]]):
+    """Rows by (round, index): the round travels with the row as its epoch, so that loader workers may run ahead."""
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
@@ -124,18 +144,18 @@ class _MaskingCollator:
     """Rows -> padded joints (see `data.SkeletonCollator`) and `noise`, the mask of every clip as ranks."""
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
+        from .data import SkeletonCollator
+
         self.arguments, self.options, self.grid = arguments, options, grid
-        self.collate: Any = None
+        self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        epoch, options, arguments = rows[0]["epoch"], self.options, self.arguments
-        if self.collate is None or self.collate.epoch != epoch:
-            from .data import SkeletonCollator
-
-            # of this worker's own: workers share the epoch of one that they inherit, and may be in different ones
-            self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
-            self.collate.set_epoch(epoch)
         batch: dict[str, Any] = self.collate(rows)
+        return {**batch, "noise": self._noise(batch, np.array([row["epoch"] for row in rows]))}
+
+    def _noise(self, batch: dict[str, Any], epochs: np.ndarray) -> torch.Tensor:
+        """(B, L) ranks, drawn for each clip in its own epoch."""
+        options, arguments = self.options, self.arguments
         parts = None
         if arguments.mask == "body_part":
             people = [1 if options.people == "first" else number for number in batch["num_people"]]
@@ -143,8 +163,16 @@ class _MaskingCollator:
                 part_columns(get_layout(layout), number, options.size[1], options.part_widths)
                 for layout, number in zip(batch["layouts"], people, strict=True)
             ]
-        ids, ratio, seed = batch["sample_ids"], arguments.mask_ratio, arguments.seed
-        return {**batch, "epoch": epoch, "noise": mask_noise(arguments.mask, ids, self.grid, ratio, seed, epoch, parts)}
+        noise = torch.empty(len(epochs), self.grid[0] * self.grid[1])
+        for epoch in np.unique(epochs):  # one, except in a weighted mixture
+            at = np.flatnonzero(epochs == epoch)
+            ids, of_epoch = [batch["sample_ids"][index] for index in at], None
+            if parts is not None:
+                of_epoch = [parts[index] for index in at]
+            noise[at] = mask_noise(
+                arguments.mask, ids, self.grid, arguments.mask_ratio, arguments.seed, int(epoch), of_epoch
+            )
+        return noise
 
 
 def make_loader(
@@ -159,7 +187,7 @@ def make_loader(
     """One pass from `first_step` to the last step of the run, this process's micro-batches only.
 
     Args:
-        rows: `data.SkeletonRows` of the training clips.
+        rows: `rows.SkeletonRows` of the training clips.
         arguments: Settings of the run.
         schedule: Its steps.
         first_step: Optimizer steps done already.
@@ -172,9 +200,15 @@ def make_loader(
     if workers is None:
         workers = 0 if on_cpu else min(8, max(1, (os.cpu_count() or 1) // accelerator.num_processes - 1))
     return DataLoader(
-        _EpochRows(rows),
+        _RoundRows(rows),
         batch_sampler=ClipOrder(
-            rows.sample_ids, arguments, schedule, first_step, accelerator.process_index, accelerator.num_processes
+            rows.sample_ids,
+            arguments,
+            schedule,
+            first_step,
+            accelerator.process_index,
+            accelerator.num_processes,
+            rows.sources,
         ),
         collate_fn=_MaskingCollator(arguments, options, grid),
         num_workers=workers,

@@ -24,6 +24,7 @@ _PROCESSOR_KEYS = (
     "layout", "size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize", "image_mean",
     "image_std",
 )  # fmt: skip
+_MIXTURE_KEYS = ("sources", "duplicates", "tests_that_train", "held_out")
 _AUGMENTATION_KEYS = ("crop", "yaw", "tilt", "scale", "mirror", "drop_joints", "jitter")
 _RECIPE_KEYS = (
     "model", "target", "norm_pix_loss", "epochs", "max_steps", "batch_size", "gradient_accumulation", "base_lr", "weight_decay",
@@ -82,13 +83,35 @@ def _data(run: RunFolder) -> str:
         if data in seen:
             continue
         seen.append(data)
-        parts.append(f"Data of the {purpose}:\n\n{_table(('fact', 'value'), _facts(data))}")
+        plain = {key: value for key, value in data.items() if key not in _MIXTURE_KEYS}
+        parts.append(f"Data of the {purpose}:\n\n{_table(('fact', 'value'), _facts(plain))}")
+        parts += _mixture(data)
     if not parts:
         return "Not recorded."
     return (
         "\n\n".join(parts)
         + "\n\nThe training clips alone were learned from. The hash is of the sorted ids of the test clips."
     )
+
+
+def _mixture(data: Mapping[str, Any]) -> list[str]:
+    """What was mixed, and what was kept out of it."""
+    parts = []
+    if sources := data.get("sources"):
+        rows = [
+            (name, f"{facts['clips']:,}", f"{facts['share']:.1%}", ", ".join(facts["layouts"]), facts["subjects"])
+            for name, facts in sources.items()
+        ]
+        header = ("dataset", "training clips", "share of an epoch", "joint format", "subjects")
+        parts.append(f"Several datasets were trained on together:\n\n{_table(header, rows)}")
+    for name, count in (data.get("duplicates") or {}).items():
+        parts.append(f"{count:,} clips of {name} are in a dataset above it as well and were used once.")
+    if held_out := data.get("held_out"):
+        counts = ", ".join(f"{count:,} of `{name}`" for name, count in held_out.items())
+        parts.append(
+            f"Held out of the training clips, because these protocols test on them: {counts}. A clip may be in several."
+        )
+    return parts
 
 
 def _facts(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -274,7 +297,7 @@ def _per_class(run: RunFolder, weakest: int = 5) -> str:
 def _usage(run: RunFolder) -> str:
     kind = "ViTMAEForPreTraining" if run.config.get("model_type", "vit_mae") == "vit_mae" else "ViTModel"
     layout = run.processor.get("layout")
-    hint = "" if layout else ', layout="kinect_v2"'
+    hint = "" if layout else f', layout="{next(iter(run.data.get("layouts") or []), "kinect_v2")}"'
     return (
         "```python\n"
         "import s2i_hf  # the Auto classes know SkeletonProcessor after this\n"

@@ -16,6 +16,7 @@ from .card_sections import METRIC_NAMES, SECTIONS, words
 from .files import write_atomically
 from .run_folder import RunFolder
 from .visualization import MissingExtra, curve_picture
+from .wording import several
 
 
 def write_card(run_dir: str | Path) -> Path:
@@ -79,7 +80,7 @@ def _front_matter(run: RunFolder) -> str:
         library_name="transformers",
         tags=["skeleton", "action-recognition", "skeleton-to-image", "masked-autoencoder", "s2i-hf"],
         base_model=_hub_id(run.origin),
-        datasets=[name] if (name := _hub_id(str(run.settings.get("data", "")))) else None,
+        datasets=[name for data in several(run.settings.get("data")) if (name := _hub_id(data))] or None,
         model_name=run.title if evaluations else None,
         eval_results=evaluations or None,
     )

@@ -1,77 +1,35 @@
-"""Raw recordings to a folder in one of the storage formats, all or nothing.
+"""Raw recordings to a folder in one of the storage formats: in pieces that survive a crash, and all or nothing.
 
-Everything is written to a hidden folder beside the target, which is renamed when it is complete: whatever goes wrong, Ctrl-C
-included, the target is either the old one or the new one.
+The recordings are read in pieces (`pieces`), which are kept until all of them are there; then they are put together, in the
+order of the recordings, to a hidden folder that is renamed to the target when it is complete. Whatever goes wrong, Ctrl-C
+included, the target is either the old one or the new one, and the same command goes on where it stopped. The bytes of the
+result depend on the recordings and the options alone: not on processes, shards, interruptions, machine or time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from .files import umask
-from .protocols import SPLITS, Protocol, Split, get_protocol
-from .readers import ReadError
-from .readers.recordings import Recordings, find_recordings, read_recordings
-from .storage import META_FILE, FolderWriter, Format
+from .conversion_report import ConversionReport, StrictError
+from .merging import accepted, bar, check_output, pieces_in, put_together
+from .pieces import PIECE_FILE, load_piece, load_plan, piece_folder, pieces_folder, working_on
+from .plans import PackedFiles, Plan, cut, newest_change
+from .protocols import Protocol
+from .readers import RawFile, get_reader
+from .readers.recordings import Recordings, file_id, find_recordings
+from .storage import FORMATS, META_FILE, Format, is_whole, read_meta
+from .workers import make_pieces
 
-_NAMES_SHOWN = 5
+__all__ = ["ConversionReport", "StrictError", "convert", "merge"]
 
-
-class StrictError(ValueError):
-    """`strict=True`, and something is broken or missing. `report` says what; nothing was written."""
-
-    def __init__(self, message: str, report: ConversionReport) -> None:
-        super().__init__(message)
-        self.report = report
-
-
-@dataclass
-class ConversionReport:
-    """What became of the recordings.
-
-    Args:
-        protocol: What was converted.
-        kept: Clips written, for each split.
-        broken: Sentences about the recordings that cannot be read.
-        left_out: Why other files were left out -> their names.
-        missing: Ids that the complete data set has beyond those kept, for each split.
-    """
-
-    protocol: Protocol
-    kept: dict[Split, int]
-    broken: list[str] = field(default_factory=list)
-    left_out: dict[str, list[str]] = field(default_factory=dict)
-    missing: dict[Split, list[str]] = field(default_factory=dict)
-
-    def lines(self) -> list[str]:
-        """The report as text."""
-        kept, left_out = sum(self.kept.values()), sum(map(len, self.left_out.values()))
-        lines = [
-            f"{self.protocol.name}: {kept + len(self.broken):,} recordings read, {kept:,} kept, {len(self.broken):,} broken"
-        ]
-        lines += [f"  broken: {sentence}" for sentence in self.broken]
-        for reason, names in self.left_out.items():
-            shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
-            lines.append(f"  not read, {reason}: {len(names):,} ({shown})")
-        if left_out == 0 and not self.broken:
-            lines.append("  nothing left out")
-        for split in SPLITS:
-            expected, missing = self.protocol.expected(split), self.missing.get(split, [])
-            if expected is None:
-                state = "the protocol expects no fixed number"
-            elif not missing and self.kept[split] == expected:
-                state = "as the protocol expects"
-            else:
-                shown = ", ".join(missing[:_NAMES_SHOWN]) + (", ..." if len(missing) > _NAMES_SHOWN else "")
-                state = f"the protocol expects {expected:,}; missing: {shown}"
-            lines.append(f"  {split}: {self.kept[split]:,} clips, {state}")
-        return lines
+OWN = "folder"
+"""Name that stands for recordings of one's own."""
+_GO_ON = "run the same command again to go on"
 
 
 def convert(
@@ -85,128 +43,226 @@ def convert(
     overwrite: bool = False,
     num_proc: int = 1,
     progress: bool = False,
+    shard: tuple[int, int] | None = None,
+    layout: Any = None,
+    labels: str | Path | None = None,
+    unit: str | None = None,
 ) -> ConversionReport:
-    """Convert the recordings of a protocol.
+    """Convert the recordings of a protocol. Interrupted at any time, the same call goes on where it stopped.
 
     Args:
-        name: Protocol, such as "nw_ucla_xview".
-        data_dir: Folder with the raw files, or a parent of it.
-        output: Folder to make; `load_skeletons(output)` reads it.
+        name: Protocol, such as "nw_ucla_xview"; "folder" for recordings of one's own.
+        data_dir: Folder with the raw files, or a parent of it, or the archive they are in.
+        output: Folder to make; `load_skeletons(output)` reads it. One that holds this very conversion already is left as it is.
         format: "arrow", "parquet" or "safetensors".
         denoise: Choose the actors, as the readers do by default.
-        strict: A broken or missing recording is an error, and nothing is written. Otherwise it is left out and reported.
+        strict: A broken or missing recording is an error, and `output` is not made. Otherwise it is left out and reported.
         overwrite: Replace `output`, if it was made by `convert`.
         num_proc: Processes that read.
         progress: Show a progress bar on stderr.
+        shard: (I, N) with 0 <= I < N: read every N-th piece from the I-th on, and leave the pieces beside `output`. The call
+            without it, or `merge`, makes the folder of all shards.
+        layout, labels, unit: Of recordings of one's own; see `readers.own.find_own`.
 
     Returns:
         What was kept and what was not; also saved in the `s2i.json` of the folder.
 
     Raises:
-        ValueError: wrong name, folder or format, an `output` that may not be replaced, or not a single readable recording.
+        ValueError: wrong name, folder or format, an `output` that may not be replaced, another process that makes it, or not a
+            single readable recording.
         StrictError: `strict`, and a recording is broken or missing.
+        OSError: the disk is full, or a process was killed; what was read stays.
+        KeyboardInterrupt: with a message that says how to go on.
     """
-    protocol = get_protocol(name)
-    output = Path(output).expanduser()
-    _check_output(output, overwrite)
-    recordings = find_recordings(protocol, data_dir)
-    with _folder_beside(output) as folder:
-        writer = FolderWriter(folder, protocol, format, SPLITS)
-        report = _write(writer, recordings, denoise, num_proc, progress)
-        if not sum(report.kept.values()):
-            raise ValueError(f"None of the {len(report.broken)} recordings can be read; the first: {report.broken[0]}")
-        missing = sum(map(len, report.missing.values()))
-        if strict and (report.broken or missing):
-            counts = f"{len(report.broken)} broken and {missing} missing"
-            raise StrictError(
-                f"{name}: {counts} recordings, which --strict does not accept; nothing was written.", report
-            )
-        writer.close(
-            {
-                "denoise": denoise,
-                "source": protocol.source,
-                "fingerprint": recordings.fingerprint,
-                "broken": report.broken,
-                "left_out": report.left_out,
-                "missing": {split: len(ids) for split, ids in report.missing.items()},
-            }
-        )
-        _check_output(output, overwrite)  # somebody else may have made it meanwhile
-        _replace(folder, output)
-    return report
+    _check_options(format, num_proc, shard)
+    output = Path(os.path.realpath(Path(output).expanduser()))
+    recordings = _find(name, data_dir, layout, labels, unit)
+    files = recordings.all_files
+    work, newest = [PackedFiles(piece) for piece in cut(files)], newest_change(files)
+    plan, protocol = Plan.of(recordings, denoise, len(work)), recordings.protocol
+    if not overwrite and shard is None:
+        report = _made_before(output, plan, format, newest)
+        if report is not None:
+            return accepted(report, strict)
+    check_output(output, overwrite)
+    if strict:
+        _check_names(recordings, plan)
+    del recordings, files  # from here on `work` has them, in less memory
+    folder = pieces_folder(output)
+    with _tidy_parents(output), working_on(output, plan, shard) as note, _kept_for_later(folder, plan, shard is None):
+        check_output(output, overwrite)  # somebody else may have made it meanwhile
+        mine = [index for index in range(len(work)) if shard is None or index % shard[1] == shard[0]]
+        _read(folder, [(index, work[index]) for index in mine], protocol, denoise, num_proc, progress)
+        if shard is not None:
+            report = _shard_report(folder, plan, mine, sum(len(work[index]) for index in mine))
+            accepted(report, strict)
+        else:
+            report = put_together([folder], plan, output, format, strict, overwrite, progress)
+        report.notes += [note] if note else []
+        return report
 
 
-def _write(
-    writer: FolderWriter, recordings: Recordings, denoise: bool, num_proc: int, progress: bool
+def merge(
+    name: str,
+    folders: Sequence[str | Path],
+    output: str | Path,
+    format: Format = "arrow",
+    *,
+    strict: bool = False,
+    overwrite: bool = False,
+    progress: bool = False,
 ) -> ConversionReport:
-    from tqdm import tqdm
+    """Put the pieces that shards made, on this machine or others, together to one folder; needs no raw files.
 
-    report = ConversionReport(recordings.protocol, dict.fromkeys(SPLITS, 0), left_out=recordings.left_out)
-    total = sum(map(len, recordings.files.values()))
-    with tqdm(total=total, unit=" clips", disable=not progress, file=sys.stderr, leave=False) as bar:
-        for split in SPLITS:
-            kept: list[str] = []
-            for sequence in read_recordings(recordings.files[split], recordings.protocol, denoise, num_proc):
-                if isinstance(sequence, ReadError):
-                    report.broken.append(str(sequence))
-                else:
-                    writer.write(split, sequence)
-                    kept.append(sequence.sample_id)
-                bar.update()
-            report.kept[split] = len(kept)
-            report.missing[split] = recordings.missing(split, kept)
+    Args:
+        name: The protocol they are of.
+        folders: Folders of pieces (`.OUT.pieces`, under whatever name they were copied to), or the `output` they were made for.
+        output, format, strict, overwrite, progress: As in `convert`.
+
+    Raises:
+        ValueError: a folder holds no pieces, or those of another conversion; or pieces are missing, and the message says which
+            shards to run. Else as in `convert`.
+    """
+    _check_options(format, 1, None)
+    output = Path(os.path.realpath(Path(output).expanduser()))
+    sources = [pieces_in(Path(folder).expanduser()) for folder in folders]
+    if not sources:
+        raise ValueError("There is nothing to merge; name the folders of pieces that the shards left.")
+    plan = load_plan(sources[0])
+    assert plan is not None
+    for source in sources:
+        other = load_plan(source)
+        if other is None or other.id != plan.id:
+            raise ValueError(
+                f"The pieces in {source} and {sources[0]} are of different conversions: other protocol, data, options or code."
+            )
+    if plan.name != name:
+        raise ValueError(f"The pieces in {sources[0]} are of {plan.name}, not of {name}.")
+    check_output(output, overwrite)
+    folder = pieces_folder(output)
+    with _tidy_parents(output), working_on(output, plan, None) as note, _kept_for_later(folder, plan, True):
+        check_output(output, overwrite)
+        report = put_together([folder, *sources], plan, output, format, strict, overwrite, progress)
+        report.notes += [note] if note else []
+        return report
+
+
+# -- before ------------------------------------------------------------------------------------------------------------
+
+
+def _check_options(format: str, num_proc: int, shard: tuple[int, int] | None) -> None:
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
+    if num_proc < 1:
+        raise ValueError(f"num_proc is {num_proc}; expected the number of processes, at least 1.")
+    if shard is not None and not 0 <= shard[0] < shard[1]:
+        raise ValueError(f"Shard {shard[0]}/{shard[1]} does not exist; expected I/N with I from 0 to N - 1.")
+
+
+def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | None, unit: str | None) -> Recordings:
+    if name == OWN:
+        from .readers.own import find_own
+
+        return find_own(data_dir, layout=layout, labels=labels, unit=unit)
+    for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
+        if value is not None:
+            raise ValueError(f"{option} is for recordings of your own ({OWN!r}), not for {name!r}.")
+    return find_recordings(name, data_dir)
+
+
+def _check_names(recordings: Recordings, plan: Plan) -> None:
+    """Where a file is a clip, the names tell what is missing before hours of reading."""
+    if plan.name == OWN or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
+        return
+    ids = {split: [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()}
+    accepted(ConversionReport.of(plan, ids), True)  # type: ignore[arg-type]
+
+
+def _made_before(output: Path, plan: Plan, format: Format, newest: float) -> ConversionReport | None:
+    """The report on `output`, if it is what is asked for. Its pieces, if a kill left some, are cleared away."""
+    try:
+        meta = read_meta(output)
+        if meta.get("plan") != plan.id or meta["format"] != format or not is_whole(output, meta):
+            return None
+        if newest > (output / META_FILE).stat().st_mtime:
+            return None
+        report = ConversionReport.from_meta(meta)
+    except (ValueError, OSError, KeyError, TypeError, AttributeError):
+        return None
+    folder = pieces_folder(output)
+    if folder.exists():
+        with contextlib.suppress(ValueError), working_on(output, plan, None):
+            shutil.rmtree(folder, ignore_errors=True)
+    report.notes.append(f"{output} holds this conversion already; nothing was done.")
     return report
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    if not output.exists() and not output.is_symlink():
-        return
-    if not output.is_dir():
-        raise ValueError(f"{output} is there and no folder; choose another --output.")
-    if not any(output.iterdir()):
-        return
-    if not overwrite:
-        raise ValueError(f"{output} is there already; choose another --output, or pass --overwrite to replace it.")
-    if not (output / META_FILE).is_file():
-        raise ValueError(f"{output} was not made by `s2i convert` (it has no {META_FILE}), so it is not replaced.")
 
 
 @contextlib.contextmanager
-def _folder_beside(output: Path) -> Iterator[Path]:
-    """A fresh hidden folder on the same file system as `output`; gone at the end, unless it was renamed."""
-    made: list[Path] = []
-    parent = output.resolve().parent
+def _tidy_parents(output: Path) -> Iterator[None]:
+    """Folders above `output` that were made for nothing go again."""
+    made = []
+    parent = output.parent
     while not parent.exists():
         made.append(parent)
         parent = parent.parent
     try:
-        output.resolve().parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.resolve().parent))
-        try:
-            folder.chmod(0o777 & ~umask())  # mkdtemp makes it private
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield
     except BaseException:
-        for parent in made:  # the parents of the target that were made for nothing
+        for parent in made:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
 
 
-def _replace(folder: Path, output: Path) -> None:
-    """Rename `folder` to `output`. An old one is moved away first and deleted last, and comes back if the rename fails."""
-    output = output.resolve()
-    old: Path | None = None
-    if output.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
-        output.rename(old / output.name)
+@contextlib.contextmanager
+def _kept_for_later(folder: Path, plan: Plan, alone: bool) -> Iterator[None]:
+    """Whatever happens, pieces that are done stay, and the error says how to go on; a folder without any goes."""
     try:
-        folder.rename(output)
-    except BaseException:
-        if old is not None:
-            (old / output.name).rename(output)
+        yield
+    except BaseException as error:
+        done = sum(load_piece(folder, index) is not None for index in range(plan.pieces))
+        if not done:
+            if alone:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        stays = f"{done:,} of {plan.pieces:,} pieces are in {folder}: {_GO_ON}"
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"interrupted; {stays}.") from None
+        if isinstance(error, OSError):
+            raise type(error)(f"{str(error).rstrip('.')}; {stays}.") from error
         raise
-    finally:
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _read(
+    folder: Path,
+    work: Sequence[tuple[int, Sequence[RawFile]]],
+    protocol: Protocol,
+    denoise: bool,
+    num_proc: int,
+    progress: bool,
+) -> None:
+    """Make the pieces that are not there yet, or whose recordings changed since."""
+    todo = []
+    for index, files in work:
+        made = load_piece(folder, index)
+        if made is not None and newest_change(files) > (piece_folder(folder, index) / PIECE_FILE).stat().st_mtime:
+            shutil.rmtree(piece_folder(folder, index), ignore_errors=True)
+            made = None
+        if made is None:
+            todo.append((index, files))
+    total = sum(len(files) for _, files in work)
+    with bar(progress, total, total - sum(len(files) for _, files in todo), "read", "files") as advance:
+        make_pieces(folder, todo, protocol, denoise, num_proc, advance)
+
+
+def _shard_report(folder: Path, plan: Plan, mine: Sequence[int], files: int) -> ConversionReport:
+    made = {index: piece for index in range(plan.pieces) if (piece := load_piece(folder, index)) is not None}
+    kept = {split: sum(made[index].counts.get(split, 0) for index in mine) for split in plan.splits}
+    broken = [sentence for index in mine for sentence in made[index].broken]
+    report = ConversionReport(plan.name, kept=kept, expected={}, broken=broken, files=files)
+    report.no_clips = [sentence for index in mine for sentence in made[index].no_clips]
+    report.pieces = len(made), plan.pieces
+    return report

@@ -260,7 +260,7 @@ class ProbeResult:
     Args:
         metrics: top1, top5 and mean_class on the test clips, 0 to 1.
         chosen: The setting ("C" or "k") and the pooling chosen on the validation split.
-        validation: top-1 of that choice there.
+        validation: top-1 of that choice there (or mean-class accuracy, where settings are chosen by it).
         predictions: (N_test,) class indices; scores: (N_test, num_classes).
         confusion: (num_classes, num_classes) counts, a row for each true class; note: how the split deviated, or "".
     """
@@ -276,7 +276,7 @@ class ProbeResult:
 
 def evaluate_probe(
     setting: str, train: Any, train_y: Any, train_subjects: Any, test: Any, test_y: Any, seed: int = 0,
-    num_classes: int | None = None, pooling: str = "auto", folds: Folds | None = None,
+    num_classes: int | None = None, pooling: str = "auto", folds: Folds | None = None, metric: str = "top1",
 ) -> ProbeResult:  # fmt: skip
     """Choose on training subjects, fit on all of them, count on the test clips.
 
@@ -288,6 +288,7 @@ def evaluate_probe(
         num_classes: Number of classes; the largest training label + 1 if None. A class without a training clip is never right.
         pooling: One key of `train`, or "auto" to choose it on the validation split too.
         folds: Masks from `validation_folds`; held-out subjects if None.
+        metric: What settings are chosen by: "top1" or "mean_class", as the protocol reports.
 
     Raises:
         ValueError: unknown setting or pooling, no clips, unlabelled clips, or fewer than two classes to learn.
@@ -312,17 +313,13 @@ def evaluate_probe(
     classify, name, grid = _CLASSIFIERS[setting]
     split, note = validation_folds(train_subjects, train_y, seed)
     folds = split if folds is None else folds
-    total = max(1, sum(int(choose.sum()) for _, choose in folds))
+    chosen_y = np.concatenate([train_y[choose] for _, choose in folds])
     best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
     for candidate in poolings:
         x, here, in_vain = np.asarray(train[candidate]), -1.0, 0
         tried = [classify(x[fit], train_y[fit], x[choose], grid, num_classes) for fit, choose in folds]
         for value, *found in zip(grid, *tried, strict=False):
-            right = [
-                (scores.argmax(axis=1) == train_y[choose]).sum()
-                for scores, (_, choose) in zip(found, folds, strict=True)
-            ]
-            accuracy = float(sum(right)) / total
+            accuracy = metrics(np.concatenate(found), chosen_y)[metric] if len(chosen_y) else 0.0
             here, in_vain = (accuracy, 0) if accuracy > here else (here, in_vain + 1)
             if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
                 best = (accuracy, candidate, value)

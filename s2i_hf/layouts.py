@@ -1,306 +1,17 @@
-"""Joint formats: names, kinematic tree, five body parts, mirror pairs and the joint a body is centred on.
+"""The well-known joint formats: `LAYOUTS`, and `get_layout` to name one, pass one or load one.
 
-A layout is all that S2I has to know about a sensor or pose estimator. `LAYOUTS` holds the well-known formats; a format of
-your own is one constructor call: `SkeletonLayout("mine", joint_names=[...], parents=[...])`.
-The five parts and their order follow the S2I paper (arXiv 2603.05963): torso, left arm, right arm, left leg, right leg,
-each listed top-down along its kinematic chain.
+One entry a format, with where its order is documented. See `skeleton_layout.py` for what a layout holds.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from .skeleton_layout import PARTS, SkeletonLayout
 from .wording import did_you_mean
 
-PARTS: tuple[str, ...] = ("torso", "left_arm", "right_arm", "left_leg", "right_leg")
-
-# Words that place a joint in a part, matched against the words of its name. Order matters: "hip_center" is torso.
-_WORDS = {
-    "torso": "head neck nose eye ear mouth jaw face chin skull brow spine torso trunk chest thorax back lowerback upperback "
-    "belly abdomen waist pelvis root center centre mid middle sternum lowerneck upperneck hips",
-    "arm": "shoulder clavicle collar scapula arm upperarm forearm lowerarm humerus elbow radius ulna wrist hand finger "
-    "fingers thumb index pinky ring palm tip sho elb wri",
-    "leg": "hip hipjoint leg upleg upperleg lowerleg thigh femur knee shin tibia calf ankle foot toe toes toebase heel kne "
-    "ank bigtoe smalltoe",
-}
-_TORSO_WORDS, _ARM_WORDS, _LEG_WORDS = (frozenset(words.split()) for words in _WORDS.values())
-_SIDES = {"left": "left", "l": "left", "lft": "left", "right": "right", "r": "right", "rgt": "right", "rt": "right"}
-
-
-def _words(name: str) -> list[str]:
-    """Words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all give a side and a word."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    words = [word for word in re.split(r"[^A-Za-z]+", spaced.lower()) if word]
-    known = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
-    split: list[str] = []
-    for word in words:
-        if word not in known and word not in _SIDES:
-            for prefix in ("left", "right", "l", "r"):  # "lhumerus", "leftelbow"
-                if word.startswith(prefix) and word[len(prefix) :] in known:
-                    split += [prefix, word[len(prefix) :]]
-                    break
-            else:
-                split.append(word)
-        else:
-            split.append(word)
-    return split
-
-
-def _side(name: str) -> str | None:
-    return next((_SIDES[word] for word in _words(name) if word in _SIDES), None)
-
-
-def _mirror_key(name: str) -> tuple[str, ...]:
-    """What two mirrored joints share: the words of the name, with the side taken out."""
-    digits = tuple(re.findall(r"\d+", name))
-    return (*(word for word in _words(name) if word not in _SIDES), *digits)
-
-
-def _depths(parents: Sequence[int]) -> list[int]:
-    depths = []
-    for joint in range(len(parents)):
-        depth, at = 0, joint
-        while parents[at] >= 0:
-            at, depth = parents[at], depth + 1
-        depths.append(depth)
-    return depths
-
-
-def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> dict[str, tuple[str, ...]]:
-    """Place every joint in a part from the words of its name, else from its parent's part, and order each part top-down."""
-    depths = _depths(parents)
-    part_of: dict[int, str] = {}
-    for joint in sorted(range(len(names)), key=lambda j: depths[j]):
-        words, side = _words(names[joint]), _side(names[joint])
-        inherited = part_of.get(parents[joint])
-        if side is not None and any(word in _LEG_WORDS for word in words):  # before arms: "foot_index"
-            part_of[joint] = f"{side}_leg"
-        elif side is not None and any(word in _ARM_WORDS for word in words):
-            part_of[joint] = f"{side}_arm"
-        elif any(word in _TORSO_WORDS for word in words):
-            part_of[joint] = "torso"
-        elif inherited is not None and inherited != "torso" and (side is None or inherited.startswith(side)):
-            part_of[joint] = inherited  # an oddly named joint further down a known limb
-        else:
-            raise ValueError(
-                f"Layout {layout!r}: cannot tell which body part joint {names[joint]!r} belongs to. Use a name with a side "
-                f"and a body word (such as 'left_elbow'), or pass parts={{'torso': [...], 'left_arm': [...], ...}}."
-            )
-    heads = [
-        depths[j] for j, part in part_of.items() if part == "torso" and {"head", "neck", "nose"} & set(_words(names[j]))
-    ]
-    grows_upwards = bool(heads) and min(heads) > 0  # rooted at the pelvis or the spine, not at the head
-    parts = {}
-    for part in PARTS:
-        joints = [j for j in range(len(names)) if part_of[j] == part]
-        joints.sort(key=lambda j: (-depths[j] if part == "torso" and grows_upwards else depths[j], j))
-        parts[part] = tuple(names[j] for j in joints)
-    return parts
-
-
-def _infer_mirror_pairs(names: Sequence[str], layout: str) -> tuple[tuple[str, str], ...]:
-    left = {_mirror_key(name): name for name in names if _side(name) == "left"}
-    right = {_mirror_key(name): name for name in names if _side(name) == "right"}
-    lonely = [left.get(key, right.get(key)) for key in {**left, **right} if (key in left) != (key in right)]
-    if lonely:
-        raise ValueError(
-            f"Layout {layout!r}: joint {lonely[0]!r} has no partner on the other side of the body. Name its partner alike, "
-            "or pass mirror_pairs=[('left ...', 'right ...'), ...] (an empty list switches mirroring off)."
-        )
-    return tuple((left[key], right[key]) for key in left)
-
-
-@dataclass(frozen=True)
-class SkeletonLayout:
-    """One joint format.
-
-    Args:
-        name: How the format is called in rows, configs and errors.
-        joint_names: V names in the order of the joint axis.
-        parents: V parents, as joint index or joint name; -1 or None for a root. Bones run from parent to joint.
-        parts: Joint names of each of the five `PARTS`, top-down along the chain; inferred from names and tree if None.
-        mirror_pairs: (left, right) joint names; inferred from the names if None. Joints in no pair mirror onto themselves.
-        center: The joint whose position is subtracted, or several whose mean is; if None: the middle of the spine, else the
-            mean of the hips, else the root.
-        unit: Unit of the coordinates: "m", "px" (image pixels) or "normalized".
-        source: Where names and order are documented.
-
-    Raises:
-        ValueError: names repeat, a parent does not exist, the tree has a cycle, a joint is in no part or in two, or a part,
-            pair or centre could not be inferred. The message names the joint.
-    """
-
-    name: str
-    joint_names: tuple[str, ...]
-    parents: tuple[int, ...]
-    parts: dict[str, tuple[str, ...]] = None  # type: ignore[assignment]  # None is inferred in __post_init__
-    mirror_pairs: tuple[tuple[str, str], ...] = None  # type: ignore[assignment]
-    center: tuple[str, ...] = None  # type: ignore[assignment]
-    unit: str = "m"
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        names = tuple(str(name) for name in self.joint_names)
-        if not names:
-            raise ValueError(f"Layout {self.name!r} has no joints; pass joint_names with at least one name.")
-        repeated = [name for i, name in enumerate(names) if name in names[:i]]
-        if repeated:
-            raise ValueError(
-                f"Layout {self.name!r}: joint name {repeated[0]!r} is used twice; joint names must differ."
-            )
-        object.__setattr__(self, "joint_names", names)
-        object.__setattr__(self, "parents", self._check_parents(names, self.parents))
-        parts: Mapping[str, Sequence[str]] = (
-            _infer_parts(names, self.parents, self.name) if self.parts is None else self.parts
-        )
-        object.__setattr__(self, "parts", self._check_parts(names, parts))
-        pairs = _infer_mirror_pairs(names, self.name) if self.mirror_pairs is None else self.mirror_pairs
-        pairs = tuple((str(left), str(right)) for left, right in pairs)
-        seen: set[str] = set()
-        for joint in (joint for pair in pairs for joint in pair):
-            self._check_joint(names, joint, "mirror_pairs")
-            if joint in seen:
-                raise ValueError(
-                    f"Layout {self.name!r}: joint {joint!r} is in two mirror pairs; it can have one partner."
-                )
-            seen.add(joint)
-        object.__setattr__(self, "mirror_pairs", pairs)
-        center = self._infer_center() if self.center is None else self.center
-        center = (center,) if isinstance(center, str) else tuple(center)
-        if not center:
-            raise ValueError(f"Layout {self.name!r}: center is empty; name at least one joint.")
-        for joint in center:
-            self._check_joint(names, joint, "center")
-        object.__setattr__(self, "center", center)
-        if self.unit not in ("m", "px", "normalized"):
-            raise ValueError(f"Layout {self.name!r}: unit is {self.unit!r}; expected 'm', 'px' or 'normalized'.")
-
-    def _check_joint(self, names: Sequence[str], joint: str, where: str) -> None:
-        if joint not in names:
-            hint = did_you_mean(joint, names)
-            raise ValueError(f"Layout {self.name!r}: {where} names joint {joint!r}, which is not in joint_names.{hint}")
-
-    def _check_parents(self, names: tuple[str, ...], given: Sequence[Any]) -> tuple[int, ...]:
-        if len(given) != len(names):
-            raise ValueError(
-                f"Layout {self.name!r}: {len(names)} joint names but {len(given)} parents; give one parent a joint, -1 for a root."
-            )
-        parents = []
-        for joint, parent in zip(names, given, strict=True):
-            if parent is None or (not isinstance(parent, str) and int(parent) == -1):
-                parents.append(-1)
-                continue
-            if isinstance(parent, str):
-                self._check_joint(names, parent, f"the parent of {joint!r}")
-                parents.append(names.index(parent))
-            elif 0 <= int(parent) < len(names):
-                parents.append(int(parent))
-            else:
-                raise ValueError(
-                    f"Layout {self.name!r}: the parent of {joint!r} is {parent}, not one of -1..{len(names) - 1}."
-                )
-        for start in range(len(names)):
-            at, steps = start, 0
-            while parents[at] >= 0:
-                at, steps = parents[at], steps + 1
-                if steps > len(names):
-                    raise ValueError(
-                        f"Layout {self.name!r}: the parents of joint {names[start]!r} form a cycle; a skeleton is a tree."
-                    )
-        return tuple(parents)
-
-    def _check_parts(self, names: tuple[str, ...], given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-        unknown = [part for part in given if part not in PARTS]
-        if unknown:
-            raise ValueError(f"Layout {self.name!r}: unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
-        parts = {part: tuple(str(joint) for joint in given.get(part, ())) for part in PARTS}
-        seen: dict[str, str] = {}
-        for part, joints in parts.items():
-            for joint in joints:
-                self._check_joint(names, joint, f"part {part!r}")
-                if joint in seen:
-                    raise ValueError(
-                        f"Layout {self.name!r}: joint {joint!r} is in parts {seen[joint]!r} and {part!r}; it belongs to one."
-                    )
-                seen[joint] = part
-        missing = [joint for joint in names if joint not in seen]
-        if missing:
-            raise ValueError(f"Layout {self.name!r}: joint {missing[0]!r} is in none of the five parts; add it to one.")
-        return parts
-
-    def _infer_center(self) -> tuple[str, ...]:
-        spine = [name for name in self.parts["torso"] if "spine" in _words(name)]
-        if spine:
-            return (spine[len(spine) // 2],)
-        hips = tuple(
-            name
-            for name in self.joint_names
-            if _side(name) and {"hip", "hipjoint", "thigh", "femur"} & set(_words(name))
-        )
-        if len(hips) == 2:
-            return hips
-        return (self.joint_names[self.parents.index(-1)],)
-
-    @property
-    def num_joints(self) -> int:
-        """V, the number of joints."""
-        return len(self.joint_names)
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """V joint indices in image order: part by part, top-down."""
-        return tuple(self.joint_names.index(joint) for part in PARTS for joint in self.parts[part])
-
-    @property
-    def part_sizes(self) -> tuple[int, ...]:
-        """Number of joints in each of the five `PARTS`; they add up to V."""
-        return tuple(len(self.parts[part]) for part in PARTS)
-
-    @property
-    def center_indices(self) -> tuple[int, ...]:
-        """Indices of the joints whose mean is the centre of the body."""
-        return tuple(self.joint_names.index(joint) for joint in self.center)
-
-    @property
-    def mirror(self) -> tuple[int, ...]:
-        """V joint indices after swapping left and right."""
-        swap = list(range(self.num_joints))
-        for left, right in self.mirror_pairs:
-            i, j = self.joint_names.index(left), self.joint_names.index(right)
-            swap[i], swap[j] = j, i
-        return tuple(swap)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.joint_names, self.parents, self.unit))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON types; `from_dict` is its inverse."""
-        return {
-            "name": self.name,
-            "joint_names": list(self.joint_names),
-            "parents": list(self.parents),
-            "parts": {part: list(joints) for part, joints in self.parts.items()},
-            "mirror_pairs": [list(pair) for pair in self.mirror_pairs],
-            "center": list(self.center),
-            "unit": self.unit,
-            "source": self.source,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> SkeletonLayout:
-        """Build a layout from `to_dict` output. Raises ValueError for unknown or missing keys."""
-        known = ("name", "joint_names", "parents", "parts", "mirror_pairs", "center", "unit", "source")
-        unknown = [key for key in values if key not in known]
-        absent = [key for key in known[:3] if key not in values]
-        if unknown or absent:
-            problem = f"unknown key {unknown[0]!r}" if unknown else f"no key {absent[0]!r}"
-            raise ValueError(
-                f"A layout needs name, joint_names and parents, and may have {', '.join(known[3:])}; got {problem}."
-            )
-        return cls(**dict(values))
+__all__ = ["LAYOUTS", "PARTS", "SkeletonLayout", "get_layout", "register_layout"]
 
 
 def get_layout(layout: str | SkeletonLayout | Mapping[str, Any]) -> SkeletonLayout:
@@ -315,6 +26,26 @@ def get_layout(layout: str | SkeletonLayout | Mapping[str, Any]) -> SkeletonLayo
         f"Unknown layout {layout!r}.{did_you_mean(str(layout), LAYOUTS)} Known: {', '.join(LAYOUTS)}; "
         "for your own joints pass a SkeletonLayout(name, joint_names, parents)."
     )
+
+
+def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
+    """Make a joint format of your own known by its name, as rows of a dataset call it; twice does no harm.
+
+    Args:
+        layout: What `get_layout(layout.name)` shall give from now on, in this process.
+
+    Returns:
+        The registered layout.
+
+    Raises:
+        ValueError: another layout has this name.
+    """
+    known = LAYOUTS.setdefault(layout.name, layout)
+    if known != layout:
+        raise ValueError(
+            f"The name {layout.name!r} stands for another layout, of {known.num_joints} joints; give yours another name."
+        )
+    return known
 
 
 def _kinect_v1_parts(
@@ -471,8 +202,8 @@ _CMU_31 = _layout(
     "root lhipjoint<root lfemur<lhipjoint ltibia<lfemur lfoot<ltibia ltoes<lfoot rhipjoint<root rfemur<rhipjoint "
     "rtibia<rfemur rfoot<rtibia rtoes<rfoot lowerback<root upperback<lowerback thorax<upperback lowerneck<thorax "
     "upperneck<lowerneck head<upperneck lclavicle<thorax lhumerus<lclavicle lradius<lhumerus lwrist<lradius lhand<lwrist "
-    "lfingers<lhand lthumb<lhand rclavicle<thorax rhumerus<rclavicle rradius<rhumerus rwrist<rradius rhand<rwrist "
-    "rfingers<rhand rthumb<rhand",
+    "lfingers<lhand lthumb<lwrist rclavicle<thorax rhumerus<rclavicle rradius<rhumerus rwrist<rradius rhand<rwrist "
+    "rfingers<rhand rthumb<rwrist",
     center=("upperback",),
     source="CMU motion capture (ASF), also HDM05",
 )
@@ -488,10 +219,62 @@ _SBU_15 = _layout(
     center=("torso",),
     source="SBU Kinect Interaction, Yun et al., CVPR-W 2012",
 )
+_MSR_ACTION3D = _layout(
+    "msr_action3d",
+    "ShoulderL<ShoulderCenter ShoulderR<ShoulderCenter ShoulderCenter<Spine Spine<HipCenter HipL<HipCenter HipR<HipCenter HipCenter "
+    "ElbowL<ShoulderL ElbowR<ShoulderR WristL<ElbowL WristR<ElbowR HandL<WristL HandR<WristR "
+    "KneeL<HipL KneeR<HipR AnkleL<KneeL AnkleR<KneeR FootL<AnkleL FootR<AnkleR Head<ShoulderCenter",
+    parts=_kinect_v1_parts("Head", "ShoulderCenter", "Spine", "HipCenter", "{}L", "{}R"),
+    center=("Spine",),
+    source="MSR-Action3D, Li et al., CVPR-W 2010; the order is read off its bone lengths, the sides off its single-arm actions",
+)
+_UI_PRMD_22 = _layout(
+    "ui_prmd_22",
+    "Waist Spine<Waist Chest<Spine Neck<Chest Head<Neck HeadTip<Head "
+    "CollarL<Chest UpperArmL<CollarL ForearmL<UpperArmL HandL<ForearmL "
+    "CollarR<Chest UpperArmR<CollarR ForearmR<UpperArmR HandR<ForearmR "
+    "UpperLegL<Waist LowerLegL<UpperLegL FootL<LowerLegL ToesL<FootL "
+    "UpperLegR<Waist LowerLegR<UpperLegR FootR<LowerLegR ToesR<FootR",
+    parts={
+        "torso": ("HeadTip", "Head", "Neck", "Chest", "Spine", "Waist"),
+        "left_arm": ("CollarL", "UpperArmL", "ForearmL", "HandL"),
+        "right_arm": ("CollarR", "UpperArmR", "ForearmR", "HandR"),
+        "left_leg": ("UpperLegL", "LowerLegL", "FootL", "ToesL"),
+        "right_leg": ("UpperLegR", "LowerLegR", "FootR", "ToesR"),
+    },
+    center=("Spine",),
+    source="UI-PRMD by Kinect, Vakanski et al., Data 2018; a segment stands for the joint where it begins",
+)
+_PAIRED_MARKERS = "FHD BHD SHO UPA ELB FRM WRA WRB FIN ASI PSI THI KNE TIB ANK HEE TOE"
+_VICON_39 = _layout(
+    "vicon_39",
+    "LFHD<LBHD RFHD<RBHD LBHD<C7 RBHD<C7 C7<T10 T10<LPSI CLAV<C7 STRN<T10 RBAK<T10 "
+    "LSHO<C7 LUPA<LSHO LELB<LSHO LFRM<LELB LWRA<LELB LWRB<LWRA LFIN<LWRA "
+    "RSHO<C7 RUPA<RSHO RELB<RSHO RFRM<RELB RWRA<RELB RWRB<RWRA RFIN<RWRA LASI<LPSI RASI<RPSI LPSI RPSI<LPSI "
+    "LTHI<LASI LKNE<LASI LTIB<LKNE LANK<LKNE LHEE<LANK LTOE<LANK RTHI<RASI RKNE<RASI RTIB<RKNE RANK<RKNE RHEE<RANK RTOE<RANK",
+    parts={
+        "torso": ("LFHD", "RFHD", "LBHD", "RBHD", "C7", "CLAV", "RBAK", "STRN", "T10", "LPSI", "RPSI"),
+        "left_arm": ("LSHO", "LUPA", "LELB", "LFRM", "LWRA", "LWRB", "LFIN"),
+        "right_arm": ("RSHO", "RUPA", "RELB", "RFRM", "RWRA", "RWRB", "RFIN"),
+        "left_leg": ("LASI", "LTHI", "LKNE", "LTIB", "LANK", "LHEE", "LTOE"),
+        "right_leg": ("RASI", "RTHI", "RKNE", "RTIB", "RANK", "RHEE", "RTOE"),
+    },
+    mirror_pairs=tuple((f"L{marker}", f"R{marker}") for marker in _PAIRED_MARKERS.split()),
+    center=("T10",),
+    source="Plug-in Gait markers of Vicon in the order of UI-PRMD; RBAK, on the right shoulder blade, has no partner",
+)
+_FLORENCE_15 = _layout(
+    "florence_15",
+    "head<neck neck<spine spine LShoulder<neck LElbow<LShoulder LWrist<LElbow RShoulder<neck RElbow<RShoulder RWrist<RElbow "
+    "LHip<spine LKnee<LHip LAnkle<LKnee RHip<spine RKnee<RHip RAnkle<RKnee",
+    center=("spine",),
+    source="Florence 3D Actions, Seidenari et al., CVPR-W 2013",
+)
 
 LAYOUTS: dict[str, SkeletonLayout] = {
     layout.name: layout
     for layout in (
         _KINECT_V2, _KINECT_V1, _UTD_MHAD, _LCRNET_13, _COCO_17, _H36M_17, _OPENPOSE_25, _MEDIAPIPE_33, _SMPL_24, _CMU_31, _SBU_15,
+        _MSR_ACTION3D, _UI_PRMD_22, _VICON_39, _FLORENCE_15,
     )
 }  # fmt: skip

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .arguments import arg
+from .arguments import arg, pairs
 from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
 from .encoding import encode_padded
@@ -29,6 +29,7 @@ from .models.initialization import freeze_positions
 from .processes import StopRequest, check_processes
 from .recording import RunRecord
 from .transforms import Augmentation
+from .wording import several
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -43,8 +44,15 @@ ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 class PretrainArguments:
     """Settings of masked pretraining; each is a flag of `examples/pretrain_mae.py` and a key of its YAML files."""
 
-    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
-    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
+    data: str | tuple[str, ...] = arg(
+        help="Protocol, such as nw_ucla_xview, or a folder of `s2i convert`; or several: a,b,c."
+    )
+    data_dir: str | tuple[str, ...] | None = arg(None, "Folder with the raw files; of several protocols: a=DIR,b=DIR.")
+    mixture: float | str | None = arg(
+        None,
+        "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once an epoch.",
+    )
+    holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
     output_dir: str | None = arg(None, "Run folder; runs/mae_<data> if none.")
     model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
@@ -99,8 +107,10 @@ class PretrainArguments:
     card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
 
     def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("--data names nothing; expected a protocol or a folder of `s2i convert`, or several.")
         if self.output_dir is None:
-            self.output_dir = f"runs/mae_{Path(self.data).name}"
+            self.output_dir = f"runs/mae_{'+'.join(Path(name).name for name in self.sources)}"
         for name in ("size", "patch_size", "epochs", "batch_size", "gradient_accumulation", "save_every", "keep_checkpoints",
                      "log_every", "max_steps"):  # fmt: skip
             if (value := getattr(self, name)) is not None and value < 1:
@@ -115,7 +125,36 @@ class PretrainArguments:
             raise ValueError(
                 f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer."
             )
-        _ = self.augmentation  # refuses bad values now
+        _ = self.augmentation, self.data_options  # refuses bad values now
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The data sets to train on."""
+        return several(self.data)
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """What `load_skeletons` is called with."""
+        sources, mixture, data_dir = self.sources, self.mixture, self.data_dir
+        options: dict[str, Any] = {"source": list(sources), "mixture": mixture, "data_dir": data_dir}
+        if len(sources) == 1:
+            options["source"] = sources[0]
+            if mixture is not None:
+                raise ValueError(f"--mixture {mixture} needs several data sets to draw from, and --data names one.")
+        if isinstance(mixture, str) and mixture != "equal":
+            options["mixture"] = weights = dict.fromkeys(sources, 0.0)
+            for name, text in pairs("mixture", mixture, sources).items():
+                try:
+                    weights[name] = float(text)
+                except ValueError:
+                    raise ValueError(f"--mixture gives {name} the weight {text!r}; expected a number.") from None
+        if any(word.startswith(f"{name}=") for word in several(data_dir) for name in sources):
+            options["data_dir"] = pairs("data_dir", data_dir or (), sources)
+        elif isinstance(data_dir, tuple):
+            raise ValueError(
+                f"--data_dir has {len(data_dir)} values; expected one folder, or pairs such as {sources[0]}=DIR."
+            )
+        return {**options, "holdout": self.holdout, "cache_dir": self.cache_dir}
 
     @property
     def run_dir(self) -> Path:
@@ -255,7 +294,7 @@ def pretrain(
     with StopRequest() as stop, record.progress_bar() as bar:
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:
-            record.saw(batch["sample_ids"], batch["epoch"])
+            record.saw(batch["sample_ids"])
             for group in optimizer.param_groups:  # by the step itself: a prepared scheduler counts processes
                 group["lr"] = schedule.lr(record.progress.step)
             joints = batch["joints"].to(device, non_blocking=True)

@@ -30,6 +30,7 @@ from .files import write_atomically
 from .layouts import get_layout
 from .models.initialization import encoder_of, untrained_like
 from .models.loading import check_model_name, load_weights, model_type
+from .protocols import PROTOCOLS
 from .results import (
     ENCODERS,
     METRICS,
@@ -229,6 +230,7 @@ def probe_run(
                 num_classes,
                 pooling,
                 folds,
+                metric="mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1",
             )
             seconds = spent + time.perf_counter() - began
             results.setdefault(name, {})[setting] = result

@@ -164,10 +164,12 @@ class RunRecord:
         total, done = self.schedule.total_steps, self.progress.step
         return tqdm(total=total, initial=done, desc=self.run_dir.name, unit="step", disable=not (self.main and wanted))
 
-    def saw(self, sample_ids: list[str], epoch: int) -> None:
+    def saw(self, sample_ids: list[str]) -> None:
         """Note which clips this process took, if asked for."""
         if self.arguments.log_sample_ids:
-            self.ids_file.append({"step": self.progress.step + 1, "epoch": epoch, "sample_ids": sample_ids})
+            step = self.progress.step
+            epoch = step // self.schedule.steps_per_epoch
+            self.ids_file.append({"step": step + 1, "epoch": epoch, "sample_ids": sample_ids})
 
     def step_done(self, loss: torch.Tensor, stop: bool) -> None:
         """Count an optimizer step; write the row and the checkpoint that are due.

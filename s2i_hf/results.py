@@ -171,6 +171,17 @@ def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = N
 
 
 def _public_path(word: str, base: Path, flag: str) -> str:
+    """`word` without machine paths: one path, or several as in `--data a,b` and `--data_dir a=DIR,b=DIR`."""
+    if os.path.exists(word) or not {",", "="} & set(word):
+        return _public_part(word, base, flag)
+    pairs = [part.rpartition("=") for part in word.split(",")]
+    return ",".join(
+        (f"{_public_part(name, base, flag)}=" if equals else "") + (_public_part(value, base, flag) if value else "")
+        for name, equals, value in pairs
+    )
+
+
+def _public_part(word: str, base: Path, flag: str) -> str:
     if not word.startswith(("/", "~", "../")) and not Path(word).is_absolute():
         return shlex.quote(word)
     path = Path(

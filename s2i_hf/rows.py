@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+
+from .layouts import LAYOUTS, register_layout
 
 
 class Columns(Protocol):
@@ -183,6 +186,33 @@ def _array(row: Mapping[str, Any]) -> np.ndarray:
     return joints
 
 
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
+class Sources:
+    """Which dataset of a mixture each clip is from.
+
+    Args:
+        names: Of the K datasets.
+        of: (N,) int, the dataset of each clip.
+        weights: (K,) share of an epoch's clips that each of them gives; None: as many as it has.
+    """
+
+    names: tuple[str, ...]
+    of: np.ndarray
+    weights: tuple[float, ...] | None = None
+
+
+def row_of_table(table: Any) -> dict[str, Any]:
+    """A row as a dict, from an Arrow table of one row, as a stream with `with_format("arrow")` gives them.
+
+    Joints are a view of the table's buffer; taking them any other way costs ten times as much.
+    """
+    row = {name: table.column(name).chunk(0)[0] for name in table.column_names if name != "joints"}
+    return {
+        **{name: value.as_py() for name, value in row.items()},
+        "joints": table.column("joints").chunk(0).flatten().to_numpy(zero_copy_only=False),
+    }
+
+
 class SkeletonRows(torch.utils.data.Dataset):
     """A torch Dataset of clips with its labels and names at hand.
 
@@ -191,7 +221,7 @@ class SkeletonRows(torch.utils.data.Dataset):
         indices: Which of them, in which order; None: all.
 
     `rows[i]` is a dict: joints (T, M, V, 3) float32 in the unit of the layout (a copy; NaN where not measured), layout,
-    label, subject, camera, sample_id.
+    label, subject, camera, sample_id. `rows.sources` says which dataset each clip is from, in a mixture; None otherwise.
     """
 
     def __init__(self, columns: Columns, indices: Sequence[int] | np.ndarray | None = None) -> None:
@@ -206,6 +236,19 @@ class SkeletonRows(torch.utils.data.Dataset):
         self.layouts: list[str] = [columns.layouts[index] for index in self.indices]
         self.class_names: list[str] = columns.class_names
         self.name: str = columns.protocol
+        mixed: Sources | None = getattr(columns, "sources", None)
+        self.sources = replace(mixed, of=mixed.of[self.indices]) if mixed is not None else None
+        self.description: dict[str, Any] = {}  # of how they were chosen, for the record of a run
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process that is started afresh knows no joint formats of one's own, which rows call by name
+        names = {layout for layout in self.layouts if isinstance(layout, str)}
+        return {**self.__dict__, "_known": [LAYOUTS[name] for name in sorted(names) if name in LAYOUTS]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for layout in state.pop("_known"):
+            register_layout(layout)
+        self.__dict__ = state
 
     def __len__(self) -> int:
         return len(self.indices)

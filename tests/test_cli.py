@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from skeleton_files import write_nw_ucla
 from s2i_hf.cli import main
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"]
+
+
+NW_UCLA = ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT"]
 
 
 @pytest.fixture
@@ -45,7 +50,10 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         assert words in out
     code, out, err = run(capsys, *arguments, "--overwrite", "--strict")
     assert (
-        code == 2 and "1 broken" in err and "a02_s01_e01_v02.json" in out and (tmp_path / "out" / "s2i.json").is_file()
+        code == 2
+        and "0 broken and 1,480 missing" in err
+        and "missing: a01" in out
+        and (tmp_path / "out" / "s2i.json").is_file()
     )
 
 
@@ -54,7 +62,8 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
     [
         (["convrt"], ["'convrt'", "did you mean convert?"]),
         (["--vers"], ["--vers", "did you mean --version?"]),
-        (["convert"], ["required", "--data-dir"]),
+        (["convert"], ["required", "NAME", "--output"]),
+        (["convert", "nw_ucla_xview", "--output", "OUT"], ["--data-dir is required"]),
         (["convert", "nw_ucla_xview", "--data-dri", "RAW"], ["--data-dri", "did you mean --data-dir?"]),
         (
             ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--format", "arro"],
@@ -69,6 +78,14 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         (["convert", "nw_ucla_xview", "--data-dir", "/nowhere", "--output", "OUT"], ["/nowhere", "not there"]),
         (["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "RAW"], ["is there already"]),
         (["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "/proc/none/out"], ["/proc"]),
+        ([*NW_UCLA, "--shard", "2/2"], ["'2/2' is no shard", "I/N"]),
+        ([*NW_UCLA, "--shard", "1:2"], ["'1:2' is no shard", "0/4"]),
+        ([*NW_UCLA, "--shard", "0/2", "--merge", "RAW"], ["--shard makes pieces only", "--merge"]),
+        ([*NW_UCLA, "--shard", "0/2", "--push-to-hub", "a/b"], ["--shard makes pieces only", "--push-to-hub"]),
+        ([*NW_UCLA, "--merge", "RAW"], ["holds no pieces"]),
+        ([*NW_UCLA, "--push-to-hub", "a/b", "--format", "arrow"], ["uploads Parquet, not arrow"]),
+        ([*NW_UCLA, "--push-to-hub", "no name"], ["'no name' is no repository", "user/name"]),
+        ([*NW_UCLA, "--layout", "kinect_v1"], ["layout is for recordings of your own"]),
     ],
 )
 def test_errors_are_one_sentence(
@@ -100,31 +117,78 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(("number", "num_proc"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
-def test_ctrl_c_leaves_nothing(tmp_path: Path, number: signal.Signals, num_proc: int) -> None:
-    write_nw_ucla(
-        tmp_path / "raw", [f"a{a:02}_s{s:02}_e{e:02}_v01" for a in (1, 2) for s in range(1, 11) for e in range(60)], 20
-    )
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_proc: int) -> None:
+    names = [f"a{a:02}_s{s:02}_e{e:02}_v01" for a in (1, 2) for s in range(1, 11) for e in range(10)]
+    write_nw_ucla(tmp_path / "raw", names)
     program = (
-        "import sys, time\nimport s2i_hf.readers.recordings as module\nread = module.read_recording\n"
-        "def slow(*args):\n    time.sleep(0.02)\n    return read(*args)\nmodule.read_recording = slow\n"
+        "import sys, time\nimport s2i_hf.pieces as module, s2i_hf.plans\nread = module.read_file\ns2i_hf.plans._MAX_FILES = 4\n"
+        "def slow(*args):\n    time.sleep(0.05)\n    return read(*args)\nmodule.read_file = slow\n"
         "from s2i_hf.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
     argv = ["convert", "nw_ucla_xview", "--data-dir", str(tmp_path / "raw"), "--output", str(tmp_path / "new" / "out")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-c", program, *argv, "--num-proc", str(num_proc), "--format", "parquet"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )  # fmt: skip
+    pieces = tmp_path / "new" / ".out.pieces"
     try:
-        for _ in range(600):
-            if any((tmp_path / "new").glob(".out.*")):
-                break
-            time.sleep(0.05)
-        time.sleep(0.5)  # into the reading
+        while not (pieces / "00001").exists() and process.poll() is None:
+            time.sleep(0.02)
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert out == "" and err.strip() == "s2i convert: interrupted; nothing half-written was left behind."
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+    assert out == "" and re.fullmatch(
+        r"s2i convert: interrupted; \d+ of 50 pieces are in .*: run the same .* to go on\.", err.strip()
+    )
+    made = [path.name for path in pieces.iterdir()]
+    assert len([name for name in made if name.isdigit()]) >= 2 and not [name for name in made if name.startswith(".")]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [".out.pieces"]
+
+
+def test_shards_say_what_to_do_next(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    convert = ("convert", "nw_ucla_xview", "--data-dir", raw, "--output", tmp_path / "out", "--num-proc", 2)
+    code, out, err = run(capsys, *convert, "--shard", "0/2")
+    assert code == 0 and err == "" and "Shard 0/2 is done; 1 of 1 pieces are in" in out and "--merge" in out
+    code, out, _ = run(capsys, "convert", "nw_ucla_xview", "--merge", tmp_path / "out", "--output", tmp_path / "new")
+    assert code == 0 and f"Written to {tmp_path / 'new'} (arrow)." in out
+    code, out, _ = run(capsys, *convert, "--shard", "1/2")  # there is nothing for it to do
+    assert code == 0 and "0 files with 0 clips" not in out
+    code, out, _ = run(capsys, *convert)
+    assert code == 0 and "3 recordings read, 3 kept, 0 broken" in out
+    code, out, _ = run(capsys, *convert)
+    assert code == 0 and out.startswith(f"{tmp_path / 'out'} holds this conversion already")
+
+
+@pytest.mark.parametrize(
+    ("argv", "module", "function", "expected"),
+    [
+        (
+            ["inspect", "DIR", "--html", "x.html", "--max-files", "7"],
+            "s2i_hf.inspection", "run", (("DIR",), {"protocol": None, "layout": None, "html": "x.html", "max_files": 7}),
+        ),
+        (
+            ["convert-pickle", "x.pkl", "--output", "OUT", "--layout", "coco_17"],
+            "s2i_hf.readers.annotation_pickle", "convert_pickle", (("x.pkl", "OUT"), {"layout": "coco_17"}),
+        ),
+    ],
+)  # fmt: skip
+def test_other_commands_pass_their_flags_on(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    module: str,
+    function: str,
+    expected: tuple[tuple[str, ...], dict[str, object]],
+) -> None:
+    seen = []
+
+    def called(*arguments: object, **options: object) -> object:
+        seen.append((arguments, options))
+        return 0 if function == "run" else ["3 clips"]
+
+    monkeypatch.setattr(import_module(module), function, called)
+    code, out, _ = run(capsys, *argv)
+    assert code == 0 and seen == [expected] and (function == "run" or out == "3 clips\n")

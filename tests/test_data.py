@@ -1,9 +1,7 @@
 from __future__ import annotations
 
+import json
 import logging
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,6 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 from s2i_hf.conversion import convert
 from s2i_hf.data import SkeletonCollator, as_rows, describe, load_skeletons
 from s2i_hf.layouts import SkeletonLayout
-from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.readers import nw_ucla
 from s2i_hf.transforms import Augmentation
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
@@ -30,141 +26,7 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-# -- load_skeletons ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("num_proc", [None, 2])
-def test_a_protocol_is_built_from_raw_files(raw: Path, tmp_path: Path, num_proc: int | None) -> None:
-    data = load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache", num_proc=num_proc)
-    train = as_rows(data["train"])
-    assert train.sample_ids == [NAMES[0], NAMES[1], NAMES[3]] and as_rows(data["test"]).sample_ids == [NAMES[2]]
-    assert train.name == "nw_ucla_xview" and train.class_names == list(PROTOCOLS["nw_ucla_xview"].class_names)
-    for index, name in enumerate(train.sample_ids):
-        sequence = nw_ucla.read(raw / "all_sqe" / f"{name}.json")
-        np.testing.assert_array_equal(train[index]["joints"], sequence.joints)
-        assert (train.labels[index], train.subjects[index]) == (sequence.label, sequence.subject)
-
-
-def test_ntu_files_and_a_split_without_clips(tmp_path: Path) -> None:
-    frames = [[(72057594037931691, person(0)), (72057594037931692, person(1, place=1.0))]] * 14
-    for name in ("S001C001P001R001A014", "S001C002P003R001A001"):
-        (tmp_path / f"{name}.skeleton").write_bytes(skeleton_text(frames))
-    data = load_skeletons("synthetic_xsub", tmp_path, cache_dir=tmp_path / "cache")
-    rows = as_rows(data["train"])
-    assert rows.shapes.tolist() == [[14, 2, 25, 3]] * 2 and rows.labels.tolist() == [13, 0]
-    assert sorted(data["train"]["body_ids"][0]) == [72057594037931691, 72057594037931692]
-    assert len(data["test"]) == 0 and as_rows(data["test"]).name == "synthetic_xsub"
-
-
-def test_the_cache_is_used_and_never_stale(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = lambda: as_rows(load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")["train"])  # noqa: E731
-    first = load()
-    built = lambda: len(list((tmp_path / "cache").rglob("*train*.arrow")))  # noqa: E731
-    assert built() == 1 and load().sample_ids == first.sample_ids and built() == 1
-    path = raw / "all_sqe" / f"{NAMES[0]}.json"
-    changed = path.read_text().replace("0.", "1.", 1)  # the same size
-    path.write_text(changed)
-    second = load()
-    assert built() == 2 and not np.array_equal(second[0]["joints"], first[0]["joints"])
-    write_nw_ucla(raw / "all_sqe", ["a03_s01_e00_v01"])
-    assert len(load()) == 4 and built() == 3
-    monkeypatch.setattr("s2i_hf.data._code_hash", lambda: "other code")
-    load()
-    assert built() == 4
-
-
-def test_the_code_hash_covers_readers_and_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2i_hf.data import _code_hash
-
-    before = _code_hash()
-    assert before == _code_hash()
-    original = Path.read_bytes
-    for name in ("skeleton_text.py", "nw_ucla.py", "protocols.py", "ntu60_missing.txt", "sequence.py"):
-        monkeypatch.setattr(Path, "read_bytes", lambda path, name=name: original(path) + b"#" * (path.name == name))
-        assert _code_hash() != before, name
-        monkeypatch.undo()
-
-
-def test_broken_and_missing_recordings_are_told(raw: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (raw / "all_sqe" / f"{NAMES[1]}.json").write_text("{}")
-    for _ in range(2):  # from the cache as well
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, logger="s2i_hf"):
-            data = load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
-        assert len(data["train"]) == 2
-        assert (
-            f"1 of 3 recordings of the train split could not be read and are left out, the first is {NAMES[1]}"
-            in caplog.text
-        )
-        assert (
-            "the test split has 1 clips, the complete one has 464; the first that is missing is a01_s01_e00_v03"
-            in caplog.text
-        )
-
-
-def test_nothing_readable(raw: Path, tmp_path: Path) -> None:
-    for name in NAMES:
-        (raw / "all_sqe" / f"{name}.json").write_text("{}")
-    with pytest.raises(ValueError, match="None of the 4 recordings"):
-        load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("nw_ucla_xview", ["pass data_dir"]),
-        ("nw_ucla_xvie", ["neither a protocol nor a folder", "Did you mean 'nw_ucla_xview'"]),
-        ("raw", ["no converted data set", "s2i convert", "data_dir="]),
-        ("broken", ["s2i.json", "s2i convert"]),
-        ("/no/such/folder", ["neither"]),
-        ("nobody/nothing-at-all", ["no folder here", "Hub"]),
-    ],
-)
-def test_wrong_sources(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "s2i.json").write_text("{")
-    with pytest.raises(ValueError) as caught:
-        load_skeletons(source, cache_dir=tmp_path / "cache")
-    assert "\n" not in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
-
-
-@pytest.mark.parametrize("format", ["arrow", "parquet", "safetensors"])
-def test_a_folder_that_lost_a_part(raw: Path, tmp_path: Path, format: Any) -> None:
-    convert("nw_ucla_xview", raw, tmp_path / "out", format)
-    lost = next(path for path in (tmp_path / "out").rglob("*test*") if not path.is_dir() or format == "arrow")
-    lost.rename(tmp_path / "elsewhere")
-    with pytest.raises(ValueError) as caught:
-        load_skeletons(tmp_path / "out", cache_dir=tmp_path / "cache")
-    assert one_sentence(caught.value) and "s2i convert" in str(caught.value)
-
-
-def test_safetensors_need_no_datasets(raw: Path, tmp_path: Path) -> None:
-    convert("nw_ucla_xview", raw, tmp_path / "out", "safetensors")
-    convert("nw_ucla_xview", raw, tmp_path / "tables", "arrow")
-    program = textwrap.dedent(f"""
-        import sys
-        for name in ("datasets", "evaluate", "sklearn", "matplotlib", "pandas", "pyarrow"):
-            sys.modules[name] = None  # importing it fails
-        from s2i_hf.conversion import convert
-        from s2i_hf.data import SkeletonCollator, as_rows, describe, load_skeletons
-        data = load_skeletons({str(tmp_path / "out")!r})
-        rows = as_rows(data["train"])
-        assert SkeletonCollator()([rows[0], rows[1]])["joints"].shape[0] == 2
-        assert describe(data)["counts"] == {{"train": 3, "test": 1}}
-        convert("nw_ucla_xview", {str(raw)!r}, {str(tmp_path / "again")!r}, "safetensors")
-        try:
-            load_skeletons({str(tmp_path / "tables")!r})
-        except ValueError as error:
-            print(error)
-    """)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "pip install datasets" in done.stdout
+# -- load_skeletons and describe ----------------------------------------------------------------------------------------
 
 
 def test_describe(raw: Path, tmp_path: Path) -> None:
@@ -181,13 +43,193 @@ def test_describe(raw: Path, tmp_path: Path) -> None:
     assert describe(built, "mine")["name"] == "mine"
 
 
-def test_the_real_data(real_data: Path, tmp_path: Path) -> None:
-    data = load_skeletons("nw_ucla_xview", data_dir=real_data / "NW-UCLA", cache_dir=tmp_path)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_the_real_data(real_data: Path, cache: Path) -> None:
+    data = load_skeletons("nw_ucla_xview", data_dir=real_data / "NW-UCLA", cache_dir=cache)
     assert (len(data["train"]), len(data["test"])) == (1020, 464)
     rows = as_rows(data["test"])
     assert set(rows.cameras.tolist()) == {3} and rows.shapes[:, 0].min() >= 1
     batch = SkeletonCollator()([rows[index] for index in range(len(rows))])
     assert batch["joints"].isfinite().all() and batch["joints"].abs().max() < 10
+
+
+# -- several, and test clips held out ----------------------------------------------------------------------------------
+
+NTU = [f"S{setup:03}C{view:03}P{who:03}R001A001" for setup in (1, 2) for view in (1, 2, 3) for who in (1, 3, 8)]
+PKU = ["0002-L", "0003-L", "0002-M"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Raw files of three datasets, in folders named like them or like their protocol below `all`."""
+    made = tmp_path_factory.mktemp("folders")
+    ntu, pku = made / "all" / "ntu60", made / "all" / "pku1_xsub"
+    write_nw_ucla(made / "all" / "nw_ucla" / "all_sqe", NAMES)
+    ntu.mkdir()
+    frames = [[(72057594037931691, person(0))]] * 5
+    for name in NTU:
+        (ntu / f"{name}.skeleton").write_bytes(skeleton_text(frames))
+    write_pku(pku)
+    return {
+        "all": made / "all",
+        "nw_ucla_xview": made / "all" / "nw_ucla",
+        "ntu60_xsub": ntu,
+        "pku1_xsub": pku,
+        "cache": made / "cache",
+    }
+
+
+def write_pku(folder: Path) -> None:
+    """Three videos of two actions each, and the list of those that test across subjects."""
+    (folder / "skeleton").mkdir(parents=True)
+    (folder / "label").mkdir()
+    for name in PKU:
+        lines = [" ".join(f"{value:.6f}" for value in [*person(at).reshape(-1), *np.zeros(75)]) for at in range(30)]
+        (folder / "skeleton" / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        (folder / "label" / f"{name}.txt").write_text("5,2,9,2\n7,12,25,2\n")
+    (folder / "cross_subject.txt").write_text("Training videos:\n0002-L, 0002-M,\n\nValidation videos:\n0003-L,\n")
+
+
+def test_several_sources_are_one(folders: dict[str, Path]) -> None:
+    names = ["nw_ucla_xview", "ntu60_xsub"]
+    load = lambda given: load_skeletons(names, given, cache_dir=folders["cache"], mixture="equal")  # noqa: E731
+    data = load({name: folders[name] for name in names})
+    assert set(data) == {"train", "test"}
+    train, alone = (
+        data["train"],
+        as_rows(load_skeletons(names[1], folders[names[1]], cache_dir=folders["cache"])["train"]),
+    )
+    assert (len(train), len(data["test"])) == (3 + 12, 1 + 6)
+    assert train.sources is not None and train.sources.names == tuple(names) and train.sources.weights == (0.5, 0.5)
+    assert sorted(set(train.layouts)) == ["kinect_v1", "kinect_v2"]
+    np.testing.assert_array_equal(train[3]["joints"], alone[0]["joints"])
+    assert train.class_names[10] == "ntu60_xsub: drink water" and train.labels[3] == 10
+    parent = load(folders["all"])  # one folder above all
+    assert parent["train"].sample_ids == train.sample_ids
+
+
+@pytest.mark.parametrize("format", ["arrow", "parquet", "safetensors"])
+def test_converted_folders_are_called_like_their_protocol(
+    folders: dict[str, Path], tmp_path: Path, format: Any
+) -> None:
+    for name in ("nw_ucla_xview", "ntu60_xsub"):
+        convert(name, folders[name], tmp_path / "out" / name[:3], format)
+    sources = [tmp_path / "out" / "nw_", tmp_path / "out" / "ntu"]
+    weights = {str(sources[0]): 3, "ntu60_xsub": 1}  # by what was given, or by protocol
+    data = load_skeletons(sources, cache_dir=folders["cache"], mixture=weights, holdout="nw_ucla_xview1")
+    found = describe(data)
+    assert found["name"] == "nw_ucla_xview + ntu60_xsub" and found["layouts"] == ["kinect_v1", "kinect_v2"]
+    assert found["counts"] == {"train": 1 + 12, "test": 1 + 6} and found["subjects"] == {}
+    assert found["held_out"] == {"nw_ucla_xview1": 2}
+    assert found["sources"] == {
+        "nw_ucla_xview": {"clips": 1, "share": 0.75, "layouts": ["kinect_v1"], "subjects": 1},
+        "ntu60_xsub": {"clips": 12, "share": 0.25, "layouts": ["kinect_v2"], "subjects": 2},
+    }
+    json.dumps(found)
+    rows = data["train"]
+    batch = SkeletonCollator()([rows[index] for index in range(len(rows))])
+    assert batch["joints"].shape[3] == 25 and batch["layouts"][0] == "kinect_v1"
+
+
+def test_what_is_held_out_is_told(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Of one source as well; subjects 1 and 8 of NTU-60 train, and view 1 would test."""
+    with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+        data = load_skeletons(
+            "ntu60_xsub", folders["ntu60_xsub"], cache_dir=folders["cache"], holdout=["ntu60_xview", "ntu120_xset"]
+        )
+    assert sorted(data["train"].sample_ids) == [
+        name for name in NTU if "P003" not in name and "S002" in name and "C001" not in name
+    ]
+    assert len(data["test"]) == 6
+    assert describe(data)["held_out"] == {"ntu60_xview": 4, "ntu120_xset": 6}
+    assert "ntu60_xsub: 8 of 12 training clips are held out" in caplog.text  # two are in both
+    assert "because ntu120_xset tests on them: 6 training clips" in caplog.text
+    ucla = {"data_dir": folders["nw_ucla_xview"], "cache_dir": folders["cache"]}
+    with pytest.raises(
+        ValueError, match="Every training clip of nw_ucla_xview is a test clip of nw_ucla_xview1 or"
+    ) as caught:
+        load_skeletons("nw_ucla_xview", **ucla, holdout=["nw_ucla_xview1", "nw_ucla_xview2"])
+    assert one_sentence(caught.value)
+
+
+def test_a_recording_in_two_sources_counts_once(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    data = load_skeletons(
+        ["ntu60_xsub", "ntu120_xsub"], folders["ntu60_xsub"], cache_dir=folders["cache"], holdout="ntu60_xview"
+    )
+    assert len(data["train"]) == len(set(data["train"].sample_ids)) == 8
+    assert describe(data)["duplicates"] == {"ntu120_xsub": 8} and len(data["test"]) == 6
+    assert "ntu120_xsub: 8 training clips are in a source before it as well and count once" in caplog.text
+
+
+def test_the_list_of_a_split_file_holds_out(folders: dict[str, Path], tmp_path: Path) -> None:
+    """PKU-MMD: who tests across subjects is in a file beside the data; view L tests across views."""
+    pku, options = tmp_path / "pku", {"cache_dir": folders["cache"]}
+    write_pku(pku)
+    views = load_skeletons("pku1_xview", pku, **options)
+    assert [len(views[split]) for split in ("train", "test")] == [2, 4]
+    subjects = load_skeletons("pku1_xsub", pku, **options)
+    assert {name[:6] for name in subjects["test"]["sample_id"]} == {"0003-L"}
+    held = load_skeletons("pku1_xsub", pku, holdout="pku1_xview", **options)
+    assert {name[:6] for name in held["train"].sample_ids} == {"0002-M"}
+    (pku / "cross_view.txt").write_text("Training videos:\n0003-L, 0002-L\nValidation videos:\n0002-M\n")
+    views = load_skeletons("pku1_xview", pku, holdout="pku1_xsub", **options)  # finds the other file
+    assert describe(views)["held_out"] == {"pku1_xsub": 2}
+    assert {name[:6] for name in views["train"].sample_ids} == {"0002-L"}
+
+
+def test_the_lists_travel_with_a_converted_folder(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("pku1_xsub", "pku1_xview"):
+        convert(name, folders["pku1_xsub"], tmp_path / name, "safetensors")
+    both = load_skeletons([tmp_path / "pku1_xsub", tmp_path / "pku1_xview"], holdout=["pku1_xsub", "pku1_xview"])
+    assert {name[:6] for name in both["train"].sample_ids} == {"0002-M"}
+    with pytest.raises(ValueError) as caught:
+        load_skeletons(tmp_path / "pku1_xview", holdout=["pku1_xsub"])
+    assert "cross_subject.txt" in str(caught.value) and one_sentence(caught.value)
+    assert len(load_skeletons(tmp_path / "pku1_xview", holdout=["ntu60_xsub"])["train"]) == 2
+
+
+def test_a_video_that_gives_no_clip_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_pku(tmp_path / "pku")
+    (tmp_path / "pku" / "skeleton" / "0002-M.txt").write_text("not numbers\n")
+    with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+        data = load_skeletons("pku1_xsub", tmp_path / "pku", cache_dir=tmp_path / "cache")
+    assert {name[:6] for name in data["train"]["sample_id"]} == {"0002-L"}
+    assert "1 of 2 recordings of the train split could not be read and are left out, the first is 0002-M" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        ([], {}, "list of sources is empty"),
+        (["ntu60_xsub", "ntu60_xsub"], {}, "twice"),
+        (["ntu60_xsub", "nw_ucla_xview"], {"mixture": "often"}, "expected 'equal'"),
+        (["ntu60_xsub", "nw_ucla_xview"], {"mixture": {"ntu60_xsub": 1, "pku": 2}}, "'pku'"),
+        (["ntu60_xsub"], {"data_dir": {"pku1_xsub": "x"}}, "data_dir names 'pku1_xsub'"),
+        ("ntu60_xsub", {"mixture": "equal"}, "pass a list"),
+        ("ntu60_xsub", {"holdout": ["ntu60_xsu"]}, "Did you mean 'ntu60_xsub'"),
+        ("ntu60_xsub", {"layout": "kinect_v2"}, "layout is for recordings of your own"),
+        ("folder", {"data_dir": None}, "pass data_dir"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    folders: dict[str, Path], source: Any, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        load_skeletons(source, **{"data_dir": folders["all"], "cache_dir": folders["cache"], **options})
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mixture_of_real_data(real_data: Path, cache: Path) -> None:
+    """Views 1 and 2 of NW-UCLA train; view 1 has 516 clips and is the test set of another rule."""
+    sources = {"nw_ucla_xview": real_data / "NW-UCLA", "nw_ucla_xview2": real_data / "NW-UCLA"}
+    data = load_skeletons(list(sources), sources, cache_dir=cache, holdout=["nw_ucla_xview"])
+    found = describe(data)
+    assert found["held_out"] == {"nw_ucla_xview": 464} and found["duplicates"] == {"nw_ucla_xview2": 516}
+    assert found["counts"] == {"train": 1020, "test": 464} and found["tests_that_train"] == 504
 
 
 # -- SkeletonCollator --------------------------------------------------------------------------------------------------
@@ -235,6 +277,17 @@ def test_a_layout_of_ones_own(make_clip: MakeClip) -> None:
     )
     batch = SkeletonCollator()([row(make_clip(mine, 4), mine), row(make_clip(mine, 3), mine.to_dict())])
     assert batch["layouts"] == [mine, mine] and batch["joints"].shape == (2, 4, 1, 6, 3)
+
+
+def test_a_row_may_bring_its_own_epoch(make_clip: MakeClip) -> None:
+    rows = [row(make_clip("kinect_v2", 30, 1, seed=index), sample_id=f"clip{index}") for index in range(3)]
+    mixed = SkeletonCollator(AUGMENTATION, seed=5)([{**rows[i], "epoch": epoch} for i, epoch in enumerate((4, 0, 7))])
+    for index, epoch in enumerate((4, 0, 7)):
+        collator = SkeletonCollator(AUGMENTATION, seed=5)
+        collator.set_epoch(epoch)
+        alone = collator([rows[index]])
+        assert mixed["num_frames"][index] == alone["num_frames"][0]
+        assert torch.equal(mixed["joints"][index, : alone["num_frames"][0]], alone["joints"][0])
 
 
 def test_augmentation_depends_on_seed_epoch_and_id_alone(make_clip: MakeClip) -> None:

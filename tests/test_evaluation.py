@@ -361,3 +361,21 @@ def test_settings_are_chosen_by_the_clips_of_all_folds_together():
     stronger = C_GRID[: C_GRID.index(result.chosen["C"])]
     assert all(right[strength] < right[result.chosen["C"]] for strength in stronger)
     assert all(right[strength] <= right[result.chosen["C"]] for strength in weaker)
+
+
+def test_settings_are_chosen_by_the_metric_of_the_protocol() -> None:
+    """Two neighbours out of many: k = 1 finds the rare class, a larger k only the common one."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [400, 40])
+    x = rng.normal(0, 1, (440, 2))
+    x[labels == 1] = np.repeat(rng.normal(0, 1, (20, 2)), 2, axis=0)  # pairs of twins in a sea of others
+    subjects = np.arange(440) % 2  # a twin of each pair is held out
+    folds = [(subjects == 0, subjects == 1)]
+    results = {
+        metric: evaluate_probe("knn", x, labels, subjects, x, labels, folds=folds, metric=metric)
+        for metric in ("top1", "mean_class")
+    }
+    assert results["mean_class"].chosen["k"] == 1
+    assert results["mean_class"].metrics["mean_class"] >= results["top1"].metrics["mean_class"]
+    predicted = results["mean_class"].validation
+    assert 0.5 < predicted <= 1.0

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from skeleton_files import write_nw_ucla
 
 from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.synthetic import write_dataset
@@ -115,6 +117,12 @@ def test_every_config_is_valid_and_named_after_its_experiment() -> None:
     assert {path.stem for path in configs} >= {f"pretrain_mae_{name}" for name in ("nw_ucla_xview", "ntu60_xsub")}
     for path in configs:
         arguments = parse(PretrainArguments, ["--config", str(path)])
+        if path.stem == "pretrain_mae_universal":
+            names = [Path(source).name for source in arguments.sources]
+            assert set(names) <= set(PROTOCOLS) and len({PROTOCOLS[name].layout for name in names}) > 2
+            assert set(names) <= set(arguments.holdout) <= set(PROTOCOLS) and arguments.mixture == 0.5
+            assert arguments.output_dir == "runs/mae_universal"
+            continue
         assert arguments.data in PROTOCOLS and path.stem == f"pretrain_mae_{arguments.data}"
         assert arguments.output_dir == f"runs/mae_{arguments.data}"
     paper = parse(PretrainArguments, ["--config", str(ROOT / "examples/configs/pretrain_mae_ntu60_xsub.yaml")])
@@ -201,6 +209,46 @@ def test_two_processes_are_one_run(data: Path, one: Path, tmp_path: Path) -> Non
     for epoch in range(8):
         taken = [clip for logged in seen for (at, _), clips in logged.items() if at == epoch for clip in clips]
         assert len(taken) == len(set(taken)) == 36  # of 42 clips, none twice
+
+
+def test_two_joint_formats_are_trained_on_together(data: Path, tmp_path: Path) -> None:
+    """A converted folder of 25 joints and raw files of 20, each half of an epoch; a camera of the latter is held out."""
+    names = [
+        f"a{action:02}_s{subject:02}_e00_v{view:02}" for action in (1, 2) for subject in (1, 2, 3) for view in (1, 2, 3)
+    ]
+    write_nw_ucla(tmp_path / "ucla", names, frames=12)
+    run_dir = tmp_path / "run"
+    words = ["--data", f"{data / 'out'},nw_ucla_xview", "--data_dir", f"nw_ucla_xview={tmp_path / 'ucla'}"]
+    words += [
+        "--mixture",
+        "equal",
+        "--holdout",
+        "nw_ucla_xview1,ntu60_xsub",
+        "--cache_dir",
+        str(tmp_path / "cache"),
+        *SETTINGS,
+    ]
+    words += ["--epochs=2", "--batch_size=6", "--output_dir", str(run_dir), "--log_sample_ids", "--card"]
+    done = execute(command(*words))
+    assert done.returncode == 0, done.stderr
+    assert "nw_ucla_xview: 6 of 12 training clips are held out" in done.stderr and "Traceback" not in done.stderr
+    described = json.loads((run_dir / "data.json").read_text())
+    assert described["name"] == "synthetic_xsub + nw_ucla_xview" and described["layouts"] == ["kinect_v1", "kinect_v2"]
+    assert described["held_out"] == {"nw_ucla_xview1": 6, "ntu60_xsub": 0}
+    assert [facts["clips"] for facts in described["sources"].values()] == [42, 6]
+    assert [facts["share"] for facts in described["sources"].values()] == [0.5, 0.5]
+    drawn = [name for line in (run_dir / "sample_ids_rank0.jsonl").read_text().splitlines()
+             for name in json.loads(line)["sample_ids"]]  # fmt: skip
+    ours = [name for name in drawn if name.startswith("a")]
+    assert len(drawn) == 2 * 48 and len(ours) == 48 and set(ours) == {name for name in names if name.endswith("v02")}
+    processor = SkeletonProcessor.from_pretrained(run_dir)
+    assert processor.layout is None
+    assert (
+        processor(np.zeros((4, 1, 20, 3)) + np.arange(20)[:, None], layout="kinect_v1")["pixel_values"].shape[-1] == 64
+    )
+    card = (run_dir / "README.md").read_text()
+    assert "| synthetic_xsub | 42 | 50.0% | kinect_v2 |" in card and "6 of `nw_ucla_xview1`" in card
+    assert str(tmp_path) not in card
 
 
 def test_a_launch_that_would_train_apart_is_refused(data: Path, tmp_path: Path) -> None:

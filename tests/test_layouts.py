@@ -41,7 +41,8 @@ ORDERS = {
 }
 COUNTS = {
     "kinect_v2": 25, "kinect_v1": 20, "utd_mhad": 20, "lcrnet_13": 13, "coco_17": 17, "h36m_17": 17, "openpose_25": 25,
-    "mediapipe_33": 33, "smpl_24": 24, "cmu_31": 31, "sbu_15": 15,
+    "mediapipe_33": 33, "smpl_24": 24, "cmu_31": 31, "sbu_15": 15, "florence_15": 15,
+    "msr_action3d": 20, "ui_prmd_22": 22, "vicon_39": 39,
 }  # fmt: skip
 CENTERS = {
     "kinect_v2": ["SpineMid"], "kinect_v1": ["Spine"], "utd_mhad": ["spine"], "lcrnet_13": ["LHip", "RHip"],
@@ -66,7 +67,7 @@ LEFT_ARMS = {
     "h36m_17": "LShoulder LElbow LWrist",
     "openpose_25": "LShoulder LElbow LWrist",
     "smpl_24": "left_collar left_shoulder left_elbow left_wrist left_hand",
-    "cmu_31": "lclavicle lhumerus lradius lwrist lhand lfingers lthumb",
+    "cmu_31": "lclavicle lhumerus lradius lwrist lhand lthumb lfingers",
     "sbu_15": "LShoulder LElbow LHand",
 }
 

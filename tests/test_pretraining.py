@@ -29,8 +29,10 @@ from s2i_hf.checkpoints import MetricsFile, find_checkpoints
 from s2i_hf.encoding import encode
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.masking import mask_noise
+from s2i_hf.mixtures import join
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments, build_optimizer, mae_loss, pretrain, start
+from s2i_hf.rows import as_rows
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
          "log_every": 1, "save_every": 3, "card": False, "num_workers": 0}  # fmt: skip
@@ -148,6 +150,175 @@ def test_a_step_takes_the_same_clips_however_it_is_split() -> None:
     forwards = whole
     ids = ids[::-1]  # rows in another order, as another way of storing them may have
     assert taken(8, 1, 1) == forwards
+
+
+def two_formats(weights: Any = None) -> tuple[Any, list[str]]:
+    """Rows of two joint formats: 12 clips of 20 joints (some of two people) and 4 of 25."""
+    other = [{**row, "layout": "kinect_v2", "sample_id": f"other{index}",
+              "joints": np.repeat(row["joints"], 2, axis=2)[:, :, :25]} for index, row in enumerate(clips(4, seed=2))]  # fmt: skip
+    joined, _ = join({"many": {"train": as_rows(clips(12))}, "few": {"train": as_rows(other)}}, weights)
+    return joined["train"], joined["train"].sample_ids
+
+
+def test_a_weighted_mixture_is_the_same_however_it_is_split() -> None:
+    rows, ids = two_formats("equal")
+
+    def taken(batch: int, parts: int, num: int, first: int = 0) -> list[set[tuple[int, str]]]:
+        arguments = PretrainArguments(data="x", epochs=4, batch_size=batch, gradient_accumulation=parts)
+        schedule = Schedule.of(arguments, len(rows), num)
+        orders = [list(ClipOrder(ids, arguments, schedule, first, rank, num, rows.sources)) for rank in range(num)]
+        steps = range(schedule.total_steps - first)
+        found = [
+            [pair for order in orders for batch in order[s * parts : (s + 1) * parts] for pair in batch] for s in steps
+        ]
+        assert all(len(set(pairs)) == len(pairs) == schedule.effective_batch for pairs in found)
+        return [{(turn, ids[index]) for turn, index in pairs} for pairs in found]
+
+    whole = taken(4, 1, 1)
+    assert whole == taken(2, 1, 2) == taken(1, 2, 2) and whole[5:] == taken(4, 1, 1, first=5)
+    for epoch in range(4):
+        seen = [pair for step in whole[4 * epoch : 4 * (epoch + 1)] for pair in step]
+        few = [pair for pair in seen if pair[1].startswith("other")]
+        assert (len(seen), len(few)) == (16, 8)  # half of an epoch, so each of the 4 twice
+        assert set(few) == {(turn, f"other{index}") for turn in (2 * epoch, 2 * epoch + 1) for index in range(4)}
+    assert len({name for step in whole for _, name in step}) == 16  # 8 draws an epoch from 12 clips: all within two
+
+
+@pytest.mark.parametrize("mask", ["random", "body_part"])
+def test_images_and_masks_of_a_mixture_are_drawn_by_round(tmp_path: Path, mask: str) -> None:
+    """Two joint formats in one batch, and a clip that comes twice in an epoch is hidden differently."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def spy(model: nn.Module, images: Tensor, noise: Tensor, targets: Tensor) -> Tensor:
+        seen.append((images.clone(), noise.clone()))
+        return mae_loss(model, images, noise, targets)
+
+    rows, ids = two_formats("equal")
+    still = {"crop": (1.0, 1.0), "yaw": 0.0, "tilt": 0.0}
+    arguments, model, processor, _ = make(tmp_path / "run", mask=mask, epochs=2, mask_ratio=0.5, **still)
+    pretrain(arguments, model, processor, {"train": rows}, compute_loss=spy)
+    schedule = Schedule.of(arguments, len(rows), 1)
+    of_clip: dict[str, list[Tensor]] = {}
+    for batch, (images, noise) in zip(ClipOrder(ids, arguments, schedule, sources=rows.sources), seen, strict=True):
+        for at, (turn, index) in enumerate(batch):
+            row = rows[index]
+            image, metadata = encode([row["joints"]], row["layout"], processor.encoding_options)
+            torch.testing.assert_close(images[at], image[0], atol=2e-4, rtol=0)
+            parts = None
+            if mask == "body_part":
+                from s2i_hf.resizing import part_columns
+
+                parts = [part_columns(metadata[0].layout, metadata[0].num_people, 64, "joints")]
+            drawn = mask_noise(mask, [ids[index]], (4, 4), 0.5, arguments.seed, turn, parts)
+            assert torch.equal(noise[at], drawn[0])
+            of_clip.setdefault(ids[index], []).append(drawn[0])
+    twice = [masks for name, masks in of_clip.items() if name.startswith("other")]
+    assert {len(masks) for masks in twice} == {4}
+    assert any(not torch.equal(masks[0], masks[1]) for masks in twice)
+
+
+def test_augmentation_of_a_mixture_is_drawn_by_round(tmp_path: Path) -> None:
+    seen: dict[tuple[str, int], Tensor] = {}
+    rows, ids = two_formats({"many": 1, "few": 1})
+    arguments, model, processor, _ = make(tmp_path / "run", epochs=1, yaw=1.0)
+    order = iter(ClipOrder(ids, arguments, Schedule.of(arguments, len(rows), 1), sources=rows.sources))
+
+    def spy(model: nn.Module, images: Tensor, noise: Tensor, targets: Tensor) -> Tensor:
+        for (turn, index), image in zip(next(order), images, strict=True):
+            seen[ids[index], turn] = image.clone()
+        return mae_loss(model, images, noise, targets)
+
+    pretrain(arguments, model, processor, {"train": rows}, compute_loss=spy)
+    for index in range(4):
+        assert not torch.equal(seen[f"other{index}", 0], seen[f"other{index}", 1])
+
+
+def test_a_run_on_two_formats_leaves_a_folder_that_says_so(tmp_path: Path) -> None:
+    rows, _ = two_formats(0.5)
+    rows.description = {"held_out": {"ntu60_xsub": 7}}
+    arguments, model, _, _ = make(
+        tmp_path / "run", data=("many", "few"), mixture=0.5, holdout=("ntu60_xsub",), card=True
+    )
+    processor = SkeletonProcessor(layout=None, **arguments.processor_options)
+    pretrain(arguments, model, processor, {"train": rows})
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["held_out"] == {"ntu60_xsub": 7} and data["layouts"] == ["kinect_v1", "kinect_v2"]
+    assert data["sources"]["few"]["clips"] == 4 and data["sources"]["few"]["share"] == pytest.approx(0.366, abs=1e-3)
+    assert parse(PretrainArguments, ["--config", str(tmp_path / "run" / "run.yaml")]) == arguments
+    again = SkeletonProcessor.from_pretrained(tmp_path / "run")
+    assert again.layout is None and again.encoding_options == processor.encoding_options
+    with pytest.raises(ValueError, match="which joints are these"):
+        again(rows[0]["joints"])
+    assert (
+        again([rows[0]["joints"], rows[-1]["joints"]], layout=["kinect_v1", "kinect_v2"])["pixel_values"].shape[0] == 2
+    )
+    card = (tmp_path / "run" / "README.md").read_text()
+    for words in ("many + few", "Held out", "ntu60_xsub", 'layout="kinect_v1"'):
+        assert words in card, words
+
+
+def test_a_mixture_is_resumed_and_may_not_change(tmp_path: Path) -> None:
+    rows, _ = two_formats("equal")
+
+    def go(run_dir: Path, **settings: Any) -> Any:
+        arguments, model, processor, _ = make(run_dir, data=("many", "few"), mixture="equal", **settings)
+        return pretrain(arguments, model, processor, {"train": rows})
+
+    go(tmp_path / "whole")
+    go(tmp_path / "part", save_every=2, keep_checkpoints=9)
+    middle = str(find_checkpoints(tmp_path / "part")[2])  # inside an epoch
+    with pytest.raises(ValueError, match=r"--mixture is 0\.5, but the run in"):
+        arguments, model, processor, _ = make(tmp_path / "part", data=("many", "few"), mixture=0.5, resume=middle)
+        pretrain(arguments, model, processor, {"train": rows})
+    go(tmp_path / "part", save_every=2, resume=middle)
+    assert curve(tmp_path / "part") == curve(tmp_path / "whole")
+    assert weights(tmp_path / "part") == weights(tmp_path / "whole")
+
+
+def test_settings_of_several_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    read = lambda *words: parse(PretrainArguments, list(words))  # noqa: E731
+    one = read("--data", "nw_ucla_xview", "--data_dir", "a=b")
+    assert one.data_options == {
+        "source": "nw_ucla_xview", "data_dir": "a=b", "mixture": None, "holdout": (), "cache_dir": None,
+    }  # fmt: skip
+    several = read("--data", "ntu60_xsub,out/pku", "--data_dir", "ntu60_xsub=my NTU", "--mixture", "0.5", "--holdout",
+                   "ntu60_xview,pku1_xsub")  # fmt: skip
+    assert several.data_options == {
+        "source": ["ntu60_xsub", "out/pku"], "data_dir": {"ntu60_xsub": "my NTU"}, "mixture": 0.5,
+        "holdout": ("ntu60_xview", "pku1_xsub"), "cache_dir": None,
+    }  # fmt: skip
+    assert several.output_dir == "runs/mae_ntu60_xsub+pku"
+    (tmp_path / "run.yaml").write_text(
+        "data: [ntu60_xsub, out/pku]\ndata_dir: [ntu60_xsub=my NTU, out/pku=x]\nmixture: ntu60_xsub=2,out/pku=1\n"
+    )
+    listed = read("--config", "run.yaml")
+    assert listed.data_options["data_dir"] == {"ntu60_xsub": "my NTU", "out/pku": "x"}
+    assert listed.data_options["mixture"] == {"ntu60_xsub": 2.0, "out/pku": 1.0}
+    assert read("--data", "a", "b", "--mixture", "equal").data_options["mixture"] == "equal"
+    (tmp_path / "a,b").mkdir()
+    assert read("--data", "a,b").sources == ("a,b",)  # a folder of that name
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data", "a", "--mixture", "equal"], "--mixture equal needs several data sets"),
+        (["--data", "a,b", "--mixture", "often"], "--mixture has 'often'; expected name=value pairs"),
+        (["--data", "a,b", "--mixture", "a=much,b=1"], "weight 'much'; expected a number"),
+        (["--data", "a,b", "--mixture", "a=1,a=2"], "two values for a"),
+        (["--data", "a,b", "--data_dir", "x", "y"], "--data_dir has 2 values"),
+        (["--data", "a,b", "--data_dir", "a=x,c=y"], "'c=y'; expected name=value pairs"),
+        (["--data", ","], "--data names nothing"),
+    ],
+)
+def test_settings_of_several_data_sets_that_are_wrong(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(PretrainArguments, words)
+    error = capsys.readouterr().err
+    assert sentence in error and len(error.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(("target", "mask"), [("joint", "random"), ("motion", "body_part")])

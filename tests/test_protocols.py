@@ -14,7 +14,10 @@ COUNTS = {  # of the literature, after the lists of missing skeletons
     "ntu60_xview": (37_646, 18_932),
     "ntu120_xsub": (63_026, 50_919),
     "ntu120_xset": (54_468, 59_477),
+    "ntu120_oneshot": (95_001, 18_924),
     "nw_ucla_xview": (1_020, 464),
+    "nw_ucla_xview1": (968, 516),
+    "nw_ucla_xview2": (980, 504),
 }
 
 

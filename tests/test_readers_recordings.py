@@ -11,7 +11,7 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.recordings import find_recordings, read_recording, read_recordings
+from s2i_hf.readers.recordings import find_recordings, read_file, read_recordings
 
 NAMES = ["a01_s01_e00_v01", "a01_s01_e00_v02", "a02_s03_e00_v03", "a12_s02_e01_v01"]
 
@@ -103,17 +103,19 @@ def test_reading_keeps_the_order_and_hands_on_errors(tmp_path: Path, num_proc: i
     recordings = find_recordings("nw_ucla_xview", tmp_path)
     found = list(read_recordings(recordings.files["train"], recordings.protocol, num_proc=num_proc))
     assert len(found) == 60
-    for index, (name, sequence) in enumerate(zip(names, found, strict=True)):
+    for index, (name, clip) in enumerate(zip(names, found, strict=True)):
         if index in (7, 40):
-            assert isinstance(sequence, ReadError) and name in str(sequence)
+            assert isinstance(clip, ReadError) and name in str(clip)
         else:
-            assert not isinstance(sequence, ReadError) and sequence.sample_id == name
-            single = read_recording(tmp_path / f"{name}.json", recordings.protocol)
-            np.testing.assert_array_equal(sequence.joints, single.joints)
+            assert not isinstance(clip, ReadError) and (clip.split, clip.sequence.sample_id) == ("train", name)
+            (single,) = read_file(tmp_path / f"{name}.json", recordings.protocol)
+            assert not isinstance(single, ReadError)
+            np.testing.assert_array_equal(clip.sequence.joints, single.sequence.joints)
 
 
 def test_a_label_that_is_not_that_of_the_name(tmp_path: Path) -> None:
     write_nw_ucla(tmp_path, ["a01_s01_e00_v01"])
     (tmp_path / "a01_s01_e00_v01.json").rename(tmp_path / "a02_s01_e00_v01.json")
-    with pytest.raises(ReadError, match=r"a02_s01_e00_v01.json: holds label 0, but its name stands for label 1"):
-        read_recording(tmp_path / "a02_s01_e00_v01.json", PROTOCOLS["nw_ucla_xview"])
+    (error,) = read_file(tmp_path / "a02_s01_e00_v01.json", PROTOCOLS["nw_ucla_xview"])
+    assert isinstance(error, ReadError)
+    assert str(error) == "a02_s01_e00_v01.json: holds label 1, but its name stands for 2."

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -9,8 +12,9 @@ import pytest
 import torch
 from conftest import one_sentence
 
+from s2i_hf.layouts import SkeletonLayout, register_layout
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.rows import SkeletonRows, as_rows
+from s2i_hf.rows import SkeletonRows, as_rows, row_of_table
 from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import row_features
 
@@ -133,3 +137,27 @@ def test_what_is_no_source_of_clips(wrong: Any) -> None:
 def test_a_dataset_with_other_columns() -> None:
     with pytest.raises(ValueError, match="has no column 'joints'"):
         as_rows(datasets.Dataset.from_dict({"text": ["a"]}))
+
+
+def test_a_process_started_afresh_learns_custom_layouts(tmp_path: Path) -> None:
+    """Loader workers are started so where there is no fork; rows name their joint format only."""
+    mine = register_layout(SkeletonLayout("rows_of_my_own", ["head", "spine", "pelvis"], [1, 2, -1]))
+    rows = as_rows([{"joints": np.ones((2, 1, 3, 3), np.float32), "layout": mine.name, "sample_id": "a"}])
+    (tmp_path / "rows.pickle").write_bytes(pickle.dumps(rows))
+    program = (
+        "import pickle, pathlib; from s2i_hf.layouts import LAYOUTS, get_layout; assert 'rows_of_my_own' not in LAYOUTS; "
+        f"rows = pickle.loads(pathlib.Path({str(tmp_path / 'rows.pickle')!r}).read_bytes()); "
+        "print(get_layout(rows[0]['layout']).num_joints)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.strip() == "3", done.stderr
+
+
+def test_a_row_of_an_arrow_table() -> None:
+    for row in make_rows(4):
+        table = as_dataset([row]).with_format("arrow")[:1]
+        found = row_of_table(table)
+        np.testing.assert_array_equal(found.pop("joints"), row["joints"])
+        assert found == {name: value for name, value in row.items() if name != "joints"}
+    both = as_dataset(make_rows(4)).with_format("arrow")[:]
+    np.testing.assert_array_equal(row_of_table(both.slice(2, 1))["joints"], make_rows(4)[2]["joints"])

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 from conftest import one_sentence
-from safetensors import safe_open
 
 from s2i_hf.data import load_skeletons
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.rows import SafetensorsColumns, as_rows
 from s2i_hf.sequence import SkeletonSequence
-from s2i_hf.storage import FORMATS, META_FILE, FolderWriter, Format, read_meta, row_features
+from s2i_hf.storage import FORMATS, META_FILE, FolderWriter, Format, is_whole, read_meta, row_features
 
 PROTOCOL = PROTOCOLS["nw_ucla_xview"]
 
@@ -72,16 +70,6 @@ def test_a_split_may_be_empty(tmp_path: Path, format: Format) -> None:
     assert [len(as_rows(data[split])) for split in SPLITS] == [2, 0]
 
 
-def test_safetensors_files_are_what_the_library_reads(tmp_path: Path) -> None:
-    sequences = clips(5, 0)
-    folder = write(tmp_path / "out", "safetensors", {"train": sequences, "test": []})
-    with safe_open(folder / "train.safetensors", framework="numpy") as file:
-        np.testing.assert_array_equal(file.get_tensor("joints"), np.concatenate([s.joints.ravel() for s in sequences]))
-        assert file.get_tensor("shapes").tolist() == [list(s.joints.shape) for s in sequences]
-        metadata = file.metadata()
-    assert metadata["protocol"] == PROTOCOL.name and json.loads(metadata["class_names"]) == list(PROTOCOL.class_names)
-
-
 def test_parquet_folders_load_as_plain_datasets_and_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
@@ -130,7 +118,38 @@ def test_unknown_formats(tmp_path: Path) -> None:
         FolderWriter(tmp_path, PROTOCOL, "csv", SPLITS)  # type: ignore[arg-type]
 
 
-def test_sample_ids_with_line_breaks_are_refused(tmp_path: Path) -> None:
-    writer = FolderWriter(tmp_path, PROTOCOL, "safetensors", ["train"])
-    with pytest.raises(ValueError, match="line break"):
-        writer.write("train", SkeletonSequence(np.zeros((1, 1, 20, 3)), "kinect_v1", sample_id="a\nb"))
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path, format: Format) -> None:
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (write(tmp_path / name, format, {"train": clips(200, 0), "test": clips(3, 1)}) for name in "ab")
+    )
+    assert first == second and Path(META_FILE) in first
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_folder_knows_whether_it_is_whole(tmp_path: Path, format: Format) -> None:
+    folder = write(tmp_path / "out", format, {"train": clips(2, 0), "test": clips(1, 1)})
+    meta = read_meta(folder)
+    assert is_whole(folder, meta) and META_FILE not in meta["files"]
+    assert not is_whole(folder, {}) and not is_whole(folder, {"files": [1]})
+    largest = folder / max(meta["files"], key=meta["files"].__getitem__)
+    largest.write_bytes(largest.read_bytes()[:-1])
+    assert not is_whole(folder, meta)
+    largest.unlink()
+    assert not is_whole(folder, meta)
+
+
+def test_file_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
+    writer = FolderWriter(tmp_path, PROTOCOL, "safetensors", SPLITS)
+    writer.close({"broken": ["a\udc80.json: broken."]})
+    assert read_meta(tmp_path)["broken"] == ["a\udc80.json: broken."]
+
+
+def test_the_readme_has_a_header_for_the_hub(tmp_path: Path) -> None:
+    import yaml
+
+    folder = write(tmp_path / "out", "parquet", {"train": clips(2, 0), "test": []})
+    header = (folder / "README.md").read_text().split("---\n")[1]
+    files = [{"split": "train", "path": "data/train-*.parquet"}]  # a split without clips has no file
+    assert yaml.safe_load(header)["configs"] == [{"config_name": PROTOCOL.name, "data_files": files}]

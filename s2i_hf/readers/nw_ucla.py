@@ -15,18 +15,19 @@ import numpy as np
 
 from ..layouts import LAYOUTS
 from ..protocols import parse_name
+from ..protocols.nw_ucla import ACTIONS
 from ..sequence import SkeletonSequence
-from . import ReadError, check_metres, read_bytes
+from . import RawFile, ReadError, check_metres, read_bytes
 
 _NUM_JOINTS = 20
 _NUM_CLASSES = 10
 
 
-def read(path: str | Path, denoise: bool = True) -> SkeletonSequence:
+def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     """Read one recording.
 
     Args:
-        path: A file such as `a01_s02_e03_v01.json`. Subject and camera (view) come from its name and are -1 if it is
+        file: A file such as `a01_s02_e03_v01.json`. Subject and camera (view) come from its name and are -1 if it is
             named otherwise.
         denoise: For the signature all readers share; these files hold one person and nothing to remove.
 
@@ -35,9 +36,9 @@ def read(path: str | Path, denoise: bool = True) -> SkeletonSequence:
 
     Raises:
         ReadError: the file is no such JSON, its joints are not T x 20 x 3 finite numbers in metres, or its label is
-            not 1..10; the message names the file and the frame.
+            not 1..10 or not the one its name stands for; the message names the file and the frame.
     """
-    path = Path(path)
+    path = RawFile.of(file)
     try:
         content = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
@@ -51,6 +52,8 @@ def read(path: str | Path, denoise: bool = True) -> SkeletonSequence:
     if type(label) is not int or not 1 <= label <= _NUM_CLASSES:
         raise ReadError(f"{path.name}: label is {str(label)[:40]!r}; expected a whole number from 1 to {_NUM_CLASSES}.")
     name = parse_name("nw_ucla", path.stem)
+    if name and name.action in ACTIONS and ACTIONS.index(name.action) != label - 1:
+        raise ReadError(f"{path.name}: holds label {label}, but its name stands for {ACTIONS.index(name.action) + 1}.")
     return SkeletonSequence(
         joints=joints[:, None],
         layout=LAYOUTS["kinect_v1"],

@@ -1,0 +1,306 @@
+"""Is this a body? Bone lengths, unit, up axis and handedness of one clip, judged from its joints alone.
+
+Which joints are head, hips or toes follows from the five parts of the layout, so every layout can be checked. Joints are
+(T, M, V, 3) as readers return them; a joint that is missing (`transforms.find_missing`) counts for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from .layouts import SkeletonLayout
+from .transforms import find_missing
+
+Sides = Literal["as named", "mirrored", "cannot tell"]
+UNITS = ("m", "cm", "mm", "px", "normalized", "unknown")
+AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
+
+# The chain hip - knee - ankle of adults measures 0.7-0.95 m; the window holds children, and sensors that are off by a fifth.
+_LEG_METRES = (0.4, 1.3)
+_EXTENT_METRES = (0.6, 2.6)  # longest side of the box around a body, for layouts without legs
+_FLAT = 1e-6  # third axis of image keypoints, as a share of the second
+_SURE = 0.25  # |handedness| from which on a clip tells left from right; 1 is a body with its toes straight ahead
+
+
+@dataclass(frozen=True)
+class BodyChecks:
+    """What one clip shows.
+
+    Args:
+        bone_lengths: (V,) median length of the bone from each joint's parent to it, in the unit of the clip; NaN for roots.
+        bone_variation: Mean deviation of the bones from their median lengths as a share of these, over frames and bones; NaN
+            if there is no bone. A rigid body has 0; sensors some hundredths; a wrong joint order or swapped people far more.
+        worst_bone: Index of the joint at whose bone the deviation is largest (as a length); -1 if there is none.
+        unit: One of `UNITS`.
+        size: What the unit was judged by: length of a leg, or of the body where the layout has no legs; NaN if unknown.
+        up: One of `AXES`: where the head is, seen from the feet; "" if the clip does not tell.
+        sides: Whether joints named left are on the person's left, in a right-handed frame such as Kinect's.
+        nan, zero: Joints (of a person, in a frame) that are NaN or infinite while others of that person are not; that are 0 0 0.
+        absent: People (in a frame) without a joint.
+        empty_frames: Frames without anybody.
+        still: Frames that repeat the one before.
+        total: Joints looked at, T x M x V.
+    """
+
+    bone_lengths: np.ndarray
+    bone_variation: float
+    worst_bone: int
+    unit: str
+    size: float
+    up: str
+    sides: Sides
+    nan: int
+    zero: int
+    absent: int
+    empty_frames: int
+    still: int
+    total: int
+
+
+def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
+    """Check one clip.
+
+    Args:
+        joints: (T, M, V, 3) float, V as in the layout; NaN or 0 0 0 where not measured.
+        layout: Its joint format; right or not is what `bone_variation` tells.
+    """
+    joints = _finite(joints)
+    nan = _any_nan(joints)
+    missing = not_seen(joints)
+    gone: np.ndarray = np.all(missing, axis=2)  # (T, M)
+    seen = np.where(missing[..., None], np.nan, joints).astype(np.float64)
+    lengths, variation, worst = _bones(seen, layout)
+    unit, size = _unit(seen, lengths, layout)
+    same = np.equal(np.nan_to_num(joints[1:]), np.nan_to_num(joints[:-1]))
+    return BodyChecks(
+        bone_lengths=lengths, bone_variation=variation, worst_bone=worst, unit=unit, size=size,
+        up=_up(seen, layout), sides=_sides(seen, layout),
+        nan=int((nan & ~np.all(nan, axis=2, keepdims=True)).sum()),
+        zero=int((missing & ~nan & ~gone[:, :, None]).sum()),
+        absent=int(gone.sum()), empty_frames=int(np.all(gone, axis=1).sum()),
+        still=int(np.all(same, axis=(1, 2, 3)).sum()), total=int(np.prod(joints.shape[:3])),
+    )  # fmt: skip
+
+
+def _finite(joints: np.ndarray) -> np.ndarray:
+    """The same joints, NaN in place of infinite coordinates."""
+    return np.where(np.isinf(joints), np.float32(np.nan), joints)
+
+
+def _any_nan(joints: np.ndarray) -> np.ndarray:
+    """(T, M, V): whether a coordinate is NaN."""
+    found: np.ndarray = np.isnan(joints[..., 0]) | np.isnan(joints[..., 1]) | np.isnan(joints[..., 2])
+    return found
+
+
+def not_seen(joints: np.ndarray) -> np.ndarray:
+    """(T, M, V): `find_missing`, and people who are zero throughout a frame, whoever else is in it."""
+    nobody = (np.nan_to_num(joints) == 0).reshape(*joints.shape[:2], -1).all(axis=2)
+    missing: np.ndarray = find_missing(joints) | nobody[..., None]
+    return missing
+
+
+def nanmedian(values: np.ndarray) -> np.ndarray:
+    """Median over the first axis without NaN; NaN, and no warning, where there is nothing else."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) == 0:
+        return np.full(values.shape[1:], np.nan)
+    ordered = np.sort(values, axis=0)  # NaN last
+    counts = (~np.isnan(values)).sum(axis=0, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum((counts - 1) // 2, 0), axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(counts // 2, len(values) - 1), axis=0)[0]
+    middle: np.ndarray = np.where(counts[0] > 0, (low + high) / 2, np.nan)
+    return middle
+
+
+def bone_pairs(layout: SkeletonLayout) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the joints that have a parent, and of these parents."""
+    joints = np.array([joint for joint, parent in enumerate(layout.parents) if parent >= 0], dtype=np.int64)
+    return joints, np.array(layout.parents, dtype=np.int64)[joints]
+
+
+def _bones(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray, float, int]:
+    """Lengths (V,), their variation and the bone that varies most, see `BodyChecks`. People keep lengths of their own."""
+    joints, parents = bone_pairs(layout)
+    per_joint = np.full(layout.num_joints, np.nan)
+    if not len(joints):
+        return per_joint, math.nan, -1
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(((seen[:, :, joints] - seen[:, :, parents]) ** 2).sum(axis=-1))  # (T, M, bones)
+    medians = nanmedian(lengths)  # (M, bones)
+    off = np.abs(lengths - medians)
+    measured = ~np.isnan(off)
+    deviation = np.where(measured, off, 0).sum(axis=0) / np.maximum(measured.sum(axis=0), 1)  # (M, bones)
+    total = np.nansum(medians)
+    variation = float(deviation.sum() / total) if total > 0 else math.nan
+    per_joint[joints] = nanmedian(medians)
+    return per_joint, variation, int(joints[deviation.max(axis=0).argmax()]) if total > 0 else -1
+
+
+def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
+    """How badly clips of unknown joints fit the tree of a layout; compare it between layouts with as many joints.
+
+    Under the right tree bones are short, keep their lengths, and are as long on the left as on the right. Returns the mean length
+    of a bone plus its deviation over time plus the difference to its mirror image, as shares of the size of the body (the
+    longest side of its box); NaN if nothing can be measured. A right tree has about 0.15, a wrong one mostly over 0.25.
+    """
+    joints = _finite(joints)
+    missing = not_seen(joints)
+    seen = np.where(missing[..., None], np.nan, joints).astype(np.float64)
+    joint, parent = bone_pairs(layout)
+    if not len(joint):
+        return math.nan
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt(((seen[:, :, joint] - seen[:, :, parent]) ** 2).sum(axis=-1)).reshape(-1, len(joint))
+        box = np.fmax.reduce(seen, axis=2) - np.fmin.reduce(seen, axis=2)
+    medians, size = nanmedian(lengths), float(nanmedian(box.max(axis=-1).reshape(-1)))
+    per_joint = np.full(layout.num_joints, np.nan)
+    per_joint[joint] = medians
+    terms = (medians, nanmedian(np.abs(lengths - medians)), np.abs(per_joint - per_joint[list(layout.mirror)]))
+    if not size > 0 or any(np.isnan(term).all() for term in terms):
+        return math.nan
+    return float(sum(np.nanmean(term) for term in terms)) / size
+
+
+# -- which joints are what ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Joint indices that checks look at; empty where a layout does not have them."""
+
+    head: tuple[int, ...]
+    feet: tuple[int, ...]
+    shoulders: tuple[tuple[int, int], ...]  # (left, right)
+    hips: tuple[tuple[int, int], ...]
+    legs: tuple[tuple[int, int, int], ...]  # hip, knee, ankle
+    toes: tuple[tuple[int, int], ...]  # (toe, the ankle or heel it belongs to)
+    hands: tuple[tuple[int, int], ...]  # (end of an arm, its shoulder)
+
+
+@lru_cache(maxsize=64)
+def landmarks(layout: SkeletonLayout) -> Landmarks:
+    """Read the landmarks off the parts of a layout, which list joints top-down, and off the names of its knees and toes."""
+    index = {name: joint for joint, name in enumerate(layout.joint_names)}
+    parts = {part: [index[name] for name in names] for part, names in layout.parts.items()}
+    torso, legs = parts["torso"], [parts["left_leg"], parts["right_leg"]]
+    mirror = layout.mirror
+
+    def tops(part: str) -> tuple[tuple[int, int], ...]:
+        top = parts[part][:1]
+        return tuple((joint, mirror[joint]) for joint in top if mirror[joint] != joint)
+
+    def named(leg: list[int], pattern: str) -> list[int]:
+        return [joint for joint in leg if re.search(pattern, layout.joint_names[joint], re.IGNORECASE)]
+
+    chains: list[tuple[int, int, int]] = []
+    toes: list[tuple[int, int]] = []
+    for leg in legs:
+        knees = named(leg, r"kne") or leg[1:2]
+        for knee in knees[:1]:
+            hip, below = layout.parents[knee], [joint for joint in leg if layout.parents[joint] == knee]
+            if hip in leg and below:
+                chains.append((hip, knee, below[0]))
+        ends = named(leg, r"toe|foot_index") or named(leg, r"foot")
+        toes += [
+            (toe, layout.parents[toe])
+            for toe in ends
+            if layout.parents[toe] in leg and layout.parents[toe] not in knees
+        ]
+    hips, shoulders = tops("left_leg"), tops("left_arm")
+    head = tuple(torso[:1]) if len(torso) and (hips or shoulders) else ()
+    feet = tuple(leg[-1] for leg in legs if len(leg) > 1)
+    hands = tuple((arm[-1], arm[0]) for arm in (parts["left_arm"], parts["right_arm"]) if len(arm) > 1)
+    return Landmarks(head, feet, shoulders, hips, tuple(chains), tuple(toes), hands)
+
+
+def _mean(seen: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
+    """(T, M, 3) mean of some joints; NaN where one is missing."""
+    return seen[:, :, list(joints)].mean(axis=2)
+
+
+# -- unit, up, sides ---------------------------------------------------------------------------------------------------
+
+
+def is_flat(seen: np.ndarray) -> bool:
+    """Whether the third axis says nothing, as in image keypoints: all zero, or all the same."""
+    depth, height = seen[..., 2], seen[..., 1]
+    if not (~np.isnan(depth)).any():
+        return False
+    return bool(np.nanmax(depth) - np.nanmin(depth) <= _FLAT * max(float(np.nanmax(height) - np.nanmin(height)), 1e-12))
+
+
+def _unit(seen: np.ndarray, lengths: np.ndarray, layout: SkeletonLayout) -> tuple[str, float]:
+    bodies = seen.reshape(-1, *seen.shape[2:])
+    bodies = bodies[~np.isnan(bodies).all(axis=(1, 2))]
+    if not len(bodies):
+        return "unknown", math.nan
+    with np.errstate(invalid="ignore", over="ignore"):
+        boxes = np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)
+    extent = float(nanmedian(boxes.max(axis=-1)))
+    largest = float(np.nanmax(np.abs(bodies)))
+    if is_flat(seen):
+        return ("normalized" if largest <= 2 else "px"), extent
+    chains = landmarks(layout).legs
+    legs = [float(lengths[knee] + lengths[ankle]) for _, knee, ankle in chains]
+    size = float(np.nanmean(legs)) if legs and not np.isnan(legs).all() else extent
+    low, high = _LEG_METRES if size is not extent else _EXTENT_METRES
+    for unit, scale in (("m", 1), ("cm", 100), ("mm", 1000)):
+        if low * scale <= size <= high * scale:
+            return unit, size
+    return ("normalized" if largest <= 1.5 else "unknown"), size
+
+
+def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
+    """The axis that points from the feet to the head in the middle frame, so to speak; "" if none is far ahead of the others."""
+    marks = landmarks(layout)
+    if not marks.head:
+        return ""
+    low = marks.feet or tuple(joint for pair in marks.hips for joint in pair)
+    if not low:
+        return ""
+    rise = nanmedian((_mean(seen, marks.head) - _mean(seen, low)).reshape(-1, 3))
+    if np.isnan(rise).any():
+        return ""
+    order = np.argsort(-np.abs(rise))
+    if abs(rise[order[0]]) < 1.5 * abs(rise[order[1]]) or rise[order[0]] == 0:
+        return ""  # lying, bowing, or no body at all
+    return ("+" if rise[order[0]] > 0 else "-") + "xyz"[order[0]]
+
+
+def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
+    """Sign of left x up . forward. Forward is where the toes point; in layouts without toes, where the hands are held.
+
+    Knees and elbows say less: the joints that depth sensors see lie on the skin, so straight knees bend either way.
+    """
+    marks = landmarks(layout)
+    if not marks.shoulders or not marks.hips:
+        return "cannot tell"
+    left = sum(seen[:, :, a] - seen[:, :, b] for a, b in (*marks.shoulders, *marks.hips))
+    shoulders, hips = (_mean(seen, tuple(j for pair in pairs for j in pair)) for pairs in (marks.shoulders, marks.hips))
+    up = shoulders - hips
+    if is_flat(seen):  # an image, with its viewer in front of it
+        forward = np.zeros_like(up)
+        forward[..., 2] = np.sign(up[..., 1])
+    else:
+        ends = marks.toes or marks.hands
+        if not ends:
+            return "cannot tell"
+        forward = np.nansum([seen[:, :, end] - seen[:, :, start] for end, start in ends], axis=0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        across = np.cross(left, up)  # forward, if left is left and the frame right-handed
+        strength = (forward * across).sum(axis=-1) / np.linalg.norm(across, axis=-1)
+        weight = np.linalg.norm(forward - up * ((forward * up).sum(-1) / (up * up).sum(-1))[..., None], axis=-1)
+    valid = np.isfinite(strength) & np.isfinite(weight)
+    if not weight[valid].sum() > 0:
+        return "cannot tell"
+    handedness = float(strength[valid].sum() / weight[valid].sum())
+    if abs(handedness) < _SURE:
+        return "cannot tell"
+    return "as named" if handedness > 0 else "mirrored"

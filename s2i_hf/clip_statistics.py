@@ -1,0 +1,187 @@
+"""Counts over any number of clips in constant memory: what `s2i inspect` and dataset cards print."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .body_checks import check_body, nanmedian
+from .layouts import SkeletonLayout
+from .sequence import SkeletonSequence
+
+Item = TypeVar("Item")
+
+NUM_WORST = 5  # clips with the most restless bones that are named
+NUM_EXAMPLES = 5  # clips named as examples of each finding
+NUM_DRAWN = 12  # clips kept for drawing, at most
+FRAMES_DRAWN = 5
+
+
+class EvenSample(Generic[Item]):
+    """Every k-th of the items that come by, k doubling whenever there are too many: evenly spread, without knowing their number."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.stride, self.count = capacity, 1, 0
+        self.items: list[Item] = []
+
+    def wants_next(self) -> bool:
+        """Whether the next item would be kept, so that others need not be made."""
+        return self.count % self.stride == 0
+
+    def add(self, item: Item | None) -> None:
+        """Count an item; None for one that `wants_next` did not want."""
+        if self.wants_next() and item is not None:
+            self.items.append(item)
+        self.count += 1
+        if len(self.items) > self.capacity:
+            self.items, self.stride = self.items[::2], 2 * self.stride
+
+
+@dataclass(frozen=True)
+class DrawnClip:
+    """Some frames of a clip, to draw: joints (frames, M, V, 3), and which frames of how many they are."""
+
+    sample_id: str
+    label: int
+    layout: SkeletonLayout
+    joints: np.ndarray
+    frames: tuple[int, ...]
+    total: int
+
+
+@dataclass
+class ClipStatistics:
+    """Add clips, then read the counters. Keys are the values met: numbers of frames, 0-based labels, subjects, "m", "+y" ...
+
+    `variations` counts clips by bone variation in whole per cent; `worst` holds (variation, sample id, joint at the bone);
+    `examples` the first sample ids for each ("unit" | "up" | "sides" | "short" | "empty", value).
+    """
+
+    clips: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    frames: Counter[int] = field(default_factory=Counter)
+    people: Counter[int] = field(default_factory=Counter)
+    labels: Counter[int] = field(default_factory=Counter)
+    subjects: Counter[int] = field(default_factory=Counter)
+    cameras: Counter[int] = field(default_factory=Counter)
+    layouts: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+    ups: Counter[str] = field(default_factory=Counter)
+    sides: Counter[str] = field(default_factory=Counter)
+    split_labels: Counter[tuple[str, int]] = field(default_factory=Counter)
+    split_frames: Counter[str] = field(default_factory=Counter)
+    variations: Counter[int] = field(default_factory=Counter)
+    joints: int = 0
+    nan: int = 0
+    zero: int = 0
+    person_frames: int = 0
+    absent: int = 0
+    empty_frames: int = 0
+    still: int = 0
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    worst: list[tuple[float, str, str]] = field(default_factory=list)
+    joint_formats: dict[str, SkeletonLayout] = field(default_factory=dict)
+    bones: dict[str, EvenSample[np.ndarray]] = field(default_factory=dict)
+    sizes: EvenSample[float] = field(default_factory=lambda: EvenSample(4096))
+    drawn: EvenSample[DrawnClip] = field(default_factory=lambda: EvenSample(NUM_DRAWN))
+
+    def add(self, clip: SkeletonSequence, split: str = "") -> None:
+        """Count one clip."""
+        layout, frames = clip.layout, len(clip.joints)
+        checks = check_body(clip.joints, layout)
+        self.clips += 1
+        self.splits[split] += 1
+        self.split_labels[split, clip.label] += 1
+        self.split_frames[split] += frames
+        self.frames[frames] += 1
+        self.people[clip.joints.shape[1]] += 1
+        self.labels[clip.label] += 1
+        self.subjects[clip.subject] += 1
+        self.cameras[clip.camera] += 1
+        self.layouts[layout.name] += 1
+        self.joint_formats.setdefault(layout.name, layout)
+        self.units[checks.unit] += 1
+        self.ups[checks.up] += 1
+        self.sides[checks.sides] += 1
+        self.joints += checks.total
+        self.nan += checks.nan
+        self.zero += checks.zero
+        self.person_frames += frames * clip.joints.shape[1]
+        self.absent += checks.absent
+        self.empty_frames += checks.empty_frames
+        self.still += checks.still
+        for what, value in (("unit", checks.unit), ("up", checks.up), ("sides", checks.sides)):
+            self._example(what, value, clip.sample_id)
+        if checks.empty_frames:
+            self._example("empty", "", clip.sample_id)
+        if frames < 8:
+            self._example("short", "", clip.sample_id)
+        if not math.isnan(checks.bone_variation):
+            self.variations[min(round(100 * checks.bone_variation), 1000)] += 1
+            bone = layout.joint_names[checks.worst_bone]
+            heapq.heappush(self.worst, (checks.bone_variation, clip.sample_id, bone))
+            if len(self.worst) > NUM_WORST:
+                heapq.heappop(self.worst)
+        self.bones.setdefault(layout.name, EvenSample(2048)).add(checks.bone_lengths)
+        self.sizes.add(checks.size)
+        self.drawn.add(_drawn(clip) if self.drawn.wants_next() else None)
+
+    def _example(self, what: str, value: str, sample_id: str) -> None:
+        named = self.examples.setdefault((what, value), [])
+        if len(named) < NUM_EXAMPLES:
+            named.append(sample_id)
+
+    @property
+    def layout(self) -> SkeletonLayout | None:
+        """The joint format of most clips; None if there are no clips."""
+        return self.joint_formats[self.layouts.most_common(1)[0][0]] if self.layouts else None
+
+    @property
+    def total_frames(self) -> int:
+        """Frames of all clips."""
+        return sum(frames * clips for frames, clips in self.frames.items())
+
+    def bone_table(self) -> list[tuple[str, str, float, float]]:
+        """Each bone of the commonest layout: parent, joint, median length over clips, and the median's mirror image (or NaN)."""
+        layout = self.layout
+        if layout is None:
+            return []
+        lengths = nanmedian(np.array(self.bones[layout.name].items))
+        return [
+            (layout.joint_names[parent], layout.joint_names[joint], float(lengths[joint]),
+             float(lengths[layout.mirror[joint]]) if layout.mirror[joint] != joint else math.nan)
+            for joint, parent in enumerate(layout.parents)
+            if parent >= 0
+        ]  # fmt: skip
+
+
+def _drawn(clip: SkeletonSequence) -> DrawnClip:
+    total = len(clip.joints)
+    frames = np.unique(np.linspace(0, total - 1, min(FRAMES_DRAWN, total)).round().astype(int))
+    chosen = tuple(int(frame) for frame in frames)
+    return DrawnClip(clip.sample_id, clip.label, clip.layout, clip.joints[frames].copy(), chosen, total)
+
+
+def quantile(counts: Counter[int], share: float) -> int:
+    """The value that `share` of a counted population does not exceed; raises ValueError if nothing was counted."""
+    wanted, so_far = share * sum(counts.values()), 0
+    for value in sorted(counts):
+        so_far += counts[value]
+        if so_far >= wanted:
+            return value
+    raise ValueError("Nothing was counted; add clips first.")
+
+
+def leading(counts: Counter[str], ignore: Sequence[str] = ("", "cannot tell", "unknown")) -> tuple[str, float]:
+    """The commonest value, and its share among those that are not in `ignore`; ("", 0.0) if all are."""
+    told = {value: count for value, count in counts.items() if value not in ignore}
+    if not told:
+        return "", 0.0
+    value = max(told, key=lambda key: told[key])
+    return value, told[value] / sum(told.values())

@@ -1,0 +1,181 @@
+"""Charts and stick figures as SVG text, for a page without scripts, libraries or requests. Colours are CSS classes of the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from html import escape
+
+import numpy as np
+
+from ..body_checks import not_seen
+from ..clip_statistics import DrawnClip
+from ..layouts import PARTS, SkeletonLayout
+
+_WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
+_BINS = 30
+_MOST_BARS = 40
+_ROW = 18  # height of a horizontal bar
+_STAGE = 150  # height of a drawn frame
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _svg(width: float, height: float, body: str, label: str) -> str:
+    size = f'viewBox="0 0 {_number(width)} {_number(height)}" width="{_number(width)}" height="{_number(height)}"'
+    return f'<svg role="img" aria-label="{escape(label, quote=True)}" {size}>{body}</svg>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", kind: str = "") -> str:
+    cls = f' class="{kind}"' if kind else ""
+    return f'<text x="{_number(x)}" y="{_number(y)}" text-anchor="{anchor}"{cls}>{escape(text)}</text>'
+
+
+def _bar(x: float, y: float, width: float, height: float, title: str) -> str:
+    place = f'x="{_number(x)}" y="{_number(y)}" width="{_number(max(width, 0.5))}" height="{_number(height)}"'
+    return f'<rect class="bar" {place}><title>{escape(title)}</title></rect>'
+
+
+def columns(bars: Sequence[tuple[str, int]], label: str, axis: str, every: int = 1) -> str:
+    """Upright bars.
+
+    Args:
+        bars: (name, clips) from left to right.
+        label: What the chart shows, for those who cannot see it.
+        axis: What the names are.
+        every: Write each so-manieth name below its bar.
+    """
+    top = max((count for _, count in bars), default=0) or 1
+    left, bottom, head = 44, 34, 14
+    height, step = _HEIGHT - bottom - head, (_WIDTH - left - 6) / max(len(bars), 1)
+    base = _HEIGHT - bottom
+    parts = []
+    for share in (0.5, 1.0):
+        y = base - share * height
+        parts.append(f'<line class="grid" x1="{left}" x2="{_WIDTH}" y1="{_number(y)}" y2="{_number(y)}"/>')
+        if top * share == int(top * share):
+            parts.append(_text(left - 5, y + 4, f"{int(top * share):,}", "end", "small"))
+    for place, (name, count) in enumerate(bars):
+        x, tall = left + place * step, height * count / top
+        if count:
+            parts.append(_bar(x + 0.1 * step, base - tall, 0.8 * step, tall, f"{name}: {count:,}"))
+        if place % every == 0:
+            parts.append(_text(x + step / 2, base + 13, name, kind="small"))
+    parts.append(f'<line class="axis" x1="{left}" x2="{_WIDTH}" y1="{base}" y2="{base}"/>')
+    parts.append(_text(left + (_WIDTH - left) / 2, _HEIGHT - 4, axis, kind="small"))
+    return _svg(_WIDTH, _HEIGHT, "".join(parts), label)
+
+
+def rows(bars: Sequence[tuple[str, int]], label: str) -> str:
+    """Lying bars with their names to the left, for names that are words."""
+    top = max((count for _, count in bars), default=0) or 1
+    height, left = _ROW * len(bars) + 4, 190
+    parts = []
+    for place, (name, count) in enumerate(bars):
+        y = place * _ROW + 2
+        shown = name if len(name) <= 30 else name[:29] + "…"
+        parts.append(_text(left - 6, y + _ROW - 6, shown, "end", "small"))
+        wide = (_WIDTH - left - 46) * count / top
+        parts.append(_bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"))
+        parts.append(_text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start", "small"))
+    return _svg(_WIDTH, height, "".join(parts), label)
+
+
+def histogram(counts: Counter[int], label: str, axis: str) -> str:
+    """Whole numbers in at most 30 bins of equal width; the uppermost 1 % share the last bin if they are far out."""
+    low, high = min(counts), max(counts)
+    total, so_far = sum(counts.values()), 0
+    for value in sorted(counts):
+        so_far += counts[value]
+        if so_far >= 0.99 * total:
+            high = value if high > 2 * value else high
+            break
+    width = max(1, -(-(high - low + 1) // _BINS))
+    bins = Counter({place: 0 for place in range((high - low) // width + 1)})
+    for value, count in counts.items():
+        bins[(min(value, high) - low) // width] += count
+    last = max(bins)
+    more = "+" if max(counts) > high else ""
+
+    def name(place: int) -> str:
+        start = low + place * width
+        return (
+            f"{start}{more if place == last else ''}"
+            if width == 1
+            else f"{start}{more or ''}"
+            if more and place == last
+            else str(start)
+        )
+
+    return columns([(name(place), bins[place]) for place in sorted(bins)], label, axis, max(1, -(-len(bins) // 8)))
+
+
+def numbers(counts: Counter[int], label: str, axis: str, name: Callable[[int], str] = str) -> str:
+    """A bar for each number met; -1 is "?". A histogram if there are more than 40."""
+    if len(counts) > _MOST_BARS:
+        return histogram(Counter({key: count for key, count in counts.items() if key >= 0}) or counts, label, axis)
+    bars = [("?" if key < 0 else name(key), counts[key]) for key in sorted(counts)]
+    return columns(bars, label, axis, max(1, -(-len(bars) // 14)))
+
+
+# -- stick figures -----------------------------------------------------------------------------------------------------
+
+
+def _part_of(layout: SkeletonLayout) -> list[int]:
+    return [
+        next(index for index, part in enumerate(PARTS) if joint in layout.parts[part]) for joint in layout.joint_names
+    ]
+
+
+def strip(clip: DrawnClip) -> str:
+    """The frames of a clip from the front (x to the right, y up) and, below, from the side (z to the right, y up).
+
+    Each frame is centred on its people; everything has one scale. Missing joints are not drawn.
+    """
+    joints = clip.joints.astype(np.float64)
+    missing = not_seen(clip.joints) | np.isinf(joints).any(axis=-1)
+    joints[missing] = np.nan
+    label = f"{len(clip.frames)} frames of {clip.sample_id}, front and side view"
+    with np.errstate(invalid="ignore", over="ignore"):
+        middle = (np.fmax.reduce(joints, axis=(1, 2)) + np.fmin.reduce(joints, axis=(1, 2))) / 2  # (frames, 3)
+        joints = joints - middle[:, None, None]
+        reach = np.fmax.reduce(np.abs(joints), axis=(0, 1, 2))
+    if not np.isfinite(reach).all() or not reach.max() > 0:
+        return _svg(_STAGE, 30, _text(6, 20, "nobody in these frames", "start", "small"), label)
+    views = [(0, 1)] if reach[2] == 0 else [(0, 1), (2, 1)]
+    scale = (_STAGE - 16) / (2 * max(reach[1], 1e-9))
+    wide = [max(2 * reach[axis] * scale + 18, 46) for axis, _ in views]
+    if max(wide) > 2 * _STAGE:  # far apart, or lying
+        scale *= 2 * _STAGE / max(wide)
+        wide = [max(2 * reach[axis] * scale + 18, 46) for axis, _ in views]
+    tall = 2 * reach[1] * scale + 16
+    parts, left = [], 30
+    for row, (axis, up) in enumerate(views):
+        parts.append(_text(4, (row + 0.5) * tall, ("front", "side")[row], "start", "small"))
+        for column in range(len(clip.frames)):
+            x = left + (column + 0.5) * max(wide)
+            parts.append(_figure(joints[column][..., [axis, up]] * scale, clip.layout, x, (row + 0.5) * tall))
+    bottom = len(views) * tall
+    for column, frame in enumerate(clip.frames):
+        parts.append(_text(left + (column + 0.5) * max(wide), bottom + 12, f"frame {frame + 1}", kind="small"))
+    return _svg(left + len(clip.frames) * max(wide), bottom + 18, "".join(parts), label)
+
+
+def _figure(people: np.ndarray, layout: SkeletonLayout, x: float, y: float) -> str:
+    """Bones and joints of the people in one frame, (M, V, 2) in units of the drawing, y up."""
+    part = _part_of(layout)
+    points = np.stack([x + people[..., 0], y - people[..., 1]], axis=-1)
+    shapes = []
+    for body in points:
+        seen = np.isfinite(body).all(axis=-1)
+        for joint, parent in enumerate(layout.parents):
+            if parent >= 0 and seen[joint] and seen[parent]:
+                (x1, y1), (x2, y2) = body[parent], body[joint]
+                ends = f'x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}"'
+                shapes.append(f'<line class="bone part{part[joint]}" {ends}/>')
+        for joint in np.flatnonzero(seen).tolist():
+            at = f'cx="{_number(body[joint, 0])}" cy="{_number(body[joint, 1])}" r="1.6"'
+            shapes.append(f'<circle class="joint part{part[joint]}" {at}/>')
+    return "".join(shapes)

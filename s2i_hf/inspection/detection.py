@@ -1,0 +1,317 @@
+"""What is in this folder, archive or file? Names first, then contents; nothing is unpickled and no file is changed.
+
+`detect` says which data set it is and which protocols it serves, or which of the general formats, or what the files look like
+when neither fits, and always which command to try next.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..layouts import LAYOUTS
+from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
+from ..readers import READERS, RawFile, ReadError, get_reader, own
+from ..readers.raw_files import find_raw_files
+from ..readers.recordings import Recordings, find_recordings
+from ..sequence import SkeletonSequence
+from ..stored_clips import is_converted
+from .census import Detection, Suffix, all_files, count_suffixes, suffix_of, with_suffix
+from .own_detection import compare_layouts, ctr_gcn_shapes, fit_layouts, spread
+from .peeks import PICKLE, describe, is_pickle
+
+_PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
+
+_HINTS = (
+    ((".avi", ".mp4", ".mkv", ".mov"), "videos are not skeletons: run a pose estimator on them first"),
+    ((".png", ".jpg", ".jpeg", ".bmp"), "images are not skeletons"),
+    ((".rar", ".7z", ".tgz", ".tar", ".bz2", ".xz"), "unpack the archives first; .zip is read as it is"),
+    ((".pt", ".pth", ".ckpt"), f"files of torch.save are {PICKLE}"),
+)
+
+
+def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Any = None) -> Detection:
+    """Say what `path` is.
+
+    Args:
+        path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
+        protocol: Whose recordings they are; None: found out.
+        layout: Joint format of own recordings, as `load_skeletons` takes it; None: found out.
+
+    Raises:
+        ValueError: there is no such file or folder, it is empty, or it does not serve the protocol that was asked for.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise ValueError(f"{path} is not there; expected a folder, a zip archive or a recording.")
+    if path.is_dir() and is_converted(path):
+        return Detection("converted", "a data set made by `s2i convert`", path)
+    found: Detection | None
+    if protocol is not None:
+        recordings = find_recordings(protocol, path)
+        rule = recordings.protocol
+        found = Detection("dataset", _title(rule.reader, rule), path, rule.reader, [recordings], recordings.all_files)
+        found.census = count_suffixes(recordings.all_files)
+        found.commands = [_convert(rule.name, path)]
+        return found
+    files = all_files(path)
+    if not files:
+        raise ValueError(f"{path} has no files in it, three levels of folders deep; expected recordings.")
+    census = count_suffixes(files)
+    notes: list[str] = []
+    known, broken = _dataset(path, files) if layout is None else (None, None)
+    found = (
+        known or _pickles(path, files) or _own(path, files, layout, notes) or broken or _unknown(path, census, notes)
+    )
+    found.census = census
+    return found
+
+
+def _convert(name: str, path: Path) -> str:
+    return f"s2i convert {name} --data-dir {shlex.quote(str(path))} --output OUT"
+
+
+def first_clips(reader: Any, file: RawFile) -> Iterator[SkeletonSequence | ReadError]:
+    """The clips of a raw file, read as its data set numbers them; see `readers`."""
+    try:
+        if hasattr(reader, "read_clips"):
+            yield from reader.read_clips(file)
+        else:
+            yield reader.read(file)
+    except ReadError as error:
+        yield error
+
+
+# -- known data sets ---------------------------------------------------------------------------------------------------
+
+
+def _title(reader: str, protocol: Protocol | None) -> str:
+    titles = [data.title for data in DATASETS.values() if data.reader == reader]
+    if protocol is not None and protocol.dataset in DATASETS:
+        titles = [DATASETS[protocol.dataset].title]
+    return f"{' or '.join(titles) or reader}, raw files as read by {reader}"
+
+
+def _dataset(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, Detection | None]:
+    """The data set whose names and contents the files have; and that whose names they have, if none can be read."""
+    if path.is_file() and path.suffix.lower() != ".zip":
+        return _single(path), None
+    named = {reader: _named(reader, files) for reader in READERS}
+    known: list[Detection] = []
+    broken: list[Detection] = []
+    for reader in sorted((name for name in READERS if named[name]), key=lambda name: -len(named[name])):
+        recordings, notes = _protocols(reader, path)
+        chosen = list({str(file): file for one in recordings for file in one.all_files}.values()) or named[reader]
+        found = Detection("dataset", _title(reader, recordings[0].protocol if recordings else None), path, reader)
+        found.recordings, found.files, found.notes = recordings, chosen, notes
+        if recordings:
+            name = recordings[0].protocol.name
+            found.commands = [_convert(name, path)]
+            datasets = {one.protocol.dataset: DATASETS[one.protocol.dataset].title for one in recordings}
+            if len(datasets) > 1 and not _completeness(recordings[0]):
+                found.notes.append(
+                    f"The names are those of {' and of '.join(datasets.values())}; --protocol says which it is."
+                )
+        (known if _readable(reader, chosen) else broken).append(found)
+    for other in known[1:]:
+        flag = f" --protocol {other.recordings[0].protocol.name}" if other.recordings else ""
+        known[0].notes.append(
+            f"It also holds {other.what}: {len(other.files):,} files; see them with{flag or ' a path to them'}."
+        )
+    first = known[0] if known else _unnamed(path, files)
+    return first, broken[0] if broken else None
+
+
+def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
+    """The files that are named like recordings of a reader."""
+    module = _module(reader)
+    if module is None:
+        return []
+    named = []
+    for file in with_suffix(files, READERS[reader].suffixes):
+        try:
+            if parse_name(reader, recording_name(module, file)) is not None:
+                named.append(file)
+        except (KeyError, ValueError):
+            return []
+    return named
+
+
+def recording_name(module: Any, file: RawFile) -> str:
+    """What names a file for its reader."""
+    name_of: Callable[[RawFile], str] | None = getattr(module, "sample_id", None)
+    return name_of(file) if name_of else file.stem
+
+
+def _module(reader: str) -> Any:
+    try:
+        return get_reader(reader)
+    except ImportError:  # what it needs is not installed
+        return None
+
+
+def _protocols(reader: str, path: Path) -> tuple[list[Recordings], list[str]]:
+    """What each protocol of a reader finds, complete ones first, then by size; and why some find nothing."""
+    found, notes = [], []
+    known: dict[tuple[str, str], RawFile] = {}  # one record a file, however many protocols it serves
+    for protocol in PROTOCOLS.values():
+        if protocol.reader != reader:
+            continue
+        try:
+            one = find_recordings(protocol, path)
+            for split, files in one.files.items():
+                one.files[split] = [known.setdefault((str(file.path), file.member), file) for file in files]
+            found.append(one)
+        except ValueError as error:
+            if not str(error).startswith("No recordings of"):
+                notes.append(str(error))
+    order = list(PROTOCOLS)
+    found.sort(key=lambda one: (-_completeness(one), -len(one.all_files), order.index(one.protocol.name)))
+    return found, notes
+
+
+def _completeness(recordings: Recordings) -> int:
+    """1 if every split has as many files as the complete data set has clips."""
+    rule = recordings.protocol
+    return int(all(rule.expected(split) == len(files) for split, files in recordings.files.items()))
+
+
+def _readable(reader: str, files: Sequence[RawFile]) -> bool:
+    """Whether one of some files, spread over all, gives a clip."""
+    module = _module(reader)
+    return module is not None and any(
+        isinstance(clip, SkeletonSequence)
+        for file in spread(files, 2 * _PROBES)
+        for clip in islice(first_clips(module, file), 2)
+    )
+
+
+def _single(path: Path) -> Detection | None:
+    """A single recording; what belongs to it (angles, labels) is looked for in the folders around it."""
+    file = RawFile(path, size=path.stat().st_size)
+    for fits_name in (True, False):
+        for reader in READERS:
+            module = _module(reader)
+            if module is None or not with_suffix([file], READERS[reader].suffixes):
+                continue
+            if fits_name != bool(_named(reader, [file])):
+                continue
+            for one in _with_companions(module, reader, file):
+                if any(isinstance(clip, SkeletonSequence) for clip in islice(first_clips(module, one), 2)):
+                    names = [
+                        p.name
+                        for p in PROTOCOLS.values()
+                        if p.reader == reader and p.file_splits(recording_name(module, file))
+                    ]
+                    rule = PROTOCOLS[names[0]] if names else None
+                    found = Detection("dataset", f"one recording of {_title(reader, rule)}", path, reader, files=[one])
+                    if not fits_name:
+                        found.notes.append(f"It is not named like one; expected a name like {READERS[reader].example}.")
+                    elif names:
+                        found.notes.append(f"A recording of {', '.join(names)}.")
+                    return found
+    return None
+
+
+def _with_companions(module: Any, reader: str, file: RawFile) -> list[RawFile]:
+    select = getattr(module, "select", None)
+    if select is None:
+        return [file]
+    for folder in (file.path.parent, file.path.parent.parent):
+        try:
+            chosen = select(find_raw_files(folder, READERS[reader].suffixes))[0]
+        except (ValueError, OSError):
+            continue
+        same = [one for one in chosen if one.path == file.path]
+        if same:
+            return same
+    return [file]
+
+
+def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
+    """Contents of a known data set under other names."""
+    for reader, facts in READERS.items():
+        candidates = with_suffix(files, facts.suffixes)
+        module = _module(reader)
+        if module is None or not candidates:
+            continue
+        some = spread(candidates, _PROBES)
+        clips = [next(first_clips(module, file), None) for file in some]
+        if all(isinstance(clip, SkeletonSequence) for clip in clips):
+            found = Detection("dataset", _title(reader, None), path, reader, files=candidates)
+            found.notes = [
+                f"The contents are those of {reader} files, the names are not: expected names like {facts.example}, got "
+                f"{candidates[0].name}. Rename them, since subject, view and action are read off the names."
+            ]
+            return found
+    return None
+
+
+# -- general formats ---------------------------------------------------------------------------------------------------
+
+
+def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
+    pickles = [file for file in files if suffix_of(file) in (".pkl", ".pickle")]
+    pickles += [file for file in files[:1] if len(files) == 1 and not pickles and is_pickle(file)]
+    if not pickles or len(pickles) < len(files) / 2:
+        return None
+    found = Detection("pickle", PICKLE, path, files=pickles)
+    found.notes = [
+        "PYSKL and MMAction2 keep their annotations in such files; the converter takes arrays, strings and numbers only."
+    ]
+    where = pickles[0]
+    if not where.member:
+        found.commands = [f"s2i convert-pickle {shlex.quote(str(where.path))} --output OUT"]
+    return found
+
+
+def _own(path: Path, files: Sequence[RawFile], layout: Any, notes: list[str]) -> Detection | None:
+    """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `notes`."""
+    mine = with_suffix(files, own.SUFFIXES)
+    if not mine:
+        return None
+    found = Detection("own", f"recordings in a general format ({', '.join(count_suffixes(mine))})", path, files=mine)
+    if shapes := ctr_gcn_shapes(mine):
+        found.what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
+        layout = layout if layout is not None else "kinect_v2"
+    found.misfits, found.unit, problem = fit_layouts(path, mine, layout)
+    if not found.misfits:
+        if layout is not None:
+            raise ValueError(problem or f"None of the {len(mine)} recordings in {path} fits that layout.")
+        notes += (
+            [f"Read as recordings of your own they fit no known layout; the first that was tried: {problem}"]
+            if problem
+            else []
+        )
+        return None
+    if len(found.misfits) > 1:
+        found.notes.append(compare_layouts(found.misfits))
+    shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(found.misfits))
+    unit = f" --unit {found.unit}" if found.unit else ""
+    where = shlex.quote(str(path))
+    flag = "" if layout is None and mine[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
+    found.commands = [f"s2i convert folder --data-dir {where}{flag}{unit} --output OUT"]
+    return found
+
+
+# -- neither -----------------------------------------------------------------------------------------------------------
+
+
+def _unknown(path: Path, census: dict[str, Suffix], notes: list[str]) -> Detection:
+    found = Detection("unknown", "no format that s2i-hf knows", path, notes=notes)
+    for suffix, group in list(census.items())[:6]:
+        for file in group.some[:1]:
+            found.notes.append(f"{file.name}: {describe(file)}.")
+        found.notes += [f"{hint[0].upper()}{hint[1:]}." for suffixes, hint in _HINTS if suffix in suffixes]
+    counts = Counter(layout.num_joints for layout in LAYOUTS.values())
+    found.notes.append(
+        "Own recordings may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
+        f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
+    )
+    if set(census) & set(own.SUFFIXES):
+        found.commands = [f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT"]
+    return found

@@ -1,0 +1,323 @@
+"""`s2i inspect`: what is in a folder, an archive, a file or a converted data set, and what is wrong with it.
+
+    NW-UCLA Multiview Action 3D, raw files as read by nw_ucla: 1,484 clips, nothing suspicious
+
+Every clip is read once and counted (`clip_statistics`), so memory does not grow with the data. `findings` turns counts into
+sentences; `inspection_page` turns them into one HTML page.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..clip_statistics import ClipStatistics
+from ..layouts import LAYOUTS
+from ..protocols import DATASETS, PROTOCOLS, Protocol
+from ..readers import NoClip, RawFile, ReadError, get_reader
+from ..readers.own import find_own
+from ..readers.recordings import read_file
+from ..sequence import SkeletonSequence
+from ..storage import META_FILE, read_meta
+from ..stored_clips import count_rows, custom_layouts, read_rows, stored_files
+from .census import Detection
+from .detection import detect, first_clips, recording_name
+from .findings import findings
+from .own_detection import quietly
+from .text import UNIT_NAMES, Tally, counted, counts_text, expectations, left_out
+
+NUM_BROKEN_NAMED = 20
+_WIDTH = 118
+
+
+@dataclass
+class Inspection:
+    """The result of `inspect`.
+
+    Args:
+        detection: What the data is.
+        statistics: Counts over the clips that were read.
+        num_files: Files (of a converted data set: clips) there are, and `num_read` of them that were read.
+        broken: Sentences about the first of the `num_broken` recordings that cannot be read.
+        protocol: The rule whose labels are counted; None if unknown.
+        class_names: Names of the labels.
+        expected: A sentence for each protocol that fits, on how many clips there are and should be.
+        no_clips: Sentences about entries of the data set that stand for no clip.
+        warnings: What looks wrong, the gravest first.
+    """
+
+    detection: Detection
+    statistics: ClipStatistics = field(default_factory=ClipStatistics)
+    num_files: int = 0
+    num_read: int = 0
+    num_broken: int = 0
+    broken: list[str] = field(default_factory=list)
+    no_clips: list[str] = field(default_factory=list)
+    protocol: Protocol | None = None
+    class_names: tuple[str, ...] = ()
+    expected: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """One line: what it is, how much of it, and whether something looks wrong."""
+        clips = self.statistics.clips
+        if not clips:
+            return _capital(self.detection.what) + (": no clip could be read" if self.num_broken else "")
+        state = f"{counted(len(self.warnings), 'thing')} to look at" if self.warnings else "nothing suspicious"
+        return f"{_capital(self.detection.what)}: {counted(clips, 'clip')}, {state}"
+
+    def lines(self) -> list[str]:
+        """The report as text: the verdict, warnings, counts, and which command to try next."""
+        lines = [self.verdict]
+        lines += [f"  ! {warning}" for warning in self.warnings]
+        lines += [f"  broken: {sentence}" for sentence in self.broken]
+        if self.num_broken > len(self.broken):
+            lines.append(f"  broken: ... and {self.num_broken - len(self.broken):,} more")
+        lines += [f"  {note}" for note in self.detection.notes]
+        for name, text in self.facts():
+            wrapped = textwrap.wrap(text, _WIDTH - 14, break_long_words=False, break_on_hyphens=False) or [""]
+            lines += [f"  {name if index == 0 else '':<10}  {line}" for index, line in enumerate(wrapped)]
+        lines += [f"next: {command}" for command in self.detection.commands]
+        return lines
+
+    def facts(self) -> list[tuple[str, str]]:
+        """(name, text) of everything counted."""
+        stats, files = self.statistics, self.detection.census
+        facts = (
+            [("files", "; ".join(_files(suffix, group) for suffix, group in list(files.items())[:8]))] if files else []
+        )
+        if self.num_read < self.num_files:
+            facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
+        facts += [("protocol", sentence) for sentence in self.expected]
+        facts += [("left out", text)] if (text := left_out(self.detection)) else []
+        if self.no_clips:
+            facts.append(("no clip", f"{counted(len(self.no_clips), 'row')}, the first: {self.no_clips[0]}"))
+        if not stats.clips:
+            return facts
+        return facts + counts_text(stats, self.class_names)
+
+
+def _files(suffix: str, group: Any) -> str:
+    size = group.size / 1e6
+    return f"{group.count:,} {suffix or 'without suffix'} ({size:,.1f} MB)"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def inspect(
+    path: str | Path,
+    protocol: str | None = None,
+    layout: Any = None,
+    max_files: int | None = None,
+    progress: bool = False,
+) -> Inspection:
+    """Look at recordings or at a converted data set.
+
+    Args:
+        path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
+        protocol: Name of the protocol whose recordings they are; None: found out.
+        layout: Joint format of own recordings (name, `SkeletonLayout` or path of its JSON); None: found out.
+        max_files: Read so many files (of a converted data set: clips) at most, evenly spread; None: all.
+        progress: Show a progress bar on stderr.
+
+    Raises:
+        ValueError: there is nothing at `path`, or no such protocol or layout.
+    """
+    if max_files is not None and max_files < 1:
+        raise ValueError(f"--max-files is {max_files}; expected at least 1.")
+    found = detect(path, protocol, layout)
+    report = Inspection(found)
+    if found.kind == "converted":
+        source = _converted(report, max_files)
+    elif found.kind == "dataset":
+        source = _raw(report, max_files)
+    elif found.kind == "own":
+        source = _own(report, layout, max_files)
+    else:
+        return report
+    tally = Tally(found)
+    for split, clip in _with_progress(source, report, progress):
+        if isinstance(clip, NoClip):
+            report.no_clips.append(str(clip))
+            continue
+        if isinstance(clip, ReadError):
+            report.num_broken += 1
+            if len(report.broken) < NUM_BROKEN_NAMED:
+                report.broken.append(str(clip))
+            continue
+        report.statistics.add(clip, split)
+        tally.add(split, clip.sample_id)
+    report.expected = expectations(report, tally)
+    report.warnings = findings(report, tally)
+    return report
+
+
+def run(
+    path: str | Path,
+    protocol: str | None = None,
+    layout: Any = None,
+    html: str | Path | None = None,
+    max_files: int | None = None,
+) -> int:
+    """`s2i inspect`: print the report, and write the page if `html` names one.
+
+    Returns:
+        Exit code: 0; 1 if not one clip could be read.
+
+    Raises:
+        ValueError: see `inspect`.
+    """
+    report = inspect(path, protocol, layout, max_files, progress=sys.stderr.isatty())
+    print("\n".join(_printable(line) for line in report.lines()))
+    if html is not None:
+        from .page import write_page
+
+        print(f"page: {write_page(report, html)}")
+    return 0 if report.statistics.clips else 1
+
+
+def _printable(line: str) -> str:
+    """File names may hold anything, control sequences of the terminal too."""
+    return "".join(mark if mark.isprintable() else "?" for mark in line)
+
+
+def _with_progress(
+    source: Iterator[tuple[str, SkeletonSequence | ReadError]], report: Inspection, progress: bool
+) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+    from tqdm import tqdm
+
+    with tqdm(unit=" clips", disable=not progress, file=sys.stderr, leave=False) as bar:
+        for item in source:
+            bar.total = report.num_files if report.num_read <= report.num_files else None
+            bar.update()
+            yield item
+
+
+def _evenly(count: int, limit: int | None) -> list[int]:
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted({int(place) for place in np.linspace(0, count - 1, limit).round()})
+
+
+# -- where clips come from ---------------------------------------------------------------------------------------------
+
+
+def _raw(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+    """Raw files of a known data set; labels are those of the protocol that fits best."""
+    found = report.detection
+    rule = found.recordings[0].protocol if found.recordings else _rule_of_file(found.files[0], found.reader)
+    report.protocol, report.num_files = rule, len(found.files)
+    report.class_names = rule.class_names if rule is not None else ()
+    reader = get_reader(found.reader)
+    for index in _evenly(len(found.files), max_files):
+        report.num_read += 1
+        for clip in first_clips(reader, found.files[index]):
+            if isinstance(clip, ReadError) or rule is None:
+                yield "", clip
+                continue
+            split = rule.split(clip.sample_id)
+            yield split or "", _labelled(clip, rule)
+
+
+def _labelled(clip: SkeletonSequence, rule: Protocol) -> SkeletonSequence:
+    from dataclasses import replace
+
+    try:
+        return replace(clip, label=rule.label(clip.sample_id))
+    except ValueError:
+        return replace(clip, label=-1)
+
+
+def _rule_of_file(file: RawFile, reader: str) -> Protocol | None:
+    name = recording_name(get_reader(reader), file)
+    return next((rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)), None)
+
+
+def _own(report: Inspection, layout: Any, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+    found = report.detection
+    best = layout if layout is not None else next(iter(found.misfits))
+    if best not in LAYOUTS and layout is None:
+        best = None  # motion capture, which says itself what its joints are
+    with quietly():
+        recordings = find_own(found.path, layout=best, unit=found.unit)
+    files = recordings.all_files
+    if found.unit:
+        found.notes.append(
+            f"Coordinates are in {UNIT_NAMES[found.unit]}; with --unit {found.unit} they are read as metres."
+        )
+    if not recordings.protocol.class_names:
+        found.notes.append(
+            "Nothing says what the clips show: put each in a folder named after its class, or list them in a labels.csv with the "
+            "columns id and label."
+        )
+    report.protocol, report.num_files = recordings.protocol, len(files)
+    report.class_names = recordings.protocol.class_names
+    for reason, names in recordings.left_out.items():
+        found.notes.append(f"Not read, {reason}: {len(names):,}, such as {names[0]}.")
+    for index in _evenly(len(files), max_files):
+        report.num_read += 1
+        for clip in read_file(files[index], recordings.protocol):
+            yield ("", clip) if isinstance(clip, ReadError) else (clip.split, clip.sequence)
+
+
+def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+    found = report.detection
+    files = dict(sorted(stored_files(found.path).items(), key=lambda item: (item[0] == "test", item[0] != "train")))
+    meta: dict[str, Any] = {}
+    if (found.path / META_FILE).is_file():
+        meta = read_meta(found.path)
+        report.class_names = tuple(meta["class_names"])
+        report.protocol = PROTOCOLS.get(meta["protocol"])
+        title = DATASETS[report.protocol.dataset].title if report.protocol else "recordings of your own"
+        found.what = f"{title}, converted by `s2i convert {meta['protocol']}` to {meta['format']}"
+        if broken := meta.get("broken"):
+            found.notes.append(f"{counted(len(broken), 'recording')} could not be converted, the first: {broken[0]}")
+    else:
+        found.notes.append(f"It has no {META_FILE}, so names of classes and the protocol are not known.")
+    found.commands = [f"python examples/pretrain_mae.py --data {shlex.quote(str(found.path))} --output_dir runs/mae"]
+    layouts = custom_layouts(found.path)
+    places = {path: _count(path, report) for paths in files.values() for path in paths}
+    _compare_with_meta(report, meta, files, places)
+    report.num_files = sum(places.values())
+    chosen, start = np.array(_evenly(report.num_files, max_files)), 0
+    for split, paths in files.items():
+        for path in paths:
+            here = chosen[(chosen >= start) & (chosen < start + places[path])] - start
+            start += places[path]
+            wanted = set(here.tolist())
+            report.num_read += len(wanted)
+            try:
+                for clip in read_rows(path, layouts, wanted.__contains__) if wanted else ():
+                    yield split, clip
+            except ReadError as error:
+                yield split, error
+
+
+def _count(path: Path, report: Inspection) -> int:
+    try:
+        return count_rows(path)
+    except ReadError as error:
+        report.num_broken += 1
+        report.broken.append(str(error))
+        return 0
+
+
+def _compare_with_meta(
+    report: Inspection, meta: dict[str, Any], files: dict[str, list[Path]], places: dict[Path, int]
+) -> None:
+    """Clips that s2i.json promises and that are not there."""
+    for split, count in meta.get("counts", {}).items():
+        found = sum(places[path] for path in files.get(split, ()))
+        if found != count:
+            report.num_broken += 1
+            report.broken.append(f"{META_FILE} says that split {split} has {count:,} clips, but {found:,} are there.")

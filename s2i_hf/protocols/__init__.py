@@ -1,0 +1,66 @@
+"""Benchmark protocols, one module a family of datasets: `PROTOCOLS`, `DATASETS`, and what the names of samples say.
+
+Adding a dataset is a module here, with its lists in `resources/`, listed in `_FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..wording import did_you_mean
+from . import florence3d, ntu, nw_ucla, open_sets, pku_mmd, sbu, smarthome, synthetic_people
+from .rules import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
+
+__all__ = [
+    "DATASETS",
+    "PROTOCOLS",
+    "SPLITS",
+    "Dataset",
+    "Metric",
+    "Protocol",
+    "SampleName",
+    "Split",
+    "get_protocol",
+    "numbers",
+    "parse_name",
+]
+
+_FAMILIES = (nw_ucla, ntu, pku_mmd, smarthome, open_sets, florence3d, sbu, synthetic_people)
+
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS}
+PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for family in _FAMILIES for protocol in family.PROTOCOLS}
+_NAMES: Mapping[str, NameParser] = {
+    reader: parser for family in _FAMILIES for reader, parser in getattr(family, "NAMES", {}).items()
+}
+
+
+def parse_name(reader: str, sample_id: str) -> SampleName | None:
+    """Read the numbers in the name of a sample or of a raw file.
+
+    Args:
+        reader: Whose names these are: "ntu_rgbd" (S001C002P003R002A013), "nw_ucla" (a01_s02_e03_v01), ...
+        sample_id: Id of a sample, or file name without folder and extension.
+
+    Returns:
+        The numbers, or None if `sample_id` is not named like that.
+    """
+    parser = _NAMES[reader]
+    if callable(parser):
+        return parser(sample_id)
+    match = parser.fullmatch(sample_id)
+    if match is None:
+        return None
+    found = {field: text for field, text in match.groupdict().items() if text is not None}
+    video = found.pop("video", "")
+    return SampleName(**{"action": -1, **{field: int(number) for field, number in found.items()}}, video=video)
+
+
+def get_protocol(name: str) -> Protocol:
+    """The protocol called `name`.
+
+    Raises:
+        ValueError: there is none; the message names the closest one.
+    """
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    raise ValueError(f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(PROTOCOLS)}.")

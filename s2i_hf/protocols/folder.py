@@ -1,0 +1,116 @@
+"""The protocol of a folder of your own recordings: splits and labels come from its sub-folders or from a table, not from a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from typing import Protocol as Shape
+
+from ..skeleton_layout import SkeletonLayout
+from .rules import SPLITS, Protocol, Split
+
+
+class _File(Shape):
+    """What is needed of a `readers.RawFile`, which this module is below of."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def member(self) -> str: ...
+
+
+class FolderSample(NamedTuple):
+    """What is known of one clip; -1 where nothing is."""
+
+    split: Split = "train"
+    label: int = -1
+    subject: int = -1
+    camera: int = -1
+
+
+@dataclass(frozen=True, eq=False)  # two folders are never the same
+class FolderProtocol(Protocol):
+    """Who trains and who tests in a folder of your own; made by `readers.own.find_own`.
+
+    Args:
+        layout: Name of the joint format, as rows hold it.
+        skeleton: The joint format itself, which may be one of your own.
+        names: Names of the classes, in the order of the labels; empty if nothing says what the clips show.
+        unit: What the coordinates in the files are given in: "m", "cm" or "mm"; None: the unit of the layout.
+        root: The folder, archive or file; ids of files are their paths in it.
+        table: Id of each clip -> its split, label, subject and camera.
+        containers: Id of each file that holds many clips -> the splits these are in.
+
+    The other fields are those of `Protocol`; nothing is known about a complete data set, so `expected` is None.
+    """
+
+    dataset: str = "folder"
+    rule: str = ""
+    reader: str = "own"
+    layout: str = ""
+    actions: tuple[int, ...] = ()
+    classes: str = ""
+    source: str = "your own recordings"
+    skeleton: SkeletonLayout | None = None
+    names: tuple[str, ...] = ()
+    unit: str | None = None
+    root: str = ""
+    table: Mapping[str, FolderSample] = field(default_factory=dict)
+    containers: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+
+    __eq__ = object.__eq__  # not that of Protocol, which looks at the fields it knows
+    __hash__ = object.__hash__
+
+    @property
+    def name(self) -> str:
+        """Always "folder"."""
+        return self.dataset
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """("train", "test"); either may be empty."""
+        return SPLITS
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return self.names
+
+    def file_splits(self, stem: str) -> tuple[Split, ...]:
+        """Splits that the clips of a file are in; none if it is not to be read.
+
+        Args:
+            stem: Id of the file or of a clip.
+        """
+        if stem in self.containers:
+            return self.containers[stem]
+        sample = self.table.get(stem)
+        return () if sample is None else (sample.split,)
+
+    def split(self, sample_id: str) -> Split | None:
+        """Where a clip belongs; None if the folder has no such clip."""
+        sample = self.table.get(sample_id)
+        return None if sample is None else sample.split
+
+    def label(self, sample_id: str) -> int:
+        """0-based label of a clip; -1 if nothing says what it shows.
+
+        Raises:
+            ValueError: the folder has no such clip.
+        """
+        if sample_id not in self.table:
+            raise ValueError(f"{sample_id!r} is no clip of {self.root}.")
+        return self.table[sample_id].label
+
+    def file_id(self, file: _File) -> str:
+        """Path of a file in the folder or archive, with / between its parts and without extension: "wave/clip_01"."""
+        if file.member:
+            path = PurePosixPath(file.member)
+        else:
+            root = Path(self.root)
+            path = PurePosixPath(file.path.relative_to(root).as_posix() if file.path != root else file.path.name)
+        return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()

@@ -1,0 +1,45 @@
+"""NW-UCLA Multiview Action 3D: two views train, the third one tests."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..resources import read_list
+from .rules import Dataset, Protocol
+
+NAMES = {"nw_ucla": re.compile(r"a(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}_v(?P<camera>\d{2})")}
+
+_SOURCE = "Wang et al., Cross-view Action Modeling, Learning and Recognition, CVPR 2014"
+ACTIONS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
+_VIEWS = (1, 2, 3)
+
+DATASETS = (
+    Dataset(
+        name="nw_ucla", title="NW-UCLA Multiview Action 3D", reader="nw_ucla", layout="kinect_v1",
+        homepage="https://wangjiangb.github.io/my_data.html", licence="research use, cite (not seen)", citation=_SOURCE,
+        get_it="the JSON files (`all_sqe`) that CTR-GCN links to", tree="all_sqe/a01_s01_e00_v01.json", size="1,484 files, 39 MB",
+    ),
+)  # fmt: skip
+
+
+@lru_cache
+def _names() -> tuple[str, ...]:
+    return tuple(
+        f"{name}_v0{view}" for name, views in map(str.split, read_list("nw_ucla_samples.txt")) for view in views
+    )
+
+
+def _leave_out(view: int, rule: str, counts: tuple[int, int]) -> Protocol:
+    return Protocol(
+        dataset="nw_ucla", rule=rule, reader="nw_ucla", layout="kinect_v1", split_by="camera",
+        train=frozenset(_VIEWS) - {view}, test=frozenset({view}), actions=ACTIONS, classes="nw_ucla_classes.txt",
+        expected_train=counts[0], expected_test=counts[1], samples=_names, source=_SOURCE,
+    )  # fmt: skip
+
+
+PROTOCOLS = (
+    _leave_out(3, "xview", (1020, 464)),  # the standard one
+    _leave_out(1, "xview1", (968, 516)),
+    _leave_out(2, "xview2", (980, 504)),
+)

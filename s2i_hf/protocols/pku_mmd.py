@@ -1,0 +1,85 @@
+"""PKU-MMD I and II: cross-subject and cross-view, decided video by video.
+
+The split files that come with the data (in either spelling) decide, where they are there. Without them the views and the
+subjects of part II are known from the names; who was recorded in a video of part I is not, so its cross-subject protocol needs
+the file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .rules import Dataset, NameParser, Protocol, SampleName, numbers
+
+NUM_ACTIONS = 51
+_VIEWS = {"L": 1, "M": 2, "R": 3}
+_NAME = re.compile(
+    r"(?P<video>(?:\d{4}|A\d{2}N(?P<subject>\d{2}))-(?P<view>[LMR]))(?:_A(?P<action>\d{2})_\d{5,9}-\d{5,9})?", re.ASCII
+)
+
+
+def _parse(name: str) -> SampleName | None:
+    """`0002-L`, a video of part I; `A01N08-L`, one of part II; `0002-L_A05_00123-00245`, a clip: action and frames."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    subject = match["subject"]
+    return SampleName(
+        action=int(match["action"] or -1),
+        subject=int(subject or -1),
+        camera=_VIEWS[match["view"]],
+        setup=2 if subject else 1,  # the part
+        video=match["video"],
+    )
+
+
+NAMES: dict[str, NameParser] = {"pku_mmd": _parse}
+
+_SOURCE = "Liu et al., PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action Understanding, arXiv 1703.07475, 2017"
+_COMMON: dict[str, Any] = {
+    "reader": "pku_mmd",
+    "layout": "kinect_v2",
+    "homepage": "https://struct002.github.io/PKUMMD",
+    "licence": "research use, on request by mail (not seen)",
+    "citation": _SOURCE,
+}
+
+DATASETS = (
+    Dataset(
+        name="pku1", title="PKU-MMD I",
+        get_it="`Skeleton.7z`, `Label_PKUMMD.7z`, `cross_subject.txt` and `cross_view.txt` of phase 1; unpack the archives",
+        tree="skeleton/0002-L.txt, label/0002-L.txt and cross_subject.txt beside them",
+        size="1,076 videos, 5,312,580 frames, 21,545 actions; about 6 GB of text", **_COMMON,
+    ),
+    Dataset(
+        name="pku2", title="PKU-MMD II",
+        get_it="`Skeleton_v2.7z`, `Label_PKUMMD_v2.7z`, `cross_subject_v2.txt` and `cross_view_v2.txt` of phase 2; unpack the archives",
+        tree="skeleton/A01N01-L.txt, label/A01N01-L.txt and cross_subject_v2.txt beside them",
+        size="1,009 videos, about 7,000 actions; about 1.5 GB of text", **_COMMON,
+    ),
+)  # fmt: skip
+
+
+def _protocol(part: int, rule: str, file: str, videos: tuple[int, int], **rest: Any) -> Protocol:
+    ending = "" if part == 1 else "_v2"
+    spellings = [file + ending, file.replace("_", "-") + ending, file + ending.replace("_", "-")]
+    spellings += [file.replace("_", "-") + ending.replace("_", "-")] + ([f"{file}_v1"] if part == 1 else [])
+    return Protocol(
+        dataset=f"pku{part}", rule=rule, reader="pku_mmd", layout="kinect_v2", actions=tuple(range(1, NUM_ACTIONS + 1)),
+        classes="pku_mmd_classes.txt", source=_SOURCE, setups=(part,), expected_videos=videos,
+        split_files=tuple(dict.fromkeys(f"{name}.txt" for name in spellings)), **rest,
+    )  # fmt: skip
+
+
+_OTHERS, _LEFT = frozenset({2, 3}), frozenset({1})
+# Part II has 26 sessions of 13 people in 3 views, without the middle view of five; 41 of the 51 actions occur in it.
+PROTOCOLS = (
+    # Counts of rows in the label files, from the literature (together the 21,545 of the authors); a few have no frames
+    _protocol(1, "xsub", "cross_subject", (944, 132), split_by="sample", expected_train=18_841, expected_test=2_704),
+    _protocol(1, "xview", "cross_view", (717, 359), split_by="camera", train=_OTHERS, test=_LEFT),
+    _protocol(
+        2, "xsub", "cross_subject", (775, 234), split_by="subject", train=numbers("1 4-6 8-13"), test=numbers("2 3 7")
+    ),
+    _protocol(2, "xview", "cross_view", (671, 338), split_by="camera", train=_OTHERS, test=_LEFT),
+)

@@ -1,0 +1,225 @@
+"""Raw files as they were downloaded: in a folder, or still inside the zip archives that the owners offer.
+
+Nothing is ever unpacked to disk, so a member's name cannot write anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from .errors import ReadError
+
+_DEPTH = 4  # levels of folders below the one that is named: archives unpack into one to four of their own
+_MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything like this is not one
+_MAX_MEMBERS = 2_000_000  # NTU-120 has 114,480
+_LOCAL_HEADER = 30  # bytes before the name in a zip archive's record of a member
+_ARCHIVE_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One raw file.
+
+    Args:
+        path: The file, or the zip archive it is in.
+        member: Its name inside the archive; "" for a file of its own.
+        companions: Files that are read with it: labels of a video, angles beside positions.
+        size: Bytes, unpacked.
+        stamp: Time of change (ns), or the checksum inside an archive: another one means other contents.
+    """
+
+    path: Path
+    member: str = ""
+    companions: tuple[RawFile, ...] = ()
+    size: int = -1
+    stamp: int = 0
+
+    @classmethod
+    def of(cls, file: str | Path | RawFile) -> RawFile:
+        """`file` itself, or the file at this path."""
+        return file if isinstance(file, RawFile) else cls(Path(file))
+
+    @property
+    def _pure(self) -> PurePosixPath | Path:
+        return PurePosixPath(self.member) if self.member else self.path
+
+    @property
+    def name(self) -> str:
+        """File name without folders."""
+        return self._pure.name
+
+    @property
+    def stem(self) -> str:
+        """File name without folders, extension and `.gz`."""
+        return Path(self.name.removesuffix(".gz")).stem
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders it lies in, the outermost first; inside an archive those of the archive."""
+        return tuple(self._pure.parts[:-1])
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder it lies in."""
+        return self.folders[-1] if self.folders else ""
+
+    def __str__(self) -> str:
+        return f"{self.path}!{self.member}" if self.member else str(self.path)
+
+    def with_companions(self, *companions: RawFile) -> RawFile:
+        """The same file, with these beside it."""
+        return replace(self, companions=companions)
+
+    def read(self) -> bytes:
+        """Contents, as they are stored (`.gz` is not unpacked).
+
+        Raises:
+            ReadError: not there, not a regular file, far too large, or damaged inside its archive.
+        """
+        return _read_member(self) if self.member else _read_file(self)
+
+
+def _read_file(file: RawFile) -> bytes:
+    try:
+        with open(file.path, "rb", buffering=0, opener=_open_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ReadError(f"{file.name}: not a regular file; expected a recording.")
+            _check_size(file, status.st_size)
+            return stream.read(status.st_size + 1)
+    except IsADirectoryError:
+        raise ReadError(f"{file.name}: not a regular file; expected a recording.") from None
+    except OSError as error:
+        raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would wait for ever
+
+
+def _check_size(file: RawFile, size: int) -> None:
+    if size > _MAX_BYTES:
+        raise ReadError(f"{file.name}: {size >> 20:,} MB large; expected a recording of at most {_MAX_BYTES >> 20} MB.")
+
+
+@lru_cache(maxsize=8)
+def _archive(path: Path, changed: int, process: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """An open archive and its members; `changed` and `process` keep apart what may not be shared."""
+    archive = zipfile.ZipFile(path)
+    return archive, archive.NameToInfo
+
+
+def open_archive(path: Path) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """An archive, opened once a process, with its members by name.
+
+    Raises:
+        ReadError: it is not there, or no zip archive, or damaged.
+    """
+    try:
+        archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise ReadError(f"{path.name}: no readable zip archive ({error}); download it again.") from None
+    if len(archive[1]) > _MAX_MEMBERS:
+        raise ReadError(f"{path.name}: {len(archive[1]):,} members; expected at most {_MAX_MEMBERS:,}.")
+    return archive
+
+
+def _read_member(file: RawFile) -> bytes:
+    archive, members = open_archive(file.path)
+    info = members.get(file.member)
+    if info is None:
+        raise ReadError(f"{file}: the archive has no such member.")
+    _check_size(file, info.file_size)
+    if info.flag_bits & 1:
+        raise ReadError(f"{file.name}: encrypted in {file.path.name}; unpack the archive with its password first.")
+    stream = archive.fp
+    assert stream is not None
+    try:
+        with _ARCHIVE_LOCK:  # threads share the place in the file
+            stream.seek(info.header_offset)
+            header = stream.read(_LOCAL_HEADER)
+            if header[:4] != b"PK\x03\x04":
+                raise ReadError(f"{file.name}: damaged in {file.path.name} (no member begins where the index says).")
+            name_length, extra_length = struct.unpack("<HH", header[26:30])
+            stream.seek(name_length + extra_length, os.SEEK_CUR)
+            data = stream.read(info.compress_size)
+        if info.compress_type == zipfile.ZIP_DEFLATED:
+            # At most one byte more than was declared, so that a bomb does not blow up
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size + 1)
+        elif info.compress_type != zipfile.ZIP_STORED:
+            data = archive.read(info)
+    except (OSError, zlib.error, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ReadError(f"{file.name}: damaged in {file.path.name} ({error}); download the archive again.") from None
+    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+        raise ReadError(
+            f"{file.name}: damaged in {file.path.name} (its size or checksum is another); download the archive again."
+        )
+    return data
+
+
+def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | None = None) -> list[RawFile]:
+    """Raw files with one of `suffixes` (or that and `.gz`), sorted by name.
+
+    Args:
+        data_dir: A folder, looked through four levels deep, or a zip archive; archives in the folder are looked into.
+        suffixes: Such as (".skeleton",).
+        broken: Gets the names of archives in the folder that cannot be read.
+
+    Raises:
+        ReadError: `data_dir` itself is an archive that cannot be read.
+    """
+    endings = tuple(suffixes) + tuple(f"{suffix}.gz" for suffix in suffixes)
+    if data_dir.is_file():
+        found = list(_members(data_dir, endings))
+    else:
+        found = []
+        for entry in _walk(data_dir, _DEPTH):
+            if entry.name.endswith(endings):
+                found.append(_on_disk(entry))
+            elif entry.name.lower().endswith(".zip"):
+                try:
+                    found += _members(Path(entry.path), endings)
+                except ReadError:
+                    if broken is not None:
+                        broken.append(entry.name)
+    return sorted(found, key=lambda file: (file.stem, file.folders, str(file)))
+
+
+def _on_disk(entry: os.DirEntry[str]) -> RawFile:
+    try:
+        status = entry.stat()
+    except OSError:
+        return RawFile(Path(entry.path))  # a dangling link: reading it will say so
+    return RawFile(Path(entry.path), size=status.st_size, stamp=status.st_mtime_ns)
+
+
+def _members(path: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:
+    for name, info in open_archive(path)[1].items():
+        parts = PurePosixPath(name).parts
+        hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # ".." as well
+        if name.endswith(endings) and not hidden and not name.startswith("/"):
+            yield RawFile(path, name, size=info.file_size, stamp=info.CRC)
+
+
+def _walk(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
+    """Files in `folder` and `depth` levels below; links to folders are followed, hidden ones are not."""
+    try:
+        with os.scandir(folder) as entries:
+            listed = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        return  # a folder that may not be listed holds nothing for us
+    for entry in listed:
+        if os.path.isdir(entry.path):
+            if depth > 0:
+                yield from _walk(Path(entry.path), depth - 1)
+        else:
+            yield entry

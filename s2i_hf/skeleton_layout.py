@@ -1,0 +1,303 @@
+"""`SkeletonLayout`: names of joints, kinematic tree, five body parts, mirror pairs and the joint a body is centred on.
+
+A layout is all that S2I has to know about a sensor or pose estimator. A format of your own is one constructor call:
+`SkeletonLayout("mine", joint_names=[...], parents=[...])`; the well-known ones are in `layouts.py`.
+The five parts and their order follow the S2I paper (arXiv 2603.05963): torso, left arm, right arm, left leg, right leg,
+each listed top-down along its kinematic chain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .wording import did_you_mean
+
+PARTS: tuple[str, ...] = ("torso", "left_arm", "right_arm", "left_leg", "right_leg")
+
+# Words that place a joint in a part, matched against the words of its name. Order matters: "hip_center" is torso.
+_WORDS = {
+    "torso": "head neck nose eye ear mouth jaw face chin skull brow spine torso trunk chest thorax back lowerback upperback "
+    "belly abdomen waist pelvis root center centre mid middle sternum lowerneck upperneck hips",
+    "arm": "shoulder clavicle collar scapula arm upperarm forearm lowerarm humerus elbow radius ulna wrist hand finger "
+    "fingers thumb index pinky ring palm tip sho elb wri",
+    "leg": "hip hipjoint leg upleg upperleg lowerleg thigh femur knee shin tibia calf ankle foot toe toes toebase heel kne "
+    "ank bigtoe smalltoe",
+}
+_TORSO_WORDS, _ARM_WORDS, _LEG_WORDS = (frozenset(words.split()) for words in _WORDS.values())
+_SIDES = {"left": "left", "l": "left", "lft": "left", "right": "right", "r": "right", "rgt": "right", "rt": "right"}
+
+
+def _words(name: str) -> list[str]:
+    """Words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all give a side and a word."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    words = [word for word in re.split(r"[^A-Za-z]+", spaced.lower()) if word]
+    known = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
+    split: list[str] = []
+    for word in words:
+        if word not in known and word not in _SIDES:
+            for prefix in ("left", "right", "l", "r"):  # "lhumerus", "leftelbow"
+                if word.startswith(prefix) and word[len(prefix) :] in known:
+                    split += [prefix, word[len(prefix) :]]
+                    break
+            else:
+                split.append(word)
+        else:
+            split.append(word)
+    return split
+
+
+def _side(name: str) -> str | None:
+    return next((_SIDES[word] for word in _words(name) if word in _SIDES), None)
+
+
+def _mirror_key(name: str) -> tuple[str, ...]:
+    """What two mirrored joints share: the words of the name, with the side taken out."""
+    digits = tuple(re.findall(r"\d+", name))
+    return (*(word for word in _words(name) if word not in _SIDES), *digits)
+
+
+def _depths(parents: Sequence[int]) -> list[int]:
+    depths = []
+    for joint in range(len(parents)):
+        depth, at = 0, joint
+        while parents[at] >= 0:
+            at, depth = parents[at], depth + 1
+        depths.append(depth)
+    return depths
+
+
+def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> dict[str, tuple[str, ...]]:
+    """Place every joint in a part from the words of its name, else from its parent's part, and order each part top-down."""
+    depths = _depths(parents)
+    part_of: dict[int, str] = {}
+    for joint in sorted(range(len(names)), key=lambda j: depths[j]):
+        words, side = _words(names[joint]), _side(names[joint])
+        inherited = part_of.get(parents[joint])
+        if side is not None and any(word in _LEG_WORDS for word in words):  # before arms: "foot_index"
+            part_of[joint] = f"{side}_leg"
+        elif side is not None and any(word in _ARM_WORDS for word in words):
+            part_of[joint] = f"{side}_arm"
+        elif any(word in _TORSO_WORDS for word in words):
+            part_of[joint] = "torso"
+        elif inherited is not None and inherited != "torso" and (side is None or inherited.startswith(side)):
+            part_of[joint] = inherited  # an oddly named joint further down a known limb
+        else:
+            raise ValueError(
+                f"Layout {layout!r}: cannot tell which body part joint {names[joint]!r} belongs to. Use a name with a side "
+                f"and a body word (such as 'left_elbow'), or pass parts={{'torso': [...], 'left_arm': [...], ...}}."
+            )
+    heads = [
+        depths[j] for j, part in part_of.items() if part == "torso" and {"head", "neck", "nose"} & set(_words(names[j]))
+    ]
+    grows_upwards = bool(heads) and min(heads) > 0  # rooted at the pelvis or the spine, not at the head
+    parts = {}
+    for part in PARTS:
+        joints = [j for j in range(len(names)) if part_of[j] == part]
+        joints.sort(key=lambda j: (-depths[j] if part == "torso" and grows_upwards else depths[j], j))
+        parts[part] = tuple(names[j] for j in joints)
+    return parts
+
+
+def _infer_mirror_pairs(names: Sequence[str], layout: str) -> tuple[tuple[str, str], ...]:
+    left = {_mirror_key(name): name for name in names if _side(name) == "left"}
+    right = {_mirror_key(name): name for name in names if _side(name) == "right"}
+    lonely = [left.get(key, right.get(key)) for key in {**left, **right} if (key in left) != (key in right)]
+    if lonely:
+        raise ValueError(
+            f"Layout {layout!r}: joint {lonely[0]!r} has no partner on the other side of the body. Name its partner alike, "
+            "or pass mirror_pairs=[('left ...', 'right ...'), ...] (an empty list switches mirroring off)."
+        )
+    return tuple((left[key], right[key]) for key in left)
+
+
+@dataclass(frozen=True)
+class SkeletonLayout:
+    """One joint format.
+
+    Args:
+        name: How the format is called in rows, configs and errors.
+        joint_names: V names in the order of the joint axis.
+        parents: V parents, as joint index or joint name; -1 or None for a root. Bones run from parent to joint.
+        parts: Joint names of each of the five `PARTS`, top-down along the chain; inferred from names and tree if None.
+        mirror_pairs: (left, right) joint names; inferred from the names if None. Joints in no pair mirror onto themselves.
+        center: The joint whose position is subtracted, or several whose mean is; if None: the middle of the spine, else the
+            mean of the hips, else the root.
+        unit: Unit of the coordinates: "m", "px" (image pixels) or "normalized".
+        source: Where names and order are documented.
+
+    Raises:
+        ValueError: names repeat, a parent does not exist, the tree has a cycle, a joint is in no part or in two, or a part,
+            pair or centre could not be inferred. The message names the joint.
+    """
+
+    name: str
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    parts: dict[str, tuple[str, ...]] = None  # type: ignore[assignment]  # None is inferred in __post_init__
+    mirror_pairs: tuple[tuple[str, str], ...] = None  # type: ignore[assignment]
+    center: tuple[str, ...] = None  # type: ignore[assignment]
+    unit: str = "m"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        names = tuple(str(name) for name in self.joint_names)
+        if not names:
+            raise ValueError(f"Layout {self.name!r} has no joints; pass joint_names with at least one name.")
+        repeated = [name for i, name in enumerate(names) if name in names[:i]]
+        if repeated:
+            raise ValueError(
+                f"Layout {self.name!r}: joint name {repeated[0]!r} is used twice; joint names must differ."
+            )
+        object.__setattr__(self, "joint_names", names)
+        object.__setattr__(self, "parents", self._check_parents(names, self.parents))
+        parts: Mapping[str, Sequence[str]] = (
+            _infer_parts(names, self.parents, self.name) if self.parts is None else self.parts
+        )
+        object.__setattr__(self, "parts", self._check_parts(names, parts))
+        pairs = _infer_mirror_pairs(names, self.name) if self.mirror_pairs is None else self.mirror_pairs
+        pairs = tuple((str(left), str(right)) for left, right in pairs)
+        seen: set[str] = set()
+        for joint in (joint for pair in pairs for joint in pair):
+            self._check_joint(names, joint, "mirror_pairs")
+            if joint in seen:
+                raise ValueError(
+                    f"Layout {self.name!r}: joint {joint!r} is in two mirror pairs; it can have one partner."
+                )
+            seen.add(joint)
+        object.__setattr__(self, "mirror_pairs", pairs)
+        center = self._infer_center() if self.center is None else self.center
+        center = (center,) if isinstance(center, str) else tuple(center)
+        if not center:
+            raise ValueError(f"Layout {self.name!r}: center is empty; name at least one joint.")
+        for joint in center:
+            self._check_joint(names, joint, "center")
+        object.__setattr__(self, "center", center)
+        if self.unit not in ("m", "px", "normalized"):
+            raise ValueError(f"Layout {self.name!r}: unit is {self.unit!r}; expected 'm', 'px' or 'normalized'.")
+
+    def _check_joint(self, names: Sequence[str], joint: str, where: str) -> None:
+        if joint not in names:
+            hint = did_you_mean(joint, names)
+            raise ValueError(f"Layout {self.name!r}: {where} names joint {joint!r}, which is not in joint_names.{hint}")
+
+    def _check_parents(self, names: tuple[str, ...], given: Sequence[Any]) -> tuple[int, ...]:
+        if len(given) != len(names):
+            raise ValueError(
+                f"Layout {self.name!r}: {len(names)} joint names but {len(given)} parents; give one parent a joint, -1 for a root."
+            )
+        parents = []
+        for joint, parent in zip(names, given, strict=True):
+            if parent is None or (not isinstance(parent, str) and int(parent) == -1):
+                parents.append(-1)
+                continue
+            if isinstance(parent, str):
+                self._check_joint(names, parent, f"the parent of {joint!r}")
+                parents.append(names.index(parent))
+            elif 0 <= int(parent) < len(names):
+                parents.append(int(parent))
+            else:
+                raise ValueError(
+                    f"Layout {self.name!r}: the parent of {joint!r} is {parent}, not one of -1..{len(names) - 1}."
+                )
+        for start in range(len(names)):
+            at, steps = start, 0
+            while parents[at] >= 0:
+                at, steps = parents[at], steps + 1
+                if steps > len(names):
+                    raise ValueError(
+                        f"Layout {self.name!r}: the parents of joint {names[start]!r} form a cycle; a skeleton is a tree."
+                    )
+        return tuple(parents)
+
+    def _check_parts(self, names: tuple[str, ...], given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        unknown = [part for part in given if part not in PARTS]
+        if unknown:
+            raise ValueError(f"Layout {self.name!r}: unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
+        parts = {part: tuple(str(joint) for joint in given.get(part, ())) for part in PARTS}
+        seen: dict[str, str] = {}
+        for part, joints in parts.items():
+            for joint in joints:
+                self._check_joint(names, joint, f"part {part!r}")
+                if joint in seen:
+                    raise ValueError(
+                        f"Layout {self.name!r}: joint {joint!r} is in parts {seen[joint]!r} and {part!r}; it belongs to one."
+                    )
+                seen[joint] = part
+        missing = [joint for joint in names if joint not in seen]
+        if missing:
+            raise ValueError(f"Layout {self.name!r}: joint {missing[0]!r} is in none of the five parts; add it to one.")
+        return parts
+
+    def _infer_center(self) -> tuple[str, ...]:
+        spine = [name for name in self.parts["torso"] if "spine" in _words(name)]
+        if spine:
+            return (spine[len(spine) // 2],)
+        hips = tuple(
+            name
+            for name in self.joint_names
+            if _side(name) and {"hip", "hipjoint", "thigh", "femur"} & set(_words(name))
+        )
+        if len(hips) == 2:
+            return hips
+        return (self.joint_names[self.parents.index(-1)],)
+
+    @property
+    def num_joints(self) -> int:
+        """V, the number of joints."""
+        return len(self.joint_names)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """V joint indices in image order: part by part, top-down."""
+        return tuple(self.joint_names.index(joint) for part in PARTS for joint in self.parts[part])
+
+    @property
+    def part_sizes(self) -> tuple[int, ...]:
+        """Number of joints in each of the five `PARTS`; they add up to V."""
+        return tuple(len(self.parts[part]) for part in PARTS)
+
+    @property
+    def center_indices(self) -> tuple[int, ...]:
+        """Indices of the joints whose mean is the centre of the body."""
+        return tuple(self.joint_names.index(joint) for joint in self.center)
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """V joint indices after swapping left and right."""
+        swap = list(range(self.num_joints))
+        for left, right in self.mirror_pairs:
+            i, j = self.joint_names.index(left), self.joint_names.index(right)
+            swap[i], swap[j] = j, i
+        return tuple(swap)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.joint_names, self.parents, self.unit))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types; `from_dict` is its inverse."""
+        return {
+            "name": self.name,
+            "joint_names": list(self.joint_names),
+            "parents": list(self.parents),
+            "parts": {part: list(joints) for part, joints in self.parts.items()},
+            "mirror_pairs": [list(pair) for pair in self.mirror_pairs],
+            "center": list(self.center),
+            "unit": self.unit,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SkeletonLayout:
+        """Build a layout from `to_dict` output. Raises ValueError for unknown or missing keys."""
+        known = ("name", "joint_names", "parents", "parts", "mirror_pairs", "center", "unit", "source")
+        unknown = [key for key in values if key not in known]
+        absent = [key for key in known[:3] if key not in values]
+        if unknown or absent:
+            problem = f"unknown key {unknown[0]!r}" if unknown else f"no key {absent[0]!r}"
+            raise ValueError(
+                f"A layout needs name, joint_names and parents, and may have {', '.join(known[3:])}; got {problem}."
+            )
+        return cls(**dict(values))

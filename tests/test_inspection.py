@@ -1,0 +1,245 @@
+"""Reports are counted against data whose counts are known, and every warning is provoked."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from bodies import clip, pose, walker
+from conftest import one_sentence
+from skeleton_files import skeleton_text
+
+from s2i_hf.clip_statistics import leading
+from s2i_hf.inspection.inspector import inspect, run
+from s2i_hf.layouts import LAYOUTS
+from s2i_hf.protocols import get_protocol
+from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.storage import FORMATS, FolderWriter
+from s2i_hf.stored_clips import stored_files
+
+NAMES = [f"a0{action}_s{subject:02}_e00_v0{view}" for action in (1, 2, 3) for subject in (1, 2) for view in (1, 2, 3)]
+
+
+def write_people(folder, names=NAMES, frames=12):
+    """NW-UCLA files with bodies in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate(names):
+        content = {
+            "file_name": name,
+            "skeletons": walker(frames=frames, seed=seed)[:, 0].tolist(),
+            "label": int(name[1:3]),
+        }
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return write_people(tmp_path / "raw")
+
+
+def write_own(folder, clips):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, joints in enumerate(clips):
+        np.save(folder / f"clip{number}.npy", joints[:, 0])
+    return folder
+
+
+def warned(report, words):
+    return any(words in warning for warning in report.warnings)
+
+
+def test_counts_of_raw_files(raw):
+    report = inspect(raw)
+    assert report.verdict.startswith(
+        "NW-UCLA Multiview Action 3D, raw files as read by nw_ucla: 18 clips, 1 thing to look at"
+    )
+    assert report.warnings == ["7 of 10 classes have no clip: walk around, sit down, stand up and others."]
+    stats = report.statistics
+    assert stats.labels == {0: 6, 1: 6, 2: 6} and stats.subjects == {1: 9, 2: 9} and stats.cameras == {1: 6, 2: 6, 3: 6}
+    text = "\n".join(report.lines())
+    for words in (
+        "nw_ucla_xview: train 12 of 1,020, test 6 of 464; ", "18 (train 12, test 6)", "12 a clip, median 12; 216 in all",
+        "3, of 6 clips: pick up with one hand 6", "metres in 100 % of the clips", "+y in 100 %", "as named 100 %",
+        f"next: s2i convert nw_ucla_xview --data-dir {raw} --output OUT", "18 .json",
+    ):  # fmt: skip
+        assert words in text
+    missing = 1484 - sum(name in set(get_protocol("nw_ucla_xview").samples()) for name in NAMES)
+    assert f"{missing:,} missing, first a01_s01_e01_v01" in " ".join(text.split())
+
+
+def test_broken_files_are_named_and_counted(raw):
+    for number in range(25):
+        (raw / f"a04_s01_e{number:02}_v01.json").write_text('{"skeletons": [')
+    report = inspect(raw)
+    assert report.num_broken == 25 and len(report.broken) == 20 and report.statistics.clips == 18
+    assert report.warnings[0] == "25 recordings cannot be read and will be left out; see below."
+    text = "\n".join(report.lines())
+    assert "broken: a04_s01_e00_v01.json: not JSON" in text and "... and 5 more" in text
+
+
+def test_nothing_but_broken_files(tmp_path, capsys):
+    (tmp_path / "a01_s01_e00_v01.json").write_text("{")
+    assert run(tmp_path) == 1
+    assert "no clip could be read" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_some_of_many_files(raw):
+    report = inspect(raw, max_files=5)
+    assert report.statistics.clips == 5 and "5 of 18, evenly spread" in "\n".join(report.lines())
+    assert report.expected[0].startswith(
+        "nw_ucla_xview: train 12 of 1,020, test 6 of 464; "
+    )  # names tell without reading
+    assert not warned(report, "classes have no clip")
+    with pytest.raises(ValueError, match="--max-files is 0"):
+        inspect(raw, max_files=0)
+
+
+def test_two_people_and_gaps(tmp_path):
+    body = pose("kinect_v2").astype(np.float32) + np.float32([0, 0, 3])
+    both = [(7, body), (9, body + np.float32([0.8, 0, 0]))]
+    (tmp_path / "S001C001P001R001A050.skeleton").write_bytes(skeleton_text([*[both] * 15, *[both[:1]] * 5]))
+    stats = inspect(tmp_path).statistics
+    assert stats.people == {2: 1} and stats.absent == 5 and stats.empty_frames == 0 and stats.nan == 0
+
+
+def test_left_and_right_swapped(tmp_path):
+    mirrored = [walker("kinect_v2", seed=seed) * np.float32([-1, 1, 1]) for seed in range(4)]
+    report = inspect(write_own(tmp_path, mirrored))
+    assert warned(report, "Left and right look swapped in 100 %") and warned(report, "clip0, clip1, clip2 and others")
+    assert not warned(inspect(write_own(tmp_path / "right", [walker("kinect_v2")])), "swapped")
+
+
+def test_another_axis_points_up(tmp_path):
+    turned = [(walker("kinect_v2", seed=seed) @ np.float32([[1, 0, 0], [0, 0, -1], [0, 1, 0]])) for seed in range(3)]
+    report = inspect(write_own(tmp_path, turned))
+    assert warned(report, "along -z in 100 % of the clips; expected +y") and not warned(report, "swapped")
+
+
+def test_millimetres_are_read_as_such(tmp_path):
+    report = inspect(write_own(tmp_path, [walker("kinect_v2", seed=seed) * 1000 for seed in range(3)]))
+    assert any("Coordinates are in millimetres" in note for note in report.detection.notes)
+    assert report.detection.commands[0].endswith("--layout kinect_v2 --unit mm --output OUT")
+    assert report.statistics.units == {"m": 3}
+
+
+def test_a_wrong_joint_order_is_noticed(tmp_path):
+    report = inspect(write_own(tmp_path, [walker("utd_mhad", seed=seed) for seed in range(3)]), layout="kinect_v1")
+    assert warned(report, "fit the tree of utd_mhad better than that of kinect_v1")
+
+
+def test_bad_tracking_and_missing_joints(tmp_path):
+    rng = np.random.default_rng(0)
+    clips = [walker("kinect_v2", seed=seed) for seed in range(5)]
+    clips[3] = clips[3] + rng.normal(0, 0.3, clips[3].shape).astype(np.float32)
+    clips[1][:, :, :7] = 0
+    clips[4] = np.repeat(clips[4][:1], 12, axis=0)
+    report = inspect(write_own(tmp_path, [*clips, clips[0][:2]]), layout="kinect_v2")
+    assert warned(report, "Bones vary by more than 30 % of their length in 1 clip, such as clip3")
+    assert warned(report, "5.4 % of the joints are missing") and warned(
+        report, "Fewer than 8 frames: 1 clip, such as clip5"
+    )
+    assert warned(report, "18 % of the frames repeat the one before") and report.statistics.still == 11
+    assert "clip3" in dict(report.facts())["bones"].split("worst: ")[1].split(",")[0]
+
+
+def test_classes_of_very_different_size(tmp_path):
+    for number in range(21):
+        write_own(tmp_path / ("often" if number else "once") / str(number), [walker("kinect_v2", seed=number)])
+    report = inspect(tmp_path, layout="kinect_v2")
+    assert warned(report, "largest class has 20 clips, the smallest 1")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_converted_folders(tmp_path, raw, format):
+    from s2i_hf.conversion import convert
+
+    convert("nw_ucla_xview", raw, tmp_path / "out", format)
+    report, before = inspect(tmp_path / "out"), inspect(raw)
+    assert f"converted by `s2i convert nw_ucla_xview` to {format}: 18 clips" in report.verdict
+    for name in ("splits", "frames", "people", "labels", "subjects", "cameras", "units", "ups", "sides", "variations"):
+        assert getattr(report.statistics, name) == getattr(before.statistics, name)
+    assert report.expected[0].startswith("nw_ucla_xview: train 12 of 1,020, test 6 of 464; 1,4")
+    assert "examples/pretrain_mae.py" in report.detection.commands[0]
+    assert inspect(tmp_path / "out", max_files=4).statistics.clips == 4
+    (data,) = stored_files(tmp_path / "out")["train"]
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    damaged = inspect(tmp_path / "out")
+    assert damaged.num_broken >= 1 and data.name in " ".join(damaged.broken) and damaged.statistics.clips < 18
+    data.unlink()
+    assert any("clips, but 0 are there" in sentence for sentence in inspect(tmp_path / "out").broken)
+
+
+def test_clips_in_both_splits_are_a_leak(tmp_path):
+    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "arrow", ("train", "test"))
+    for split, name in (("train", "a"), ("train", "b"), ("train", "b"), ("test", "a")):
+        writer.write(split, clip(name, label=0))
+    writer.close({})
+    report = inspect(tmp_path)
+    assert report.warnings[:2] == [
+        "Clips are in two splits at once, such as a: convert again.", "Clips are there twice, such as b: convert again.",
+    ]  # fmt: skip
+
+
+def test_formats_of_ones_own_are_known_from_the_json(tmp_path):
+    from s2i_hf.skeleton_layout import SkeletonLayout
+
+    mine = SkeletonLayout("only_here", ["pelvis", "head", "left_foot", "right_foot"], [-1, 0, 0, 0])
+    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "safetensors", ("train", "test"))
+    writer.write("train", SkeletonSequence(np.random.default_rng(0).normal(size=(9, 1, 4, 3)), mine, sample_id="x"))
+    writer.close({"layouts": {"only_here": mine.to_dict()}})
+    report = inspect(tmp_path)
+    assert report.num_broken == 0 and dict(report.facts())["joints"] == "only_here (4)" and "only_here" not in LAYOUTS
+
+
+def test_the_command(tmp_path, raw, capsys):
+    assert run(raw, html=tmp_path / "page.html") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0].startswith("NW-UCLA")
+        and lines[1].startswith("  ! ")
+        and lines[-1] == f"page: {tmp_path / 'page.html'}"
+    )
+    assert all(len(line) < 200 for line in lines)
+    with pytest.raises(ValueError, match="is not there") as caught:
+        run(tmp_path / "absent")
+    assert one_sentence(caught.value)
+
+
+def test_names_cannot_reach_the_terminal(tmp_path, capsys):
+    write_own(tmp_path, [walker("kinect_v2")])
+    (tmp_path / "clip0.npy").rename(tmp_path / "clip\x1b[31m0.npy")
+    run(tmp_path, layout="kinect_v2")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "clip?[31m0" in out
+
+
+REAL = {
+    "NW-UCLA": ("NW-UCLA Multiview Action 3D", 1484, "nw_ucla_xview: train 1,020 of 1,020, test 464 of 464"),
+    "UTD-MHAD": ("UTD-MHAD", 861, "utd_mhad_xsub: train 431 of 431, test 430 of 430"),
+    "MSRAction3D": ("MSR-Action3D", 565, "msr_action3d_xsub: train 290 of 290, test 275 of 275"),
+    "UTKinect": ("UTKinect-Action3D", 199, "utkinect_xsub: train 100 of 100, test 99 of 99"),
+    "UI-PRMD": ("UI-PRMD, Kinect", 1000, "ui_prmd_kinect_xsub: train 500 of 500, test 500 of 500"),
+    "IRDS": ("IntelliRehabDS", 188, "irds_xsub: train 134, test 54"),
+}
+
+
+@pytest.mark.parametrize("folder", REAL)
+def test_real_folders(real_data, folder):
+    title, clips, counts = REAL[folder]
+    sampled = clips > 300
+    report = inspect(real_data / folder, max_files=150 if sampled else None)
+    stats = report.statistics
+    assert report.verdict.startswith(title) and (sampled or stats.clips == clips)
+    assert report.expected[0].startswith(counts)
+    assert stats.units["m"] == stats.clips and leading(stats.ups) == ("+y", 1.0)
+    assert (
+        stats.sides["mirrored"] <= 0.03 * stats.clips
+        and not warned(report, "tree of")
+        and not warned(report, "Bones vary")
+    )
+    if folder == "UTKinect":
+        assert report.num_broken == 0 and "s10_e02" in report.no_clips[0]
+    if folder == "MSRAction3D":
+        assert "a13_s09_e02" in "\n".join(report.lines()) and "a13_s09_e03" in "\n".join(report.lines())
