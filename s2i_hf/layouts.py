@@ -28,6 +28,9 @@ def get_layout(layout: str | SkeletonLayout | Mapping[str, Any]) -> SkeletonLayo
     )
 
 
+OWN_LAYOUTS: set[str] = set()  # names of those that were registered: a stored data set must bring them along
+
+
 def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
     """Make a joint format of your own known by its name, as rows of a dataset call it; twice does no harm.
 
@@ -40,6 +43,8 @@ def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
     Raises:
         ValueError: another layout has this name.
     """
+    if layout.name not in LAYOUTS:
+        OWN_LAYOUTS.add(layout.name)
     known = LAYOUTS.setdefault(layout.name, layout)
     if known != layout:
         raise ValueError(

@@ -26,10 +26,10 @@ from typing import Any
 
 from .clip_files import ClipFileWriter, checksum
 from .files import umask, write_atomically
+from .layouts import OWN_LAYOUTS
 from .locks import PATIENCE, Lock
 from .plans import Plan
 from .protocols import Protocol
-from .protocols.folder import FolderProtocol
 from .readers import NoClip, RawFile, ReadError
 from .readers.recordings import read_file
 
@@ -131,7 +131,7 @@ def make_piece(
                 except ValueError as error:
                     broken.append(str(error))
                     continue
-                if isinstance(protocol, FolderProtocol):
+                if sequence.layout.name in OWN_LAYOUTS:
                     layouts[sequence.layout.name] = sequence.layout.to_dict()
                 counts[split] = counts.get(split, 0) + 1
                 clips += 1

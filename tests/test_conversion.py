@@ -252,7 +252,8 @@ PLACES: list[tuple[Any, str, int]] = [
 ]
 
 
-CASES = [(place, "arrow", overwrite) for place in range(len(PLACES)) for overwrite in (False, True)]
+CASES = [(place, "arrow", False) for place in range(len(PLACES))]
+CASES += [(place, "arrow", True) for place in range(4, len(PLACES))]
 CASES += [(place, format, False) for place in range(3, len(PLACES)) for format in FORMATS if format != "arrow"]
 
 

@@ -7,11 +7,20 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from ..resources import read_list
-from .rules import Dataset, Protocol, numbers
+from .rules import Dataset, NameParser, Protocol, SampleName, numbers
 
-NAMES = {
-    "ntu_rgbd": re.compile(r"S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<subject>\d{3})R\d{3}A(?P<action>\d{3})"),
-}
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R\d{3}A(\d{3})", re.ASCII)
+
+
+def _parse(name: str) -> SampleName | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    setup, camera, subject, action = match.groups()
+    return SampleName(int(action), int(subject), int(camera), int(setup))
+
+
+NAMES: dict[str, NameParser] = {"ntu_rgbd": _parse}
 
 _NTU60 = "Shahroudy et al., NTU RGB+D, CVPR 2016"
 _NTU120 = "Liu et al., NTU RGB+D 120, TPAMI 2019"

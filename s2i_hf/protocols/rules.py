@@ -153,7 +153,9 @@ class Protocol:
         Args:
             stem: File name without folder and extension; of a clip, or of an untrimmed video, which has no action in it.
         """
-        sample = self._parse(stem)
+        return self._splits(stem, self._parse(stem))
+
+    def _splits(self, stem: str, sample: SampleName | None) -> tuple[Split, ...]:
         if sample is None or (sample.action >= 0 and sample.action not in self._labels):
             return ()
         if stem in self.missing_samples or (self.setups is not None and sample.setup not in self.setups):
@@ -174,8 +176,8 @@ class Protocol:
             "train", "test" or "exemplars"; None if it is no sample of this protocol: named otherwise, an action or setup of
             another dataset, on the list of missing skeletons, or in neither part of the rule.
         """
-        splits = self.file_splits(sample_id)
         sample = self._parse(sample_id)
+        splits = self._splits(sample_id, sample)
         return splits[0] if len(splits) == 1 and sample is not None and sample.action >= 0 else None
 
     def label(self, sample_id: str) -> int:
@@ -201,7 +203,16 @@ class Protocol:
         """Sorted ids of the samples that `split` has when the dataset is complete; None if they are not listed."""
         if self.expected(split) is None or self.samples is None:
             return None
-        return sorted(name for name in self.samples() if self.split(name) == split)
+        return self._complete[split]
+
+    @cached_property
+    def _complete(self) -> Mapping[Split, list[str]]:
+        """Sorted ids of each split of the complete dataset."""
+        ids: dict[Split, list[str]] = {split: [] for split in self.splits}
+        for name in self.samples() if self.samples else ():
+            if (split := self.split(name)) is not None:
+                ids[split].append(name)
+        return {split: sorted(names) for split, names in ids.items()}
 
 
 def numbers(text: str) -> frozenset[int]:

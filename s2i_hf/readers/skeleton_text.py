@@ -22,7 +22,7 @@ WAY_VARIABLE = "S2I_SKELETON_WAY"  # environment variable that stands in for "au
 
 # Loading numba takes 0.5 s (and once more 2 s to compile), which it saves on about this much text. Whoever reads less
 # in one process never waits for it.
-_NUMBA_PAYS = 512 << 20  # bytes
+_NUMBA_PAYS = 128 << 20  # bytes
 _bytes_parsed = 0
 
 

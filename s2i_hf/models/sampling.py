@@ -1,0 +1,237 @@
+"""Filling hidden patches by denoising: where the noise comes from, which steps are taken, and what of the image stays.
+
+Noise is a function of a row's key, the sample and the step (`counter_noise`), so a row gets the same whatever the batch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .counter_noise import derived_keys, keys_of_ids, normals
+from .schedule import NoiseSchedule
+
+SAMPLERS: tuple[str, ...] = ("ddim", "ddpm")
+Predict = Callable[[Tensor, Tensor], Tensor]  # noisy patches (R, S, N, P), their steps (R, S) -> clean patches
+
+
+def fill_in(
+    model: Any,
+    pixel_values: Tensor,
+    mask: Tensor,
+    num_inference_steps: int,
+    scheduler: Any,
+    eta: float,
+    seed: int | None,
+    sample_ids: Sequence[str] | None,
+    generator: torch.Generator | Sequence[torch.Generator] | None,
+    num_samples: int | None,
+    patch_statistics: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """`DiffMAEForPreTraining.generate`; see there."""
+    patches = model.patchify(pixel_values.float())
+    batch, length, pixels = patches.shape
+    hidden = _check_mask(mask, batch, length).to(patches.device)
+    samples = 1 if num_samples is None else num_samples
+    if samples < 1:
+        raise ValueError(f"num_samples is {samples}; expected 1 or more.")
+    scales = _check_statistics(model.config.norm_pix_loss, patch_statistics, batch, length)
+    sampler = check_scheduler(scheduler, model.schedule, num_inference_steps, eta)
+    keys = derived_keys(row_keys(batch, seed, sample_ids, generator), samples).to(patches.device)  # (B, S)
+
+    was_training = model.training
+    model.eval()
+    try:
+        filled = patches[:, None].repeat(1, samples, 1, 1)
+        counts = hidden.sum(dim=1)
+        for count in counts.unique().tolist():  # rows with equally many hidden patches go together
+            rows = (counts == count).nonzero()[:, 0]
+            order = hidden[rows].long().argsort(dim=1, stable=True)
+            ids_visible, ids_hidden = order[:, : length - count], order[:, length - count :]
+            states = model.encode(pixel_values[rows].to(model.dtype), ids_visible)
+
+            def predict(
+                noisy: Tensor,
+                timesteps: Tensor,
+                at: tuple[Tensor, ...] = (rows, ids_hidden, ids_visible),
+                states: list[Tensor] = states,
+            ) -> Tensor:
+                clean = model.predict_clean(noisy, timesteps, at[1], at[2], states).float()
+                if scales is None:
+                    return clean
+                mean, variance = (table.to(clean.device)[at[0][:, None], at[1]][:, None] for table in scales)
+                return clean * (variance + 1e-6) ** 0.5 + mean
+
+            drawn = denoise(predict, model.schedule, keys[rows], (count, pixels), sampler, num_inference_steps, eta)
+            filled[rows[:, None], :, ids_hidden] = drawn.transpose(1, 2)
+    finally:
+        model.train(was_training)
+    images = model.unpatchify(filled.flatten(0, 1)).unflatten(0, (batch, samples))
+    return images[:, 0] if num_samples is None else images
+
+
+def denoise(
+    predict: Predict,
+    schedule: NoiseSchedule,
+    keys: Tensor,
+    shape: tuple[int, int],
+    sampler: Any,
+    num_inference_steps: int,
+    eta: float = 0.0,
+) -> Tensor:
+    """From pure noise to clean patches.
+
+    Args:
+        predict: The model's x_0.
+        schedule: Noise of the model.
+        keys: (R, S) int64, one for each row and sample.
+        shape: (N, P) of the patches.
+        sampler: "ddim", "ddpm" or a scheduler of diffusers.
+        num_inference_steps: Steps.
+        eta: Noise of "ddim".
+
+    Returns:
+        (R, S, N, P) float32.
+    """
+
+    def draw(purpose: str) -> Tensor:
+        return normals(keys, purpose, shape[0] * shape[1]).unflatten(-1, shape)
+
+    noisy = draw("start")
+    if not isinstance(sampler, str):
+        return _denoise_by_diffusers(predict, noisy, keys, sampler, num_inference_steps, eta)
+    steps = schedule.timesteps(num_inference_steps)
+    for step, previous in zip(steps, [*steps[1:], -1], strict=True):
+        clean = predict(noisy, torch.full(keys.shape, step, device=keys.device))
+        if sampler == "ddpm":
+            noise = draw(f"step {step}") if previous >= 0 else None
+            noisy = schedule.ddpm_step(clean, noisy, step, previous, noise)
+        else:
+            noise = draw(f"step {step}") if eta > 0 and previous >= 0 else None
+            noisy = schedule.ddim_step(clean, noisy, step, previous, eta, noise)
+    return noisy
+
+
+def _denoise_by_diffusers(
+    predict: Predict, noisy: Tensor, keys: Tensor, scheduler: Any, num_inference_steps: int, eta: float
+) -> Tensor:
+    rows, samples = keys.shape
+    scheduler.set_timesteps(num_inference_steps, device=noisy.device)
+    takes = inspect.signature(scheduler.step).parameters
+    options: dict[str, Any] = {"eta": eta} if "eta" in takes else {}
+    if "generator" in takes:  # one a row and sample, or rows would share what is drawn
+        generators = [torch.Generator(noisy.device) for _ in range(rows * samples)]
+        for made, key in zip(generators, keys.flatten().tolist(), strict=True):
+            made.manual_seed(key & ((1 << 63) - 1))
+        options["generator"] = generators
+    state = noisy.flatten(0, 1) * scheduler.init_noise_sigma  # diffusers knows one batch axis
+    for step in scheduler.timesteps:
+        given = scheduler.scale_model_input(state, step).unflatten(0, (rows, samples))
+        known = step.round().long().to(noisy.device)  # some step between the whole ones that the model knows
+        clean = predict(given, known.expand(rows, samples)).flatten(0, 1)
+        try:
+            state = scheduler.step(clean, step, state, **options).prev_sample
+        except (NotImplementedError, ValueError):  # some of them take prediction_type="sample" and cannot step with it
+            raise ValueError(
+                f"{type(scheduler).__name__} cannot step from predicted clean patches; take DDIMScheduler, DDPMScheduler, "
+                "EulerDiscreteScheduler or DPMSolverMultistepScheduler."
+            ) from None
+    return state.unflatten(0, (rows, samples))
+
+
+def row_keys(
+    batch: int,
+    seed: int | None,
+    sample_ids: Sequence[str] | None,
+    generator: torch.Generator | Sequence[torch.Generator] | None,
+) -> Tensor:
+    """(B,) int64 key of each row; see `DiffMAEForPreTraining.generate`. Raises ValueError for sources that exclude each other."""
+    if generator is not None and (seed is not None or sample_ids is not None):
+        raise ValueError("generator excludes seed and sample_ids; pass one or the other.")
+    if sample_ids is not None and len(sample_ids) != batch:
+        raise ValueError(f"there are {len(sample_ids)} sample_ids for {batch} images; expected one each.")
+    if seed is not None or sample_ids is not None:
+        names = [str(place) for place in range(batch)] if sample_ids is None else list(sample_ids)
+        return keys_of_ids(names, 0 if seed is None else seed)
+    if generator is None or isinstance(generator, torch.Generator):
+        return _any_key(batch, generator)
+    if len(generator) != batch:
+        raise ValueError(
+            f"there are {len(generator)} generators for {batch} images; expected one each, or a single one."
+        )
+    return torch.cat([_any_key(1, one).cpu() for one in generator])
+
+
+def _any_key(count: int, generator: torch.Generator | None) -> Tensor:
+    device = "cpu" if generator is None else generator.device
+    return torch.randint(-(2**63), 2**63 - 1, (count,), generator=generator, device=device)
+
+
+def check_scheduler(scheduler: Any, schedule: NoiseSchedule, num_inference_steps: int, eta: float) -> Any:
+    """The sampler to use: a name, or a scheduler of diffusers that fits the model.
+
+    Raises:
+        ValueError: an unknown name, a bad number of steps or eta, or a scheduler made for another prediction or other noise.
+    """
+    schedule.timesteps(num_inference_steps)
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta is {eta}; expected 0 to 1.")
+    if scheduler is None or isinstance(scheduler, str):
+        if scheduler not in (None, *SAMPLERS):
+            raise ValueError(
+                f"scheduler is {scheduler!r}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers."
+            )
+        return scheduler or "ddim"
+    name, config = type(scheduler).__name__, getattr(scheduler, "config", None)
+    if config is None or not hasattr(scheduler, "set_timesteps"):
+        raise ValueError(f"scheduler is a {name}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers.")
+    if config.get("prediction_type") != "sample":
+        raise ValueError(
+            f"{name} has prediction_type {config.get('prediction_type')!r}, but this model predicts clean patches; make it with "
+            "prediction_type='sample'."
+        )
+    if config.get("clip_sample") or config.get("thresholding"):
+        raise ValueError(
+            f"{name} clips what the model predicts; make it with clip_sample=False and thresholding=False."
+        )
+    noise = np.asarray(getattr(scheduler, "alphas_cumprod", ()), dtype=np.float64)
+    if noise.shape != schedule.alphas_cumprod.shape or not np.allclose(noise, schedule.alphas_cumprod, atol=1e-4):
+        raise ValueError(f"{name} has other noise than this model; make it with trained_betas=model.schedule.betas.")
+    return scheduler
+
+
+def _check_mask(mask: Tensor, batch: int, length: int) -> Tensor:
+    if mask.shape != (batch, length):
+        raise ValueError(f"mask has the shape {tuple(mask.shape)}; expected {(batch, length)}, one number a patch.")
+    hidden = mask == 1
+    if not bool((hidden | (mask == 0)).all()):
+        raise ValueError("mask holds other numbers than 0, for visible, and 1, for hidden.")
+    counts = hidden.sum(dim=1)
+    for row, count in enumerate(counts.tolist()):
+        if not 0 < count < length:
+            raise ValueError(
+                f"mask hides {count} of {length} patches of image {row}; expected some hidden and some visible."
+            )
+    return hidden
+
+
+def _check_statistics(
+    normalised: bool, statistics: tuple[Tensor, Tensor] | None, batch: int, length: int
+) -> tuple[Tensor, Tensor] | None:
+    if not normalised:
+        if statistics is not None:
+            raise ValueError("patch_statistics are for a model with norm_pix_loss, and this one predicts plain pixels.")
+        return None
+    if statistics is None:
+        raise ValueError(
+            "this model predicts patches normalised one by one (norm_pix_loss), so what it fills in has no brightness and contrast; "
+            "pass patch_statistics, or train with --no-norm_pix_loss."
+        )
+    if len(statistics) != 2 or any(table.shape != (batch, length, 1) for table in statistics):
+        raise ValueError(f"patch_statistics have a wrong shape; expected mean and variance, {(batch, length, 1)} each.")
+    return statistics[0].float(), statistics[1].float()

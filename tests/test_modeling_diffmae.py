@@ -1,0 +1,304 @@
+"""DiffMAE against a slow reference, its encoder against stock ViTMAE, what it learns and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import one_sentence
+from diffmae_micro import DECODERS, draws, make, weights
+from diffmae_reference import alpha_bars, ddpm_step, forward
+from torch import Tensor
+from transformers import ViTMAEModel
+
+from s2i_hf.models.configuration_diffmae import DiffMAEConfig
+from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.diffmae_decoder import encoder_blocks_seen
+from s2i_hf.models.initialization import build_mae, sincos_positions, untrained_like
+from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encode_visible
+
+# --- against the slow reference ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decoder_type", "changes"),
+    [
+        *((decoder, {}) for decoder in DECODERS),
+        ("cross", {"noisy_input": "plain", "norm_pix_loss": True, "rho": 0.8}),
+        ("cross-self", {"decoder_num_hidden_layers": 1, "rho": 0.8, "rho_on": "alpha_bar"}),
+        (
+            "joint",
+            {
+                "noisy_input": "plain",
+                "norm_pix_loss": True,
+                "mask_ratio": 0.4,
+                "num_train_timesteps": 10,
+                "beta_end": 0.3,
+            },
+        ),
+        ("cross", {"num_hidden_layers": 2, "decoder_num_hidden_layers": 5, "mask_ratio": 0.9}),
+    ],
+)
+def test_forward_and_loss_equal_the_reference(decoder_type: str, changes: dict[str, Any]) -> None:
+    model = make(decoder_type, **changes)
+    given = draws(levels=2, steps=model.config.num_train_timesteps)
+    with torch.no_grad():
+        outputs = model(**given)
+    loss, predicted = forward(weights(model), model.config, *(given[name].double().numpy() if name != "timesteps"
+                              else given[name].numpy() for name in given))  # fmt: skip
+    assert outputs.logits.shape == (2, 2, 16, 192)
+    np.testing.assert_allclose(outputs.logits.numpy(), predicted, atol=1e-5, rtol=1e-5)
+    assert float(outputs.loss) == pytest.approx(loss, rel=1e-5)
+    assert np.abs(predicted).max() > 0.5  # not a comparison of zeros
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_a_ddpm_step_of_the_model_equals_the_reference(decoder_type: str) -> None:
+    model = make(decoder_type)
+    config, given = model.config, draws(batch=1)
+    step, earlier = 300, 280
+    given["timesteps"] = torch.tensor([step])
+    bars = alpha_bars(config.num_train_timesteps, config.beta_start, config.beta_end, config.rho, config.rho_on)
+    _, predicted = forward(
+        weights(model),
+        config,
+        given["pixel_values"].double().numpy(),
+        given["noise"].double().numpy(),
+        np.array([[step]]),
+        given["diffusion_noise"][:, None].double().numpy(),
+    )
+    with torch.no_grad():
+        clean = model(**given).logits
+    noisy, fresh = torch.randn(2, 1, 16, 192, generator=torch.Generator().manual_seed(5))
+    found = model.schedule.ddpm_step(clean, noisy, step, earlier, fresh)
+    expected = ddpm_step(bars, predicted[:, 0], noisy.double().numpy(), step, earlier, fresh.double().numpy())
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_another_target_is_noised_and_predicted() -> None:
+    model, given = make(), draws(levels=1)
+    targets = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        outputs = model(**given, target_pixel_values=targets)
+        own = model(**given)
+    loss, predicted = forward(weights(model), model.config, *(given[name].double().numpy() if name != "timesteps"
+                              else given[name].numpy() for name in given), targets.double().numpy())  # fmt: skip
+    np.testing.assert_allclose(outputs.logits.numpy(), predicted, atol=1e-5, rtol=1e-5)
+    assert float(outputs.loss) == pytest.approx(loss, rel=1e-5)
+    assert abs(float(own.loss) - loss) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "expected"),
+    [
+        (4, 4, [3, 2, 1, 0]),
+        (12, 8, [11, 9, 8, 6, 5, 3, 2, 0]),
+        (24, 8, [23, 20, 16, 13, 10, 7, 3, 0]),
+        (12, 2, [11, 0]),
+        (12, 1, [11]),
+        (2, 4, [1, 1, 0, 0]),
+        (1, 3, [0, 0, 0]),
+    ],
+)
+def test_decoder_blocks_see_encoder_blocks_in_a_u(encoder: int, decoder: int, expected: list[int]) -> None:
+    assert encoder_blocks_seen(encoder, decoder) == expected
+
+
+@pytest.mark.parametrize("decoder_type", ["cross", "cross-self"])
+def test_the_pairing_is_what_the_decoder_looks_at(decoder_type: str) -> None:
+    """A change of one encoder block's output changes the prediction only if a decoder block is paired with it."""
+    model = make(decoder_type, num_hidden_layers=5, decoder_num_hidden_layers=2)
+    generator = torch.Generator().manual_seed(0)
+    states = [torch.randn(1, 5, 64, generator=generator) for _ in range(5)]
+    noisy, ids = torch.randn(1, 1, 12, 192, generator=generator), torch.arange(16)[None]
+
+    def predict(seen: list[Tensor]) -> Tensor:
+        with torch.no_grad():
+            return model.denoiser(noisy, torch.tensor([[7]]), ids[:, 4:], ids[:, :4], seen)
+
+    before = predict(states)
+    for block in range(5):
+        changed = [state + (place == block) for place, state in enumerate(states)]
+        changed[block] = states[block].flip(2)
+        assert torch.equal(predict(changed), before) == (block in (1, 2, 3))
+
+
+def test_in_cross_a_noisy_patch_does_not_see_another() -> None:
+    for decoder_type in DECODERS:
+        model, given = make(decoder_type), draws(batch=1)
+        moved = {**given, "diffusion_noise": given["diffusion_noise"].clone()}
+        hidden = int(given["noise"].argmax())
+        moved["diffusion_noise"][0, hidden] += 1
+        with torch.no_grad():
+            change = (model(**moved).logits - model(**given).logits)[0].abs().amax(dim=1) > 1e-7
+        assert change[hidden]
+        assert int(change.sum()) == (1 if decoder_type == "cross" else 12)
+
+
+def test_levels_do_not_see_each_other() -> None:
+    for decoder_type in DECODERS:
+        model, given = make(decoder_type), draws(levels=3)
+        with torch.no_grad():
+            together = model(**given)
+            apart = [
+                model(given["pixel_values"], given["noise"], given["timesteps"][:, k], given["diffusion_noise"][:, k])
+                for k in range(3)
+            ]
+        assert apart[0].logits.shape == (2, 16, 192)
+        for k in range(3):
+            torch.testing.assert_close(together.logits[:, k], apart[k].logits, atol=1e-5, rtol=1e-5)
+        assert float(together.loss) == pytest.approx(float(sum(one.loss for one in apart)) / 3, rel=1e-5)
+
+
+# --- the stock encoder ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio", [0.75, 0.3])
+def test_the_encoder_computes_what_stock_vitmae_computes(ratio: float) -> None:
+    model, given = make(mask_ratio=ratio), draws()
+    assert type(model.vit) is ViTMAEModel
+    kept = int(16 * (1 - ratio))
+    with torch.no_grad():
+        stock = model.vit(given["pixel_values"], noise=given["noise"], output_hidden_states=True)
+        states = encode_visible(model.vit, given["pixel_values"], given["noise"].argsort(dim=1)[:, :kept])
+        outputs = model(**given)
+    assert torch.equal(states[-1], stock.last_hidden_state)
+    for ours, theirs in zip(states[:-1], stock.hidden_states[1:-1], strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(outputs.mask, stock.mask) and torch.equal(outputs.ids_restore, stock.ids_restore)
+    assert (outputs.logits[stock.mask == 0] == 0).all() and (outputs.logits[stock.mask == 1] != 0).all()
+
+
+def test_patches_are_those_of_vitmae_and_fold_back() -> None:
+    model, mae = make(), build_mae("config:micro", image_size=32, patch_size=8)
+    images = draws()["pixel_values"]
+    assert torch.equal(model.patchify(images), mae.patchify(images))
+    assert torch.equal(model.unpatchify(model.patchify(images)), images)
+
+
+@pytest.mark.parametrize("built_by", ["constructor", "build_diffmae", "untrained_like"])
+def test_a_new_model_has_positions_and_tokens(built_by: str) -> None:
+    config = DiffMAEConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+                           decoder_hidden_size=32, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
+                           decoder_intermediate_size=64, image_size=64)  # fmt: skip
+    model: Any = (
+        DiffMAEForPreTraining(config) if built_by == "constructor" else build_diffmae("config:micro", image_size=64)
+    )
+    if built_by == "untrained_like":
+        model = untrained_like(model, seed=3)
+    tables = {
+        "vit.embeddings.position_embeddings": sincos_positions((4, 4), 64),
+        "denoiser.decoder_pos_embed": sincos_positions((4, 4), 32),
+    }
+    for name, table in tables.items():
+        assert torch.equal(model.get_parameter(name).detach(), table), name
+    assert {name for name, p in model.named_parameters() if not p.requires_grad} == set(tables)
+    assert 0.005 < float(model.vit.embeddings.cls_token.detach().std()) < 0.05
+
+
+def test_the_encoder_alone_has_positions_too() -> None:
+    encoder = DiffMAEModel(make().config)
+    assert torch.equal(encoder.embeddings.position_embeddings.detach(), sincos_positions((4, 4), 64))
+    assert not encoder.embeddings.position_embeddings.requires_grad
+    assert float(encoder.embeddings.cls_token.detach().std()) > 0
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_a_tiny_model_learns_to_paint_a_template(decoder_type: str) -> None:
+    """Every image is the same picture and a little noise: a model that knows where a patch is and how noisy it is rebuilds it."""
+    colours = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    template = colours.repeat_interleave(8, dim=1).repeat_interleave(8, dim=2)
+    model = build_diffmae(
+        "config:micro", image_size=32, patch_size=8, decoder_type=decoder_type, noise_levels=2
+    ).train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    generator = torch.Generator().manual_seed(1)
+    losses = []
+    for _ in range(150):
+        pixels = template + 0.05 * torch.randn(8, 3, 32, 32, generator=generator)
+        given = {
+            "noise": torch.rand(8, 16, generator=generator),
+            "timesteps": torch.randint(1000, (8, 2), generator=generator),
+            "diffusion_noise": torch.randn(8, 2, 16, 192, generator=generator),
+        }
+        loss = model(pixels, **given).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 0.8 and np.mean(losses[-10:]) < 0.2, (losses[0], losses[-5:])
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"decoder_type": "crosss"}, "decoder_type is 'crosss'; expected one of cross, cross-self, joint"),
+        ({"mask_ratio": 1.0}, "leaves 0 of 196 patches visible"),
+        ({"mask_ratio": 0.999}, "leaves 0 of 196 patches visible"),
+        ({"mask_ratio": 0.0}, "leaves 196 of 196 patches visible"),
+        ({"mask_ratio": -0.5}, "mask_ratio -0.5"),
+        ({"image_size": 100}, "image size 100 is not a multiple of the patch size 16"),
+        ({"image_size": 8}, "image size 8"),
+        ({"image_size": [224, 112]}, "expected one number each"),
+        ({"noise_levels": 0}, "noise_levels is 0"),
+        ({"time_embedding_size": 7}, "time_embedding_size is 7"),
+        ({"decoder_hidden_size": 500}, "the decoder has 500 channels and 16 heads"),
+        ({"num_attention_heads": 5}, "the encoder has 768 channels and 5 heads"),
+        ({"noisy_input": "raw"}, "noisy_input is 'raw'; expected one of scaled, plain"),
+        ({"rho_on": "gamma"}, "rho_on is 'gamma'"),
+    ],
+)
+def test_configs_that_cannot_be_built_are_refused(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        DiffMAEConfig(**settings)
+    assert one_sentence(caught.value)
+
+
+def test_arguments_that_do_not_fit_are_refused() -> None:
+    model, given = make(), draws()
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"pixel_values": torch.zeros(2, 3, 64, 64)}, r"shape \(2, 3, 64, 64\); this model takes \(batch, 3, 32, 32\)"),
+        ({"pixel_values": torch.zeros(2, 1, 32, 32)}, r"takes \(batch, 3, 32, 32\)"),
+        ({"pixel_values": torch.zeros(3, 32, 32)}, r"takes \(batch, 3, 32, 32\)"),
+        ({"target_pixel_values": torch.zeros(2, 3, 8, 8)}, r"takes \(batch, 3, 32, 32\)"),
+        ({"noise": torch.zeros(2, 15)}, r"noise has the shape \(2, 15\); expected \(2, 16\)"),
+        ({"timesteps": torch.tensor([0, 1000])}, "timesteps are 0 .. 1000; this model knows 0 .. 999"),
+        ({"timesteps": torch.tensor([-1, 5])}, "timesteps are -1 .. 5"),
+        ({"timesteps": torch.tensor([0.5, 0.1])}, "expected whole numbers"),
+        ({"timesteps": torch.tensor([1, 2, 3])}, r"of shape \(3,\); expected whole numbers of shape \(2,\)"),
+        (
+            {"timesteps": torch.ones(2, 3, dtype=torch.long)},
+            r"diffusion_noise has the shape .* expected \(2, 3, 16, 192\)",
+        ),
+        ({"diffusion_noise": torch.zeros(2, 12, 192)}, r"expected \(2, 1, 16, 192\)"),
+    ]
+    for changes, says in cases:
+        with pytest.raises(ValueError, match=says) as caught:
+            model(**{**given, **changes})
+        assert one_sentence(caught.value), str(caught.value)
+    model.config.mask_ratio = 0.99
+    with pytest.raises(ValueError, match="leaves 0 of 16 patches visible"):
+        model(**given)
+
+
+def test_what_is_not_given_is_drawn() -> None:
+    model, pixels = make(noise_levels=3), draws()["pixel_values"]
+    with torch.no_grad():
+        torch.manual_seed(0)
+        first, second = model(pixels), model(pixels)
+        torch.manual_seed(0)
+        again = model(pixels)
+    assert first.logits.shape == (2, 3, 16, 192) and first.timesteps.shape == (2, 3)
+    assert not torch.equal(first.mask, second.mask) and float(first.loss) != float(second.loss)
+    assert float(first.loss) == float(again.loss)
+    with torch.no_grad():
+        as_tuple = model(pixels, return_dict=False)
+    assert isinstance(as_tuple, tuple) and as_tuple[0].ndim == 0 and len(as_tuple) == 5
