@@ -26,7 +26,7 @@ demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DATASET)" "$(DATA)"
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadscope
 
 test-slow: $(STAMP)  ## run the tests that take minutes too
 	$(BIN)/python -m pytest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face is imported: no test asks the network
@@ -11,7 +11,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face 
 import numpy as np
 import pytest
 
-from s2i_hf.layouts import get_layout
+from s2i_hf.layouts import LAYOUTS, OWN_LAYOUTS, get_layout
 
 MakeClip = Callable[..., np.ndarray]
 
@@ -32,6 +32,16 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"S2I_REAL_DATA={folder} is not a folder")
     return path
+
+
+@pytest.fixture(autouse=True)
+def own_layouts_stay_in_their_test() -> Iterator[None]:
+    """Data sets register layouts of their own for the whole process."""
+    known = set(OWN_LAYOUTS)
+    yield
+    for name in OWN_LAYOUTS - known:
+        OWN_LAYOUTS.discard(name)
+        del LAYOUTS[name]
 
 
 @pytest.fixture

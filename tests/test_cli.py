@@ -130,6 +130,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_pr
         [sys.executable, "-c", program, *argv, "--num-proc", str(num_proc), "--format", "parquet"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs in the background
     )  # fmt: skip
     pieces = tmp_path / "new" / ".out.pieces"
     try:

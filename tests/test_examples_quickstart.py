@@ -11,11 +11,13 @@ import yaml
 
 from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
+from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probing import ProbeArguments
 from s2i_hf.synthetic import write_dataset
+from s2i_hf.wording import several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -53,9 +55,10 @@ def test_clip_that_is_not_there(folders, monkeypatch, capsys):
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipe_parses_and_is_named_after_its_experiment(path, tmp_path):
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    kind = ProbeArguments if path.stem.startswith("probe") else PretrainArguments
+    kinds = {"probe": ProbeArguments, "pretrain_diffmae": DiffMAEArguments, "": PretrainArguments}
+    kind = next(kind for name, kind in kinds.items() if path.stem.startswith(name))
     words = ["--config", str(path)] + (["--model", str(tmp_path)] if kind is ProbeArguments else [])
     arguments = parse(kind, words)
-    assert arguments.data == values["data"]
-    if path.stem.startswith("pretrain_mae_"):
+    assert several(arguments.data) == several(values["data"])
+    if path.stem.startswith("pretrain_"):
         assert path.stem == f"pretrain_{Path(arguments.output_dir).name}"
