@@ -41,7 +41,7 @@ def own_layouts_stay_in_their_test() -> Iterator[None]:
     yield
     for name in OWN_LAYOUTS - known:
         OWN_LAYOUTS.discard(name)
-        del LAYOUTS[name]
+        LAYOUTS.pop(name, None)
 
 
 @pytest.fixture
