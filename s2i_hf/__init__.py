@@ -34,6 +34,11 @@ _HOME: dict[str, str] = {
     "as_rows": "data",
     "load_skeletons": "data",
     "build_mae": "models.initialization",
+    "infill": "infilling",
+    "build_diffmae": "models.diffmae_building",
+    "DiffMAEConfig": "models.configuration_diffmae",
+    "DiffMAEForPreTraining": "models.modeling_diffmae",
+    "DiffMAEModel": "models.modeling_diffmae",
     "encoder_of": "models.initialization",
 }
 
@@ -43,6 +48,9 @@ __all__ = [
     "PARTS",
     "PROTOCOLS",
     "Augmentation",
+    "DiffMAEConfig",
+    "DiffMAEForPreTraining",
+    "DiffMAEModel",
     "EncodingOptions",
     "SkeletonCollator",
     "SkeletonLayout",
@@ -51,12 +59,14 @@ __all__ = [
     "SkeletonSequence",
     "__version__",
     "as_rows",
+    "build_diffmae",
     "build_mae",
     "decode",
     "encode",
     "encode_padded",
     "encoder_of",
     "get_layout",
+    "infill",
     "load_skeletons",
     "mask_noise",
     "register_layout",
@@ -66,9 +76,13 @@ if TYPE_CHECKING:
     from .data import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
     from .encoding import EncodingOptions, decode, encode, encode_padded
     from .image_processing_skeleton import SkeletonProcessor
+    from .infilling import infill
     from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
     from .masking import mask_noise
+    from .models.configuration_diffmae import DiffMAEConfig
+    from .models.diffmae_building import build_diffmae
     from .models.initialization import build_mae, encoder_of
+    from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
     from .protocols import DATASETS, PROTOCOLS
     from .sequence import SkeletonSequence
     from .transforms import Augmentation

@@ -74,6 +74,25 @@ def parse(
         fail(error)
 
 
+def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], where: str) -> Arguments:
+    """Fill a dataclass from values as YAML reads them, such as one part of a file.
+
+    Args:
+        dataclass_type: As for `parse`.
+        values: Setting -> value.
+        where: What messages begin with, such as "ablate.yaml, base".
+
+    Raises:
+        ValueError: an unknown setting, a value of the wrong kind, or a setting that is missing.
+    """
+    known = {field.name: field for field in dataclasses.fields(dataclass_type)}  # type: ignore[arg-type]
+    converted = _converted(values, known, get_type_hints(dataclass_type), where)
+    for name, field in known.items():
+        if field.default is field.default_factory is dataclasses.MISSING and name not in converted:
+            raise ValueError(f"{where} does not set {name}. {_help_of(field)}".rstrip())
+    return dataclass_type(**converted)
+
+
 def pairs(flag: str, value: str | Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """`"a=x,b=y"` as a dict, for a setting that has a value for each of `names`, which may have an equals sign in them.
 
@@ -207,12 +226,18 @@ def _read_yaml(path: str, known: Mapping[str, Any], hints: Mapping[str, Any]) ->
         return {}
     if not isinstance(loaded, dict):
         raise ValueError(f"{path} holds a {type(loaded).__name__}; expected 'name: value' lines.")
+    return _converted(loaded, known, hints, path)
+
+
+def _converted(
+    given: Mapping[str, Any], known: Mapping[str, Any], hints: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     values = {}
-    for key, value in loaded.items():
+    for key, value in given.items():
         name = str(key).replace("-", "_")
         if name not in known:
-            raise ValueError(f"{path}: unknown setting {name!r}{_did_you_mean(name, known)}.")
-        values[name] = _convert(value, hints[name], f"{path}: {name}")
+            raise ValueError(f"{where}: unknown setting {name!r}{_did_you_mean(name, known)}.")
+        values[name] = _convert(value, hints[name], f"{where}: {name}")
     return values
 
 

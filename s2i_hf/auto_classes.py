@@ -10,8 +10,9 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 AUTO_MODULE = "transformers.models.auto.image_processing_auto"
 
@@ -35,15 +36,59 @@ def register(module: ModuleType) -> None:
     )
 
 
+def register_diffmae(module: ModuleType) -> None:
+    """Register DiffMAE with `AutoConfig` and, once its module is loaded, with `AutoModel` and `AutoModelForPreTraining`.
+
+    The two modules of transformers and the config of ViTMAE need each other, so this is tried when either module has run, and the first
+    time that all is there counts. The modeling code needs more than that: a stand-in imports it when it is used.
+    """
+    try:
+        from .models.configuration_diffmae import DiffMAEConfig
+    except (ImportError, AttributeError):  # in the middle of their imports; the outer one comes by here again
+        return
+
+    class Later:
+        """Stands for a model class until somebody asks it for something."""
+
+        config_class = DiffMAEConfig
+
+        def __init__(self, name: str) -> None:
+            self.__name__ = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            modeling = importlib.import_module(".models.modeling_diffmae", __package__)
+            return getattr(getattr(modeling, self.__name__), attribute)
+
+    configs: Any
+    models: Any
+    configs, models = (sys.modules.get(name) for name in (_CONFIGS, _MODELS))
+    if hasattr(configs, "AutoConfig"):
+        configs.AutoConfig.register(DiffMAEConfig.model_type, DiffMAEConfig, exist_ok=True)
+    if hasattr(models, "AutoModelForPreTraining"):
+        models.AutoModel.register(DiffMAEConfig, Later("DiffMAEModel"), exist_ok=True)
+        models.AutoModelForPreTraining.register(DiffMAEConfig, Later("DiffMAEForPreTraining"), exist_ok=True)
+
+
+_CONFIGS, _MODELS = "transformers.models.auto.configuration_auto", "transformers.models.auto.modeling_auto"
+REGISTER: dict[str, Callable[[ModuleType], None]] = {
+    AUTO_MODULE: register,
+    _CONFIGS: register_diffmae,
+    _MODELS: register_diffmae,
+}
+
+
 class _RegisterAfterImport(importlib.abc.MetaPathFinder):
-    """Finds `AUTO_MODULE` as Python would, and registers once it has run."""
+    """Finds a module as Python would, and registers once it has run."""
 
     _searching = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != AUTO_MODULE or self._searching:
+        if fullname != self.name or self._searching:
             return None
         self._searching = True  # ask the other finders, without this one
         try:
@@ -58,15 +103,16 @@ class _RegisterAfterImport(importlib.abc.MetaPathFinder):
             loader_exec(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
-            register(module)
+            REGISTER[self.name](module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
 def install() -> None:
-    """Register now if `AutoImageProcessor` is loaded, else when it will be."""
-    if AUTO_MODULE in sys.modules:
-        register(sys.modules[AUTO_MODULE])
-    elif not any(isinstance(finder, _RegisterAfterImport) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _RegisterAfterImport())
+    """Register with every Auto module that is loaded now, and with the others when they will be."""
+    for name, enter in REGISTER.items():
+        if name in sys.modules:
+            enter(sys.modules[name])
+        elif not any(isinstance(finder, _RegisterAfterImport) and finder.name == name for finder in sys.meta_path):
+            sys.meta_path.insert(0, _RegisterAfterImport(name))

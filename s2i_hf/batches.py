@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from .encoding import EncodingOptions
 from .layouts import get_layout
-from .masking import mask_noise
+from .masking import mask_noise, mask_weights
 from .mixtures import rounds
 from .processes import ignore_interruptions
 from .resizing import part_columns
@@ -157,10 +157,10 @@ class _MaskingCollator:
         """(B, L) ranks, drawn for each clip in its own epoch."""
         options, arguments = self.options, self.arguments
         parts = None
-        if arguments.mask == "body_part":
+        if "body_part" in mask_weights(arguments.mask):
             people = [1 if options.people == "first" else number for number in batch["num_people"]]
             parts = [
-                part_columns(get_layout(layout), number, options.size[1], options.part_widths)
+                part_columns(get_layout(layout), number, options.size[1], options.columns)
                 for layout, number in zip(batch["layouts"], people, strict=True)
             ]
         noise = torch.empty(len(epochs), self.grid[0] * self.grid[1])

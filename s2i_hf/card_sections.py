@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .cost import model_cost
+from .masking import MASKS, describe_mask, ratio_range
 from .results import ENCODERS, public_command
 from .run_folder import RunFolder
 
@@ -22,7 +23,7 @@ METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 FLOORS = {("nw_ucla", "xview"): {"1-NN": 0.571, "linear": 0.569, "RBF kernel": 0.668}}
 _PROCESSOR_KEYS = (
     "layout", "size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize", "image_mean",
-    "image_std",
+    "image_std", "joint_order", "order_seed", "interpolation",
 )  # fmt: skip
 _MIXTURE_KEYS = ("sources", "duplicates", "tests_that_train", "held_out")
 _AUGMENTATION_KEYS = ("crop", "yaw", "tilt", "scale", "mirror", "drop_joints", "jitter")
@@ -151,7 +152,7 @@ def _reconstruction(run: RunFolder) -> str:
     picture = run.picture
     text = (
         f"Masked and rebuilt, {picture['clips']} test clips are off by {picture['error']:.1f} {picture['unit']} a joint (MPJPE over all "
-        f"joints; {picture['hidden_error']:.1f} {picture['unit']} over hidden joints), with the {picture['mask']} mask at "
+        f"joints; {picture['hidden_error']:.1f} {picture['unit']} over hidden joints), with {_with_mask(picture['mask'])} at "
         f"{picture['mask_ratio']:.0%}. Visible patches are the original's."
     )
     if picture.get("uses_target_scale"):
@@ -166,12 +167,20 @@ def _reconstruction(run: RunFolder) -> str:
     return text
 
 
+def _with_mask(mask: str) -> str:
+    return f"the {mask} mask" if mask in MASKS else f"{describe_mask(mask)} masks"
+
+
 def _mask(run: RunFolder) -> str:
     ratio = run.settings.get("mask_ratio", run.config.get("mask_ratio"))
     if ratio is None or "mask" not in run.settings:
         return "Nothing is hidden when the encoder is used: it sees every patch."
+    low, high = ratio_range(ratio)
+    share = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%} (drawn for each optimizer step)"
+    mask = describe_mask(run.settings["mask"])
+    kind = f"`{mask}`" if mask in MASKS else f"{mask[0].upper()}{mask[1:]} masks"
     return (
-        f"`{run.settings['mask']}`, {ratio:.0%} of the patches hidden, drawn from (seed, epoch, sample id). For features nothing is "
+        f"{kind}, {share} of the patches hidden, drawn from (seed, epoch, sample id). For features nothing is "
         "hidden: the encoder sees every patch."
     )
 

@@ -176,10 +176,46 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return run(arguments.path, **options)
 
 
+def _infill_arguments(parser: argparse.ArgumentParser) -> None:
+    flag = parser.add_argument
+    flag(
+        "clip", metavar="CLIP", help="a recording: .skeleton, NW-UCLA .json, .npy, or whatever else `s2i inspect` knows"
+    )
+    flag("--model", required=True, help="folder or Hub id of a pretrained MAE or DiffMAE")
+    flag(
+        "--drop-joints", metavar="NAMES",
+        help="joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone",
+    )  # fmt: skip
+    flag(
+        "--drop-frames", metavar="A:B", help="frames to take out and fill, from A (the first is 0) up to B, B excluded"
+    )
+    flag(
+        "--samples", type=int, default=1, help="answers of a DiffMAE, for their mean and spread (default: %(default)s)"
+    )
+    flag("--steps", type=int, default=50, help="sampling steps of a DiffMAE (default: %(default)s)")
+    flag("--seed", type=int, default=0, help="of a DiffMAE's noise (default: %(default)s)")
+    flag("--layout", help="joint format of .npy, .csv and the like (default: the model's)")
+    flag("--unit", help="m, cm or mm, where a format does not say it")
+    flag("--protocol", help="whose recording it is, where its name does not say it, such as ntu60_xsub")
+    flag("--sample-id", help="which clip, of a file that holds several")
+    flag("--data", help="protocol or converted folder whose mean pose is compared as well")
+    flag("--data-dir", help="folder with the raw recordings of --data")
+    flag("--output", metavar="FILE", help="write the filled clip: .npy; .npz with all samples; .json")
+    flag("--picture", metavar="FILE.png", help="draw it")
+
+
+def _infill(arguments: argparse.Namespace) -> int:
+    from .infilling_command import InfillSettings, run
+
+    settings = {name: value for name, value in vars(arguments).items() if name != "command"}
+    return run(InfillSettings(**settings))
+
+
 COMMANDS: dict[str, Command] = {
     "inspect": Command("what is in a folder of recordings, and what is wrong with it", _inspect_arguments, _inspect),
     "convert": Command("raw recordings to a folder that training reads", _convert_arguments, _convert),
     "convert-pickle": Command("annotation pickles to a folder of arrays, safely", _pickle_arguments, _convert_pickle),
+    "infill": Command("fill in joints and frames that a sensor lost", _infill_arguments, _infill),
 }
 
 

@@ -1,10 +1,10 @@
 """Skeleton-to-Image Encoding (S2I, arXiv 2603.05963): joints -> image, and back.
 
 Height is time, width is joints grouped into five body parts, and the three channels are x, y and z. A clip of T frames and V
-joints is a T x V map that is resized to the image by bilinear interpolation (`align_corners=False`; antialiased along an axis
-that shrinks). Bilinear interpolation is linear and separable, so the resize is two small constant matrices, one over joints and
-one over time, and the joint order, the part widths and the people's blocks are folded into the first one: they cost nothing.
-Where an axis grows, every pixel mixes two neighbours only, which is a gather and a lerp.
+joints is a T x V map that is resized to the image, by bilinear interpolation unless told otherwise (`align_corners=False`;
+antialiased along an axis that shrinks). A resize is linear in the values and separable, so it is two small constant matrices,
+one over joints and one over time, and the joint order, the part widths and the people's blocks are folded into the first one:
+they cost nothing. Where an axis grows bilinearly, every pixel mixes two neighbours only, which is a gather and a lerp.
 
 Two ways give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
 `decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block; longer clips
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from .layouts import SkeletonLayout, get_layout
-from .resizing import joint_inverse, joint_matrix, joint_taps, linear_weights, time_inverse, time_taps
+from .resizing import Columns, joint_inverse, joint_matrix, joint_taps, resize_weights, time_inverse, time_taps
 from .transforms import prepare
 
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
@@ -45,9 +45,13 @@ class EncodingOptions:
             minus the one before (the first is zero).
         image_mean: Subtracted from each channel after `value_range`, or None.
         image_std: Divisor of each channel after `image_mean`, or None.
+        joint_order: Joints of a person from left to right: "parts": part by part, top-down; "sensor": as the layout lists them;
+            "random": shuffled, in the same way for every clip of a layout.
+        order_seed: Which shuffling, with `joint_order="random"`.
+        interpolation: "linear", "nearest" or "cubic" resize of the joint map; see `resizing.resize_weights`.
 
     Raises:
-        ValueError: an option has none of its values.
+        ValueError: an option has none of its values, or equal part widths are to hold joints in another order than by part.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -59,6 +63,9 @@ class EncodingOptions:
     stream: Literal["joint", "bone", "motion"] = "joint"
     image_mean: tuple[float, float, float] | None = None
     image_std: tuple[float, float, float] | None = None
+    joint_order: Literal["parts", "sensor", "random"] = "parts"
+    order_seed: int = 0
+    interpolation: Literal["linear", "nearest", "cubic"] = "linear"
 
     def __post_init__(self) -> None:
         sides: Any = (self.size, self.size) if np.ndim(self.size) == 0 else self.size
@@ -69,6 +76,10 @@ class EncodingOptions:
         for name, allowed in _choices().items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}.")
+        if self.part_widths == "equal" and self.joint_order != "parts":
+            raise ValueError(
+                f"joint_order {self.joint_order!r} has no parts to give equal widths; use part_widths='joints' with it."
+            )
         if not self.value_scale > 0:
             raise ValueError(f"value_scale is {self.value_scale}; expected a length above zero.")
         for name in ("image_mean", "image_std"):
@@ -80,6 +91,11 @@ class EncodingOptions:
                 object.__setattr__(self, name, value)
         if self.image_std is not None and min(self.image_std) <= 0:
             raise ValueError(f"image_std is {self.image_std}; expected numbers above zero.")
+
+    @property
+    def columns(self) -> Columns:
+        """How joints become columns, in the form that the functions of `resizing` take."""
+        return Columns(self.part_widths, self.joint_order, self.order_seed, self.interpolation)
 
     def to_dict(self) -> dict[str, Any]:
         """All options as JSON types."""
@@ -248,11 +264,13 @@ def _write_image(
     planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
     np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
     planes += shift[:, None, None]
-    rows = torch.from_numpy(planes) @ joint_matrix(layout, num_people, width, options.part_widths)  # (3, T, W)
-    if num_frames > height:
-        torch.matmul(torch.from_numpy(linear_weights(num_frames, height).astype(np.float32)), rows, out=image)
+    rows = torch.from_numpy(planes) @ joint_matrix(layout, num_people, width, options.columns)  # (3, T, W)
+    taps = None if num_frames > height else time_taps(num_frames, height, options.interpolation)
+    if taps is None:
+        weights = resize_weights(num_frames, height, options.interpolation).astype(np.float32)
+        torch.matmul(torch.from_numpy(weights), rows, out=image)
     else:
-        first, second, weight = time_taps(num_frames, height)
+        first, second, weight = taps
         torch.index_select(rows, 1, first, out=image)
         torch.index_select(rows, 1, second, out=scratch)
         image.lerp_(scratch, weight[:, None])
@@ -309,13 +327,14 @@ def _encode_groups(
     images = torch.empty((len(joints), 3, height, width), device=joints.device)
     groups: dict[tuple[SkeletonLayout, int, bool], list[int]] = {}
     for index, (layout, people, frames) in enumerate(zip(layouts, num_people, num_frames, strict=True)):
-        groups.setdefault((layout, people, frames > height), []).append(index)
-    for (layout, people, shrinks), members in groups.items():
+        mixes = frames > height or time_taps(frames, height, options.interpolation) is None
+        groups.setdefault((layout, people, mixes), []).append(index)
+    for (layout, people, mixes), members in groups.items():
         lengths = [num_frames[index] for index in members]
         whole = len(members) == len(joints)
         picked = joints if whole else joints[torch.tensor(members, device=joints.device)]
         picked = picked[:, : max(lengths), :people, : layout.num_joints].float()
-        encoded = _encode_group(picked, lengths, layout, people, shrinks, options)
+        encoded = _encode_group(picked, lengths, layout, people, mixes, options)
         if whole:
             return encoded
         images[torch.tensor(members, device=joints.device)] = encoded
@@ -323,9 +342,12 @@ def _encode_groups(
 
 
 def _encode_group(
-    x: torch.Tensor, lengths: list[int], layout: SkeletonLayout, people: int, shrinks: bool, options: EncodingOptions
+    x: torch.Tensor, lengths: list[int], layout: SkeletonLayout, people: int, mixes: bool, options: EncodingOptions
 ) -> torch.Tensor:
-    """Images of clips that share layout, number of people, and whether time shrinks. (b, T, M, V, 3) -> (b, 3, H, W)."""
+    """Images of clips that share layout, number of people, and whether a row mixes more than two frames.
+
+    (b, T, M, V, 3) -> (b, 3, H, W).
+    """
     device = x.device
     height, width = options.size
     batch, frames = x.shape[:2]
@@ -351,19 +373,19 @@ def _encode_group(
     scale, shift = _affine(low, high, options, torch)
     x = x * scale[:, None, None, None] + shift[:, None, None, None]
     x = x.permute(0, 1, 4, 2, 3).reshape(batch, frames, 3, people * layout.num_joints)
-    across = joint_taps(layout, people, width, options.part_widths)
+    across = joint_taps(layout, people, width, options.columns)
     if across is not None:  # gather and lerp rather than a matrix product, which TF32 would round to ten bits
         first, second, weight = (part.to(device) for part in across)
         rows = torch.lerp(x[..., first], x[..., second], weight)
     else:
-        rows = x @ joint_matrix(layout, people, width, options.part_widths).to(device)
-    if shrinks:
+        rows = x @ joint_matrix(layout, people, width, options.columns).to(device)
+    if mixes:
         weights = np.zeros((batch, height, frames), dtype=np.float32)
         for index, length in enumerate(lengths):
-            weights[index, :, :length] = linear_weights(length, height)
+            weights[index, :, :length] = resize_weights(length, height, options.interpolation)
         return torch.einsum("bht,btcw->bchw", torch.from_numpy(weights).to(device), rows)
-    taps = [time_taps(length, height) for length in lengths]
-    first, second, weight = (torch.stack([tap[k] for tap in taps]).to(device) for k in range(3))
+    taps = [time_taps(length, height, options.interpolation) for length in lengths]
+    first, second, weight = (torch.stack([tap[k] for tap in taps if tap is not None]).to(device) for k in range(3))
     clip = torch.arange(batch, device=device)[:, None]
     return torch.lerp(rows[clip, first], rows[clip, second], weight[:, :, None, None]).permute(0, 2, 1, 3).contiguous()
 
@@ -397,8 +419,9 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
         options, layout = clip.options, clip.layout
         if image.shape != (3, *options.size):
             raise ValueError(f"an image has shape {image.shape}, but its metadata says {(3, *options.size)}.")
-        from_columns = joint_inverse(layout, clip.num_people, options.size[1], options.part_widths)
-        values = time_inverse(clip.num_frames, options.size[0]) @ image @ from_columns.T  # (3, T, M V)
+        from_columns = joint_inverse(layout, clip.num_people, options.size[1], options.columns)
+        from_rows = time_inverse(clip.num_frames, options.size[0], options.interpolation)
+        values = from_rows @ image @ from_columns.T  # (3, T, M V)
         scale, shift = _affine(clip.low.astype(np.float64), clip.high.astype(np.float64), options, np)
         values = (values - shift[:, None, None]) / scale[:, None, None]
         joints = values.transpose(1, 2, 0).reshape(clip.num_frames, clip.num_people, layout.num_joints, 3)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from .layouts import SkeletonLayout, get_layout
-from .resizing import part_columns
+from .resizing import Columns, part_columns
 from .transforms import prepare, resample
 
 POOLINGS = ("mean", "cls", "part")
@@ -26,13 +26,15 @@ VALIDATION_SHARE = 0.25  # of the training clips
 # --- features ---------------------------------------------------------------------------------------------------------
 
 
-def part_weights(layout: SkeletonLayout, num_people: int, grid_width: int, width: int, part_widths: str) -> np.ndarray:
+def part_weights(
+    layout: SkeletonLayout, num_people: int, grid_width: int, width: int, columns: Columns | str
+) -> np.ndarray:
     """How much each patch column counts in the mean of each body part.
 
     A column counts by the share of its pixels that show the part, so that a part narrower than a patch has a mean too; several
     people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or to 0 for a part without joints.
     """
-    owner = part_columns(layout, num_people, width, part_widths).reshape(grid_width, width // grid_width)
+    owner = part_columns(layout, num_people, width, columns).reshape(grid_width, width // grid_width)
     weights = np.array(
         [[(owner == person * 5 + part).mean(axis=1) for part in range(5)] for person in range(num_people)]
     )
@@ -74,7 +76,7 @@ def extract_features(
         grid_h, grid_w = images.shape[2] // patch, images.shape[3] // patch
         weights = np.stack(
             [
-                part_weights(clip.layout, clip.num_people, grid_w, images.shape[3], clip.options.part_widths)
+                part_weights(clip.layout, clip.num_people, grid_w, images.shape[3], clip.options.columns)
                 for clip in encoded["metadata"]
             ]
         )

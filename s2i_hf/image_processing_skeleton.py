@@ -35,6 +35,9 @@ class SkeletonImageKwargs(ImagesKwargs, total=False):
     value_scale: float
     center: str
     stream: str
+    joint_order: str
+    order_seed: int
+    interpolation: str
 
 
 class SkeletonProcessor(BaseImageProcessor):
@@ -53,6 +56,9 @@ class SkeletonProcessor(BaseImageProcessor):
         do_normalize: Whether to subtract `image_mean` and divide by `image_std`.
         image_mean: Mean of each channel.
         image_std: Standard deviation of each channel.
+        joint_order: "parts", "sensor" or "random"; see `EncodingOptions`.
+        order_seed: Which random order.
+        interpolation: "linear", "nearest" or "cubic".
 
     Raises:
         ValueError: an option has none of its values, or the layout is unknown.
@@ -82,6 +88,9 @@ class SkeletonProcessor(BaseImageProcessor):
         do_normalize: bool = True,
         image_mean: Sequence[float] = IMAGENET_MEAN,
         image_std: Sequence[float] = IMAGENET_STD,
+        joint_order: str = "parts",
+        order_seed: int = 0,
+        interpolation: str = "linear",
         **kwargs: Any,
     ) -> None:
         unknown = [key for key in kwargs if key not in _FOREIGN_KEYS and not key.startswith("_")]
@@ -104,6 +113,9 @@ class SkeletonProcessor(BaseImageProcessor):
             )
         self.image_mean = [float(value) for value in image_mean]
         self.image_std = [float(value) for value in image_std]
+        self.joint_order = joint_order
+        self.order_seed = int(order_seed)
+        self.interpolation = interpolation
         _ = self.encoding_options  # refuses bad values now, not at the first clip
 
     @property

@@ -5,18 +5,25 @@ lowest rank and hides the rest, so the mask it returns is exactly the one drawn 
 blocks, patch columns (whole joints), patch rows (whole frames) or the patches of a body part. The units of each sample are
 shuffled and hidden whole until enough patches are hidden, the last unit in part. The strategies and the winner (random, 75 %) are those
 of the S2I paper (arXiv 2603.05963); the shuffle-and-keep form is that of MAE (arXiv 2111.06377).
+
+A mask may also be a mixture, `random=0.5,joint=0.3,temporal=0.2`: every clip draws its strategy anew in every epoch. The ratio may be a
+range: as a model keeps the same number of patches of every clip in a batch, one ratio is drawn for each optimizer step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
 
 from .rng import hash_ids, uniform
+from .wording import did_you_mean
 
 MASKS: tuple[str, ...] = ("random", "block", "joint", "temporal", "body_part")
+Ratio = float | Sequence[float]
+"""Share of patches hidden, or the lowest and the highest share."""
 
 
 def num_visible(num_patches: int, ratio: float) -> int:
@@ -24,16 +31,105 @@ def num_visible(num_patches: int, ratio: float) -> int:
     return int(num_patches * (1 - ratio))
 
 
-def check_mask(strategy: str, ratio: float, num_patches: int) -> None:
-    """Raise ValueError for an unknown strategy, or a ratio that leaves nothing visible or nothing hidden."""
-    if strategy not in MASKS:
-        raise ValueError(f"mask is {strategy!r}; expected one of {', '.join(MASKS)}.")
-    visible = num_visible(num_patches, ratio) if 0 <= ratio <= 1 else 0
-    if not 0 < visible < num_patches:
-        raise ValueError(
-            f"mask_ratio {ratio} leaves {visible} of {num_patches} patches visible; expected a ratio above 0 and below 1 that "
-            "leaves something visible and something hidden."
-        )
+@lru_cache(maxsize=64)
+def mask_weights(mask: str) -> dict[str, float]:
+    """Strategy -> how likely a clip draws it, adding up to 1; {"joint": 1.0} for a single one.
+
+    Args:
+        mask: One of `MASKS`, or a mixture such as "random=0.5,joint=0.3,temporal=0.2", whose weights need not add up to 1.
+
+    Raises:
+        ValueError: an unknown or repeated strategy, or weights that are no numbers, negative or all zero.
+    """
+    words = [word.strip() for word in mask.split(",")]
+    if len(words) == 1 and "=" not in mask:
+        _check_strategy(mask, mask)
+        return {mask: 1.0}
+    weights: dict[str, float] = {}
+    for word in words:
+        name, equals, number = (part.strip() for part in word.partition("="))
+        _check_strategy(name, mask)
+        try:
+            weight = float(number)
+        except ValueError:
+            got = f"{number!r} as the weight of {name}" if equals else f"no weight for {name}"
+            raise ValueError(f"mask {mask!r} has {got}; expected name=number, as in random=0.5,joint=0.5.") from None
+        if name in weights:
+            raise ValueError(f"mask {mask!r} has two weights for {name}; give it one.")
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"mask {mask!r} has the weight {number} for {name}; expected zero or more.")
+        weights[name] = weight
+    total = sum(weights.values())
+    if total == 0:
+        raise ValueError(f"mask {mask!r} has weights that are all zero; expected one above zero.")
+    return {name: weight / total for name, weight in weights.items() if weight > 0}
+
+
+def _check_strategy(name: str, mask: str) -> None:
+    if name not in MASKS:
+        where = "" if name == mask else f" in {mask!r}"
+        raise ValueError(f"mask is {name!r}{where}; expected one of {', '.join(MASKS)}.{did_you_mean(name, MASKS)}")
+
+
+def describe_mask(mask: str) -> str:
+    """A mask in words: "joint", or "a mixture of random (50 %) and joint (50 %)"."""
+    parts = [f"{name} ({100 * weight:.3g} %)" for name, weight in mask_weights(mask).items()]
+    if len(parts) == 1:
+        return next(iter(mask_weights(mask)))
+    return f"a mixture of {', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def drawn_strategies(mask: str, sample_ids: Sequence[str], seed: int = 0, epoch: int = 0) -> list[str]:
+    """The strategy of each of B samples: that of `mask`, or one drawn from (seed, epoch, id) by the weights of the mixture."""
+    weights = mask_weights(mask)
+    names = list(weights)
+    if len(names) == 1:
+        return names * len(sample_ids)
+    edges = np.cumsum(list(weights.values()))[:-1]
+    picked = np.searchsorted(edges, uniform(seed, epoch, hash_ids(sample_ids), 1, "mask")[:, 0], side="right")
+    return [names[index] for index in picked]
+
+
+def ratio_range(ratio: Ratio) -> tuple[float, float]:
+    """Lowest and highest share of patches hidden; the same number twice for a single one.
+
+    Raises:
+        ValueError: a range that is not two numbers above 0 and below 1, the lower one first.
+    """
+    numbers = [float(number) for number in np.atleast_1d(ratio)]
+    if len(numbers) not in (1, 2):
+        raise ValueError(f"mask_ratio has {len(numbers)} numbers; expected one, or the lowest and the highest.")
+    low, high = numbers[0], numbers[-1]
+    if low > high:
+        raise ValueError(f"mask_ratio is {low} to {high}; expected the lower number first.")
+    return low, high
+
+
+def typical_ratio(ratio: Ratio) -> float:
+    """A single ratio as it is, the middle of a range: what a model's config says after training with it."""
+    low, high = ratio_range(ratio)
+    return low if low == high else (low + high) / 2
+
+
+def ratio_of_step(ratio: Ratio, seed: int, step: int) -> float:
+    """The share of patches hidden in one optimizer step: of a range a number drawn from (seed, step) alone, so that all processes
+    and micro-batches of the step, and a resumed run, have the same."""
+    low, high = ratio_range(ratio)
+    if low == high:
+        return low
+    return low + (high - low) * float(uniform(seed, step, hash_ids(["step"]), 1, "mask_ratio")[0, 0])
+
+
+def check_mask(mask: str, ratio: Ratio, num_patches: int) -> None:
+    """Raise ValueError for an unknown strategy, weights that cannot be drawn by, or a ratio that leaves nothing visible or hidden."""
+    mask_weights(mask)
+    for number in ratio_range(ratio):
+        visible = num_visible(num_patches, number) if 0 <= number <= 1 else 0
+        if not 0 < visible < num_patches:
+            raise ValueError(
+                f"mask_ratio {number} leaves {visible} of {num_patches} patches visible; expected a ratio above 0 and below 1 "
+                "that leaves something visible and something hidden."
+            )
 
 
 def patch_parts(part_of_column: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
@@ -89,10 +185,10 @@ def _units(
 
 
 def mask_noise(
-    strategy: str,
+    mask: str,
     sample_ids: Sequence[str],
     grid: tuple[int, int],
-    ratio: float,
+    ratio: Ratio,
     seed: int = 0,
     epoch: int = 0,
     part_of_column: Sequence[np.ndarray] | None = None,
@@ -101,10 +197,10 @@ def mask_noise(
     """Draw one mask a sample.
 
     Args:
-        strategy: One of `MASKS`.
+        mask: One of `MASKS`, or a mixture of them (`mask_weights`).
         sample_ids: B ids; the mask of a sample depends on (seed, epoch, id) alone, never on the process or the batch.
         grid: (rows, columns) of patches; L is their product.
-        ratio: Share of patches hidden: L - int(L (1 - ratio)) of them.
+        ratio: Share of patches hidden: L - int(L (1 - ratio)) of them. Only checked: the ranks serve every ratio.
         seed: Seed of the run.
         epoch: Epoch.
         part_of_column: For "body_part": a (W,) array for each sample from `encoding.part_columns`; each person's parts are units
@@ -117,8 +213,32 @@ def mask_noise(
     Raises:
         ValueError: unknown strategy, or a ratio that leaves nothing visible or nothing hidden.
     """
+    check_mask(mask, ratio, grid[0] * grid[1])
+    strategies = drawn_strategies(mask, sample_ids, seed, epoch)
+    if len(set(strategies)) <= 1:
+        strategy = strategies[0] if strategies else MASKS[0]
+        return _ranks(strategy, sample_ids, grid, seed, epoch, part_of_column, block_size)
+    if part_of_column is not None and len(part_of_column) != len(sample_ids):
+        raise ValueError(f"part_of_column has {len(part_of_column)} arrays; expected {len(sample_ids)}, one a sample.")
+    noise = torch.empty(len(sample_ids), grid[0] * grid[1])
+    for strategy in sorted(set(strategies)):
+        at = [index for index, name in enumerate(strategies) if name == strategy]
+        parts = None if part_of_column is None else [part_of_column[index] for index in at]
+        noise[at] = _ranks(strategy, [sample_ids[index] for index in at], grid, seed, epoch, parts, block_size)
+    return noise
+
+
+def _ranks(
+    strategy: str,
+    sample_ids: Sequence[str],
+    grid: tuple[int, int],
+    seed: int,
+    epoch: int,
+    part_of_column: Sequence[np.ndarray] | None,
+    block_size: int,
+) -> torch.Tensor:
+    """`mask_noise` of one strategy. What a sample draws does not depend on which mixture the strategy was drawn from."""
     num_patches = grid[0] * grid[1]
-    check_mask(strategy, ratio, num_patches)
     draws = uniform(seed, epoch, hash_ids(sample_ids), 2 + 3 * num_patches, f"mask/{strategy}")
     units = _units(strategy, grid, draws[:, :2], part_of_column, block_size)
     within = draws[:, 2 : 2 + num_patches]  # order of the patches inside a unit

@@ -24,7 +24,7 @@ from .arguments import arg, pairs
 from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
 from .encoding import encode_padded
-from .masking import check_mask
+from .masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
 from .models.initialization import freeze_positions
 from .processes import StopRequest, check_processes
 from .recording import RunRecord
@@ -65,6 +65,11 @@ class PretrainArguments:
     value_scale: float = arg(1.0, "Metres that become 1 with value_range fixed.")
     center: Literal["first_frame", "every_frame", "none"] = arg("first_frame", "When actor 1's centre is subtracted.")
     stream: Literal["joint", "bone", "motion"] = arg("joint", "What the image shows.")
+    joint_order: Literal["parts", "sensor", "random"] = arg(
+        "parts", "Joints from left to right: part by part, as the sensor lists them, or shuffled."
+    )
+    order_seed: int = arg(0, "Which shuffling, with joint_order random.")
+    interpolation: Literal["linear", "nearest", "cubic"] = arg("linear", "How the joint map is resized to the image.")
     do_normalize: bool = arg(True, "Subtract image_mean and divide by image_std.")
     image_mean: tuple[float, float, float] | None = arg(None, "Mean of each channel; the processor's if none.")
     image_std: tuple[float, float, float] | None = arg(None, "Standard deviation of each channel; likewise.")
@@ -78,8 +83,13 @@ class PretrainArguments:
     jitter: float = arg(0.0, "Standard deviation of noise on every joint, metres.")
     # the task
     target: Literal["joint", "motion"] = arg("joint", "Reconstruct the image, or the motion stream of the same clip.")
-    mask: Literal["random", "block", "joint", "temporal", "body_part"] = arg("random", "Which patches are hidden.")
-    mask_ratio: float = arg(0.75, "Share of patches hidden.")
+    mask: str = arg(
+        "random",
+        "Which patches are hidden: random, block, joint, temporal, body_part, or a mixture such as random=0.5,joint=0.5.",
+    )
+    mask_ratio: float | tuple[float, float] = arg(
+        0.75, "Share of patches hidden; or the lowest and the highest, drawn for each optimizer step."
+    )
     norm_pix_loss: bool = arg(True, "Predict pixels normalised patch by patch.")
     # the optimisation
     epochs: int = arg(400, "Passes over the training clips.")
@@ -125,6 +135,11 @@ class PretrainArguments:
             raise ValueError(
                 f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer."
             )
+        mask_weights(self.mask)
+        low, high = ratio_range(self.mask_ratio)
+        if not 0 < low <= high < 1:
+            shown = f"{low:g}" if low == high else f"{low:g} {high:g}"
+            raise ValueError(f"--mask_ratio is {shown}; expected shares above 0 and below 1.")
         _ = self.augmentation, self.data_options  # refuses bad values now
 
     @property
@@ -170,7 +185,8 @@ class PretrainArguments:
     @property
     def processor_options(self) -> dict[str, Any]:
         """What `SkeletonProcessor` is made with."""
-        names = ("size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize")
+        names = ("size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize",
+                 "joint_order", "order_seed", "interpolation")  # fmt: skip
         options = {name: getattr(self, name) for name in names}
         given = {name: getattr(self, name) for name in ("image_mean", "image_std")}
         return options | {name: value for name, value in given.items() if value is not None}
@@ -178,8 +194,9 @@ class PretrainArguments:
     @property
     def model_options(self) -> dict[str, Any]:
         """What `build_mae` is called with."""
-        return {"image_size": self.size} | {
-            name: getattr(self, name) for name in ("patch_size", "mask_ratio", "norm_pix_loss", "seed")
+        names = ("patch_size", "norm_pix_loss", "seed")
+        return {"image_size": self.size, "mask_ratio": typical_ratio(self.mask_ratio)} | {
+            name: getattr(self, name) for name in names
         }
 
 
@@ -295,6 +312,8 @@ def pretrain(
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:
             record.saw(batch["sample_ids"])
+            # read by the model itself; `torch.compile` compiles anew for every number that a range of ratios draws
+            model.config.mask_ratio = ratio_of_step(arguments.mask_ratio, arguments.seed, record.progress.step)
             for group in optimizer.param_groups:  # by the step itself: a prepared scheduler counts processes
                 group["lr"] = schedule.lr(record.progress.step)
             joints = batch["joints"].to(device, non_blocking=True)
@@ -313,6 +332,7 @@ def pretrain(
                 record.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
                 losses = []
                 bar.update()
+    model.config.mask_ratio = typical_ratio(arguments.mask_ratio)
     return record.finish(wrapped, processor, as_rows(dataset["test"]) if "test" in dataset else rows)
 
 
@@ -325,6 +345,6 @@ def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]
         )
     side = config.image_size // config.patch_size
     check_mask(arguments.mask, arguments.mask_ratio, side * side)
-    config.mask_ratio = arguments.mask_ratio  # read from here: a keyword of the same name would be ignored
+    config.mask_ratio = typical_ratio(arguments.mask_ratio)  # a keyword of the same name would be ignored
     config.norm_pix_loss = arguments.norm_pix_loss
     return side, side

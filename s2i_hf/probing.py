@@ -126,7 +126,7 @@ class WithCopies:
 
 
 def load_model_and_processor(name: str) -> tuple[Any, Any]:
-    """A ViTMAE or ViT and the `SkeletonProcessor` beside it (the default one where there is none).
+    """A ViTMAE, DiffMAE or ViT and the `SkeletonProcessor` beside it (the default one where there is none).
 
     Args:
         name: Folder written by `save_pretrained`, or Hub id.
@@ -139,10 +139,14 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
     from .image_processing_skeleton import SkeletonProcessor
 
     kind = model_type(name)
-    if kind not in ("vit_mae", "vit"):
-        raise ValueError(f"model {name!r} is a {kind!r}; the probe knows 'vit_mae' and 'vit' encoders.")
+    if kind not in ("vit_mae", "diffmae", "vit"):
+        raise ValueError(f"model {name!r} is a {kind!r}; the probe knows 'vit_mae', 'diffmae' and 'vit' encoders.")
     if kind == "vit_mae":
         model, _ = load_weights(ViTMAEForPreTraining, name)
+    elif kind == "diffmae":
+        from .models.modeling_diffmae import DiffMAEForPreTraining
+
+        model, _ = load_weights(DiffMAEForPreTraining, name)
     else:
         model, _ = load_weights(ViTModel, name, add_pooling_layer=False)
     try:

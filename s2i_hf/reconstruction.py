@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .encoding import decode, encode
+from .encoding import ClipMetadata, decode, encode
 from .layouts import SkeletonLayout, get_layout
-from .masking import mask_from_noise, mask_noise
-from .resizing import joint_weights, linear_weights, part_columns
+from .masking import drawn_strategies, mask_from_noise, mask_noise
+from .resizing import joint_weights, part_columns, resize_weights
 
 
 @dataclass
@@ -74,7 +74,7 @@ def reconstruct(
         model: `ViTMAEForPreTraining`; the share of hidden patches is its `config.mask_ratio`.
         processor: `SkeletonProcessor`.
         rows: Row dicts with joints, layout and sample_id.
-        mask: One of `masking.MASKS`.
+        mask: One of `masking.MASKS`, or a mixture of them.
         target: "joint", or "motion" for a model that was trained to predict the motion stream.
         seed, epoch: Of the masks.
     """
@@ -88,25 +88,30 @@ def reconstruct(
     patch, ratio = model.config.patch_size, model.config.mask_ratio
     height, width = images.shape[2:]
     grid = (height // patch, width // patch)
-    columns = [part_columns(clip.layout, clip.num_people, width, options.part_widths) for clip in metadata]
+    columns = [part_columns(clip.layout, clip.num_people, width, options.columns) for clip in metadata]
+    strategies = drawn_strategies(mask, sample_ids, seed, epoch)
     noise = mask_noise(mask, sample_ids, grid, ratio, seed, epoch, part_of_column=columns)
     was_training = model.training
     device = next(model.parameters()).device
-    logits = model.eval()(images.to(device), noise=noise.to(device)).logits.float().cpu()
+    patches, hidden = _patchify(wanted, patch), mask_from_noise(noise, ratio)
+    mean, variance = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
+    if hasattr(model, "generate"):  # DiffMAE; in a single step it predicts the mean, as a ViTMAE does
+        statistics = (mean, variance) if model.config.norm_pix_loss else None
+        given = images.to(device), hidden.to(device), 1
+        drawn = model.generate(*given, seed=seed, sample_ids=sample_ids, patch_statistics=statistics)
+        logits = _patchify(drawn.float().cpu(), patch)
+    else:
+        logits = model.eval()(images.to(device), noise=noise.to(device)).logits.float().cpu()
+        if model.config.norm_pix_loss:  # the inverse of the normalisation in ViTMAEForPreTraining
+            logits = logits * (variance + 1e-6).sqrt() + mean
     model.train(was_training)
-    patches = _patchify(wanted, patch)
-    if model.config.norm_pix_loss:  # the inverse of the normalisation in ViTMAEForPreTraining
-        logits = logits * (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt() + patches.mean(dim=-1, keepdim=True)
-    hidden = mask_from_noise(noise, ratio)
     rebuilt = _unpatchify(torch.where(hidden[..., None].bool(), logits, patches), grid, patch)
     hidden_pixels = hidden.reshape(-1, *grid).repeat_interleave(patch, 1).repeat_interleave(patch, 2).bool().numpy()
     truth, predicted = decode(wanted, metadata), decode(rebuilt, metadata)
     results = []
     for index, clip in enumerate(metadata):
         distance = (predicted[index] - truth[index]).norm(dim=-1).numpy()
-        unseen = _hidden_joints(
-            hidden_pixels[index], clip.layout, clip.num_frames, clip.num_people, options.part_widths
-        )
+        unseen = _hidden_joints(hidden_pixels[index], clip)
         scale, unit = (1000.0, "mm") if clip.layout.unit == "m" else (1.0, clip.layout.unit)
         results.append(
             Reconstruction(
@@ -122,7 +127,7 @@ def reconstruct(
                 hidden_error=float(distance[unseen].mean()) * scale if unseen.any() else 0.0,
                 unit=unit,
                 columns=columns[index],
-                mask=mask,
+                mask=strategies[index],
                 ratio=ratio,
                 target=target,
                 uses_target_scale=bool(model.config.norm_pix_loss),
@@ -144,12 +149,12 @@ def _unpatchify(patches: torch.Tensor, grid: tuple[int, int], patch: int) -> tor
     return blocks.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
 
-def _hidden_joints(
-    pixels: np.ndarray, layout: SkeletonLayout, frames: int, people: int, part_widths: str
-) -> np.ndarray:
+def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
     """(T, M, V) bool: more than half of the pixels that a joint of a frame contributes to, by weight, are hidden."""
-    in_time = linear_weights(frames, pixels.shape[0])  # (H, T)
-    in_width = joint_weights(layout, people, pixels.shape[1], part_widths)  # (W, M V)
+    layout, frames, people, options = clip.layout, clip.num_frames, clip.num_people, clip.options
+    # how much of a pixel is a joint's: a cubic resize has negative weights as well
+    in_time = np.abs(resize_weights(frames, pixels.shape[0], options.interpolation))  # (H, T)
+    in_width = np.abs(joint_weights(layout, people, pixels.shape[1], options.columns))  # (W, M V)
     covered = in_time.T @ pixels @ in_width
     share = covered / np.maximum(in_time.sum(axis=0)[:, None] * in_width.sum(axis=0)[None], 1e-12)
     return (share > 0.5).reshape(frames, people, layout.num_joints)

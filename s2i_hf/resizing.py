@@ -1,17 +1,60 @@
-"""The constant matrices of the S2I resize: bilinear in time, bilinear over the joints of each body part, and their inverses.
+"""The constant matrices of the S2I resize: in time, over the joints of each body part, and their inverses.
 
-The order of the joints, the widths of the parts and the blocks of several people are folded into the matrix over joints. An axis that grows
-needs two neighbours a pixel: their indices and the weight of the second are its taps.
+The order of the joints, the widths of the parts and the blocks of several people are folded into the matrix over joints. A
+bilinear axis that grows needs two neighbours a pixel: their indices and the weight of the second are its taps.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from .layouts import SkeletonLayout
+from .rng import hash_ids, uniform
+
+
+class Columns(NamedTuple):
+    """How joints become image columns: the options of `EncodingOptions` of these names. Where functions below take `columns`, a
+    text stands for `part_widths` alone."""
+
+    part_widths: str = "joints"
+    joint_order: str = "parts"
+    order_seed: int = 0
+    interpolation: str = "linear"
+
+
+@lru_cache(maxsize=128)
+def resize_weights(size_in: int, size_out: int, interpolation: str = "linear") -> np.ndarray:
+    """(size_out, size_in) float64 weights of a resize with `align_corners=False` along one axis.
+
+    Same rules as `torch.nn.functional.interpolate` with mode "bilinear" ("linear") and "bicubic" ("cubic"), antialiased when the
+    axis shrinks, and with mode "nearest-exact" ("nearest").
+    """
+    if interpolation == "linear":
+        return linear_weights(size_in, size_out)
+    scale = size_in / size_out
+    weights = np.zeros((size_out, size_in))
+    rows, center = np.arange(size_out), (np.arange(size_out) + 0.5) * scale - 0.5
+    if interpolation == "nearest":
+        weights[rows, np.minimum(np.floor(center + 0.5).astype(np.int64), size_in - 1)] = 1.0
+        return weights
+    if size_in > size_out:
+        weights = _keys(np.abs(np.arange(size_in)[None, :] - center[:, None]) / scale, -0.5)
+        return weights / weights.sum(axis=1, keepdims=True)
+    low = np.floor(center).astype(np.int64)
+    for step in (-1, 0, 1, 2):  # a neighbour beyond the edge is the one at the edge
+        at = np.clip(low + step, 0, size_in - 1)
+        np.add.at(weights, (rows, at), _keys(np.abs(center - low - step), -0.75))
+    return weights
+
+
+def _keys(x: np.ndarray, a: float) -> np.ndarray:
+    """The cubic convolution kernel at distances `x` (Keys 1981); torch has a = -0.75, and -0.5 where it antialiases."""
+    near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((x - 5) * x + 8) * x * a - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
 @lru_cache(maxsize=128)  # a clip of 4,000 frames costs 7 MB here
@@ -39,7 +82,23 @@ def _edges(parts: int, width: int) -> list[int]:
 
 
 @lru_cache(maxsize=1024)
-def joint_weights(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
+def image_order(layout: SkeletonLayout, joint_order: str = "parts", order_seed: int = 0) -> tuple[int, ...]:
+    """Joints, as the layout numbers them, from left to right in a person's block.
+
+    Args:
+        joint_order: "parts": part by part, top-down; "sensor": as the layout lists them; "random": a shuffling that depends on
+            `order_seed` and the names of the joints alone.
+    """
+    if joint_order == "parts":
+        return tuple(layout.order)
+    if joint_order == "sensor":
+        return tuple(range(layout.num_joints))
+    draws = uniform(order_seed, 0, hash_ids(layout.joint_names), 1, "joint_order")[:, 0]
+    return tuple(int(joint) for joint in draws.argsort(kind="stable"))
+
+
+@lru_cache(maxsize=1024)
+def joint_weights(layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str) -> np.ndarray:
     """(width, M * V) float64: how much each joint of each person adds to each image column.
 
     Joints are indexed as the layout lists them; the order of the image is folded in.
@@ -47,7 +106,9 @@ def joint_weights(layout: SkeletonLayout, num_people: int, width: int, part_widt
     Raises:
         ValueError: `width` gives a person, or with equal part widths a part, less than one column.
     """
-    num_joints, order, sizes = layout.num_joints, layout.order, layout.part_sizes
+    part_widths, joint_order, order_seed, interpolation = Columns(columns) if isinstance(columns, str) else columns
+    num_joints, sizes = layout.num_joints, layout.part_sizes
+    order = image_order(layout, joint_order, order_seed)
     weights = np.zeros((width, num_people * num_joints))
     blocks = _edges(num_people, width)
     for person in range(num_people):
@@ -64,15 +125,15 @@ def joint_weights(layout: SkeletonLayout, num_people: int, width: int, part_widt
             spans = [(edges[k], edges[k + 1], int(starts[k]), int(starts[k + 1])) for k in range(5)]
         for first, last, start, stop in spans:
             if stop > start:  # the columns of a part without joints stay zero
-                columns = [person * num_joints + joint for joint in order[start:stop]]
-                weights[first:last, columns] = linear_weights(stop - start, last - first)
+                joints = [person * num_joints + joint for joint in order[start:stop]]
+                weights[first:last, joints] = resize_weights(stop - start, last - first, interpolation)
     return weights
 
 
 @lru_cache(maxsize=1024)
-def part_columns(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
+def part_columns(layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str) -> np.ndarray:
     """(width,) int64: `person * 5 + part` whose joint weighs most in each image column; -1 where there is none."""
-    weights = joint_weights(layout, num_people, width, part_widths)
+    weights = joint_weights(layout, num_people, width, columns)
     part_of = {joint: part for part, joints in enumerate(layout.parts.values()) for joint in joints}
     parts = np.array([part_of[name] for name in layout.joint_names])
     owner = np.concatenate([person * 5 + parts for person in range(num_people)])
@@ -81,9 +142,12 @@ def part_columns(layout: SkeletonLayout, num_people: int, width: int, part_width
 
 
 @lru_cache(maxsize=4096)
-def time_taps(size_in: int, size_out: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Row indices low and high (size_out,) and the weight of high, for an axis that grows."""
-    return two_taps(linear_weights(size_in, size_out))
+def time_taps(
+    size_in: int, size_out: int, interpolation: str = "linear"
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """Row indices low and high (size_out,) and the weight of high; None if some row mixes more than two."""
+    weights = resize_weights(size_in, size_out, interpolation)
+    return two_taps(weights) if np.count_nonzero(weights, axis=1).max() <= 2 else None
 
 
 def two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,27 +163,27 @@ def two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 @lru_cache(maxsize=1024)
 def joint_taps(
-    layout: SkeletonLayout, num_people: int, width: int, part_widths: str
+    layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
     """`joint_weights` as two joints and a share for each column; None if some column mixes more, or none."""
-    weights = joint_weights(layout, num_people, width, part_widths)
+    weights = joint_weights(layout, num_people, width, columns)
     mixed = np.count_nonzero(weights, axis=1)
     return two_taps(weights) if mixed.min() >= 1 and mixed.max() <= 2 else None
 
 
 @lru_cache(maxsize=1024)
-def joint_matrix(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> torch.Tensor:
+def joint_matrix(layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str) -> torch.Tensor:
     """(M * V, width) float32, `joint_weights` ready to multiply."""
-    return torch.from_numpy(joint_weights(layout, num_people, width, part_widths).T.astype(np.float32)).contiguous()
+    return torch.from_numpy(joint_weights(layout, num_people, width, columns).T.astype(np.float32)).contiguous()
 
 
 @lru_cache(maxsize=512)
-def time_inverse(num_frames: int, height: int) -> np.ndarray:
+def time_inverse(num_frames: int, height: int, interpolation: str = "linear") -> np.ndarray:
     if num_frames > height:  # the least-squares answer of smallest norm would tremble: take the frames between the rows
-        return linear_weights(height, num_frames)
-    return np.linalg.pinv(linear_weights(num_frames, height))
+        return resize_weights(height, num_frames, interpolation)
+    return np.linalg.pinv(resize_weights(num_frames, height, interpolation))
 
 
 @lru_cache(maxsize=512)
-def joint_inverse(layout: SkeletonLayout, num_people: int, width: int, part_widths: str) -> np.ndarray:
-    return np.linalg.pinv(joint_weights(layout, num_people, width, part_widths))
+def joint_inverse(layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str) -> np.ndarray:
+    return np.linalg.pinv(joint_weights(layout, num_people, width, columns))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .layouts import get_layout, register_layout
-from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name
+from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
 from .protocols.folder import FolderProtocol
 from .readers import get_reader
 from .readers.recordings import Recordings, file_id, find_recordings
@@ -83,7 +83,7 @@ def open_source(
 def unknown_source(name: str) -> ValueError:
     """The error for a name that stands for nothing."""
     return ValueError(
-        f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(PROTOCOLS)}; "
+        f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
         f"folders are made by `s2i convert`; {OWN!r} with data_dir stands for recordings of your own."
     )
 

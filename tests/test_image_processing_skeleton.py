@@ -21,7 +21,7 @@ from s2i_hf.layouts import LAYOUTS, SkeletonLayout
 HAS_PILLOW = importlib.util.find_spec("PIL") is not None
 ALL_OPTIONS = {
     "layout", "size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize", "image_mean",
-    "image_std",
+    "image_std", "joint_order", "order_seed", "interpolation",
 }  # fmt: skip
 
 
@@ -115,13 +115,16 @@ def test_encoding_options_carry_mean_and_std_only_if_asked_for() -> None:
 # --- the saved recipe ---------------------------------------------------------------------------------------------------
 
 OWN = SkeletonLayout("own", ["pelvis", "head", "left_hand", "right_hand"], [-1, 0, 1, 1], unit="m", source="a test")
-CHANGED = {"layout": OWN, "size": {"height": 64, "width": 128}, "people": "first", "part_widths": "equal",
+CHANGED = {"layout": OWN, "size": {"height": 64, "width": 128}, "people": "first",
            "value_range": "fixed", "value_scale": 1.5, "center": "every_frame", "stream": "motion", "do_normalize": False,
-           "image_mean": [0.1, 0.2, 0.3], "image_std": [1.0, 2.0, 3.0]}  # fmt: skip
+           "image_mean": [0.1, 0.2, 0.3], "image_std": [1.0, 2.0, 3.0], "part_widths": "joints", "joint_order": "random",
+           "order_seed": 3, "interpolation": "cubic"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"layout": "kinect_v1"}, CHANGED], ids=["defaults", "named layout", "all changed"]
+    "values",
+    [{}, {"layout": "kinect_v1"}, CHANGED, {"layout": OWN, "part_widths": "equal"}],
+    ids=["defaults", "named layout", "all changed", "equal parts"],
 )
 def test_saved_and_loaded_processors_are_equal(values: dict[str, Any], tmp_path: Path) -> None:
     processor = SkeletonProcessor(**values)
@@ -155,7 +158,8 @@ def test_changed_options_change_the_json_and_the_image(make_clip: MakeClip) -> N
     for name, value in CHANGED.items():
         if name == "layout":
             continue
-        fixed = {"value_range": "fixed"} if name == "value_scale" else {}
+        fixed = {"value_scale": {"value_range": "fixed"}, "order_seed": {"joint_order": "random"}}.get(name, {})
+        value = "equal" if name == "part_widths" else value  # which the other changes exclude
         base, other = (
             SkeletonProcessor(layout="kinect_v2", **fixed),
             SkeletonProcessor(layout="kinect_v2", **fixed, **{name: value}),

@@ -13,7 +13,20 @@ import torch.nn.functional as F
 from conftest import one_sentence
 
 from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout
-from s2i_hf.masking import MASKS, check_mask, mask_from_noise, mask_noise, num_visible, patch_parts
+from s2i_hf.masking import (
+    MASKS,
+    check_mask,
+    describe_mask,
+    drawn_strategies,
+    mask_from_noise,
+    mask_noise,
+    mask_weights,
+    num_visible,
+    patch_parts,
+    ratio_of_step,
+    ratio_range,
+    typical_ratio,
+)
 from s2i_hf.resizing import part_columns
 
 GRID = (14, 14)
@@ -269,3 +282,87 @@ def test_errors() -> None:
 
 def test_the_number_of_visible_patches_is_that_of_vitmae() -> None:
     assert [num_visible(196, ratio) for ratio in (0.75, 0.9, 0.5, 0.6)] == [49, 19, 98, 78]
+
+
+# --- mixtures and ranges ------------------------------------------------------------------------------------------------
+
+MIXTURE = "random=0.4, joint=0.3,temporal=0.1,body_part=0.2"
+
+
+def test_a_mixture_gives_each_clip_the_mask_of_one_of_its_strategies() -> None:
+    columns = columns_of(len(IDS))
+    found = mask_noise(MIXTURE, IDS, GRID, 0.75, seed=4, epoch=7, part_of_column=columns)
+    kinds = drawn_strategies(MIXTURE, IDS, seed=4, epoch=7)
+    assert set(kinds) == {"random", "joint", "temporal", "body_part"}
+    single = {kind: mask_noise(kind, IDS, GRID, 0.75, 4, 7, part_of_column=columns) for kind in set(kinds)}
+    for row, kind in enumerate(kinds):
+        assert torch.equal(found[row], single[kind][row])
+    alone = mask_noise(MIXTURE, IDS[9:10], GRID, 0.75, seed=4, epoch=7, part_of_column=columns[9:10])
+    assert torch.equal(alone[0], found[9])
+    assert drawn_strategies(MIXTURE, IDS, seed=4, epoch=8) != kinds != drawn_strategies(MIXTURE, IDS, seed=5, epoch=7)
+    assert mask_noise(MIXTURE, [], GRID, 0.75).shape == (0, 196)
+
+
+def test_strategies_are_drawn_as_often_as_their_weights_say() -> None:
+    ids = [str(number) for number in range(20000)]
+    shares = Counter(drawn_strategies("random=5,joint=3,temporal=2,block=0", ids))
+    assert set(shares) == {"random", "joint", "temporal"}
+    for name, share in (("random", 0.5), ("joint", 0.3), ("temporal", 0.2)):
+        assert abs(shares[name] / len(ids) - share) < 0.015  # over four standard deviations
+    assert mask_weights("random=5,joint=3,temporal=2,block=0") == {"random": 0.5, "joint": 0.3, "temporal": 0.2}
+    assert mask_weights("joint") == mask_weights("joint=2") == {"joint": 1.0}
+
+
+def test_a_mixture_in_words() -> None:
+    assert describe_mask("joint") == describe_mask("joint=3") == "joint"
+    assert describe_mask("random=1,joint=1") == "a mixture of random (50 %) and joint (50 %)"
+    assert describe_mask("random=5,joint=3,block=2") == "a mixture of random (50 %), joint (30 %) and block (20 %)"
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        ("jiont", "mask is 'jiont'; expected one of random.*Did you mean 'joint'"),
+        ("random=0.5,jiont=0.5", "mask is 'jiont' in 'random=0.5,jiont=0.5'.*Did you mean 'joint'"),
+        ("random=0.5,joint", "no weight for joint"),
+        ("random,joint", "no weight for random"),
+        ("random=half,joint=1", "'half' as the weight of random"),
+        ("random=-1,joint=2", "weight -1 for random; expected zero or more"),
+        ("random=nan,joint=2", "weight nan"),
+        ("random=inf,joint=2", "weight inf"),
+        ("random=0,joint=0", "all zero"),
+        ("random=1,random=2", "two weights for random"),
+        ("", "mask is ''"),
+    ],
+)
+def test_mixtures_that_cannot_be_drawn_from(mask: str, says: str) -> None:
+    for call in (lambda: mask_weights(mask), lambda: mask_noise(mask, ["a"], GRID, 0.75)):
+        with pytest.raises(ValueError, match=says) as caught:
+            call()
+        assert one_sentence(caught.value)
+
+
+def test_a_ratio_is_drawn_for_a_step_from_its_range() -> None:
+    drawn = np.array([ratio_of_step((0.6, 0.9), seed=3, step=step) for step in range(3000)])
+    assert drawn.min() >= 0.6 and drawn.max() < 0.9 and len(set(drawn)) == 3000
+    assert abs(drawn.mean() - 0.75) < 0.006 and abs(np.quantile(drawn, 0.1) - 0.63) < 0.006
+    assert ratio_of_step([0.6, 0.9], 3, 17) == drawn[17] != ratio_of_step((0.6, 0.9), 4, 17)
+    assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 0.08
+    assert ratio_of_step(0.75, 3, 17) == typical_ratio(0.75) == 0.75 and typical_ratio((0.6, 0.9)) == 0.75
+    assert ratio_range(np.float32(0.5)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "says"),
+    [
+        ((0.9, 0.6), "0.9 to 0.6; expected the lower number first"),
+        ((0.5, 1.0), "mask_ratio 1.0 leaves 0 of 196"),
+        ((0.0, 0.5), "mask_ratio 0.0 leaves 196 of 196"),
+        ((0.1, 0.2, 0.3), "3 numbers"),
+        ((0.5, float("nan")), "mask_ratio nan"),
+    ],
+)
+def test_ranges_that_cannot_be_drawn_from(ratio: tuple[float, ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        check_mask("random", ratio, 196)
+    assert one_sentence(caught.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from s2i_hf.layouts import LAYOUTS
-from s2i_hf.protocols import PROTOCOLS, SPLITS, get_protocol, parse_name
+from s2i_hf.protocols import PROTOCOLS, SPLITS, get_protocol, parse_name, short_names
 from s2i_hf.readers import READERS
 from s2i_hf.resources import read_list
 
@@ -116,3 +116,12 @@ def test_every_resource_says_where_its_facts_come_from() -> None:
     for path in folder.glob("*.txt"):
         assert path.read_text(encoding="utf-8").startswith("# Source: "), path.name
         assert all(line == line.strip() and not line.startswith("#") for line in read_list(path.name))
+
+
+def test_short_names_stand_for_all_of_them() -> None:
+    names: list[str] = []
+    for name in short_names():
+        first, dots, last = name.partition("..")
+        stem = first.rstrip("0123456789")
+        names += [f"{stem}{number}" for number in range(int(first[len(stem) :]), int(last) + 1)] if dots else [first]
+    assert sorted(names) == sorted(PROTOCOLS)

@@ -5,6 +5,7 @@ Adding a dataset is a module here, with its lists in `resources/`, listed in `_F
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..wording import did_you_mean
@@ -63,4 +64,15 @@ def get_protocol(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    raise ValueError(f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(PROTOCOLS)}.")
+    raise ValueError(f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(short_names())}.")
+
+
+def short_names() -> list[str]:
+    """Names of the protocols; of three or more that differ in a last number, the first and that number: "sbu_fold1..5"."""
+    families: dict[str, list[str]] = {}
+    for name in PROTOCOLS:
+        families.setdefault(re.sub(r"\d+$", "#", name), []).append(name)
+    short: list[str] = []
+    for stem, names in families.items():
+        short += names if len(names) < 3 else [f"{names[0]}..{names[-1][len(stem) - 1 :]}"]
+    return short

@@ -1,0 +1,353 @@
+"""Ablations: each variant of a pretraining becomes a run, a probe and one row of a table.
+
+What is run is said by a YAML file (`ablation_plan`). Results are rows of ablation.csv, written when a run is over; what was killed
+goes on from its checkpoint when the same command is repeated. The number reported is the accuracy on held-out training subjects, by
+which settings may be chosen; test clips are looked at only if asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
+from .arguments import arg
+from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
+from .diffmae_pretraining import diffmae_loss
+from .evaluation import (
+    Folds,
+    evaluate_probe,
+    extract_features,
+    knn_scores,
+    metrics,
+    softmax_scores,
+    validation_folds,
+)
+from .files import write_atomically
+from .locks import Lock
+from .models.diffmae_building import build_diffmae
+from .models.initialization import build_mae, encoder_of, untrained_like
+from .pretraining import PretrainArguments, mae_loss, pretrain, start
+from .probing import ProbeArguments, WithCopies
+from .processes import RunInterrupted
+from .protocols import PROTOCOLS
+from .recording import MAY_CHANGE
+from .results import current_commit, hardware_name, public_command
+
+MEASURES = tuple(
+    f"{split}{encoder}_{metric}"
+    for split in ("validation", "test")
+    for encoder in ("", "_untrained")
+    for metric in ("top1", "mean_class")
+)
+COLUMNS: tuple[str, ...] = (
+    "variant", "seed", "changes", *MEASURES, "metric", "chosen", "loss", "steps", "seconds", "command", "commit",
+    "hardware", "settings_sha256",
+)  # fmt: skip
+FAILED_COLUMNS = ("variant", "seed", "changes", "error")
+_METHODS: dict[str, tuple[Any, Any]] = {"mae": (build_mae, mae_loss), "diffmae": (build_diffmae, diffmae_loss)}
+_SCORES: dict[str, tuple[Any, str]] = {"linear_probe": (softmax_scores, "C"), "knn": (knn_scores, "k")}
+
+
+@dataclass
+class AblateArguments:
+    """Settings of `examples/ablate.py`; the runs themselves are described by the YAML file."""
+
+    config: str = arg(
+        help="YAML file with base, seeds, and vary, grid or variants; see examples/configs/ablate_*.yaml."
+    )
+    output_dir: str | None = arg(
+        None, "Gets the runs, ablation.csv, table.md, plot.png; runs/<name of the file> if none."
+    )
+    data: str | None = arg(None, "In place of `data` of the base.")
+    data_dir: str | None = arg(None, "In place of `data_dir` of the base.")
+    cache_dir: str | None = arg(None, "In place of `cache_dir` of the base.")
+    report: Literal["validation", "both"] = arg(
+        "validation", "Accuracy on held-out training subjects; both: on the test clips beside it, when all is chosen."
+    )
+    device: str = arg("auto", "Device of the probe: cpu, cuda ...; auto takes an accelerator if there is one.")
+
+    @property
+    def folder(self) -> Path:
+        """Where everything goes."""
+        return Path(self.output_dir or f"runs/{Path(self.config).stem}")
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Measured:
+    """What a probe found.
+
+    Args:
+        validation, test: top1 and mean_class, 0 to 1; `test` is None if test clips were not looked at.
+        chosen: The setting and the pooling chosen on the validation folds.
+        metric: What they were chosen by.
+    """
+
+    validation: dict[str, float]
+    test: dict[str, float] | None
+    chosen: dict[str, Any]
+    metric: str
+
+
+def measure(
+    probe: ProbeArguments, encoder: Any, processor: Any, dataset: Mapping[str, Any], seed: int, with_test: bool = False
+) -> Measured:
+    """Probe an encoder on held-out training subjects, and on the test clips only if asked to.
+
+    The numbers are those of `probing.probe_run`. Of the test split nothing but the camera numbers is read without `with_test`:
+    they say whether the protocol asks for an unseen camera.
+
+    Args:
+        probe: One classifier in `settings`; pooling, copies and so on.
+        encoder: `ViTModel`.
+        processor: `SkeletonProcessor`.
+        dataset: "train" and "test" rows.
+        seed: Of the held-out subjects and the copies.
+
+    Raises:
+        ValueError: clips without labels, or fewer than two classes.
+    """
+    from .data import as_rows
+
+    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
+    device = probe.device if probe.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    times = 1 + probe.copies
+    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
+    folds = [(np.tile(fit, times), np.pad(choose, (0, probe.copies * len(train)))) for fit, choose in folds]
+    labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
+    seen = WithCopies(train, probe.copies, probe.augmentation, seed)
+    features = extract_features(encoder, seen, processor, probe.batch_size, device)
+    held = np.any([choose for _, choose in folds], axis=0)
+    if with_test:
+        others, others_y = extract_features(encoder, test, processor, probe.batch_size, device), test.labels
+    else:  # stand-ins: what is counted on them is thrown away
+        others, others_y = {pooling: x[held] for pooling, x in features.items()}, labels[held]
+    protocol, setting = getattr(train, "name", ""), probe.settings[0]
+    metric = "mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1"
+    num_classes = len(train.class_names) or int(labels.max()) + 1
+    result = evaluate_probe(
+        setting, features, labels, subjects, others, others_y, seed, num_classes, probe.pooling, folds, metric
+    )
+    pooling = result.chosen.get("pooling", probe.pooling)
+    validation = _on_folds(setting, features[pooling], labels, folds, result.chosen, num_classes)
+    return Measured(validation, result.metrics if with_test else None, result.chosen, metric)
+
+
+def _on_folds(
+    setting: str, features: np.ndarray, labels: np.ndarray, folds: Folds, chosen: Mapping[str, Any], num_classes: int
+) -> dict[str, float]:
+    """Metrics of the chosen classifier on the clips that it was chosen by."""
+    classify, name = _SCORES[setting]
+    scores = [
+        next(iter(classify(features[fit], labels[fit], features[choose], [chosen[name]], num_classes)))
+        for fit, choose in folds
+    ]
+    return metrics(np.concatenate(scores), np.concatenate([labels[choose] for _, choose in folds]))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ablation:
+    """What `ablate` found: rows of ablation.csv, rows of failed.csv, and where they are."""
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    failed: list[dict[str, Any]]
+
+
+class _Runner:
+    """Runs and probes, with the data and the untrained encoders of the last ones at hand."""
+
+    def __init__(self, arguments: AblateArguments, plan: Plan) -> None:
+        self.plan, self.folder, self.with_test = plan, arguments.folder, arguments.report == "both"
+        self.probe = plan.probing(arguments.device)
+        self.build, self.loss = _METHODS[plan.method]
+        self._data: tuple[str, Any] = ("", None)
+        self._untrained: dict[tuple[str, ...], Measured] = {}
+
+    def dataset(self, settings: PretrainArguments) -> Any:
+        from .data import load_skeletons
+
+        options = settings.data_options
+        key = json.dumps(options, sort_keys=True, default=str)
+        if self._data[0] != key:
+            self._data = (key, load_skeletons(**options))
+        return self._data[1]
+
+    def run(self, variant: Variant, seed: int) -> dict[str, Any]:
+        """Pretrain, or go on, or load what is finished; then probe. Returns the row."""
+        from .data import as_rows
+        from .image_processing_skeleton import SkeletonProcessor
+
+        settings = self.plan.pretraining(variant, seed, self.folder)
+        run_dir = settings.run_dir
+        if is_finished(run_dir):
+            check_same_settings(run_dir, asdict(settings), MAY_CHANGE)
+            dataset = self.dataset(settings)
+            model, processor = (
+                self.build(str(run_dir), **settings.model_options),
+                SkeletonProcessor.from_pretrained(run_dir),
+            )
+            summary = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))
+        else:
+            accelerator = start(settings)
+            dataset = self.dataset(settings)
+            layouts = sorted(set(as_rows(dataset["train"]).layouts))
+            layout = layouts[0] if len(layouts) == 1 else None
+            processor = SkeletonProcessor(layout=layout, **settings.processor_options)
+            model = self.build(settings.model, **settings.model_options)
+            summary = pretrain(settings, model, processor, dataset, compute_loss=self.loss, accelerator=accelerator)
+        began = time.perf_counter()
+        trained = measure(self.probe, encoder_of(model), processor, dataset, seed, self.with_test)
+        untrained = self.untrained(model, processor, dataset, seed)
+        row: dict[str, Any] = {"variant": variant.name, "seed": seed, "changes": variant.shown}
+        for name, found in (("", trained), ("_untrained", untrained)):
+            for split, values in (("validation", found.validation), ("test", found.test)):
+                for metric in ("top1", "mean_class"):
+                    row[f"{split}{name}_{metric}"] = "" if values is None else round(values[metric], 6)
+        return row | {
+            "metric": trained.metric,
+            "chosen": ", ".join(f"{name} {value}" for name, value in trained.chosen.items()),
+            "loss": round(summary["loss"], 6),
+            "steps": summary["steps"],
+            "seconds": round(summary["seconds"] + time.perf_counter() - began, 1),
+            "command": public_command(),
+            "commit": current_commit(),
+            "hardware": hardware_name(None if self.probe.device == "auto" else self.probe.device),
+            "settings_sha256": settings_digest(self.plan, settings),
+        }
+
+    def untrained(self, model: Any, processor: Any, dataset: Any, seed: int) -> Measured:
+        """The same encoder before pretraining; variants that share image and architecture share it."""
+        encoder = encoder_of(untrained_like(model, seed))
+        key = (self._data[0], str(seed), processor.to_json_string(), encoder.config.to_json_string())
+        if key not in self._untrained:
+            self._untrained[key] = measure(self.probe, encoder, processor, dataset, seed, self.with_test)
+        return self._untrained[key]
+
+
+def ablate(arguments: AblateArguments, report: Callable[[str], None] = print) -> Ablation:
+    """Run what is not done yet, and write ablation.csv, failed.csv, table.md and plot.png after each run.
+
+    A variant that fails is recorded with its reason, and the rest goes on; the next call tries it again.
+
+    Args:
+        arguments: Settings.
+        report: Gets a line for each run.
+
+    Raises:
+        ValueError: a YAML file that names no such runs, or an output folder with rows of other settings or in use.
+        RunInterrupted: Ctrl-C or SIGTERM; the run that was going on left a checkpoint.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("An ablation runs in one process; start it with python, not with a launcher.")
+    plan = read_plan(arguments.config, data=arguments.data, data_dir=arguments.data_dir, cache_dir=arguments.cache_dir)
+    folder, lock = arguments.folder, Lock(arguments.folder / ".lock")
+    if not lock.take():
+        raise ValueError(f"Another ablation works in {folder}; wait for it, or choose another --output_dir.")
+    try:
+        return _ablate(arguments, plan, folder, report)
+    finally:
+        lock.release()
+
+
+def _ablate(arguments: AblateArguments, plan: Plan, folder: Path, report: Callable[[str], None]) -> Ablation:
+    from .ablation_report import write_report
+
+    rows = _read_rows(folder / "ablation.csv")
+    found = Ablation(folder, rows, [])
+    runs = [(variant, seed) for seed in plan.seeds for variant in plan.variants]  # a table of all variants comes early
+    digests = {
+        (variant.name, seed): settings_digest(plan, plan.pretraining(variant, seed, folder)) for variant, seed in runs
+    }
+    for row in rows:
+        if digests.get((row["variant"], row["seed"]), row["settings_sha256"]) != row["settings_sha256"]:
+            raise ValueError(
+                f"{folder / 'ablation.csv'} has {row['variant']!r}, seed {row['seed']}, with other settings than {plan.title}; "
+                "choose another --output_dir."
+            )
+    if not any((folder / name).exists() for name in ("ablation.csv", "failed.csv")):
+        _write_rows(folder / "ablation.csv", COLUMNS, [])
+    runner = _Runner(arguments, plan)
+    done = {(row["variant"], row["seed"]) for row in rows if not runner.with_test or row["test_top1"] != ""}
+    for number, (variant, seed) in enumerate(runs, start=1):
+        where = f"[{number}/{len(runs)}] {variant.name}, seed {seed}"
+        if (variant.name, seed) in done:
+            report(f"{where}: done before")
+            continue
+        try:
+            row = runner.run(variant, seed)
+        except RunInterrupted:
+            raise RunInterrupted(f"Stopped in {where}; repeat the command to go on from its checkpoint.") from None
+        except Exception as error:  # one variant of a night's work: say what was wrong with it and do the rest
+            if os.environ.get("S2I_TRACEBACK"):
+                raise
+            kind = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
+            text = f"{kind}{' '.join(str(error).split())}"
+            found.failed.append({"variant": variant.name, "seed": seed, "changes": variant.shown, "error": text})
+            report(f"{where}: failed: {text}")
+        else:
+            found.rows = _in_order([*(r for r in found.rows if _key(r) != _key(row)), row], runs)
+            _write_rows(folder / "ablation.csv", COLUMNS, found.rows)
+            shutil.rmtree(folder / run_name(variant, seed) / CHECKPOINTS, ignore_errors=True)  # the row is the result
+            report(
+                f"{where}: validation {row['metric']} {100 * row['validation_' + row['metric']]:.1f} % (untrained "
+                f"{100 * row['validation_untrained_' + row['metric']]:.1f} %), loss {row['loss']:.4f}, {row['seconds']:.0f} s"
+            )
+        gc.collect()
+        _write_rows(folder / "failed.csv", FAILED_COLUMNS, found.failed)
+        write_report(folder, plan, found.rows, found.failed)
+    _write_rows(folder / "failed.csv", FAILED_COLUMNS, found.failed)
+    if missing := write_report(folder, plan, found.rows, found.failed):
+        report(missing)
+    return found
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int]:
+    return row["variant"], row["seed"]
+
+
+def _in_order(rows: Sequence[dict[str, Any]], runs: Sequence[tuple[Variant, int]]) -> list[dict[str, Any]]:
+    place = {(variant.name, seed): index for index, (variant, seed) in enumerate(runs)}
+    return sorted(rows, key=lambda row: place.get(_key(row), len(place)))  # those of an older plan at the end
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of ablation.csv, numbers as numbers; an empty list if there is none. Raises ValueError if it is another table."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{path} is no table of this ablation; move it away, or choose another --output_dir.")
+        rows: list[dict[str, Any]] = [dict(row) for row in reader]
+    for row in rows:
+        row["seed"], row["steps"] = int(row["seed"]), int(row["steps"])
+        for name in (*MEASURES, "loss", "seconds"):
+            row[name] = float(row[name]) if row[name] != "" else ""
+    return rows

@@ -1,0 +1,171 @@
+"""What an ablation runs: a YAML file that names variants of a pretraining.
+
+    method: mae                        # or diffmae
+    base: {data: nw_ucla_xview, ...}   # settings of examples/pretrain_mae.py (pretrain_diffmae.py)
+    probe: {settings: knn, ...}        # settings of examples/probe.py
+    vary: {mask: [joint, block], size: [64, 96]}           # each value alone, all else as in the base
+    grid: {mask: [joint, block], mask_ratio: [0.5, 0.9]}   # every combination
+    variants: [{name: sensor order, joint_order: sensor}]  # by name
+    seeds: [0, 1, 2]
+
+The base itself is always run, once a seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .arguments import from_values
+from .diffmae_pretraining import DiffMAEArguments
+from .pretraining import PretrainArguments
+from .probing import ProbeArguments
+from .recording import MAY_CHANGE
+from .wording import did_you_mean
+
+BASE = "base"
+METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}
+_OURS = ("seed", "output_dir", "resume", "overwrite")  # settings that the ablation gives each run
+_PROBE_OURS = ("model", "data", "data_dir", "cache_dir", "output_dir", "results_csv", "seed", "encoders", "device", "card",
+               "method")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs from the base, and under which name."""
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The changes as text, "" for the base."""
+        return ", ".join(f"{name}={show(value)}" for name, value in self.changes.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A read YAML file. `base` and `probe` are settings as YAML has them; the first variant is the base."""
+
+    title: str
+    method: str
+    base: Mapping[str, Any]
+    probe: Mapping[str, Any]
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+
+    def pretraining(self, variant: Variant, seed: int, folder: Path) -> PretrainArguments:
+        """Settings of one run. Raises ValueError if they are none."""
+        ours = {"seed": seed, "output_dir": str(folder / run_name(variant, seed)), "resume": "auto"}
+        where = f"{self.title}, {BASE if variant.name == BASE else f'variant {variant.name!r}'}"
+        return from_values(METHODS[self.method], {"card": False, **self.base, **variant.changes, **ours}, where)
+
+    def probing(self, device: str = "auto") -> ProbeArguments:
+        """Settings of the probes, for a model in memory. Raises ValueError if they are none."""
+        given = {"settings": ["linear_probe"], **self.probe, "device": device, "card": False}
+        found = from_values(ProbeArguments, {"model": "in_memory", "data": "", **given}, f"{self.title}, probe")
+        if len(found.settings) != 1:
+            raise ValueError(f"{self.title}, probe has {len(found.settings)} settings; an ablation compares by one.")
+        return found
+
+
+def show(value: Any) -> str:
+    """A setting as a word of a table."""
+    return " ".join(map(show, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def run_name(variant: Variant, seed: int) -> str:
+    """Folder of one run below the output folder."""
+    return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', variant.name).strip('_.')}_seed{seed}"
+
+
+def read_plan(path: str | Path, **base_changes: Any) -> Plan:
+    """Read the YAML of an ablation.
+
+    Args:
+        path: The file; see the head of `ablation_plan`.
+        **base_changes: Settings of the base to replace; None leaves them.
+
+    Raises:
+        ValueError: it is no such file; the message says which part is wrong.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    kinds = {"method": str, "base": dict, "probe": dict, "vary": dict, "grid": dict, "variants": list, "seeds": list}
+    if not isinstance(given, dict):
+        raise ValueError(f"{path} holds a {type(given).__name__}; expected 'name: value' lines: {', '.join(kinds)}.")
+    for name, value in given.items():
+        if name not in kinds:
+            hint = did_you_mean(str(name), kinds)
+            raise ValueError(f"{path}: unknown part {name!r}; expected {', '.join(kinds)}.{hint}")
+        if not isinstance(value, kinds[name]):
+            raise ValueError(f"{path}: {name} is a {type(value).__name__}; expected a {kinds[name].__name__}.")
+    method = given.get("method", "mae")
+    if method not in METHODS:
+        raise ValueError(f"{path}: method is {method!r}; expected one of {', '.join(METHODS)}.")
+    seeds = given.get("seeds", [0])
+    if not seeds or any(type(seed) is not int for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{path}: seeds are {seeds}; expected different whole numbers.")
+    base = {**given.get("base", {}), **{name: value for name, value in base_changes.items() if value is not None}}
+    for part, settings, ours in (("base", base, _OURS), ("probe", given.get("probe", {}), _PROBE_OURS)):
+        for name in settings:
+            if str(name).replace("-", "_") in ours:
+                raise ValueError(f"{path}: {part} sets {name}, which the ablation gives each run; leave it out.")
+    plan = Plan(path.name, method, base, given.get("probe", {}), (), tuple(seeds))
+    plan.probing()
+    return Plan(path.name, method, base, plan.probe, _variants(plan, given, path), tuple(seeds))
+
+
+def _variants(plan: Plan, given: Mapping[str, Any], path: Path) -> tuple[Variant, ...]:
+    """All variants, the base first; those that say what the base says already are left out."""
+    wanted: list[Variant] = []
+    for part in ("vary", "grid"):
+        for name, values in given.get(part, {}).items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"{path}: {part} gives {name} no list of values; expected [value, value].")
+    vary, grid = given.get("vary", {}), given.get("grid", {})
+    changes = [{name: value} for name, values in vary.items() for value in values]
+    changes += [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())] if grid else []
+    wanted += [Variant(Variant("", change).shown, change) for change in changes]
+    for number, entry in enumerate(given.get("variants", []), start=1):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise ValueError(f"{path}: variant {number} has no name; expected {{name: TEXT, setting: value}}.")
+        wanted.append(Variant(entry["name"], {name: value for name, value in entry.items() if name != "name"}))
+    base = Variant(BASE)
+    found, folders, place = [base], {run_name(base, 0)}, Path("runs")
+    same = {settings_digest(plan, plan.pretraining(base, 0, place))}
+    for variant in wanted:
+        for name in variant.changes:
+            if str(name).replace("-", "_") in _OURS:
+                raise ValueError(f"{path}: variant {variant.name!r} sets {name}, which the ablation gives each run.")
+        digest = settings_digest(plan, plan.pretraining(variant, 0, place))
+        if digest in same:
+            continue
+        if run_name(variant, 0) in folders:
+            raise ValueError(f"{path}: two variants are called {variant.name!r}; give each a name of its own.")
+        same.add(digest)
+        folders.add(run_name(variant, 0))
+        found.append(variant)
+    if len(found) == 1:
+        raise ValueError(f"{path} varies nothing; give vary, grid or variants a value that the base does not have.")
+    return tuple(found)
+
+
+def settings_digest(plan: Plan, arguments: PretrainArguments) -> str:
+    """Hash of all that decides the numbers of a run."""
+    settings = {name: value for name, value in asdict(arguments).items() if name not in MAY_CHANGE}
+    settings["data"] = [Path(name).name for name in arguments.sources]
+    probe = {name: value for name, value in asdict(plan.probing()).items() if name not in _PROBE_OURS}
+    text = json.dumps([plan.method, settings, probe], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,311 @@
+"""Filling in motion that a sensor lost, with a pretrained MAE or DiffMAE.
+
+    joints with gaps -> gaps bridged in a neutral way -> S2I image -> every patch that a gap touches is hidden -> model fills them
+    -> joints again; the measured ones stay exactly as they were
+
+The model never sees a lost value, nor does anything that goes into the image depend on one: centre and value range are those of the clip
+with its gaps bridged by `fill_linear`. A patch is hidden if a lost joint reaches any of its pixels through the resize.
+
+Hidden patches hold measured joints as well, so there it is known how far off the answer is. What is found for a joint is shifted by this
+difference, interpolated over the gap, so that its path starts and ends where the measured path does (`meet=False` leaves it as it is).
+
+A model that predicts normalised patches (`norm_pix_loss`) says nothing of their brightness and contrast, and those of the truth are not
+known here: those of the bridged clip are taken. That is a guess; models without the option need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .encoding import ClipMetadata, EncodingOptions, decode, encode
+from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
+from .infilling_gaps import lost_joints, touched_pixels, with_people
+from .layouts import SkeletonLayout, get_layout
+from .transforms import prepare, present_people
+
+
+@dataclass
+class Infilled:
+    """A clip with its gaps filled.
+
+    Args:
+        joints: (T, M, V, 3) float32 in the unit of the layout: measured joints as they were given, filled ones the mean of `samples`.
+        samples: (S, T, M, V, 3) float32, the single answers; one for MAE.
+        spread: (T, M, V) float32, standard deviation over samples: root mean square distance from their mean, in the unit of the
+            layout; zero for one sample and for measured joints.
+        filled: (T, M, V) bool, joints that were filled. People who were never seen stay as they were.
+        mask: (L,) bool, patches that were hidden.
+        layout: Joint format.
+        method: "mae" or "diffmae".
+    """
+
+    joints: np.ndarray
+    samples: np.ndarray
+    spread: np.ndarray
+    filled: np.ndarray
+    mask: np.ndarray
+    layout: SkeletonLayout
+    method: str
+
+    def error(self, truth: np.ndarray) -> float:
+        """Mean distance of filled joints from the truth (T, M, V, 3), in millimetres for layouts in metres; see `mean_error`."""
+        return mean_error(self.joints, with_people(truth), self.filled, self.layout)
+
+    @property
+    def unit(self) -> str:
+        """Unit of `error`."""
+        return error_unit(self.layout)
+
+
+@dataclass
+class _Gap:
+    """A clip on its way: what was given, who is in the image, and what of it is lost there."""
+
+    joints: np.ndarray  # (T, M, V, 3) as given
+    people: np.ndarray  # indices of the people in the image
+    lost: np.ndarray  # (T, M', V) bool
+    bridged: np.ndarray  # (T, M', V, 3)
+    layout: SkeletonLayout
+    hidden: np.ndarray  # (L,) bool
+
+
+def infill(
+    joints: Any,
+    model: Any,
+    processor: Any,
+    drop_joints: str | Sequence[str] | None = None,
+    drop_frames: str | tuple[int, int] | Sequence[Any] | None = None,
+    missing: np.ndarray | None = None,
+    *,
+    layout: str | SkeletonLayout | None = None,
+    pose: MeanPose | None = None,
+    **options: Any,
+) -> Infilled:
+    """Fill the gaps of one clip.
+
+    Args:
+        joints: (T, V, 3) or (T, M, V, 3) in the unit of the layout; NaN where not measured.
+        model: `ViTMAEForPreTraining` or `DiffMAEForPreTraining`.
+        processor: The `SkeletonProcessor` it was pretrained with.
+        drop_joints, drop_frames, missing: What was lost beside the NaNs; see `lost_joints`. What `joints` holds there is not looked at.
+        layout: Joint format; the processor's own if None.
+        pose: Mean body that stands in for joints lost throughout, where the image is made; see `fill_linear`.
+        **options: meet, num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_clips`.
+
+    Raises:
+        ValueError: nothing is lost, so much that nothing visible is left, or names, frames, model and processor that do not fit.
+
+    Example:
+        >>> filled = infill(joints, model, processor, drop_joints="left_arm", num_samples=8)
+        >>> filled.joints.shape, filled.error(joints)  # (T, M, V, 3), millimetres
+    """
+    chosen = layout if layout is not None else processor.layout
+    if chosen is None:
+        raise ValueError("which joints are these? Pass layout=..., as the processor has none of its own.")
+    chosen = get_layout(chosen)
+    clip = _as_clip(joints)
+    lost = lost_joints(clip, chosen, drop_joints, drop_frames, missing)
+    return infill_clips([clip], [lost], model, processor, chosen, pose=pose, **options)[0]
+
+
+@torch.no_grad()
+def infill_clips(
+    clips: Sequence[np.ndarray],
+    lost: Sequence[np.ndarray],
+    model: Any,
+    processor: Any,
+    layout: str | SkeletonLayout,
+    *,
+    pose: MeanPose | None = None,
+    meet: bool = True,
+    num_samples: int = 1,
+    num_inference_steps: int = 50,
+    scheduler: Any = "ddim",
+    seed: int = 0,
+    sample_ids: Sequence[str] | None = None,
+    batch_size: int = 64,
+) -> list[Infilled]:
+    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
+
+    Args:
+        clips: (T, M, V, 3) each.
+        lost: (T, M, V) bool each, from `lost_joints`.
+        model, processor, layout, pose: See `infill`.
+        meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
+        num_samples: Answers of a DiffMAE for each clip; an MAE has one.
+        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none.
+        seed: Of the noise of a DiffMAE.
+        sample_ids: Names of the clips, which the noise goes with; None: all alike, so a clip gets what it gets alone.
+        batch_size: Clips in memory as images at a time.
+
+    Raises:
+        ValueError: see `infill`.
+    """
+    layout, options = get_layout(layout), processor.encoding_options
+    kind, patch = _check_model(model, options)
+    if num_samples < 1:
+        raise ValueError(f"num_samples is {num_samples}; expected 1 or more.")
+    if kind == "mae" and num_samples > 1:
+        raise ValueError(f"num_samples is {num_samples}, but an MAE has one answer; leave it out, or take a DiffMAE.")
+    if len(clips) != len(lost) or (sample_ids is not None and len(sample_ids) != len(clips)):
+        raise ValueError(f"there are {len(clips)} clips; expected as many lost masks and sample_ids.")
+    ids = ["clip"] * len(clips) if sample_ids is None else list(sample_ids)
+    results: list[Infilled] = []
+    for start in range(0, len(clips), batch_size):
+        part = slice(start, start + batch_size)
+        gaps = [
+            _find_gap(clip, mask, layout, options, patch, pose)
+            for clip, mask in zip(clips[part], lost[part], strict=True)
+        ]
+        images, metadata = encode([gap.bridged for gap in gaps], layout, options)
+        hidden = torch.from_numpy(np.stack([gap.hidden for gap in gaps]))
+        if kind == "mae":
+            filled = predict_hidden(model, images, hidden)[:, None]
+        else:
+            filled = _generate(
+                model, images, hidden, num_inference_steps, scheduler, seed=seed, sample_ids=ids[part], num_samples=num_samples
+            )  # fmt: skip
+        for gap, clip, answers in zip(gaps, metadata, filled, strict=True):
+            results.append(_put_back(gap, clip, answers, kind, meet))
+    return results
+
+
+def _as_clip(joints: Any) -> np.ndarray:
+    """(T, M, V, 3) float32."""
+    clip = with_people(joints.detach().cpu().float().numpy() if hasattr(joints, "detach") else np.asarray(joints))
+    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype.kind not in "fiu":
+        raise ValueError(f"joints are {clip.dtype} of shape {clip.shape}; expected numbers (T, V, 3) or (T, M, V, 3).")
+    return clip.astype(np.float32)
+
+
+def _check_model(model: Any, options: EncodingOptions) -> tuple[str, int]:
+    """ "mae" or "diffmae", and the side of a patch."""
+    config = getattr(model, "config", None)
+    kind = {"vit_mae": "mae", "diffmae": "diffmae"}.get(getattr(config, "model_type", ""))
+    if kind is None or not (hasattr(model, "generate") if kind == "diffmae" else hasattr(model, "decoder")):
+        raise ValueError(
+            f"{type(model).__name__} cannot fill in motion; expected a ViTMAEForPreTraining or a DiffMAEForPreTraining."
+        )
+    assert config is not None
+    if options.size != (config.image_size, config.image_size):
+        raise ValueError(
+            f"the processor makes images of {options.size[0]} x {options.size[1]} pixels, but the model takes {config.image_size} x "
+            f"{config.image_size}; use the processor that was saved with the model."
+        )
+    return kind, int(config.patch_size)
+
+
+def _find_gap(
+    joints: np.ndarray,
+    lost: np.ndarray,
+    layout: SkeletonLayout,
+    options: EncodingOptions,
+    patch: int,
+    pose: MeanPose | None,
+) -> _Gap:
+    joints = with_people(joints)
+    known = np.where(lost[..., None], np.float32(np.nan), joints)
+    prepare(known, layout)  # its checks, in its words; of what is lost anything may be said
+    people = present_people(known)
+    if options.people == "first":
+        people = people[:1]
+    if not lost.any():
+        raise ValueError(
+            "nothing is lost in this clip: no joint is NaN and none was named, so there is nothing to fill."
+        )
+    if len(people) == 0:
+        raise ValueError(
+            "everything in this clip is lost, so there is nothing to fill it from; name fewer joints or frames."
+        )
+    lost = lost[:, people]
+    if not lost.any():
+        raise ValueError("nothing is lost of the people that the model sees, so there is nothing to fill.")
+    bridged = fill_linear(known[:, people], lost, layout, pose)
+    touched = touched_pixels(lost, layout, options)
+    grid = (options.size[0] // patch, options.size[1] // patch)
+    hidden = touched.reshape(grid[0], patch, grid[1], patch).any(axis=(1, 3)).reshape(-1)
+    if hidden.all():
+        raise ValueError(
+            f"what is lost touches all {hidden.size} patches of the image, so the model would see nothing; name fewer joints or frames."
+        )
+    if not hidden.any():  # of the motion stream, a first frame that alone is lost
+        raise ValueError("what is lost touches no patch of the image, so the model has nothing to fill.")
+    return _Gap(joints, people, lost, bridged, layout, hidden)
+
+
+def predict_hidden(model: Any, images: Tensor, hidden: Tensor) -> Tensor:
+    """What a ViTMAE puts into hidden patches.
+
+    Args:
+        model: `ViTMAEForPreTraining`; its config is as before afterwards.
+        images: (B, 3, H, W); what hidden patches hold is not seen by the model, but with `norm_pix_loss` gives brightness and contrast.
+        hidden: (B, L) bool.
+
+    Returns:
+        (B, 3, H, W) float32, predictions in hidden patches and the images elsewhere.
+    """
+    length = hidden.shape[1]
+    patches, device = model.patchify(images), next(model.parameters()).device
+    filled, counts = patches.clone(), hidden.sum(dim=1)
+    ratio, was_training = model.config.mask_ratio, model.training
+    model.eval()
+    try:
+        for count in counts.unique().tolist():  # a ViTMAE hides equally many patches in all images of a batch
+            rows = (counts == count).nonzero()[:, 0]
+            visible = length - count
+            # the half keeps int(L (1 - ratio)) at `visible` whatever the rounding; setting the config is how ViTMAE is told
+            model.config.mask_ratio = 1 - (visible + 0.5) / length
+            noise = torch.where(hidden[rows], length, 0) + torch.arange(length)  # visible patches come first
+            outputs = model(images[rows].to(device), noise=noise.float().to(device))
+            logits = outputs.logits.float().cpu()
+            if model.config.norm_pix_loss:
+                mean, deviation = _brightness(patches[rows])
+                logits = logits * deviation + mean
+            filled[rows] = torch.where(hidden[rows][..., None], logits, patches[rows])
+    finally:
+        model.config.mask_ratio = ratio
+        model.train(was_training)
+    return model.unpatchify(filled)
+
+
+def _brightness(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (B, L, 1) of each patch, as ViTMAE with `norm_pix_loss` has them."""
+    return patches.mean(dim=-1, keepdim=True), (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()
+
+
+def _generate(model: Any, images: Tensor, hidden: Tensor, steps: int, scheduler: Any, **options: Any) -> Tensor:
+    """(B, S, 3, H, W) answers of a DiffMAE."""
+    device, statistics = next(model.parameters()).device, None
+    if model.config.norm_pix_loss:
+        patches = model.patchify(images)
+        statistics = (
+            patches.mean(dim=-1, keepdim=True).to(device),
+            patches.var(dim=-1, keepdim=True).to(device),
+        )
+    return model.generate(
+        images.to(device), hidden.float().to(device), steps, scheduler, patch_statistics=statistics, **options
+    ).cpu()
+
+
+def _put_back(gap: _Gap, clip: ClipMetadata, answers: Tensor, kind: str, meet: bool) -> Infilled:
+    """Decode the answers (S, 3, H, W) and put them into the clip where something was lost."""
+    decoded = torch.stack(decode(answers.float(), [clip] * len(answers))).numpy()  # (S, T, M', V, 3)
+    if meet:
+        ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
+        for answer in decoded:
+            answer += np.where(ever, fill_linear(gap.bridged - answer, gap.lost, gap.layout), np.float32(0))
+    filled = np.zeros(gap.joints.shape[:3], dtype=bool)
+    filled[:, gap.people] = gap.lost
+    samples = np.repeat(gap.joints[None], len(decoded), axis=0)
+    whole = samples[:, :, gap.people]
+    samples[:, :, gap.people] = np.where(gap.lost[..., None], decoded, whole)  # measured joints stay bit for bit
+    joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
+    away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
+    spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
+    return Infilled(joints, samples, spread, filled, gap.hidden, gap.layout, kind)

@@ -1,0 +1,164 @@
+"""A picture of filled motion: some frames as stick figures, the truth in grey, filled joints in the colour of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .layouts import SkeletonLayout
+from .transforms import find_missing
+
+# Okabe and Ito's palette (2008), told apart by most colour-blind readers
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
+_MEASURED, _TRUTH = "#3a3a3a", "#c4c4c4"
+_ROW, _TOP, _LEFT = 2.1, 0.95, 1.75  # inches
+_MAX_SAMPLES = 8  # faint figures more than this only blur
+
+
+@dataclass
+class FilledRow:
+    """One row of the picture.
+
+    Args:
+        joints: (T, M, V, 3).
+        caption: Below the name of the method, such as its error.
+        samples: (S, T, M, V, 3), drawn faintly behind; None for one answer.
+    """
+
+    joints: np.ndarray
+    caption: str = ""
+    samples: np.ndarray | None = None
+
+
+def draw_infilling(
+    rows: Mapping[str, FilledRow],
+    filled: np.ndarray,
+    layout: SkeletonLayout,
+    path: str | Path,
+    truth: np.ndarray | None = None,
+    title: str = "",
+    num_frames: int = 7,
+) -> Path:
+    """Draw a row of frames for each method as the camera sees them: x to the right, y up, centred on the measured joints.
+
+    Args:
+        rows: Name of the method -> what it filled in.
+        filled: (T, M, V) bool, joints that were filled; the frames shown are spread over those that have some.
+        layout: Joint format.
+        path: PNG to write.
+        truth: (T, M, V, 3), drawn in grey behind where it is known; None if it is not.
+        title: Above the picture.
+        num_frames: Frames at most.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    from .visualization import _figure, _save
+
+    with_gaps = np.flatnonzero(filled.any(axis=(1, 2)))
+    frames = np.unique(with_gaps[np.linspace(0, len(with_gaps) - 1, num_frames).round().astype(int)])
+    reference = next(iter(rows.values())).joints
+    known = truth if truth is not None else np.where(filled[..., None], np.nan, reference)
+    stage = _Stage.around(known, reference, layout, frames)
+    strip = _ROW * stage.aspect * len(frames)
+    width, height = max(_LEFT + strip + 0.15, 6.5), _TOP + _ROW * len(rows) + 0.75
+    figure = _figure(width, height)
+    figure.text(0.12 / width, 1 - 0.14 / height, title, fontsize=12, va="top", weight="bold")
+    share = f"{filled.sum():,} of {(~find_missing(reference)).sum():,} joints filled; as the camera sees them"
+    figure.text(0.12 / width, 1 - 0.42 / height, share, fontsize=9, va="top", color="#555555")
+    for number, (name, row) in enumerate(rows.items()):
+        top, color = _TOP + number * _ROW, _COLORS[number % len(_COLORS)]
+        middle = 1 - (top + _ROW / 2) / height
+        figure.text(0.12 / width, middle + 0.06 / height, name, fontsize=11, va="bottom", color=color, weight="bold")
+        figure.text(0.12 / width, middle - 0.02 / height, row.caption, fontsize=9.5, va="top", color="#333333")
+        axes = figure.add_axes((_LEFT / width, 1 - (top + _ROW) / height, strip / width, _ROW / height))
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        axes.set_xlim(0, stage.width * len(frames))
+        axes.set_ylim(stage.low, stage.high)
+        for column, frame in enumerate(frames):
+            place = (column + 0.5) * stage.width
+            if truth is not None:
+                _draw(axes, stage.put(truth, frame, place), layout, color=_TRUTH, lw=3.2)
+            for sample in [] if row.samples is None else row.samples[:_MAX_SAMPLES]:
+                _draw(axes, stage.put(sample, frame, place), layout, color=color, lw=0.7, alpha=0.4, only=filled[frame])
+            points = stage.put(row.joints, frame, place)
+            _draw(axes, points, layout, color=_MEASURED, lw=1.4, without=filled[frame])
+            _draw(axes, points, layout, color=color, lw=2.0, only=filled[frame], dots=True)
+    for column, frame in enumerate(frames):
+        across = (_LEFT + strip * (column + 0.5) / len(frames)) / width
+        figure.text(across, 0.5 / height, f"frame {frame}", ha="center", fontsize=8.5, color="#555555")
+    _legend(figure, width, height, truth is not None, any(row.samples is not None for row in rows.values()))
+    return _save(figure, path)
+
+
+def _legend(figure: Any, width: float, height: float, has_truth: bool, has_samples: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    keys = [Line2D([], [], color=_TRUTH, lw=3.2, label="truth")] if has_truth else []
+    keys.append(Line2D([], [], color=_MEASURED, lw=1.4, label="measured"))
+    keys.append(Line2D([], [], color=_COLORS[0], lw=2.0, marker=".", label="filled, in the colour of the method"))
+    if has_samples:
+        keys.append(Line2D([], [], color=_COLORS[0], lw=0.7, alpha=0.5, label="single samples"))
+    place = (0.05 / width, 0.03 / height)
+    figure.legend(handles=keys, ncols=4, loc="lower left", bbox_to_anchor=place, frameon=False, fontsize=8.5)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Where things are drawn: the middle of the people in each frame, and the box around them, in the unit of the layout."""
+
+    middle: np.ndarray  # (T, 2)
+    low: float
+    high: float
+    width: float
+    sign: float  # of y: -1 where it points down
+
+    @property
+    def aspect(self) -> float:
+        return self.width / (self.high - self.low)
+
+    @classmethod
+    def around(cls, known: np.ndarray, reference: np.ndarray, layout: SkeletonLayout, frames: np.ndarray) -> _Stage:
+        from .visualization import _y_points_down
+
+        whole = np.where(np.isnan(known), reference, known)[..., :2]
+        points = whole.reshape(len(whole), -1, 2)
+        middle = (np.nanmin(points, axis=1) + np.nanmax(points, axis=1)) / 2
+        sign = -1.0 if _y_points_down(np.nan_to_num(reference), layout) else 1.0
+        shown = (points - middle[:, None])[frames]
+        half_height = max(float(np.nanmax(np.abs(shown[..., 1]))), 1e-6) * 1.15
+        half_width = max(float(np.nanmax(np.abs(shown[..., 0]))) * 1.2, 0.4 * half_height)
+        return cls(middle, -half_height, half_height, 2 * half_width, sign)
+
+    def put(self, joints: np.ndarray, frame: int, place: float) -> np.ndarray:
+        """(M, V, 2) points of a frame, `place` to the right."""
+        points = joints[frame, ..., :2] - self.middle[frame]
+        return points * (1.0, self.sign) + (place, 0.0)
+
+
+def _draw(
+    axes: Any,
+    points: np.ndarray,
+    layout: SkeletonLayout,
+    only: np.ndarray | None = None,
+    without: np.ndarray | None = None,
+    dots: bool = False,
+    **style: Any,
+) -> None:
+    """Bones of (M, V, 2) points; those with an end in `only` (M, V), or with none in `without`. Unknown joints are left out."""
+    for person, body in enumerate(points):
+        for joint, parent in enumerate(layout.parents):
+            if parent < 0 or np.isnan(body[[parent, joint]]).any():
+                continue
+            if only is not None and not only[person, [parent, joint]].any():
+                continue
+            if without is not None and without[person, [parent, joint]].any():
+                continue
+            axes.plot(*body[[parent, joint]].T, solid_capstyle="round", **style)
+        if dots and only is not None:
+            axes.scatter(*body[only[person]].T, s=9, linewidths=0, color=style["color"], zorder=3)
