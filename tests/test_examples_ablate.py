@@ -26,6 +26,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name not in ("seconds", "command")} for row in found]
 
 
+@pytest.mark.slow
 def test_killed_and_repeated(tmp_path: Path) -> None:
     """Killed in the middle of the second run; the same command then goes on, and ends with the numbers of an undisturbed one."""
     data = write_data(tmp_path)

@@ -64,7 +64,9 @@ def get_protocol(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    raise ValueError(f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(short_names())}.")
+    raise ValueError(
+        f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(short_names())}."
+    )
 
 
 def short_names() -> list[str]:
