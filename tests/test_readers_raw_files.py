@@ -160,3 +160,13 @@ def test_companions_and_folders() -> None:
     assert (video.name, video.stem) == ("0002-L.txt", "0002-L") and str(video).endswith(
         "pku.zip!Data/skeleton/0002-L.txt"
     )
+
+
+def test_a_changed_byte_of_a_stored_member_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, NAMES[:1], zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1  # nothing but the checksum tells
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="its size or checksum is another"):
+        read_bytes(RawFile(path, f"nturgb+d_skeletons/{NAMES[0]}.skeleton"))

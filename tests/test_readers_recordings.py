@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import one_sentence
+from paper_files import walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.protocols import PROTOCOLS, SPLITS
@@ -119,3 +121,12 @@ def test_a_label_that_is_not_that_of_the_name(tmp_path: Path) -> None:
     (error,) = read_file(tmp_path / "a02_s01_e00_v01.json", PROTOCOLS["nw_ucla_xview"])
     assert isinstance(error, ReadError)
     assert str(error) == "a02_s01_e00_v01.json: holds label 1, but its name stands for 2."
+
+
+def test_clips_of_a_video_that_the_protocol_does_not_have_are_left_out(tmp_path: Path) -> None:
+    file = write_pku(tmp_path, "0002-M", walk(60, 2, 25), [(5, 3, 20, 2), (51, 25, 40, 1), (7, 41, 50, 1)])
+    whole = PROTOCOLS["pku1_xview"]
+    assert [clip.sequence.label for clip in read_file(file, whole) if not isinstance(clip, ReadError)] == [4, 50, 6]
+    part = replace(whole, actions=(7, 5))  # their order is that of the labels
+    clips = [clip for clip in read_file(file, part) if not isinstance(clip, ReadError)]
+    assert [(clip.split, clip.sequence.label) for clip in clips] == [("train", 1), ("train", 0)]
