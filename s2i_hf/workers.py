@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from .locks import forget_locks
 from .pieces import make_piece
 from .protocols import Protocol
 from .readers import RawFile
-from .readers.recordings import leave_interrupts
 
 Advance = Callable[[int, int], None]
 """Told how many more recordings were read, and how many clips they gave."""
@@ -88,7 +88,10 @@ def make_pieces(
 def _start(job: _Job) -> None:
     global _job
     _job = job
-    leave_interrupts()
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of the terminal; the main one handles it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     forget_locks()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -13,7 +13,7 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.recordings import find_recordings, read_file, read_recordings
+from s2i_hf.readers.recordings import find_recordings, read_file
 
 NAMES = ["a01_s01_e00_v01", "a01_s01_e00_v02", "a02_s03_e00_v03", "a12_s02_e01_v01"]
 
@@ -95,15 +95,14 @@ def test_a_wrong_folder_is_told_what_was_looked_for(tmp_path: Path, make: str | 
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("num_proc", [1, 2])
-def test_reading_keeps_the_order_and_hands_on_errors(tmp_path: Path, num_proc: int) -> None:
+def test_reading_keeps_the_order_and_hands_on_errors(tmp_path: Path) -> None:
     names = [f"a{action:02}_s01_e{episode:02}_v01" for action in (1, 2, 3) for episode in range(20)]
     write_nw_ucla(tmp_path, names)
     (tmp_path / f"{names[7]}.json").write_text('{"skeletons": [')
     (tmp_path / f"{names[40]}.json").unlink()
     (tmp_path / f"{names[40]}.json").symlink_to(tmp_path / "gone")
     recordings = find_recordings("nw_ucla_xview", tmp_path)
-    found = list(read_recordings(recordings.files["train"], recordings.protocol, num_proc=num_proc))
+    found = [clip for file in recordings.files["train"] for clip in read_file(file, recordings.protocol)]
     assert len(found) == 60
     for index, (name, clip) in enumerate(zip(names, found, strict=True)):
         if index in (7, 40):

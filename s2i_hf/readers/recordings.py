@@ -1,10 +1,8 @@
-"""The recordings of a protocol in a folder or archive: found, split, fingerprinted and read one after the other."""
+"""The recordings of a protocol in a folder or archive: found, split, fingerprinted and read."""
 
 from __future__ import annotations
 
 import hashlib
-import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +13,6 @@ from ..protocols.folder import FolderProtocol
 from ..sequence import SkeletonSequence
 from . import READERS, RawFile, ReadError, get_reader, read_bytes
 from .raw_files import find_raw_files
-
-_BATCH = 16  # recordings that a process reads at a time
 
 
 class Clip(NamedTuple):
@@ -202,43 +198,3 @@ def _sequences(file: RawFile, protocol: Protocol, denoise: bool) -> Iterator[Ske
         yield from reader.read_clips(file, denoise=denoise)
     else:
         yield reader.read(file, denoise=denoise)
-
-
-def read_recordings(
-    files: Sequence[RawFile], protocol: Protocol, denoise: bool = True, num_proc: int = 1
-) -> Iterator[Clip | ReadError]:
-    """Read many files in their order, in `num_proc` processes; what is broken comes out as its error.
-
-    Raises:
-        ChildProcessError: a process was killed, most likely for its memory.
-    """
-    if num_proc <= 1 or len(files) <= _BATCH:
-        for file in files:
-            yield from read_file(file, protocol, denoise)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
-    with ProcessPoolExecutor(min(num_proc, len(batches)), initializer=leave_interrupts) as pool:
-        try:
-            pending = deque(pool.submit(_read_batch, batch, protocol, denoise) for batch in batches[: 2 * num_proc])
-            for batch in batches[2 * num_proc :]:  # a window of batches, so that reading never runs far ahead
-                yield from pending.popleft().result()
-                pending.append(pool.submit(_read_batch, batch, protocol, denoise))
-            while pending:
-                yield from pending.popleft().result()
-        except BrokenProcessPool:
-            raise ChildProcessError("A process that read recordings was killed; try again with fewer.") from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _read_batch(files: Sequence[RawFile], protocol: Protocol, denoise: bool) -> list[Clip | ReadError]:
-    return [clip for file in files for clip in read_file(file, protocol, denoise)]
-
-
-def leave_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the main one handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
