@@ -1,11 +1,20 @@
 """Filling in lost motion: MAE and DiffMAE against linear interpolation in time and the mean pose, in millimetres.
 
-    OMP_NUM_THREADS=1 python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --models mae=RUN_DIR diffmae=RUN_DIR ...
+    export OMP_NUM_THREADS=1
+    python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --write_subset SUBSET
+    python examples/pretrain_mae.py --data SUBSET ...                                  # and pretrain_diffmae.py
+    python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --models mae=RUN diffmae=RUN --split validation \\
+        --steps 1 10 50 --samples 1 8 --meet both --output chosen
+    python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --models mae=RUN0 mae=RUN1 diffmae=RUN2 ... \\
+        --chosen chosen/infilling.json --output infilling
 
-Two tasks on the test clips: the left arm lost in the whole clip, and the 30 frames in the middle of every clip of at least 45 lost with
-all joints. The error of a clip is the mean distance of its lost joints from where they were (MPJPE); a row is the mean over clips with its
-standard error. Models named alike, such as mae=SEED0 mae=SEED1, are seeds of one method: their mean and the standard deviation over
-seeds follow. The mean pose is that of the training clips; the interpolation takes it for joints that are lost in every frame.
+Two tasks: the left arm lost in the whole clip, and the 30 frames in the middle of every clip of at least 45 lost with all joints. The
+error of a clip is the mean distance of its lost joints from where they were (MPJPE). The mean pose is that of the training clips;
+the interpolation takes it for joints that are lost in every frame, as between nothing and nothing there is no line. Models
+named alike, such as mae=SEED0 mae=SEED1, are seeds of one method: the number is the mean over them.
+
+Settings are chosen on clips of training subjects (`evaluation.validation_split`), best with models that were pretrained without them, on
+what --write_subset writes; a model that trained on these subjects is marked. Test clips choose nothing.
 """
 
 from __future__ import annotations
@@ -13,19 +22,30 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show, write
 
 from s2i_hf.arguments import run_main
 from s2i_hf.data import as_rows, load_skeletons
-from s2i_hf.infilling import infill_clips
+from s2i_hf.evaluation import validation_split
+from s2i_hf.infilling import answer_clips
 from s2i_hf.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints
 from s2i_hf.infilling_models import load_infilling_model
+from s2i_hf.infilling_picture import FilledRow, draw_infilling
 from s2i_hf.layouts import SkeletonLayout, get_layout
+from s2i_hf.protocols import PROTOCOLS
+from s2i_hf.run_folder import RunFolder
+from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.storage import FolderWriter
+from s2i_hf.visualization import MissingExtra
 
 GAP, SHORTEST = 30, 45  # frames
 
@@ -35,125 +55,234 @@ class Task:
     """Clips and what is lost of them."""
 
     name: str
-    clips: list[np.ndarray]
-    lost: list[np.ndarray]
-    sample_ids: list[str]
-
-
-@dataclass
-class Row:
-    """One measured number: the error of a method on a task, mean over clips."""
-
-    task: str
-    method: str
-    model: str
-    clips: int
-    error: float
-    standard_error: float
-    unit: str
-    seconds: float
+    clips: list[np.ndarray] = field(default_factory=list)
+    lost: list[np.ndarray] = field(default_factory=list)
+    sample_ids: list[str] = field(default_factory=list)
 
 
 def make_tasks(rows: Any, layout: SkeletonLayout) -> list[Task]:
     """Both tasks on the clips of a split."""
-    clips = [(row["joints"], row["sample_id"]) for row in rows]
-    arm = Task("left arm, whole clip", [], [], [])
-    middle = Task(f"{GAP} frames in the middle", [], [], [])
-    for joints, sample_id in clips:
+    arm, middle = Task("left arm, whole clip"), Task(f"{GAP} frames in the middle")
+    for row in rows:
+        joints = row["joints"]
         start = (len(joints) - GAP) // 2
         for task, drop in ((arm, {"drop_joints": "left_arm"}), (middle, {"drop_frames": (start, start + GAP)})):
             if task is middle and len(joints) < SHORTEST:
                 continue
             task.clips.append(joints)
             task.lost.append(lost_joints(joints, layout, **drop))
-            task.sample_ids.append(sample_id)
+            task.sample_ids.append(row["sample_id"])
     return [task for task in (arm, middle) if task.clips]
 
 
-def measure(
-    task: Task, method: str, model: str, layout: SkeletonLayout, filled: list[np.ndarray], seconds: float
-) -> Row:
-    """The row of one method."""
-    errors = np.array([mean_error(*clip, layout) for clip in zip(filled, task.clips, task.lost, strict=True)])
-    errors = errors[~np.isnan(errors)]
-    standard_error = float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else float("nan")
-    return Row(task.name, method, model, len(errors), float(errors.mean()), standard_error, error_unit(layout), seconds)
+def errors_of(task: Task, filled: Iterable[np.ndarray], layout: SkeletonLayout) -> np.ndarray:
+    """(N,) error of each clip."""
+    return np.array([mean_error(*clip, layout) for clip in zip(filled, task.clips, task.lost, strict=True)])
 
 
-def baselines(task: Task, layout: SkeletonLayout, pose: MeanPose) -> list[Row]:
-    """The rows of the two methods without a model."""
-    rows = []
-    for method in ("linear interpolation", "mean pose"):
+def baselines(task: Task, layout: SkeletonLayout, pose: MeanPose) -> tuple[list[Row], dict[str, list[np.ndarray]]]:
+    """The rows of the two methods without a model, and what they filled in."""
+    rows, filled = [], {}
+    for method in (LINEAR, MEAN_POSE):
         start = time.perf_counter()
-        filled = [
-            fill_linear(clip, lost, layout, pose) if method.startswith("linear") else fill_mean_pose(clip, lost, pose)
+        filled[method] = [
+            fill_linear(clip, lost, layout, pose) if method == LINEAR else fill_mean_pose(clip, lost, pose)
             for clip, lost in zip(task.clips, task.lost, strict=True)
         ]
-        rows.append(measure(task, method, "", layout, filled, time.perf_counter() - start))
-    return rows
+        seconds = round(time.perf_counter() - start, 2)
+        rows.append(Row(task.name, method, "", {}, "", seconds, errors_of(task, filled[method], layout)))
+    return rows, filled
 
 
-def markdown(rows: list[Row]) -> str:
-    """The rows as a table, and below models named alike their mean and standard deviation."""
-    lines = ["| task | method | clips | error | standard error |", "|---|---|---|---|---|"]
-    for row in rows:
-        lines.append(
-            f"| {row.task} | {row.method} | {row.clips} | {row.error:.1f} {row.unit} | {row.standard_error:.1f} |"
-        )
-    for task in dict.fromkeys(row.task for row in rows):
-        for method in dict.fromkeys(row.method for row in rows):
-            errors = [row.error for row in rows if (row.task, row.method) == (task, method)]
-            if len(errors) > 1:
-                lines.append(
-                    f"| {task} | {method}, {len(errors)} seeds | | {np.mean(errors):.1f} {rows[0].unit} | "
-                    f"sd {np.std(errors, ddof=1):.1f} |"
+@dataclass
+class Tried:
+    """What is tried of a method.
+
+    Args:
+        options: steps and samples, each in turn; of an MAE nothing.
+        meets: Whether paths meet, each in turn; costs no more passes of the model.
+    """
+
+    options: list[dict[str, int]]
+    meets: list[bool]
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, method: str, diffuses: bool) -> Tried:
+        """The one chosen setting, or all combinations of the flags."""
+        if arguments.chosen is not None:
+            chosen = json.loads(Path(arguments.chosen).read_text(encoding="utf-8")).get("chosen", {})
+            if method not in chosen:
+                raise ValueError(
+                    f"{arguments.chosen} has no choice for {method!r}; it has {', '.join(chosen) or 'none'}."
                 )
-    return "\n".join(lines)
+            setting = dict(chosen[method])
+            return cls(meets=[setting.pop("meet")], options=[setting])
+        meets = {"yes": [True], "no": [False], "both": [True, False]}[arguments.meet]
+        if not diffuses:
+            return cls([{}], meets)
+        # a single step from pure noise is the mean of what may be there: more samples of it are the same
+        pairs = dict.fromkeys(
+            (steps, samples if steps > 1 else 1) for steps, samples in product(arguments.steps, arguments.samples)
+        )
+        return cls([{"steps": steps, "samples": samples} for steps, samples in pairs], meets)
+
+
+Pictured = dict[tuple[str, str], dict[str, FilledRow]]  # (task, sample id) -> what each method filled in
+
+
+def measure(
+    arguments: argparse.Namespace,
+    tasks: Sequence[Task],
+    layout: SkeletonLayout,
+    pose: MeanPose,
+    subjects: set[int] | None,
+) -> tuple[list[Row], Pictured]:
+    """All rows, and for each task what the first model of every method, in its first setting, made of an ordinary clip.
+
+    Args:
+        subjects: Those held out of training; None on the test split.
+    """
+    rows: list[Row] = []
+    filled: dict[str, dict[str, list[np.ndarray]]] = {}
+    for task in tasks:
+        found, filled[task.name] = baselines(task, layout, pose)
+        rows += found
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    for method, _, folder in (model.partition("=") for model in arguments.models):
+        model, processor = load_infilling_model(folder)
+        model.to(device)
+        tried = Tried.of(arguments, method, model.config.model_type == "diffmae")
+        known = "" if subjects is None else trained_on(folder, arguments.data, subjects)
+        for task, options in product(tasks, tried.options):
+            names = {"steps": "num_inference_steps", "samples": "num_samples"}
+            start = time.perf_counter()
+            answers = answer_clips(
+                task.clips, task.lost, model, processor, layout, pose=pose, sample_ids=task.sample_ids,
+                batch_size=arguments.batch_size, **{names[name]: value for name, value in options.items()},
+            )  # fmt: skip
+            seconds = round(time.perf_counter() - start, 2)
+            for meet in tried.meets:
+                joints = [answer.filled(meet).joints for answer in answers]
+                row = Row(task.name, method, Path(folder).resolve().name, {**options, "meet": meet}, known, seconds,
+                          errors_of(task, joints, layout))  # fmt: skip
+                rows.append(row)
+                filled[task.name].setdefault(method, joints)
+                error = f"{np.nanmean(row.errors):.1f} {error_unit(layout)}"
+                print(f"{method} ({show(row.settings)}) on {task.name}: {error}, {seconds:.0f} s", flush=True)
+    pictured: Pictured = {}
+    for task in tasks:
+        place = ordinary_clip([row.errors for row in rows if row.task == task.name])
+        truth, lost = task.clips[place], task.lost[place]
+        drawn = {method: joints[place] for method, joints in filled[task.name].items()}
+        pictured[task.name, task.sample_ids[place]] = {
+            method: FilledRow(joints, f"error {mean_error(joints, truth, lost, layout):.0f} {error_unit(layout)}")
+            for method, joints in drawn.items()
+        }
+    return rows, pictured
+
+
+def trained_on(folder: str, data: str, subjects: set[int]) -> str:
+    """Whether a model learned from clips of these subjects of `data`: "yes", "no" or "unknown"."""
+    facts = RunFolder(Path(folder)).data if Path(folder).is_dir() else {}
+    names, found = str(facts.get("name", "")), facts.get("subjects", {}).get("train")
+    if not names or found is None or Path(data).name not in names.split(" + "):
+        return "unknown"
+    return "yes" if " + " in names or subjects & {int(one) for one in found} else "no"
+
+
+def draw(folder: Path, tasks: Sequence[Task], layout: SkeletonLayout, pictured: Pictured) -> list[str]:
+    """A picture for each task; returns their names."""
+    names = []
+    for number, (task, ((_, sample_id), drawn)) in enumerate(zip(tasks, pictured.items(), strict=True), start=1):
+        place, name = task.sample_ids.index(sample_id), f"infilling_{number}.png"
+        title = f"{sample_id}: {task.name} lost"
+        try:
+            draw_infilling(drawn, task.lost[place], layout, folder / name, truth=task.clips[place], title=title)
+        except MissingExtra as missing:
+            print(f"No {name}: {missing}")
+        else:
+            names.append(name)
+    return names
+
+
+def write_subset(rows: Any, held: np.ndarray, protocol: str, folder: Path) -> None:
+    """The training clips of the subjects that are not held out, as a folder to pretrain on; the others are its test split."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"--write_subset takes a protocol for --data, and {protocol!r} is none.")
+    if folder.exists():
+        raise ValueError(f"{folder} exists; choose another folder for --write_subset.")
+    folder.mkdir(parents=True)
+    writer = FolderWriter(folder, PROTOCOLS[protocol], "safetensors", ("train", "test"))
+    for index in range(len(rows)):
+        writer.write("test" if held[index] else "train", SkeletonSequence(**rows[index]))
+    writer.close({})
+    print(f"{folder}: {(~held).sum():,} clips to train on, {held.sum():,} of held-out subjects.")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    flag = parser.add_argument
+    flag("--data", default="nw_ucla_xview", help="protocol, or a folder made by `s2i convert` (default: %(default)s)")
+    flag("--data_dir", help="raw files of the protocol")
+    flag("--cache_dir", help="where converted data is cached")
+    flag(
+        "--models", nargs="+", default=[], metavar="NAME=DIR", help="run folders; models named alike are seeds of one method"
+    )  # fmt: skip
+    flag("--split", choices=("test", "validation"), default="test", help="validation: held-out training subjects")
+    flag("--seed", type=int, default=0, help="draws the held-out subjects (default: %(default)s)")
+    flag("--steps", type=int, nargs="+", default=[1], help="sampling steps of DiffMAE, each in turn (default: 1)")
+    flag("--samples", type=int, nargs="+", default=[1], help="samples of DiffMAE to take the mean of (default: 1)")
+    flag("--meet", choices=("yes", "no", "both"), default="yes", help="whether filled paths meet measured ones")
+    flag("--no-meet", dest="meet", action="store_const", const="no", help="the same as --meet no")
+    flag("--chosen", metavar="FILE", help="infilling.json of the validation: its choice of steps, samples and meet")
+    flag("--max_clips", "--clips", type=int, help="only the first so many clips, spread over the split")
+    flag("--batch_size", type=int, default=64, help="clips in memory at a time (default: %(default)s)")
+    flag("--device", help="of the models (default: an accelerator if there is one)")
+    flag("--output", metavar="DIR", help="gets infilling.md, infilling.json and pictures")
+    flag("--write_subset", metavar="DIR", help="write the clips that are not held out, to pretrain on, and stop")
+    arguments = parser.parse_args()
+    for model in arguments.models:
+        name, equals, folder = model.partition("=")
+        if not (name and equals and folder):
+            raise ValueError(f"--models has {model!r}; expected NAME=DIR.")
+        if name in (LINEAR, MEAN_POSE):
+            raise ValueError(f"--models calls a model {name!r}, which is a baseline; choose another name.")
+    if min([*arguments.steps, *arguments.samples, arguments.batch_size, arguments.max_clips or 1]) < 1:
+        raise ValueError("--steps, --samples, --batch_size and --max_clips are 1 or more.")
+    return arguments
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="nw_ucla_xview", help="protocol, or a folder made by `s2i convert`")
-    parser.add_argument("--data_dir", help="raw files of the protocol")
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME=DIR", help="run folders")
-    parser.add_argument("--steps", type=int, nargs="+", default=[50], help="sampling steps of DiffMAE, one row each")
-    parser.add_argument("--samples", type=int, default=1, help="samples of DiffMAE whose mean is taken")
-    parser.add_argument("--no-meet", action="store_true", help="leave paths as the model has them; see infilling.py")
-    parser.add_argument("--clips", type=int, help="only the first so many test clips")
-    parser.add_argument("--output", help="JSON file for the rows")
-    arguments = parser.parse_args()
-    named = [model.partition("=") for model in arguments.models]
-    for name, equals, folder in named:
-        if not (name and equals and folder):
-            raise ValueError(f"--models got {name!r}; expected NAME=DIR.")
-
-    data = load_skeletons(arguments.data, arguments.data_dir)
-    test = as_rows(data["test"])
-    test = test.select(range(min(arguments.clips or len(test), len(test))))
-    layout = get_layout(test.layouts[0])
-    pose = mean_pose(as_rows(data["train"]), layout)
-    tasks = make_tasks(test, layout)
-    rows = [row for task in tasks for row in baselines(task, layout, pose)]
-    for name, _, folder in named:
-        model, processor = load_infilling_model(folder)
-        diffuses = model.config.model_type == "diffmae"
-        for task in tasks:
-            for steps in arguments.steps if diffuses else [0]:
-                settings: dict[str, Any] = {"meet": not arguments.no_meet}
-                if diffuses:
-                    settings |= {"num_inference_steps": steps, "num_samples": arguments.samples}
-                start = time.perf_counter()
-                filled = infill_clips(
-                    task.clips, task.lost, model, processor, layout, pose=pose, sample_ids=task.sample_ids, **settings
-                )
-                seconds = time.perf_counter() - start
-                method = f"{name}, {steps} steps x {arguments.samples}" if diffuses else name
-                rows.append(measure(task, method, folder, layout, [one.joints for one in filled], seconds))
-                print(f"{rows[-1].method} on {task.name}: {rows[-1].error:.1f} {rows[-1].unit}, {seconds:.0f} s")
-    rows.sort(key=lambda row: [task.name for task in tasks].index(row.task))
-    print(markdown(rows))
+    arguments = parse()
+    data = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    train = as_rows(data["train"])
+    subjects: set[int] | None = None
+    if arguments.split == "validation" or arguments.write_subset:
+        held, note = validation_split(train.subjects, train.labels, arguments.seed)
+        if note:
+            raise ValueError(f"{arguments.data} has clips of one training subject, so none can be held out.")
+        if arguments.write_subset:
+            return write_subset(train, held, train.name, Path(arguments.write_subset))
+        subjects = {int(subject) for subject in np.unique(train.subjects[held])}
+        train, clips = train.select(np.flatnonzero(~held)), train.select(np.flatnonzero(held))
+        print(f"Held-out training subjects: {', '.join(map(str, sorted(subjects)))}; {len(clips):,} clips.")
+    else:
+        clips = as_rows(data["test"])
+    if arguments.max_clips is not None and arguments.max_clips < len(clips):
+        clips = clips.select(np.linspace(0, len(clips) - 1, arguments.max_clips).round().astype(int))
+    layout = get_layout(clips.layouts[0])
+    tasks = make_tasks(clips, layout)
+    rows, pictured = measure(arguments, tasks, layout, mean_pose(train, layout), subjects)
+    data_name, unit, chosen = Path(arguments.data).name, error_unit(layout), arguments.chosen is not None
+    print(f"\n{report(rows, unit, data_name, arguments.split, chosen)}")
     if arguments.output:
-        Path(arguments.output).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+        folder = Path(arguments.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = draw(folder, tasks, layout, pictured)
+        write(folder, rows, unit, data_name, arguments.split, chosen, pictures)
+        print(f"Written to {folder}: {', '.join(['infilling.md', 'infilling.json', *pictures])}")
 
 
 if __name__ == "__main__":

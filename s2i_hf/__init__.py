@@ -40,6 +40,13 @@ _HOME: dict[str, str] = {
     "DiffMAEForPreTraining": "models.modeling_diffmae",
     "DiffMAEModel": "models.modeling_diffmae",
     "encoder_of": "models.initialization",
+    "build_classifier": "models.classification",
+    "lr_groups": "models.classification",
+    "set_drop_path": "models.classification",
+    "PooledViTConfig": "models.configuration_pooled_vit",
+    "PooledViTForImageClassification": "models.pooled_vit",
+    "load_backbone": "models.backbones",
+    "processor_for": "model_processors",
 }
 
 __all__ = [
@@ -52,6 +59,8 @@ __all__ = [
     "DiffMAEForPreTraining",
     "DiffMAEModel",
     "EncodingOptions",
+    "PooledViTConfig",
+    "PooledViTForImageClassification",
     "SkeletonCollator",
     "SkeletonLayout",
     "SkeletonProcessor",
@@ -59,6 +68,7 @@ __all__ = [
     "SkeletonSequence",
     "__version__",
     "as_rows",
+    "build_classifier",
     "build_diffmae",
     "build_mae",
     "decode",
@@ -67,9 +77,13 @@ __all__ = [
     "encoder_of",
     "get_layout",
     "infill",
+    "load_backbone",
     "load_skeletons",
+    "lr_groups",
     "mask_noise",
+    "processor_for",
     "register_layout",
+    "set_drop_path",
 ]
 
 if TYPE_CHECKING:
@@ -79,10 +93,15 @@ if TYPE_CHECKING:
     from .infilling import infill
     from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
     from .masking import mask_noise
+    from .model_processors import processor_for
+    from .models.backbones import load_backbone
+    from .models.classification import build_classifier, lr_groups, set_drop_path
     from .models.configuration_diffmae import DiffMAEConfig
+    from .models.configuration_pooled_vit import PooledViTConfig
     from .models.diffmae_building import build_diffmae
     from .models.initialization import build_mae, encoder_of
     from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
+    from .models.pooled_vit import PooledViTForImageClassification
     from .protocols import DATASETS, PROTOCOLS
     from .sequence import SkeletonSequence
     from .transforms import Augmentation

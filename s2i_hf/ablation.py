@@ -294,8 +294,8 @@ def _ablate(arguments: AblateArguments, plan: Plan, folder: Path, report: Callab
             continue
         try:
             row = runner.run(variant, seed)
-        except RunInterrupted:
-            raise RunInterrupted(f"Stopped in {where}; repeat the command to go on from its checkpoint.") from None
+        except KeyboardInterrupt:  # in the run, which leaves a checkpoint, or in its probe
+            raise RunInterrupted(f"Stopped in {where}; repeat the command to go on from there.") from None
         except Exception as error:  # one variant of a night's work: say what was wrong with it and do the rest
             if os.environ.get("S2I_TRACEBACK"):
                 raise

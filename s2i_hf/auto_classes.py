@@ -36,44 +36,63 @@ def register(module: ModuleType) -> None:
     )
 
 
-def register_diffmae(module: ModuleType) -> None:
-    """Register DiffMAE with `AutoConfig` and, once its module is loaded, with `AutoModel` and `AutoModelForPreTraining`.
+# Config classes of our own models, and which of their classes which Auto class makes, as "module.Class" in `models`.
+OWN_MODELS: dict[str, dict[str, str]] = {
+    "configuration_diffmae.DiffMAEConfig": {
+        "AutoModel": "modeling_diffmae.DiffMAEModel",
+        "AutoModelForPreTraining": "modeling_diffmae.DiffMAEForPreTraining",
+    },
+    "configuration_pooled_vit.PooledViTConfig": {
+        "AutoModelForImageClassification": "pooled_vit.PooledViTForImageClassification",
+    },
+    "configuration_pooled_backbone.PooledBackboneConfig": {
+        "AutoModelForImageClassification": "pooled_backbone.PooledBackboneForImageClassification",
+    },
+}
 
-    The two modules of transformers and the config of ViTMAE need each other, so this is tried when either module has run, and the first
-    time that all is there counts. The modeling code needs more than that: a stand-in imports it when it is used.
+
+def _own_class(name: str) -> Any:
+    module, _, name = name.partition(".")
+    return getattr(importlib.import_module(f".models.{module}", __package__), name)
+
+
+class _Later:
+    """Stands for a model class until somebody asks it for something."""
+
+    def __init__(self, name: str, config_class: type) -> None:
+        self._name, self.config_class = name, config_class
+        self.__name__ = name.rpartition(".")[2]
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(_own_class(self._name), attribute)
+
+
+def register_models(module: ModuleType) -> None:
+    """Register our models with `AutoConfig` and, once their module is loaded, with the Auto classes of models.
+
+    Modules of transformers and the configs that ours derive from need one another, so this is tried when each of them has run, and what is
+    there by then counts. The modeling code needs more than that: a stand-in imports it when it is used.
     """
-    try:
-        from .models.configuration_diffmae import DiffMAEConfig
-    except (ImportError, AttributeError):  # in the middle of their imports; the outer one comes by here again
-        return
-
-    class Later:
-        """Stands for a model class until somebody asks it for something."""
-
-        config_class = DiffMAEConfig
-
-        def __init__(self, name: str) -> None:
-            self.__name__ = name
-
-        def __getattr__(self, attribute: str) -> Any:
-            modeling = importlib.import_module(".models.modeling_diffmae", __package__)
-            return getattr(getattr(modeling, self.__name__), attribute)
-
-    configs: Any
-    models: Any
-    configs, models = (sys.modules.get(name) for name in (_CONFIGS, _MODELS))
-    if hasattr(configs, "AutoConfig"):
-        configs.AutoConfig.register(DiffMAEConfig.model_type, DiffMAEConfig, exist_ok=True)
-    if hasattr(models, "AutoModelForPreTraining"):
-        models.AutoModel.register(DiffMAEConfig, Later("DiffMAEModel"), exist_ok=True)
-        models.AutoModelForPreTraining.register(DiffMAEConfig, Later("DiffMAEForPreTraining"), exist_ok=True)
+    for name, classes in OWN_MODELS.items():
+        try:
+            config_class = _own_class(name)
+        except (ImportError, AttributeError):  # in the middle of its imports; whoever is importing comes by here again
+            continue
+        configs: Any = sys.modules.get(_CONFIGS)  # only now: the import of a config may have loaded them
+        models: Any = sys.modules.get(_MODELS)
+        if hasattr(configs, "AutoConfig"):
+            configs.AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
+        for auto_class, model in classes.items():
+            if hasattr(models, auto_class):
+                getattr(models, auto_class).register(config_class, _Later(model, config_class), exist_ok=True)
 
 
 _CONFIGS, _MODELS = "transformers.models.auto.configuration_auto", "transformers.models.auto.modeling_auto"
+_BASES = ("transformers.models.vit.configuration_vit", "transformers.models.vit_mae.configuration_vit_mae")
 REGISTER: dict[str, Callable[[ModuleType], None]] = {
     AUTO_MODULE: register,
-    _CONFIGS: register_diffmae,
-    _MODELS: register_diffmae,
+    **dict.fromkeys((_CONFIGS, _MODELS, *_BASES), register_models),
+    **{f"{__package__}.models.{name.partition('.')[0]}": register_models for name in OWN_MODELS},
 }
 
 

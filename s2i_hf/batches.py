@@ -130,7 +130,7 @@ class ClipOrder(Sampler[list[tuple[int, int]]]):
                 yield list(zip(turns[taken].tolist(), order[taken].tolist(), strict=True))
 
 
-class _RoundRows(Dataset[dict[str, Any]]):
+class RoundRows(Dataset[dict[str, Any]]):
     """Rows by (round, index): the round travels with the row as its epoch, so that loader workers may run ahead."""
 
     def __init__(self, rows: Any) -> None:
@@ -195,12 +195,8 @@ def make_loader(
         grid: (rows, columns) of patches.
         accelerator: Tells process and device.
     """
-    on_cpu = accelerator.device.type == "cpu"
-    workers = arguments.num_workers
-    if workers is None:
-        workers = 0 if on_cpu else min(8, max(1, (os.cpu_count() or 1) // accelerator.num_processes - 1))
     return DataLoader(
-        _RoundRows(rows),
+        RoundRows(rows),
         batch_sampler=ClipOrder(
             rows.sample_ids,
             arguments,
@@ -211,10 +207,20 @@ def make_loader(
             rows.sources,
         ),
         collate_fn=_MaskingCollator(arguments, options, grid),
-        num_workers=workers,
-        pin_memory=accelerator.device.type == "cuda",
-        worker_init_fn=ignore_interruptions,
-        # also where Python prefers a fork server: its children do not notice when this process is killed, and stay
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        generator=torch.Generator(),  # its own, or starting the loader would draw from the model's random state
+        **loader_options(arguments.num_workers, accelerator.device, accelerator.num_processes),
     )
+
+
+def loader_options(num_workers: int | None, device: torch.device, num_processes: int) -> dict[str, Any]:
+    """How a `DataLoader` runs: its workers, if None as many as suit the device, and what makes them safe to kill and to repeat."""
+    workers = num_workers
+    if workers is None:
+        workers = 0 if device.type == "cpu" else min(8, max(1, (os.cpu_count() or 1) // num_processes - 1))
+    return {
+        "num_workers": workers,
+        "pin_memory": device.type == "cuda",
+        "worker_init_fn": ignore_interruptions,
+        # also where Python prefers a fork server: its children do not notice when this process is killed, and stay
+        "multiprocessing_context": "fork" if workers and sys.platform == "linux" else None,
+        "generator": torch.Generator(),  # its own, or starting the loader would draw from the model's random state
+    }

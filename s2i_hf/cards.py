@@ -1,7 +1,7 @@
 """Model cards: README.md of a run folder, from the files the run left and from nothing else.
 
-The template is model_cards/pretraining.md; its sections follow the seven words of the README's figure. The front matter is made by
-huggingface_hub (`ModelCardData`, `EvalResult`), so that the Hub reads the results as `model-index`.
+The template is model_cards/pretraining.md, or finetuning.md for a fine-tuned model; their sections follow the words of the README's
+figure. The front matter is made by huggingface_hub (`ModelCardData`, `EvalResult`), so that the Hub reads the results as `model-index`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from .card_sections import METRIC_NAMES, SECTIONS, words
+from .card_sections import METRIC_NAMES, SECTIONS
+from .card_text import words
 from .files import write_atomically
+from .finetune_card import FINETUNE_SECTIONS
 from .run_folder import RunFolder
 from .visualization import MissingExtra, curve_picture
 from .wording import several
@@ -44,8 +46,9 @@ def write_card(run_dir: str | Path) -> Path:
 def render_card(run_dir: str | Path) -> str:
     """The text of the card; see `write_card`."""
     run = RunFolder(Path(run_dir))
-    template = Template(resources.files("s2i_hf.model_cards").joinpath("pretraining.md").read_text(encoding="utf-8"))
-    body = template.substitute({"title": run.title, **{name: section(run) for name, section in SECTIONS.items()}})
+    name, sections = ("finetuning.md", FINETUNE_SECTIONS) if run.is_finetuned else ("pretraining.md", SECTIONS)
+    template = Template(resources.files("s2i_hf.model_cards").joinpath(name).read_text(encoding="utf-8"))
+    body = template.substitute({"title": run.title, **{name: section(run) for name, section in sections.items()}})
     body = re.sub(r"\n{3,}", "\n\n", body)  # sections with nothing to say
     return f"---\n{_front_matter(run)}\n---\n\n{body}"
 
@@ -73,12 +76,15 @@ def _front_matter(run: RunFolder) -> str:
             metric_value=row["value"],
         )
         for row in run.results
-        if row["encoder"] == "pretrained"  # baselines are not results of this model
+        # baselines are not results of this model
+        if row["encoder"] == "pretrained" or (run.is_finetuned and row["setting"] == run.settings.get("setting"))
     ]
+    diffusion = ["diffusion", "diffmae"] if run.config.get("model_type") == "diffmae" else []
+    kind = "image-classification" if run.is_finetuned else "masked-autoencoder"
     card = ModelCardData(
         license=run.licence,
         library_name="transformers",
-        tags=["skeleton", "action-recognition", "skeleton-to-image", "masked-autoencoder", "s2i-hf"],
+        tags=["skeleton", "action-recognition", "skeleton-to-image", kind, *diffusion, "s2i-hf"],
         base_model=_hub_id(run.origin),
         datasets=[name for data in several(run.settings.get("data")) if (name := _hub_id(data))] or None,
         model_name=run.title if evaluations else None,

@@ -167,16 +167,26 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress,
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         write_json(partial / "progress.json", asdict(progress))
-        for path in partial.iterdir():  # on the disk, not only in its cache, before the name says so
-            _flush(path)
-        if final.exists():  # a checkpoint of the same step, written again by a resumed run
-            shutil.rmtree(final)
-        os.replace(partial, final)
-        _flush(parent)
-        for old in find_checkpoints(run_dir)[:-keep]:
-            _remove(old)
+        put_in_place(partial, final)
+        keep_newest(run_dir, keep)
     accelerator.wait_for_everyone()
     return final
+
+
+def put_in_place(partial: Path, final: Path) -> None:
+    """Give a complete checkpoint its name, once it is on the disk."""
+    for path in partial.iterdir():  # on the disk, not only in its cache, before the name says so
+        _flush(path)
+    if final.exists():  # a checkpoint of the same step, written again by a resumed run
+        shutil.rmtree(final)
+    os.replace(partial, final)
+    _flush(final.parent)
+
+
+def keep_newest(run_dir: Path, keep: int) -> None:
+    """Delete all but the `keep` newest checkpoints."""
+    for old in find_checkpoints(run_dir)[:-keep]:
+        _remove(old)
 
 
 def _flush(path: Path) -> None:

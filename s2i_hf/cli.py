@@ -177,6 +177,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _infill_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "example: s2i infill clip.skeleton --model runs/mae_ntu60_xsub --drop-joints left_arm --picture filled.png; without --drop-... "
+        "what the sensor itself lost is filled"
+    )
     flag = parser.add_argument
     flag(
         "clip", metavar="CLIP", help="a recording: .skeleton, NW-UCLA .json, .npy, or whatever else `s2i inspect` knows"
@@ -187,12 +191,17 @@ def _infill_arguments(parser: argparse.ArgumentParser) -> None:
         help="joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone",
     )  # fmt: skip
     flag(
-        "--drop-frames", metavar="A:B", help="frames to take out and fill, from A (the first is 0) up to B, B excluded"
+        "--drop-frames",
+        metavar="A:B",
+        help="frames to take out and fill, from A (the first is 0) up to B, B excluded; A:B,C:D: both",
     )
     flag(
         "--samples", type=int, default=1, help="answers of a DiffMAE, for their mean and spread (default: %(default)s)"
     )
-    flag("--steps", type=int, default=50, help="sampling steps of a DiffMAE (default: %(default)s)")
+    flag(
+        "--steps", type=int,
+        help="sampling steps of a DiffMAE (default: 1 for a single answer, the mean of what may be there; 50 for several samples)",
+    )  # fmt: skip
     flag("--seed", type=int, default=0, help="of a DiffMAE's noise (default: %(default)s)")
     flag("--layout", help="joint format of .npy, .csv and the like (default: the model's)")
     flag("--unit", help="m, cm or mm, where a format does not say it")

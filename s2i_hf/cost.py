@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 
 def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
-    """Parameters and FLOPs of a ViTMAE or ViT, counted on weightless (meta) tensors.
+    """Parameters and FLOPs of a ViTMAE, DiffMAE or ViT, counted on weightless (meta) tensors.
+
+    Of a classifier the encoder is counted, and not its last linear layer.
 
     Args:
         config: Content of config.json.
 
     Returns:
-        encoder_parameters, encoder_flops (one clip, every patch, as for features), and for a ViTMAE parameters and pretraining_flops (one
-        clip, forward, masked). A multiplication and an addition are two FLOPs. Empty for another kind of model.
+        encoder_parameters, encoder_flops (one clip, every patch, as for features), and for a ViTMAE or DiffMAE parameters and
+        pretraining_flops (one clip, forward, masked; of a DiffMAE with all its `noise_levels`). A multiplication and an addition are
+        two FLOPs. Empty for another kind of model.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
     kind = config.get("model_type")
-    if kind not in ("vit_mae", "vit"):
+    config_class: Any
+    model_class: Any
+    if kind == "diffmae":
+        from .models.configuration_diffmae import DiffMAEConfig
+        from .models.modeling_diffmae import DiffMAEForPreTraining
+
+        config_class, model_class = DiffMAEConfig, DiffMAEForPreTraining
+    elif kind == "vit_mae":
+        config_class, model_class = ViTMAEConfig, ViTMAEForPreTraining
+    elif kind in ("vit", "pooled_vit"):
+        config_class, model_class = ViTConfig, partial(ViTModel, add_pooling_layer=False)
+    else:
         return {}
     # fused attention hides its products from the counter on meta tensors
-    config_class: Any = ViTMAEConfig if kind == "vit_mae" else ViTConfig
     built = config_class.from_dict(dict(config), attn_implementation="eager")
     with torch.device("meta"):
-        model: Any = ViTMAEForPreTraining(built) if kind == "vit_mae" else ViTModel(built, add_pooling_layer=False)
+        model: Any = model_class(built)
         image = torch.empty(1, built.num_channels, built.image_size, built.image_size)
 
     def flops(module: Any) -> int:
@@ -38,7 +52,7 @@ def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
     def parameters(module: Any) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
 
-    if kind == "vit":
+    if kind not in ("vit_mae", "diffmae"):
         return {"encoder_parameters": parameters(model), "encoder_flops": flops(model)}
     counts = {"parameters": parameters(model), "pretraining_flops": flops(model)}
     model.vit.config.mask_ratio = 0.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from .transforms import NUM_DRAWS, Augmentation, augment, prepare
 __all__ = ["SkeletonCollator", "SkeletonRows", "as_rows", "describe", "load_skeletons"]
 
 logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
 
 
 def load_skeletons(

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .layouts import SkeletonLayout, get_layout
+from .models.backbone_tokens import backbone_tokens
 from .resizing import Columns, part_columns
 from .transforms import prepare, resample
 
@@ -50,19 +51,18 @@ def extract_features(
     """Features of a frozen encoder, one vector a clip and pooling.
 
     Args:
-        encoder: `ViTModel`; sees every patch, nothing is masked.
+        encoder: `ViTModel`, or what `backbones.load_backbone` returned; sees every patch, nothing is masked.
         rows: `data.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
         processor: `SkeletonProcessor`, makes the images.
         device: Where the encoder runs; where it already is if None.
 
     Returns:
-        "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token; "part": (N, 5 D) the means over the patches of torso,
-        left arm, right arm, left leg and right leg side by side.
+        "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
+        have none); "part": (N, 5 D) the means over the patches of torso, left arm, right arm, left leg and right leg side by side.
     """
     was_training = encoder.training
     device = next(encoder.parameters()).device if device is None else torch.device(device)
     encoder = encoder.to(device).eval()
-    patch = encoder.config.patch_size
     features: dict[str, list[torch.Tensor]] = {pooling: [] for pooling in POOLINGS}
     for start in range(0, len(rows), batch_size):
         batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
@@ -73,21 +73,22 @@ def extract_features(
             return_metadata=True,
         )
         images = encoded["pixel_values"]
-        grid_h, grid_w = images.shape[2] // patch, images.shape[3] // patch
+        tokens = backbone_tokens(encoder, images.to(device))
+        grid_w = tokens.grid[1]
         weights = np.stack(
             [
                 part_weights(clip.layout, clip.num_people, grid_w, images.shape[3], clip.options.columns)
                 for clip in encoded["metadata"]
             ]
         )
-        tokens = encoder(images.to(device)).last_hidden_state.float()
-        patches = tokens[:, 1:]
-        columns = patches.unflatten(1, (grid_h, grid_w)).mean(dim=1)  # (B, grid_w, D): the mean over time
+        patches = tokens.patches.float()
+        columns = patches.unflatten(1, tokens.grid).mean(dim=1)  # (B, grid_w, D): the mean over time
         parts = torch.from_numpy(weights).to(device) @ columns
-        for pooling, value in (("mean", patches.mean(dim=1)), ("cls", tokens[:, 0]), ("part", parts.flatten(1))):
-            features[pooling].append(value.float().cpu())
+        for pooling, value in (("mean", patches.mean(dim=1)), ("cls", tokens.summary), ("part", parts.flatten(1))):
+            if value is not None:
+                features[pooling].append(value.float().cpu())
     encoder.train(was_training)
-    return {pooling: torch.cat(values).numpy() for pooling, values in features.items()}
+    return {pooling: torch.cat(values).numpy() for pooling, values in features.items() if values}
 
 
 def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:

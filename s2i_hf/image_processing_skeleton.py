@@ -21,6 +21,28 @@ from .wording import did_you_mean
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# Recipes by name; every option is spelled out, so that a recipe stays what it is when the defaults change. Streams are left to the
+# caller: `preset("paper", stream="bone")`.
+PRESETS: dict[str, dict[str, Any]] = {
+    # arXiv 2603.05963 says: a T x J map, five parts each listed top-down, resized linearly to 224 x 224 for weights that were trained on
+    # ImageNet. It leaves open, and these are our choices: where two people go, how coordinates reach the pixel range, what is
+    # subtracted before, and details of the resize (here align_corners=False, antialiased along an axis that shrinks).
+    "paper": {
+        "size": 224,
+        "joint_order": "parts",
+        "part_widths": "joints",
+        "interpolation": "linear",
+        "do_normalize": True,
+        "image_mean": IMAGENET_MEAN,
+        "image_std": IMAGENET_STD,
+        "stream": "joint",
+        "people": "adaptive",
+        "value_range": "sequence",
+        "value_scale": 1.0,
+        "center": "first_frame",
+        "order_seed": 0,
+    },
+}
 # Keys that transformers itself writes into a preprocessor_config.json.
 _FOREIGN_KEYS = frozenset({"image_processor_type", "feature_extractor_type", "processor_class", "auto_map"})
 
@@ -117,6 +139,22 @@ class SkeletonProcessor(BaseImageProcessor):
         self.order_seed = int(order_seed)
         self.interpolation = interpolation
         _ = self.encoding_options  # refuses bad values now, not at the first clip
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> SkeletonProcessor:
+        """A processor by the name of its recipe.
+
+        Args:
+            name: A key of `PRESETS`: "paper" is the recipe of the S2I paper, with our choices where the paper leaves it open.
+            **changes: Single options in its place, such as `layout="kinect_v2"` or `stream="bone"`.
+
+        Raises:
+            ValueError: an unknown name, or a value that an option does not have.
+            TypeError: an unknown option.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"Unknown preset {name!r}.{did_you_mean(str(name), PRESETS)} Known: {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **changes})
 
     @property
     def encoding_options(self) -> EncodingOptions:

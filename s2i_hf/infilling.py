@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .encoding import ClipMetadata, EncodingOptions, decode, encode
+from .encoding import EncodingOptions, decode, encode
 from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
 from .infilling_gaps import lost_joints, touched_pixels, with_people
 from .layouts import SkeletonLayout, get_layout
 from .transforms import prepare, present_people
+
+STEPS = 50  # of the sampler, for several samples
 
 
 @dataclass
@@ -75,6 +77,37 @@ class _Gap:
     hidden: np.ndarray  # (L,) bool
 
 
+@dataclass
+class Answer:
+    """What a model says of the gaps of a clip.
+
+    Args:
+        decoded: (S, T, M', V, 3) joints of the filled images, of the people in the image.
+        method: "mae" or "diffmae".
+    """
+
+    gap: _Gap
+    decoded: np.ndarray
+    method: str
+
+    def filled(self, meet: bool = True) -> Infilled:
+        """The clip with the answers where something was lost; see `infill_clips` for `meet`."""
+        gap, decoded = self.gap, self.decoded
+        if meet:
+            ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
+            shifts = [fill_linear(gap.bridged - answer, gap.lost, gap.layout) for answer in decoded]
+            decoded = decoded + np.where(ever, np.stack(shifts), np.float32(0))
+        filled = np.zeros(gap.joints.shape[:3], dtype=bool)
+        filled[:, gap.people] = gap.lost
+        samples = np.repeat(gap.joints[None], len(decoded), axis=0)
+        whole = samples[:, :, gap.people]
+        samples[:, :, gap.people] = np.where(gap.lost[..., None], decoded, whole)  # measured joints stay bit for bit
+        joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
+        away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
+        spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
+        return Infilled(joints, samples, spread, filled, gap.hidden, gap.layout, self.method)
+
+
 def infill(
     joints: Any,
     model: Any,
@@ -96,7 +129,7 @@ def infill(
         drop_joints, drop_frames, missing: What was lost beside the NaNs; see `lost_joints`. What `joints` holds there is not looked at.
         layout: Joint format; the processor's own if None.
         pose: Mean body that stands in for joints lost throughout, where the image is made; see `fill_linear`.
-        **options: meet, num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_clips`.
+        **options: meet of `infill_clips`; num_samples, num_inference_steps, scheduler, seed, sample_ids of `answer_clips`.
 
     Raises:
         ValueError: nothing is lost, so much that nothing visible is left, or names, frames, model and processor that do not fit.
@@ -114,7 +147,6 @@ def infill(
     return infill_clips([clip], [lost], model, processor, chosen, pose=pose, **options)[0]
 
 
-@torch.no_grad()
 def infill_clips(
     clips: Sequence[np.ndarray],
     lost: Sequence[np.ndarray],
@@ -122,24 +154,47 @@ def infill_clips(
     processor: Any,
     layout: str | SkeletonLayout,
     *,
-    pose: MeanPose | None = None,
     meet: bool = True,
+    **options: Any,
+) -> list[Infilled]:
+    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
+
+    Args:
+        clips, lost, model, processor, layout: See `answer_clips`.
+        meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
+        **options: Further ones of `answer_clips`.
+
+    Raises:
+        ValueError: see `infill`.
+    """
+    return [answer.filled(meet) for answer in answer_clips(clips, lost, model, processor, layout, **options)]
+
+
+@torch.no_grad()
+def answer_clips(
+    clips: Sequence[np.ndarray],
+    lost: Sequence[np.ndarray],
+    model: Any,
+    processor: Any,
+    layout: str | SkeletonLayout,
+    *,
+    pose: MeanPose | None = None,
     num_samples: int = 1,
-    num_inference_steps: int = 50,
+    num_inference_steps: int | None = None,
     scheduler: Any = "ddim",
     seed: int = 0,
     sample_ids: Sequence[str] | None = None,
     batch_size: int = 64,
-) -> list[Infilled]:
-    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
+) -> list[Answer]:
+    """What a model says of the gaps of many clips of one format, before it is put into them.
 
     Args:
         clips: (T, M, V, 3) each.
         lost: (T, M, V) bool each, from `lost_joints`.
         model, processor, layout, pose: See `infill`.
-        meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
         num_samples: Answers of a DiffMAE for each clip; an MAE has one.
-        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none.
+        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single answer, which
+            is the mean of what may be there and on average nearest to the truth; 50 for several samples.
         seed: Of the noise of a DiffMAE.
         sample_ids: Names of the clips, which the noise goes with; None: all alike, so a clip gets what it gets alone.
         batch_size: Clips in memory as images at a time.
@@ -155,25 +210,28 @@ def infill_clips(
         raise ValueError(f"num_samples is {num_samples}, but an MAE has one answer; leave it out, or take a DiffMAE.")
     if len(clips) != len(lost) or (sample_ids is not None and len(sample_ids) != len(clips)):
         raise ValueError(f"there are {len(clips)} clips; expected as many lost masks and sample_ids.")
+    if num_inference_steps is None:
+        num_inference_steps = 1 if num_samples == 1 else STEPS
     ids = ["clip"] * len(clips) if sample_ids is None else list(sample_ids)
-    results: list[Infilled] = []
-    for start in range(0, len(clips), batch_size):
-        part = slice(start, start + batch_size)
-        gaps = [
-            _find_gap(clip, mask, layout, options, patch, pose)
-            for clip, mask in zip(clips[part], lost[part], strict=True)
-        ]
-        images, metadata = encode([gap.bridged for gap in gaps], layout, options)
-        hidden = torch.from_numpy(np.stack([gap.hidden for gap in gaps]))
+    gaps = [_find_gap(clip, mask, layout, options, patch, pose) for clip, mask in zip(clips, lost, strict=True)]
+    # a model takes images with equally many hidden patches at once
+    order = sorted(range(len(gaps)), key=lambda place: int(gaps[place].hidden.sum()))
+    answers: dict[int, Answer] = {}
+    for start in range(0, len(order), batch_size):
+        part = order[start : start + batch_size]
+        images, metadata = encode([gaps[place].bridged for place in part], layout, options)
+        hidden = torch.from_numpy(np.stack([gaps[place].hidden for place in part]))
         if kind == "mae":
             filled = predict_hidden(model, images, hidden)[:, None]
         else:
             filled = _generate(
-                model, images, hidden, num_inference_steps, scheduler, seed=seed, sample_ids=ids[part], num_samples=num_samples
+                model, images, hidden, num_inference_steps, scheduler, seed=seed, sample_ids=[ids[place] for place in part],
+                num_samples=num_samples,
             )  # fmt: skip
-        for gap, clip, answers in zip(gaps, metadata, filled, strict=True):
-            results.append(_put_back(gap, clip, answers, kind, meet))
-    return results
+        for place, clip, drawn in zip(part, metadata, filled, strict=True):
+            decoded = torch.stack(decode(drawn.float(), [clip] * len(drawn))).numpy()
+            answers[place] = Answer(gaps[place], decoded, kind)
+    return [answers[place] for place in range(len(gaps))]
 
 
 def _as_clip(joints: Any) -> np.ndarray:
@@ -217,7 +275,8 @@ def _find_gap(
         people = people[:1]
     if not lost.any():
         raise ValueError(
-            "nothing is lost in this clip: no joint is NaN and none was named, so there is nothing to fill."
+            "nothing is lost in this clip: no joint is NaN and none was named, so there is nothing to fill; name joints (drop_joints) or "
+            "frames (drop_frames)."
         )
     if len(people) == 0:
         raise ValueError(
@@ -291,21 +350,3 @@ def _generate(model: Any, images: Tensor, hidden: Tensor, steps: int, scheduler:
     return model.generate(
         images.to(device), hidden.float().to(device), steps, scheduler, patch_statistics=statistics, **options
     ).cpu()
-
-
-def _put_back(gap: _Gap, clip: ClipMetadata, answers: Tensor, kind: str, meet: bool) -> Infilled:
-    """Decode the answers (S, 3, H, W) and put them into the clip where something was lost."""
-    decoded = torch.stack(decode(answers.float(), [clip] * len(answers))).numpy()  # (S, T, M', V, 3)
-    if meet:
-        ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
-        for answer in decoded:
-            answer += np.where(ever, fill_linear(gap.bridged - answer, gap.lost, gap.layout), np.float32(0))
-    filled = np.zeros(gap.joints.shape[:3], dtype=bool)
-    filled[:, gap.people] = gap.lost
-    samples = np.repeat(gap.joints[None], len(decoded), axis=0)
-    whole = samples[:, :, gap.people]
-    samples[:, :, gap.people] = np.where(gap.lost[..., None], decoded, whole)  # measured joints stay bit for bit
-    joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
-    away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
-    spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
-    return Infilled(joints, samples, spread, filled, gap.hidden, gap.layout, kind)

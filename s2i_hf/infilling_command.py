@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_po
 from .infilling_gaps import lost_joints
 from .infilling_models import load_infilling_model
 from .infilling_picture import FilledRow, draw_infilling
-from .layouts import SkeletonLayout
+from .layouts import SkeletonLayout, get_layout
 from .protocols import PROTOCOLS, get_protocol
 from .readers import RawFile, ReadError, own
 from .readers.recordings import read_file
@@ -39,7 +40,7 @@ class InfillSettings:
     drop_joints: str | None = None
     drop_frames: str | None = None
     samples: int = 1
-    steps: int = 50
+    steps: int | None = None
     seed: int = 0
     layout: str | None = None
     unit: str | None = None
@@ -61,6 +62,12 @@ def run(settings: InfillSettings) -> int:
         raise ValueError(f"--output is {settings.output!r}; expected a name that ends in {', '.join(OUTPUTS)}.")
     if settings.picture and Path(settings.picture).suffix.lower() != ".png":
         raise ValueError(f"--picture is {settings.picture!r}; expected a name that ends in .png.")
+    for flag, value in (("samples", settings.samples), ("steps", settings.steps)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{flag} is {value}; expected 1 or more.")
+    for flag in ("output", "picture"):
+        _check_target(flag, getattr(settings, flag))
+    _check_clip(settings.clip, settings.protocol)  # before a model is loaded
     model, processor = load_infilling_model(settings.model)
     sequence = read_clip(
         settings.clip, settings.layout, settings.unit, settings.protocol, settings.sample_id, processor.layout
@@ -86,6 +93,8 @@ def run(settings: InfillSettings) -> int:
         f"{sequence.sample_id}: {len(joints)} frames, {people} {'person' if people == 1 else 'people'}, layout {layout.name}; "
         f"{int(result.filled.sum()):,} of {result.filled.size:,} joints filled, {hidden} of {len(result.mask)} patches hidden"
     )
+    if processor.layout is not None and (own := get_layout(processor.layout).name) != layout.name:
+        print(f"  The model was pretrained on layout {own}; on {layout.name} expect less of it.")
     for line in _report(rows, result, joints, truth_known, settings):
         print(line)
     if settings.output:
@@ -157,12 +166,7 @@ def read_clip(
     Raises:
         ValueError: no such file, clip or protocol, or nothing that can be read.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        kind = "a folder" if file.is_dir() else "not there"
-        raise ValueError(f"{file} is {kind}; expected one recording, such as clip.skeleton, .json or .npy.")
-    if protocol is not None and protocol not in PROTOCOLS:
-        raise ValueError(f"--protocol is {protocol!r}, which is not known.{did_you_mean(protocol, PROTOCOLS)}")
+    file = _check_clip(path, protocol)
     name = file.name.removesuffix(".gz")
     clips: list[SkeletonSequence | ReadError] = []
     if protocol is not None or (layout is None and not name.endswith(_OWN_ALONE)):
@@ -181,6 +185,27 @@ def read_clip(
     if sample_id not in found:
         raise ValueError(f"{name} holds no clip {sample_id!r}.{did_you_mean(sample_id, found)}")
     return found[sample_id]
+
+
+def _check_clip(path: str | Path, protocol: str | None) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        kind = "a folder" if file.is_dir() else "not there"
+        raise ValueError(f"{file} is {kind}; expected one recording, such as clip.skeleton, .json or .npy.")
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise ValueError(f"--protocol is {protocol!r}, which is not known.{did_you_mean(protocol, PROTOCOLS)}")
+    return file
+
+
+def _check_target(flag: str, name: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is computed."""
+    if name is None:
+        return
+    folder = Path(name).parent
+    while not folder.exists() and folder != folder.parent:  # it would be made
+        folder = folder.parent
+    if Path(name).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours.")
 
 
 def _known_clips(file: Path, protocol: str | None) -> list[SkeletonSequence | ReadError]:

@@ -37,7 +37,7 @@ def lost_joints(
         joints: (T, M, V, 3) or (T, V, 3); NaN where not measured, or zero as sensors write it (`transforms.find_missing`).
         layout: Joint format.
         drop_joints: Names of joints or body parts, several in a list or with commas, lost in the whole clip, or in the frames that
-            follow an "@": "left_arm,ElbowRight@10:20".
+            follow an "@": "left_arm,ElbowR@10:20". The words of a joint may come in any spelling: "elbow_right" is ElbowR.
         drop_frames: Frames lost with all joints, counted from 0, the second excluded: "30:60", (30, 60), or several.
         missing: (T, M, V) or (T, V) bool, further lost joints.
 
@@ -66,7 +66,7 @@ def lost_joints(
 
 
 def _joints_of(name: str, layout: SkeletonLayout) -> list[int]:
-    """Indices of a joint or of the joints of a part, whatever the case."""
+    """Indices of a joint or of the joints of a part, whatever the case and the order of words."""
     parts = {part.lower(): joints for part, joints in layout.parts.items()}
     known = {joint.lower(): joint for joint in layout.joint_names}
     if name.lower() in parts:
@@ -75,11 +75,20 @@ def _joints_of(name: str, layout: SkeletonLayout) -> list[int]:
         return [layout.joint_names.index(joint) for joint in parts[name.lower()]]
     if name.lower() in known:
         return [layout.joint_names.index(known[name.lower()])]
+    alike = [index for index, joint in enumerate(layout.joint_names) if _words(joint) == _words(name)]
+    if len(alike) == 1:
+        return alike
     hint = did_you_mean(name, [*PARTS, *layout.joint_names])
     raise ValueError(
         f"{name!r} is no body part and no joint of layout {layout.name!r}.{hint} Parts: {', '.join(PARTS)}; joints: "
         f"{', '.join(layout.joint_names)}."
     )
+
+
+def _words(name: str) -> list[str]:
+    """HandL, left_hand, hand-left -> hand, left."""
+    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
+    return sorted({"l": "left", "r": "right"}.get(word.lower(), word.lower()) for word in found)
 
 
 def _spans(given: Any) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,12 +75,17 @@ class PretrainArguments:
     image_std: tuple[float, float, float] | None = arg(None, "Standard deviation of each channel; likewise.")
     # augmentation, on the joints; the defaults are those of MAMP, whose rotation is 0.3 about every axis
     crop: tuple[float, float] = arg((0.5, 1.0), "Range of the share of frames kept.")
+    speed: tuple[float, float] = arg((1.0, 1.0), "Range of the playing speed, which changes within the clip.")
     yaw: float = arg(0.3, "Largest rotation about the vertical axis, radians.")
     tilt: float = arg(0.3, "Largest rotation about the horizontal axes, radians.")
     scale: float = arg(0.0, "Largest relative change of size.")
+    shear: float = arg(0.0, "Largest share of an axis that is added to another.")
     mirror: float = arg(0.0, "Probability of swapping left and right.")
     drop_joints: float = arg(0.0, "Probability of losing a joint for the whole clip.")
+    drop_parts: float = arg(0.0, "Probability of losing a body part for the whole clip.")
+    drop_frames: float = arg(0.0, "Largest share of the frames lost, in one span.")
     jitter: float = arg(0.0, "Standard deviation of noise on every joint, metres.")
+    jitter_frames: int = arg(1, "Frames over which that noise changes; 1: drawn anew in every frame.")
     # the task
     target: Literal["joint", "motion"] = arg("joint", "Reconstruct the image, or the motion stream of the same clip.")
     mask: str = arg(
@@ -179,8 +184,7 @@ class PretrainArguments:
     @property
     def augmentation(self) -> Augmentation:
         """Training-time augmentation of the joints."""
-        names = ("crop", "yaw", "tilt", "scale", "mirror", "drop_joints", "jitter")
-        return Augmentation(**{name: getattr(self, name) for name in names})
+        return Augmentation(**{field.name: getattr(self, field.name) for field in fields(Augmentation)})
 
     @property
     def processor_options(self) -> dict[str, Any]:

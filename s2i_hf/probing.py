@@ -18,7 +18,6 @@ import torch
 
 from .arguments import arg
 from .evaluation import (
-    POOLINGS,
     SETTINGS,
     ProbeResult,
     evaluate_probe,
@@ -27,8 +26,10 @@ from .evaluation import (
     validation_folds,
 )
 from .files import write_atomically
+from .formats import splits_as_layout
 from .layouts import get_layout
-from .models.initialization import encoder_of, untrained_like
+from .model_processors import check_size, processor_for
+from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from .models.loading import check_model_name, load_weights, model_type
 from .protocols import PROTOCOLS
 from .results import (
@@ -48,10 +49,13 @@ from .transforms import NUM_DRAWS, Augmentation, prepare
 class ProbeArguments:
     """Settings of a probe; each is a flag of `examples/probe.py` and a key of its YAML files."""
 
-    model: str = arg(help="Run folder of a pretraining, or a Hub id of ViTMAE or ViT weights.")
+    model: str = arg(
+        help="Run folder of a pretraining, or a Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, ConvNeXt, Swin ..."
+    )
     data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
     data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
+    to_layout: str | None = arg(None, "Convert all clips to this joint format first, such as kinect_v1.")
     output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
     encoders: tuple[Literal["pretrained", "untrained", "raw_joints"], ...] = arg(ENCODERS, "What to probe.")
     settings: tuple[Literal["linear_probe", "knn"], ...] = arg(SETTINGS, "How to probe it.")
@@ -78,6 +82,8 @@ class ProbeArguments:
         if self.copies < 0:
             raise ValueError(f"--copies is {self.copies}; expected 0 or more.")
         _ = self.augmentation  # refuses bad values now
+        if self.to_layout is not None:
+            get_layout(self.to_layout)
         for name in ("encoders", "settings"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name at least one.")
@@ -126,21 +132,21 @@ class WithCopies:
 
 
 def load_model_and_processor(name: str) -> tuple[Any, Any]:
-    """A ViTMAE, DiffMAE or ViT and the `SkeletonProcessor` beside it (the default one where there is none).
+    """A model to probe, and the `SkeletonProcessor` beside it (the default one, in the model's size, where there is none).
 
     Args:
         name: Folder written by `save_pretrained`, or Hub id.
 
-    Raises:
-        FileNotFoundError, ValueError: there is no such model, it is no ViT, or its weights do not fit its config.
-    """
-    from transformers import ViTMAEForPreTraining, ViTModel
+    Returns:
+        A whole ViTMAE, DiffMAE or `PooledViTForImageClassification`, a `ViTModel`, or the encoder of another family.
 
-    from .image_processing_skeleton import SkeletonProcessor
+    Raises:
+        FileNotFoundError, ValueError: there is no such model, it is no vision backbone, or its weights do not fit its config.
+    """
+    from transformers import ViTMAEForPreTraining
 
     kind = model_type(name)
-    if kind not in ("vit_mae", "diffmae", "vit"):
-        raise ValueError(f"model {name!r} is a {kind!r}; the probe knows 'vit_mae', 'diffmae' and 'vit' encoders.")
+    model: Any
     if kind == "vit_mae":
         model, _ = load_weights(ViTMAEForPreTraining, name)
     elif kind == "diffmae":
@@ -148,15 +154,8 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
 
         model, _ = load_weights(DiffMAEForPreTraining, name)
     else:
-        model, _ = load_weights(ViTModel, name, add_pooling_layer=False)
-    try:
-        values, _ = SkeletonProcessor.get_image_processor_dict(name)
-    except OSError:
-        values = {}
-    if values.get("image_processor_type") != "SkeletonProcessor":
-        # weights of photographs: their own processor cuts photographs
-        return model.eval(), SkeletonProcessor(size=model.config.image_size)
-    return model.eval(), SkeletonProcessor.from_pretrained(name)
+        model = load_backbone(name)
+    return model.eval(), processor_for(model.config, name)
 
 
 def probe_run(
@@ -184,17 +183,14 @@ def probe_run(
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    dataset = splits_as_layout(dataset, arguments.to_layout)
     if model is None or processor is None:
         model, processor = load_model_and_processor(arguments.model)
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     for name, split in (("training", train), ("test", test)):
         if len(split) == 0:
             raise ValueError(f"{arguments.data} has no {name} clips; a probe needs both.")
-    side = {processor.size["height"], processor.size["width"]}
-    if side != {model.config.image_size}:
-        raise ValueError(
-            f"the processor makes {processor.size} images, but the model takes {model.config.image_size} squares."
-        )
+    check_size(processor, model.config)
     protocol = getattr(train, "name", None) or Path(arguments.data).name
     seed = _run_setting(arguments.model, "seed", 0) if arguments.seed is None else arguments.seed
     device = arguments.device if arguments.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -237,16 +233,18 @@ def probe_run(
                 metric="mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1",
             )
             seconds = spent + time.perf_counter() - began
-            results.setdefault(name, {})[setting] = result
+            # beside the numbers of the format as recorded, and not in their place
+            label = f"{setting}_{arguments.to_layout}" if arguments.to_layout else setting
+            results.setdefault(name, {})[label] = result
             rows += [
                 result_row(
-                    **facts, setting=setting, encoder=name, metric=metric, value=result.metrics[metric], seconds=seconds
+                    **facts, setting=label, encoder=name, metric=metric, value=result.metrics[metric], seconds=seconds
                 )
                 for metric in METRICS
             ]
             shown = ", ".join(f"{metric} {100 * result.metrics[metric]:.1f} %" for metric in METRICS)
             choice = ", ".join(f"{key} {value}" for key, value in result.chosen.items())
-            report(f"{name} {setting}: {shown} ({choice}; {seconds:.1f} s)")
+            report(f"{name} {label}: {shown} ({choice}; {seconds:.1f} s)")
             if result.note:
                 report(f"  note: {result.note}.")
     append_results(arguments.run_dir, rows, arguments.results_csv)
@@ -263,8 +261,13 @@ def _features(
         learned = raw_features(train, arguments.num_frames)
         people = learned.shape[1] // (arguments.num_frames * get_layout(train[0]["layout"]).num_joints * 3)
         return [learned, raw_features(test, arguments.num_frames, people)]
-    encoder = encoder_of(model if name == "pretrained" else untrained_like(model, seed))
-    wanted = POOLINGS if arguments.pooling == "auto" else (arguments.pooling,)
+    encoder: Any = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
+    known = poolings_of(encoder.config)
+    if arguments.pooling not in ("auto", *known):
+        raise ValueError(
+            f"--pooling is {arguments.pooling!r}, but a {encoder.config.model_type!r} has none; expected auto or one of {', '.join(known)}."
+        )
+    wanted = known if arguments.pooling == "auto" else (arguments.pooling,)
     both = [extract_features(encoder, rows, processor, arguments.batch_size, device) for rows in (train, test)]
     return [{pooling: features[pooling] for pooling in wanted} for features in both]
 

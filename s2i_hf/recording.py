@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -268,32 +269,13 @@ class RunRecord:
             **self.facts,
         }
         if self.main:
-            self._export(model, state, processor)
+            export_model(self.run_dir, model, state, processor)
             write_json(self.run_dir / SUMMARY, summary)  # from here on the run is finished
             if self.arguments.card:
                 self._picture_and_card(model, processor, rows)
         self.accelerator.end_training()
         self._say(f"Done: {self.run_dir}")
         return summary
-
-    def _export(self, model: Any, state: Mapping[str, torch.Tensor], processor: Any) -> None:
-        """Model and processor as `from_pretrained` reads them, each file in one step."""
-        from transformers.utils import logging
-
-        bars = logging.is_progress_bar_enabled()
-        if not sys.stderr.isatty():
-            logging.disable_progress_bar()  # save_pretrained draws one
-        export = self.run_dir / ".export"
-        shutil.rmtree(export, ignore_errors=True)
-        model.save_pretrained(export, state_dict=state)
-        processor.save_pretrained(export)
-        mode = (export / "config.json").stat().st_mode
-        for path in export.iterdir():
-            path.chmod(mode)  # safetensors makes files that only their owner may read
-            os.replace(path, self.run_dir / path.name)
-        export.rmdir()
-        if bars:
-            logging.enable_progress_bar()
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
         from .cards import write_card
@@ -305,3 +287,23 @@ class RunRecord:
         except MissingExtra as missing:
             self._say(f"No {path.name}: {missing}")
         write_card(self.run_dir)
+
+
+def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], processor: Any) -> None:
+    """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()  # save_pretrained draws one
+    export = run_dir / ".export"
+    shutil.rmtree(export, ignore_errors=True)
+    model.save_pretrained(export, state_dict=state)
+    processor.save_pretrained(export)
+    mode = (export / "config.json").stat().st_mode
+    for path in export.iterdir():
+        path.chmod(mode)  # safetensors makes files that only their owner may read
+        os.replace(path, run_dir / path.name)
+    export.rmdir()
+    if bars:
+        logging.enable_progress_bar()

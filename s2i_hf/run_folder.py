@@ -79,6 +79,11 @@ class RunFolder:
         return str(self.settings.get("model") or "")
 
     @property
+    def is_finetuned(self) -> bool:
+        """Whether a fine-tuning wrote the folder, and not a pretraining."""
+        return "layer_decay" in self.settings
+
+    @property
     def licence(self) -> str | None:
         """apache-2.0 from scratch, cc-by-nc-4.0 for Meta's MAE weights and what is derived from them, else what the start says."""
         if not self.origin or self.origin.startswith("config:"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module, resources
@@ -20,6 +21,7 @@ from .storage import FORMATS, META_FILE, empty_split, read_meta
 from .wording import did_you_mean
 
 logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
 
 OWN = "folder"
 """What `load_skeletons` calls a folder of one's own recordings."""

@@ -180,10 +180,15 @@ def test_an_interruption_says_how_to_go_on(data: Path, tmp_path: Path, monkeypat
     def interrupted(*given: Any, **more: Any) -> None:
         raise RunInterrupted("Stopped after step 2; repeat the command with --resume.")
 
-    monkeypatch.setattr(ablation, "pretrain", interrupted)
+    def interrupted_in_the_probe(*given: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
     config = write_plan(tmp_path / "a.yaml", data, **VARY)
-    with pytest.raises(RunInterrupted, match=r"Stopped in \[1/6\] base, seed 0; repeat the command to go on"):
-        go(config, tmp_path / "out")
+    for name, stop in (("pretrain", interrupted), ("measure", interrupted_in_the_probe)):
+        with monkeypatch.context() as stopped:
+            stopped.setattr(ablation, name, stop)
+            with pytest.raises(RunInterrupted, match=r"Stopped in \[1/6\] base, seed 0; repeat the command to go on"):
+                go(config, tmp_path / "out")
 
 
 def test_several_processes_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 
 from s2i_hf.cards import render_card, write_card
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.results import append_results, result_row
 from s2i_hf.run_folder import RunFolder
@@ -131,7 +133,17 @@ def test_weakest_classes_and_what_they_are_taken_for(finished):
 def test_no_path_of_a_machine(finished):
     text = (finished / "README.md").read_text()
     assert "secret" not in text
+    assert "'$" not in text  # variables of the shell
     assert "examples/pretrain_mae.py" in text or "python pretrain_mae.py --data_dir $DATA_DIR" in text
+
+
+def test_a_command_that_is_public_already_stays_as_it_is(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    command = (
+        "python examples/pretrain_mae.py --data_dir $DATA_DIR --output_dir $OUTPUT_DIR/x --mask random=0.5,joint=0.5"
+    )
+    (folder / "metrics.jsonl").write_text(json.dumps({"event": "start", "command": command}) + "\n")
+    assert f"```bash\n{command}\n```" in render_card(folder)
 
 
 def test_front_matter_is_what_the_hub_reads(finished):
@@ -151,13 +163,46 @@ def test_front_matter_is_what_the_hub_reads(finished):
 
 
 def test_the_usage_runs_as_printed(finished, monkeypatch):
-    import numpy as np
-
     code = re.search(r"```python\n(.*?)```", (finished / "README.md").read_text(), re.DOTALL)[1]
     monkeypatch.chdir(finished.parent)
     scope = {"joints": np.random.default_rng(0).normal(size=(30, 20, 3)).astype(np.float32)}
     exec(code, scope)
     assert scope["features"].shape == (1, 64)
+
+
+def test_a_diffmae_is_named_and_its_usage_runs(finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished, tmp_path / "diffmae_nw_ucla_xview")
+    changes = dict(decoder_type="cross-self", rho=0.8, noise_levels=4, noisy_input="plain")
+    build_diffmae("config:micro", image_size=64, **changes).save_pretrained(folder)
+    settings = yaml.safe_load((folder / "run.yaml").read_text()) | {
+        "model": "facebook/vit-mae-base",
+        "norm_pix_loss": False,
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(settings))
+    text = write_card(folder).read_text()
+    assert (
+        "A DiffMAE (`DiffMAEForPreTraining`) pretrained starting from `facebook/vit-mae-base` to remove noise" in text
+    )
+    assert "single step from pure noise" in text and "get noise in pixel space" in section(text, "Mask")
+    model = section(text, "Model")
+    assert "Decoder `cross-self`" in model and "as they are and predicts clean pixels" in model
+    assert (
+        "1,000 noise levels" in model
+        and "an exponent rho of 0.8 on beta; in each pass of the encoder 4 of them" in model
+    )
+    assert "plain DDPM" not in model and "parameters with the decoder" in model
+    card = ModelCard.load(folder / "README.md").data
+    assert card.license == "cc-by-nc-4.0" and {"diffmae", "masked-autoencoder"} <= set(card.tags)
+    monkeypatch.chdir(tmp_path)
+    scope = {"joints": np.random.default_rng(0).normal(size=(30, 20, 3)).astype(np.float32)}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(code, scope)
+    assert scope["features"].shape == (1, 64) and type(scope["model"]).__name__ == "DiffMAEForPreTraining"
+    np.testing.assert_array_equal(scope["filled"].joints[:, 0, 0], scope["joints"][:, 0])
+    plain = shutil.copytree(folder, tmp_path / "plain")
+    build_diffmae("config:micro", image_size=64, norm_pix_loss=True).save_pretrained(plain)
+    assert "plain DDPM; in each pass of the encoder 1 of them is learned from" in render_card(plain)
+    assert "guesses them" in render_card(plain) and "guesses them" not in text
 
 
 @pytest.mark.parametrize(

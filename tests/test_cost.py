@@ -6,7 +6,9 @@ import pytest
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
 from s2i_hf.cost import model_cost
+from s2i_hf.models.configuration_diffmae import DiffMAEConfig
 from s2i_hf.models.initialization import MODEL_SIZES
+from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
 
 
 def transformer_flops(tokens, width, inner, layers):
@@ -43,7 +45,37 @@ def test_vit_has_no_decoder():
     assert cost["encoder_parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert cost["encoder_flops"] == 2 * 4 * 64 * 768 + transformer_flops(5, 64, 128, 2)
     assert set(cost) == {"encoder_parameters", "encoder_flops"}
+    assert model_cost({**config.to_dict(), "model_type": "pooled_vit", "pooling": "mean"}) == cost
 
 
 def test_unknown_models_are_not_guessed():
     assert model_cost({}) == {} and model_cost({"model_type": "bert"}) == {}
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("decoder_type", ["cross", "cross-self", "joint"])
+def test_diffmae(decoder_type, levels):
+    config = DiffMAEConfig(**MODEL_SIZES["micro"], decoder_type=decoder_type, noise_levels=levels, mask_ratio=0.5)
+    cost = model_cost(config.to_dict())
+    model = DiffMAEForPreTraining(config)
+    assert cost["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert cost["encoder_parameters"] == sum(parameter.numel() for parameter in model.vit.parameters())
+    width, narrow, inner = config.hidden_size, config.decoder_hidden_size, config.decoder_intermediate_size
+    depth, patches = config.decoder_num_hidden_layers, 2 * 196 * width * 16 * 16 * 3
+    assert cost["encoder_flops"] == patches + transformer_flops(197, width, config.intermediate_size, 2)
+    seen, noisy = 99, 98  # half of the patches and the class token; the other half, at each noise level
+    ends = 2 * levels * noisy * 2 * narrow * 16 * 16 * 3  # in and out
+    time = 2 * levels * (config.time_embedding_size * narrow + narrow * narrow)
+    feed_forward = 4 * levels * noisy * narrow * inner
+    queries_and_out = 2 * levels * noisy * 2 * narrow * narrow
+    # keys and values of what the encoder saw, once for all noise levels; products with the queries of each
+    cross = queries_and_out + 2 * seen * 2 * width * narrow + 2 * levels * 2 * noisy * seen * narrow
+    among = queries_and_out + 2 * levels * noisy * 2 * narrow * narrow + 2 * levels * 2 * noisy * noisy * narrow
+    block = {
+        "cross": cross + feed_forward,
+        "cross-self": cross + among + feed_forward,
+        "joint": levels * transformer_flops(seen + noisy, narrow, inner, 1),
+    }[decoder_type]
+    taken_over = 2 * seen * width * narrow if decoder_type == "joint" else 0
+    encoder = patches + transformer_flops(seen, width, config.intermediate_size, 2)
+    assert cost["pretraining_flops"] == encoder + taken_over + depth * block + ends + time

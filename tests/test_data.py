@@ -156,6 +156,16 @@ def test_what_is_held_out_is_told(folders: dict[str, Path], caplog: pytest.LogCa
     assert one_sentence(caught.value)
 
 
+def test_of_several_processes_the_main_one_tells(
+    folders: dict[str, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rank, lines in (("0", 2), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        caplog.clear()
+        load_skeletons("ntu60_xsub", folders["ntu60_xsub"], cache_dir=folders["cache"], holdout="ntu60_xview")
+        assert caplog.text.lower().count("held out") == lines
+
+
 def test_a_recording_in_two_sources_counts_once(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     data = load_skeletons(
         ["ntu60_xsub", "ntu120_xsub"], folders["ntu60_xsub"], cache_dir=folders["cache"], holdout="ntu60_xview"

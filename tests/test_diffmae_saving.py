@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from diffmae_micro import DECODERS, draws, make, same
 from safetensors import safe_open
@@ -85,3 +88,63 @@ def test_auto_classes_know_it(tmp_path: Path) -> None:
         assert torch.equal(encoder.eval()(given["pixel_values"], noise=given["noise"]).last_hidden_state, expected)
     encoder.save_pretrained(tmp_path / "encoder")
     assert same(AutoModel.from_pretrained(tmp_path / "encoder"), model.vit)
+
+
+def test_remote_code_needs_no_s2i_hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files beside the weights are enough, in a process that cannot import the package: same loss, same samples."""
+    for class_, auto in ((DiffMAEConfig, "AutoConfig"), (DiffMAEForPreTraining, "AutoModelForPreTraining")):
+        monkeypatch.setattr(class_, "_auto_class", class_._auto_class)  # taken back after the test
+        class_.register_for_auto_class(auto)
+    given, mask = draws(levels=2), (torch.arange(16) % 3 > 0).float().expand(2, 16)
+    torch.save({**given, "mask": mask.clone()}, tmp_path / "given.pt")
+    expected, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    for decoder_type in DECODERS:
+        model = make(decoder_type, rho=0.8, noise_levels=2)
+        model.save_pretrained(tmp_path / decoder_type)
+        with torch.no_grad():
+            expected.append(model(**given).loss.item().hex())
+        expected.append(model.generate(given["pixel_values"], mask, 2, "ddpm", seed=3).double().sum().item().hex())
+    torch.set_num_threads(threads)
+    code = """
+import sys
+sys.modules["s2i_hf"] = None  # an import of it fails from here on
+import torch
+from transformers import AutoModelForPreTraining
+torch.set_num_threads(1)
+given = torch.load("given.pt", weights_only=True)
+mask = given.pop("mask")
+for name in sys.argv[1:]:
+    model, report = AutoModelForPreTraining.from_pretrained(name, trust_remote_code=True, output_loading_info=True)
+    assert not any(report.values()), report
+    assert type(model).__module__.startswith("transformers_modules."), type(model)
+    with torch.no_grad():
+        print(model(**given).loss.item().hex())
+    print(model.generate(given["pixel_values"], mask, 2, "ddpm", seed=3).double().sum().item().hex())
+assert not [name for name in sys.modules if name.startswith("s2i_hf.")]
+"""
+    env = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    words = [sys.executable, "-c", code, *DECODERS]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == expected and len(set(expected)) == 6
+
+
+def test_files_of_remote_code_know_each_other_only_as_neighbours(tmp_path: Path) -> None:
+    """`from .x import` within models/, at the top or in a function: all else is not copied, or not found."""
+    models = Path(__file__).parents[1] / "s2i_hf" / "models"
+    wanted, seen = ["modeling_diffmae"], set()
+    while wanted:
+        name = wanted.pop()
+        seen.add(name)
+        for node in ast.walk(ast.parse((models / f"{name}.py").read_text())):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.split(".")[0] == "s2i_hf" for alias in node.names), name
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                assert (node.module or "").split(".")[0] != "s2i_hf", name
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 1 and node.module and "." not in node.module, name
+                if node.module not in seen:
+                    wanted.append(node.module)
+    assert {"configuration_diffmae", "diffmae_decoder", "sampling", "schedule", "counter_noise"} < seen
+    assert all((models / f"{name}.py").is_file() for name in seen)

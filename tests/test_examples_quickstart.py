@@ -12,6 +12,7 @@ import yaml
 from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
+from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
@@ -55,9 +56,17 @@ def test_clip_that_is_not_there(folders, monkeypatch, capsys):
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "configs").glob("[!a]*.yaml")), ids=lambda path: path.stem)
 def test_recipe_parses_and_is_named_after_its_experiment(path, tmp_path):
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    kinds = {"probe": ProbeArguments, "pretrain_diffmae": DiffMAEArguments, "": PretrainArguments}
+    kinds = {
+        "probe": ProbeArguments,
+        "finetune": FinetuneArguments,
+        "pretrain_diffmae": DiffMAEArguments,
+        "pretrain_mae": PretrainArguments,
+        "demo": PretrainArguments,
+    }
     kind = next(kind for name, kind in kinds.items() if path.stem.startswith(name))
-    words = ["--config", str(path)] + (["--model", str(tmp_path)] if kind is ProbeArguments else [])
+    words = ["--config", str(path)] + (
+        ["--model", str(tmp_path)] if kind in (ProbeArguments, FinetuneArguments) else []
+    )
     arguments = parse(kind, words)
     assert several(arguments.data) == several(values["data"])
     if path.stem.startswith("pretrain_"):

@@ -15,7 +15,7 @@ from conftest import MakeClip, one_sentence
 
 import s2i_hf
 from s2i_hf.encoding import EncodingOptions, encode
-from s2i_hf.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, SkeletonProcessor
+from s2i_hf.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, PRESETS, SkeletonProcessor
 from s2i_hf.layouts import LAYOUTS, SkeletonLayout
 
 HAS_PILLOW = importlib.util.find_spec("PIL") is not None
@@ -189,6 +189,22 @@ def test_a_hand_written_config_may_leave_defaults_out(tmp_path: Path) -> None:
     )
 
 
+def test_the_paper_is_a_recipe_by_name(make_clip: MakeClip) -> None:
+    paper = SkeletonProcessor.preset("paper")
+    assert json.loads(paper.to_json_string()) == {
+        "image_processor_type": "SkeletonProcessor", "size": {"height": 224, "width": 224}, "joint_order": "parts",
+        "part_widths": "joints", "interpolation": "linear", "do_normalize": True, "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225], "stream": "joint", "people": "adaptive", "value_range": "sequence",
+        "value_scale": 1.0, "center": "first_frame", "order_seed": 0,
+    }  # fmt: skip
+    assert set(PRESETS["paper"]) == ALL_OPTIONS - {"layout"}  # nothing is left to defaults, which may change
+    bone = SkeletonProcessor.preset("paper", layout="kinect_v2", stream="bone", size=96)
+    assert (bone.layout, bone.stream, bone.size) == ("kinect_v2", "bone", {"height": 96, "width": 96})
+    clip = make_clip(frames=20, people=2)
+    same = SkeletonProcessor(layout="kinect_v2", **PRESETS["paper"])
+    assert torch.equal(pixels(SkeletonProcessor.preset("paper", layout="kinect_v2"), clip), pixels(same, clip))
+
+
 # --- inside transformers ------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +280,13 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "no frame": (lambda: K2(CLIP[:0]), ValueError, "without a frame"),
     "no clip": (lambda: K2([]), ValueError, "empty list"),
     "nothing": (lambda: K2(None), ValueError, "NoneType"),
+    "unknown preset": (lambda: SkeletonProcessor.preset("papre"), ValueError, "Did you mean 'paper'.*Known: paper"),
+    "bad value in a preset": (
+        lambda: SkeletonProcessor.preset("paper", stream="bones"),
+        ValueError,
+        "joint, bone, motion",
+    ),
+    "unknown option in a preset": (lambda: SkeletonProcessor.preset("paper", steam="bone"), TypeError, "'stream'"),
     "text": (lambda: K2("clip.npy"), ValueError, "got str"),
     "ragged lists": (lambda: K2([[[[0.1] * 3] * 25], [[[0.1] * 3] * 24]]), ValueError, "ragged"),
     "decode count": (lambda: K2.decode(torch.zeros(2, 3, 224, 224), []), ValueError, "0 clips"),

@@ -231,6 +231,24 @@ def test_errors_count_lost_joints_whose_truth_is_known() -> None:
     assert np.isnan(mean_error(guess, truth, where & False, KINECT))
 
 
+# --- names and defaults -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["HandL", "handl", "hand_left", "left_hand", "LeftHand", "hand-l", "Left Hand"])
+def test_joints_by_their_words(make_clip: MakeClip, name: str) -> None:
+    lost = lost_joints(make_clip("kinect_v1"), KINECT, name)
+    assert np.flatnonzero(lost[0, 0]).tolist() == [KINECT.joint_names.index("HandL")]
+    assert not np.array_equal(lost, lost_joints(make_clip("kinect_v1"), KINECT, "hand_right"))
+
+
+def test_one_answer_is_the_mean_and_several_are_samples(make_clip: MakeClip) -> None:
+    clip, model = make_clip("kinect_v1"), models()["diffmae"]
+    for samples, steps in ((1, 1), (2, 50)):
+        default = infill(clip, model, processor(), "left_arm", num_samples=samples)
+        said = infill(clip, model, processor(), "left_arm", num_samples=samples, num_inference_steps=steps)
+        np.testing.assert_array_equal(default.samples, said.samples)
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------------
 
 
@@ -306,7 +324,7 @@ def test_the_command_fills_tells_and_draws(
     np.save(tmp_path / "own.npy", truth)
     flags = ("--drop-joints", "left_arm", "--samples", 3, "--steps", 2, "--output", tmp_path / "o.npz")
     code, out, err = run(capsys, tmp_path / "own.npy", "--model", folders / "diffmae", *flags)
-    assert code == 0 and "mean of 3 samples" in out and "spread" in out, err
+    assert code == 0 and "mean of 3 samples" in out and "spread" in out and "was pretrained on" not in out, err
     with np.load(tmp_path / "o.npz") as arrays:
         assert arrays["samples"].shape == (3, *truth.shape) and arrays["filled"].sum() == 4 * 24
         np.testing.assert_array_equal(arrays["joints"][~arrays["filled"]], truth[~arrays["filled"]])
@@ -329,6 +347,10 @@ def test_gaps_of_the_sensor_have_no_known_truth(
         (["own.npy", "--model", "mae", "--drop-joints", "left_amr"], "Did you mean 'left_arm'"),
         (["own.npy", "--model", "mae", "--drop-frames", "10:99"], "not inside this clip of 20 frames"),
         (["own.npy", "--model", "mae"], "nothing is lost"),
+        (["own.npy", "--model", "mae", "--drop-joints", "ThumbL"], "no joint of layout 'kinect_v1'"),
+        (["own.npy", "--model", "mae", "--drop-joints", "head", "--samples", "0"], "--samples is 0"),
+        (["own.npy", "--model", "mae", "--drop-joints", "head", "--output", "own.npy/x.npy"], "cannot be written"),
+        (["no.npy", "--model", "/no/model", "--drop-joints", "head"], "not there"),  # the clip is looked at first
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--samples", "2"], "an MAE has one answer"),
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--output", "x.txt"], "--output"),
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--protocol", "ntu60_xsb"], "Did you mean"),
@@ -356,6 +378,15 @@ def test_mistakes_at_the_command_line(
     ]
     code, out, err = run(capsys, *(str(folders / word) if word == "mae" else word for word in argv))
     assert code == 2 and words in err and err.count("\n") == 1 and err.startswith("s2i infill: ") and out == ""
+
+
+def test_another_joint_format_than_the_models_is_told(
+    folders: Path, tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "own.npy", make_clip("kinect_v2"))
+    flags = ("--layout", "kinect_v2", "--drop-joints", "ThumbL")
+    code, out, err = run(capsys, tmp_path / "own.npy", "--model", folders / "mae", *flags)
+    assert code == 0 and "pretrained on layout kinect_v1; on kinect_v2 expect less of it." in out, err
 
 
 def test_a_real_clip_of_nw_ucla(real_data: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 import yaml
+from vision_backbones import save_backbone
 
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.probing import ProbeArguments, WithCopies, load_model_and_processor, probe_run
 from s2i_hf.results import RESULT_COLUMNS, read_results, read_results_csv
@@ -172,6 +174,51 @@ def test_a_plain_vit_can_be_probed(tmp_path, model):
     pairs = (run_["results"]["pretrained"]["knn"].scores for run_ in (results, masked))
     np.testing.assert_array_equal(*pairs)
     assert {row["method"] for row in results["rows"]} == {"vit"}
+
+
+@pytest.mark.parametrize("family", ["deit", "dinov3_vit", "siglip", "convnext", "swin"])
+def test_backbones_of_other_families_are_probed(tmp_path, family):
+    save_backbone(family, tmp_path / family)
+    loaded, processor = load_model_and_processor(str(tmp_path / family))
+    assert processor.size == {"height": 64, "width": 64}
+    summary = probe_run(
+        arguments(tmp_path / family, settings=("knn",), encoders=("pretrained", "untrained")), loaded, processor,
+        dataset(), report=lambda line: None,
+    )  # fmt: skip
+    scores = [summary["results"][encoder]["knn"].scores for encoder in ("pretrained", "untrained")]
+    assert np.abs(scores[0] - scores[1]).max() > 1e-4 and len(summary["rows"]) == 6
+    if family in ("convnext", "swin"):
+        with pytest.raises(ValueError, match="has none; expected auto or one of mean, part"):
+            probe_run(
+                arguments(tmp_path / family, settings=("knn",), encoders=("pretrained",), pooling="cls"), loaded,
+                processor, dataset(),
+            )  # fmt: skip
+
+
+def test_an_earlier_classifier_is_probed_by_its_encoder(tmp_path, model):
+    model.save_pretrained(tmp_path / "mae")
+    scores = []
+    for pooling in ("cls", "columns"):
+        classifier, _ = build_classifier(str(tmp_path / "mae"), ["a", "b"], pooling=pooling)
+        classifier.save_pretrained(tmp_path / pooling)
+        loaded, _ = load_model_and_processor(str(tmp_path / pooling))
+        results = run(tmp_path / "out", loaded, encoders=("pretrained", "untrained"), settings=("knn",))["results"]
+        scores.append([results[encoder]["knn"].scores for encoder in ("pretrained", "untrained")])
+    np.testing.assert_array_equal(*(encoder[0] for encoder in scores))
+    masked = run(tmp_path / "mae", model, encoders=("pretrained",), settings=("knn",))
+    np.testing.assert_array_equal(scores[0][0], masked["results"]["pretrained"]["knn"].scores)
+
+
+def test_another_joint_format_is_a_setting_of_its_own(tmp_path, model):
+    run(tmp_path, model, encoders=("pretrained",), settings=("knn",))
+    thirteen = run(tmp_path, model, encoders=("pretrained", "raw_joints"), settings=("knn",), to_layout="lcrnet_13")
+    rows = {(row["encoder"], row["setting"]) for row in read_results(tmp_path)}
+    assert rows == {("pretrained", "knn"), ("pretrained", "knn_lcrnet_13"), ("raw_joints", "knn_lcrnet_13")}
+    assert set(thirteen["results"]["pretrained"]) == {"knn_lcrnet_13"}
+    with pytest.raises(ValueError, match="no counterpart"):
+        run(tmp_path, model, to_layout="kinect_v2")
+    with pytest.raises(ValueError, match="lcrnet_31"):
+        arguments(tmp_path, to_layout="lcrnet_31")
 
 
 def test_bad_models_and_data_are_one_sentence(tmp_path, model):

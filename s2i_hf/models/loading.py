@@ -43,13 +43,18 @@ def load_weights(model_class: Any, name: str, **changes: Any) -> tuple[Any, set[
         ValueError: unreadable weights, weights that do not fit their config, or an encoder that is not whole.
     """
     from safetensors import SafetensorError
+    from transformers.utils import logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # its table of what was not used; what matters of it is checked below
     try:
         model, report = model_class.from_pretrained(name, output_loading_info=True, **changes)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"cannot load the weights in {name!r} ({_first_line(error)}); expected a complete model."
         ) from None
+    finally:
+        logging.set_verbosity(verbosity)
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("decoder."))
     wrong = sorted(key if isinstance(key, str) else key[0] for key in report["mismatched_keys"])
     if wrong:

@@ -1,0 +1,1 @@
+"""Supervised networks that read joints and no image: what a skeleton transformer has to be compared with."""

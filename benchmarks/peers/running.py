@@ -1,0 +1,116 @@
+"""One run of a peer: train, score the test clips once, write rows, summary and scores; or choose settings within the training clips."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2i_hf.arguments import save_arguments
+from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.evaluation import metrics, validation_folds
+from s2i_hf.files import write_atomically
+from s2i_hf.results import METRICS, append_results, hardware_name, result_row
+
+from .training import PeerArguments, check_splits, chosen_device, fit_peer
+
+
+def peer_run(
+    arguments: PeerArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Train on the training split, score the test split once, after the last epoch, and write what came out.
+
+    Into the output folder go results.json (setting "supervised", encoder "untrained"), summary.json (accuracy, loss of every epoch,
+    measured cost), run.yaml and scores.safetensors (scores (N_test, num_classes) and labels, for a fusion of streams).
+
+    Args:
+        arguments: Settings; with `validate`, see `validate`, nothing is written.
+        dataset: "train" and "test" rows; loaded here if None.
+        report: Gets a line an epoch, and the numbers.
+
+    Returns:
+        metrics; and unless `validate`: rows (of results.json, this run's alone), cost, scores, run_dir.
+
+    Raises:
+        ValueError: clips without labels or classes, or of several joint formats.
+    """
+    if dataset is None:
+        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
+    if arguments.validate:
+        return {"metrics": validate(train, test.cameras, arguments, report)}
+    check_splits(train, test, labelled=True)
+    began = time.perf_counter()
+    peer = fit_peer(train, arguments, report)
+    scores = peer.score(test)
+    seconds = time.perf_counter() - began
+    found = metrics(scores, test.labels)
+    protocol = getattr(train, "name", None) or Path(arguments.data).name
+    facts: dict[str, Any] = {
+        "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2],
+        "setting": "supervised", "encoder": "untrained", "method": arguments.method_name, "seed": arguments.seed,
+        "train_clips": len(train), "test_clips": len(test), "seconds": seconds,
+        "hardware": hardware_name(chosen_device(arguments.device)),
+    }  # fmt: skip
+    rows = [result_row(**facts, metric=metric, value=found[metric]) for metric in METRICS]
+    summary = {
+        "protocol": protocol, "method": arguments.method_name, "seed": arguments.seed, "metrics": found,
+        "cost": peer.cost, "losses": peer.losses,
+    }  # fmt: skip
+    folder = arguments.run_dir
+    append_results(folder, rows, arguments.results_csv)
+    save_arguments(arguments, folder / "run.yaml")
+    write_atomically(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+    _save_scores(folder / "scores.safetensors", scores, test.labels)
+    report(f"{arguments.method_name} on {protocol}: {_told(found)}; {_cost_told(peer.cost)}")
+    return {"metrics": found, "rows": rows, "cost": peer.cost, "scores": scores, "run_dir": folder}
+
+
+def validate(
+    train: Any, test_cameras: np.ndarray, arguments: PeerArguments, report: Callable[[str], None] = print
+) -> dict[str, float]:
+    """Metrics on held-out training clips: whole subjects, and where the test cameras are new, each training camera in turn unseen.
+
+    Args:
+        train: Training rows; the only clips that are read.
+        test_cameras: (N_test,) views of the test clips, to know whether they are new.
+        arguments: Settings.
+        report: Gets a line an epoch, and the numbers.
+
+    Raises:
+        ValueError: see `peer_run`.
+    """
+    train = as_rows(train)
+    folds, note = validation_folds(train.subjects, train.labels, 0, train.cameras, test_cameras)
+    scores, labels = [], []
+    for fit, choose in folds:
+        held = train.select(np.flatnonzero(choose))
+        scores.append(fit_peer(train.select(np.flatnonzero(fit)), arguments, report).score(held))
+        labels.append(held.labels)
+    found = metrics(np.concatenate(scores), np.concatenate(labels))
+    report(f"validation on {sum(map(len, labels))} training clips: {_told(found)}" + (f" ({note})" if note else ""))
+    return found
+
+
+def _told(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{metric} {100 * found[metric]:.1f} %" for metric in METRICS)
+
+
+def _cost_told(cost: Mapping[str, float]) -> str:
+    return (
+        f"{cost['parameters'] / 1e6:.2f} M parameters, {cost['flops'] / 1e6:.0f} MFLOPs a clip, "
+        f"{cost['train_clips_per_second']:.0f} clips/s training, {cost['test_clips_per_second']:.0f} testing"
+    )
+
+
+def _save_scores(path: Path, scores: np.ndarray, labels: np.ndarray) -> None:
+    from safetensors.numpy import save_file
+
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    save_file({"scores": scores, "labels": np.ascontiguousarray(labels)}, temporary)
+    os.replace(temporary, path)

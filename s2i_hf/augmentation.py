@@ -1,0 +1,225 @@
+"""`Augmentation`: how a training clip differs each time it is seen. Every step is neutral until it is given a size.
+
+A clip is augmented by a row of numbers, drawn from (seed, epoch, sample id), so it comes out the same on any process, in any batch
+and after a resume. Each step reads numbers of its own: switching one on leaves what the others do as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .layouts import PARTS, SkeletonLayout
+from .missing import fill_missing
+from .temporal import play
+
+# What one clip needs, before one number a joint: crop (length, place), mirror, yaw, pitch, roll, scale, and the key of a generator
+# of its own, for noise and for the steps that came later.
+NUM_DRAWS = 8
+_KEY_BITS = 53  # of a draw
+_SPEEDS = slice(0, 3)  # which numbers of that generator each later step reads
+_SHEAR = slice(3, 9)
+_PARTS = slice(9, 14)
+_FRAMES = slice(14, 16)
+_NUM_LATER = 16
+FASTEST = 10.0  # and its inverse the slowest; beyond it one frame is left of a clip, or a clip fills the memory
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Training-time augmentation of one clip; the neutral values switch a step off.
+
+    The steps follow one another as they are listed here.
+
+    Args:
+        crop: Range of the share of frames kept, at a random place (MAMP: 0.5 to 1.0).
+        speed: Range of the relative playing speed, such as 0.8 to 1.25. It is drawn for the beginning, the middle and the end of
+            the clip and changes linearly between them: a speed that stays the same is undone when the image gets its height.
+        mirror: Probability of swapping left and right.
+        yaw: Largest rotation about the vertical axis, radians; cross-view training wants a large one.
+        tilt: Largest rotation about the two horizontal axes, radians (MAMP rotates up to 0.3 about all three).
+        scale: Largest relative change of size.
+        shear: Largest share of each axis that is added to each other axis (AS-CAL, Rao et al., arXiv 2008.00188: 0.5).
+        drop_joints: Probability of losing each joint for the whole clip; it is refilled like any missing joint.
+        drop_parts: Probability of losing each of the five body parts for the whole clip, likewise; at least one part stays.
+        drop_frames: Largest share of the frames lost, in one span at a random place; refilled along time, linearly inside the clip.
+        jitter: Standard deviation of noise added to every joint and frame, in the unit of the layout.
+        jitter_frames: Frames over which that noise changes smoothly; at 1 it is drawn anew in every frame.
+
+    Raises:
+        ValueError: a range, probability or size that is none.
+    """
+
+    crop: tuple[float, float] = (1.0, 1.0)
+    yaw: float = 0.0
+    tilt: float = 0.0
+    scale: float = 0.0
+    mirror: float = 0.0
+    drop_joints: float = 0.0
+    jitter: float = 0.0
+    speed: tuple[float, float] = (1.0, 1.0)
+    shear: float = 0.0
+    drop_parts: float = 0.0
+    drop_frames: float = 0.0
+    jitter_frames: int = 1
+
+    def __post_init__(self) -> None:
+        low, high = self.crop
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"crop is {self.crop}; expected two shares of the clip with 0 < low <= high <= 1.")
+        low, high = self.speed
+        if not 1 / FASTEST <= low <= high <= FASTEST:
+            raise ValueError(
+                f"speed is {self.speed}; expected two relative speeds with {1 / FASTEST:g} <= low <= high <= {FASTEST:g}."
+            )
+        for name in ("mirror", "drop_joints", "drop_parts"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a probability from 0 to 1.")
+        if not 0 <= self.drop_frames < 1:
+            raise ValueError(
+                f"drop_frames is {self.drop_frames}; expected a share of the frames from 0 to 1, 1 excluded."
+            )
+        for name in ("yaw", "tilt", "scale", "jitter", "shear"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a size of zero or more.")
+        if not 1 <= self.jitter_frames < math.inf:
+            raise ValueError(f"jitter_frames is {self.jitter_frames}; expected a number of frames, 1 or more.")
+
+    def __call__(self, joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray) -> np.ndarray:
+        """Augment one prepared clip.
+
+        Args:
+            joints: (T, M, V, 3) float32 without missing values, as `prepare` returns it.
+            layout: Its joint format.
+            draws: (`NUM_DRAWS` + V,) numbers in [0, 1), from `rng.uniform`.
+
+        Returns:
+            (T', M, V, 3) float32.
+        """
+        if self == NO_AUGMENTATION:
+            return joints
+        later = self._later_draws(draws[7])
+        low, high = self.crop
+        length = max(1, round(len(joints) * (low + (high - low) * draws[0])))
+        start = int(draws[1] * (len(joints) - length + 1))
+        joints = joints[start : start + length]
+        if self.speed != (1, 1):
+            slow, fast = self.speed
+            joints = play(joints, slow * (fast / slow) ** later[_SPEEDS])  # half and twice the speed are equally likely
+        if draws[2] < self.mirror:
+            joints = joints[:, :, list(layout.mirror)] * np.array([-1, 1, 1], dtype=np.float32)
+        if self.yaw or self.tilt or self.scale or self.shear:
+            yaw, pitch, roll, scale = (2 * draws[3:7] - 1) * (self.yaw, self.tilt, self.tilt, self.scale)
+            pivot = joints[0, 0, list(layout.center_indices)].mean(axis=0)
+            matrix = (1 + scale) * rotation_matrix(yaw, pitch, roll)
+            if self.shear:
+                matrix = matrix @ shear_matrix((2 * later[_SHEAR] - 1) * self.shear)
+            joints = (joints - pivot) @ matrix.astype(np.float32).T + pivot
+        lost = self._lost_joints(layout, draws, later)
+        if lost.any():
+            joints = _without_joints(joints, lost)
+        if self.drop_frames:
+            joints = _without_span(joints, self.drop_frames, *later[_FRAMES])
+        if self.jitter:
+            generator = np.random.Generator(np.random.Philox(key=_key(draws[7])))
+            joints = joints + _noise(joints.shape, self.jitter, self.jitter_frames, generator)
+        return joints
+
+    def _later_draws(self, key: float) -> np.ndarray:
+        """Numbers of the steps that came after the first runs, whose own draws had to stay where they are."""
+        if self.speed == (1, 1) and not (self.shear or self.drop_parts or self.drop_frames):
+            return np.zeros(_NUM_LATER)  # nobody reads them
+        # a key the noise cannot have, so the two draw independently
+        return np.random.Generator(np.random.Philox(key=_key(key) + (1 << 64))).random(_NUM_LATER)
+
+    def _lost_joints(self, layout: SkeletonLayout, draws: np.ndarray, later: np.ndarray) -> np.ndarray:
+        """(V,) bool: joints to lose for the whole clip, never all of them."""
+        alone = draws[NUM_DRAWS : NUM_DRAWS + layout.num_joints] < self.drop_joints
+        if alone.all():  # nothing left to fill from
+            alone[:] = False
+        if not self.drop_parts:
+            return alone
+        number = {part: draw for part, draw in zip(PARTS, later[_PARTS], strict=True) if layout.parts[part]}
+        kept = max(number, key=lambda part: number[part])  # lost only if all are, and one stays
+        lost = np.zeros_like(alone)
+        for part in number:
+            if part != kept and number[part] < self.drop_parts:
+                lost[[layout.joint_names.index(joint) for joint in layout.parts[part]]] = True
+        return lost if (lost | alone).all() else lost | alone
+
+
+NO_AUGMENTATION = Augmentation()
+
+
+def augment(
+    clips: Sequence[np.ndarray],
+    layouts: Sequence[SkeletonLayout],
+    draws: np.ndarray,
+    augmentation: Augmentation,
+) -> list[np.ndarray]:
+    """Apply `augmentation` to every clip with its own row of `draws` (B, `NUM_DRAWS` + max V)."""
+    return [augmentation(clip, layout, row) for clip, layout, row in zip(clips, layouts, draws, strict=True)]
+
+
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """(3, 3) float64: roll about z, then pitch about x, then yaw about the vertical y axis, all in radians."""
+    cy, sy, cx, sx, cz, sz = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return about_y @ about_x @ about_z
+
+
+def shear_matrix(shares: np.ndarray) -> np.ndarray:
+    """(3, 3) float64 with ones on the diagonal and six `shares` beside it, row by row: how much of y and z goes into x, and so on."""
+    a, b, c, d, e, f = shares
+    return np.array([[1, a, b], [c, 1, d], [e, f, 1]])
+
+
+def _key(draw: float) -> int:
+    return int(draw * 2**_KEY_BITS)
+
+
+def _without_joints(joints: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Lose joints (V,) bool in every frame and fill them as any other gap."""
+    rest = joints.copy()
+    if not joints.all():  # a zero may be a gap as well
+        rest[:, :, lost] = np.nan
+        return fill_missing(rest)[0]
+    kept = np.flatnonzero(~lost).tolist()
+    for person in range(
+        joints.shape[1]
+    ):  # what `fill_missing` does with a joint that is never there, once for all of them
+        rest[:, person, lost] = rest[:, person, kept].mean(axis=1)[:, None]
+    return rest
+
+
+def _without_span(joints: np.ndarray, largest: float, length: float, place: float) -> np.ndarray:
+    """Lose a span of frames and fill it from the frames beside it; `length` and `place` are draws in [0, 1)."""
+    count = min(round(len(joints) * largest * length), len(joints) - 1)
+    if count == 0:
+        return joints
+    start = int(place * (len(joints) - count + 1))
+    stop = start + count
+    after = joints[stop] if stop < len(joints) else joints[start - 1]
+    before = joints[start - 1] if start > 0 else after
+    share = (np.arange(1, count + 1) / (count + 1)).astype(np.float32)[:, None, None, None]
+    filled = joints.copy()
+    filled[start:stop] = before * (1 - share) + after * share
+    return filled
+
+
+def _noise(shape: tuple[int, ...], size: float, frames: float, generator: np.random.Generator) -> np.ndarray:
+    """Normal noise (T, M, V, 3) float32 of standard deviation `size` that goes from one value to the next in `frames` frames."""
+    if frames == 1:
+        return generator.normal(0, size, shape).astype(np.float32)
+    position = np.arange(shape[0]) / frames
+    low = position.astype(np.int64)
+    values = generator.normal(0, size, (low[-1] + 2, *shape[1:])).astype(np.float32)
+    share = position - low
+    angle = np.pi / 2 * share**2 * (3 - 2 * share)  # cos^2 + sin^2 is 1: as much noise between two values as at them
+    old, new = (weight.astype(np.float32)[:, None, None, None] for weight in (np.cos(angle), np.sin(angle)))
+    return old * values[low] + new * values[low + 1]

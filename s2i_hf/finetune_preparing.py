@@ -1,0 +1,134 @@
+"""Before a fine-tuning: the classifier and its images, the clips it learns from, and what would go wrong later, said now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .evaluation import validation_split
+from .finetune_arguments import FinetuneArguments
+from .model_processors import check_size, processor_for
+from .models.classification import build_classifier
+
+
+def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, list[str]]:
+    """The classifier and its processor for these training clips.
+
+    Args:
+        arguments: Settings.
+        rows: `rows.SkeletonRows` of the training clips; their class names become id2label.
+
+    Returns:
+        Model, `SkeletonProcessor`, and sentences about what was taken over, new, or of another joint format.
+
+    Raises:
+        ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips
+            without a label.
+    """
+    model, notes = build_classifier(
+        arguments.model, class_names_of(rows), pooling=arguments.pooling, drop_path=arguments.drop_path,
+        image_size=arguments.size, encoder=arguments.encoder, seed=arguments.seed,
+    )  # fmt: skip
+    processor, note = _processor(arguments, model, sorted(set(map(str, rows.layouts))))
+    return model, processor, notes + note
+
+
+def _processor(arguments: FinetuneArguments, model: Any, layouts: list[str]) -> tuple[Any, list[str]]:
+    before = processor_for(model.config, arguments.model, arguments.size)
+    layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
+    options = {name: value for name in ("stream", "people") if (value := getattr(arguments, name)) is not None}
+    processor = processor_for(model.config, arguments.model, arguments.size, layout=layout, **options)
+    notes, known = [], before.layout if isinstance(before.layout, str | None) else before.layout["name"]
+    if known is not None and layouts != [known]:
+        notes.append(f"The encoder learned from {known} skeletons, and these are {', '.join(layouts)}.")
+    if not arguments.from_scratch and before.stream != processor.stream:
+        notes.append(f"The encoder learned from {before.stream} images, and these are {processor.stream} images.")
+    return processor, notes
+
+
+def class_names_of(rows: Any) -> list[str]:
+    """Names of the classes of the training clips, by label; "0", "1" ... where the data has no names.
+
+    Raises:
+        ValueError: there are no clips, clips without a label, or clips of one class only.
+    """
+    if len(rows) == 0:
+        raise ValueError(f"{rows.name or 'The data'} has no training clips; check the data folder and the protocol.")
+    if rows.labels.min() < 0:
+        raise ValueError(
+            f"{int((rows.labels < 0).sum())} training clips have no label (-1); fine-tuning needs labelled clips."
+        )
+    if len(np.unique(rows.labels)) < 2:
+        raise ValueError(f"All {len(rows)} training clips have one label; a classifier needs at least two classes.")
+    names = [str(name) for name in rows.class_names]
+    if names and rows.labels.max() >= len(names):
+        raise ValueError(f"A training clip has label {rows.labels.max()}, but there are {len(names)} class names.")
+    return names or [str(label) for label in range(int(rows.labels.max()) + 1)]
+
+
+def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | None]:
+    """The clips to learn from, and those to choose the best epoch by (None without validation), both of the training clips.
+
+    The share of labels is drawn first, so that validation clips count as labelled clips, too.
+
+    Raises:
+        ValueError: a share that leaves a class without a clip to learn from.
+    """
+    if arguments.label_share < 1:
+        from .few_labels import stratified_share
+
+        rows = rows.select(stratified_share(rows.labels, arguments.label_share, arguments.label_seed))
+    share = arguments.validation_share
+    if share == 0:
+        return rows, None
+    if arguments.validation == "subjects":
+        held, _ = validation_split(rows.subjects, rows.labels, arguments.seed)
+    else:
+        held = np.zeros(len(rows), dtype=bool)
+        generator = np.random.Generator(np.random.Philox(key=arguments.seed))
+        for label in np.unique(rows.labels):
+            clips = generator.permutation(np.flatnonzero(rows.labels == label))
+            held[clips[: round(len(clips) * share)]] = True
+    lost = sorted(set(rows.labels.tolist()) - set(rows.labels[~held].tolist()))
+    if lost:
+        names = ", ".join(str(rows.class_names[label]) if rows.class_names else str(label) for label in lost[:3])
+        raise ValueError(
+            f"--validation {arguments.validation} leaves {len(lost)} classes without a clip to learn from ({names}); hold out fewer."
+        )
+    if not held.any():
+        raise ValueError(
+            f"--validation {arguments.validation} holds out none of {len(rows)} training clips; hold out more."
+        )
+    return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
+
+
+def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:
+    """Say before training what would not work after it.
+
+    Raises:
+        ValueError: labels that the model has no output for, images of another size, or no test clips.
+    """
+    if len(test) == 0:
+        raise ValueError(f"{rows.name or 'The data'} has no test clips; check the data folder and the protocol.")
+    classes = len(class_names_of(rows))
+    if model.config.num_labels != classes:
+        raise ValueError(
+            f"The model has {model.config.num_labels} classes, but the training clips have {classes}; build it for them."
+        )
+    if test.labels.min() < 0 or test.labels.max() >= classes:
+        wrong = int(((test.labels < 0) | (test.labels >= classes)).sum())
+        raise ValueError(
+            f"{wrong} test clips have no label among the {classes} classes; check the data folder and the protocol."
+        )
+    check_size(processor, model.config)
+
+
+def balanced_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
+    """(C,) weights of the classes, inversely as frequent as their clips; 1 on the average of the clips, and for absent classes."""
+    counts = np.bincount(labels, minlength=num_classes)
+    present = int((counts > 0).sum())
+    return torch.from_numpy(
+        np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 1.0).astype(np.float32)
+    )

@@ -1,0 +1,295 @@
+"""Several classifiers as one: the joint, bone and motion streams of the same clips, their probabilities averaged.
+
+    fused = fuse_scores([joint, bone, motion])                  # (N, C) log-probabilities each; equal weights
+    weights = choose_weights(validation_scores, labels)         # or weights chosen on clips that none was trained on
+
+The three streams of S2I are three images of a clip and three models (as in 2s-AGCN, Shi et al., CVPR 2019). Weights are equal unless they
+are chosen on validation clips; a table of fused numbers whose weights were found on the test clips says nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arguments import arg
+from .classifier_folder import check_classes, check_classifier, open_classifier, pick_device
+from .evaluation import metrics
+from .files import write_atomically
+from .formats import splits_as_layout
+from .models.loading import check_model_name
+from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .rows import SkeletonRows, as_rows
+from .run_folder import RunFolder
+from .scoring import predict_scores
+
+STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips that choose
+
+
+@dataclass
+class FuseArguments:
+    """Settings of a fusion; each is a flag of `examples/fuse.py` and a key of its YAML files."""
+
+    models: tuple[str, ...] = arg(help="Run folders of fine-tunings, or Hub ids: one classifier a stream.")
+    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
+    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
+    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
+    output_dir: str | None = arg(None, "Where the results go; runs/fusion_<data> if none.")
+    weights: str = arg(
+        "equal", "equal, validation (chosen on the clips that every run held out), or a number a model: 2,1,1."
+    )
+    test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
+    batch_size: int = arg(64, "Clips a forward pass.")
+    method: str | None = arg(None, "Name in the results; the streams, such as joint+bone+motion, if none.")
+    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
+    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
+
+    def __post_init__(self) -> None:
+        for name in ("test_clips", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
+        if len(self.models) < 2:
+            raise ValueError(f"--models names {len(self.models)}; a fusion needs at least two classifiers.")
+        twice = [name for name in self.models if self.models.count(name) > 1]
+        if twice:
+            raise ValueError(f"--models names {twice[0]!r} twice; give it a larger weight with --weights instead.")
+        _ = self.fixed_weights  # refuses bad values now
+        for name in self.models:
+            check_model_name(name)  # now, not after minutes of reading data
+
+    @property
+    def run_dir(self) -> Path:
+        """Where results go."""
+        return Path(self.output_dir or f"runs/fusion_{Path(self.data).name}")
+
+    @property
+    def fixed_weights(self) -> np.ndarray | None:
+        """(K,) weights that add up to 1; None if they are to be chosen on validation clips.
+
+        Raises:
+            ValueError: `weights` is neither a word nor a number for each model.
+        """
+        if self.weights == "validation":
+            return None
+        words = self.weights.replace(",", " ").split()
+        try:
+            values = [1.0] * len(self.models) if self.weights == "equal" else [float(word) for word in words]
+        except ValueError:
+            values = []
+        if len(values) != len(self.models):
+            raise ValueError(
+                f"--weights is {self.weights!r}; expected equal, validation, or {len(self.models)} numbers, one a model."
+            )
+        return _normalised(values)
+
+
+def _normalised(weights: Sequence[float] | np.ndarray) -> np.ndarray:
+    values = np.asarray(weights, dtype=np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all() or values.min(initial=0) < 0 or values.sum() <= 0:
+        raise ValueError(f"the weights are {values.tolist()}; expected numbers of zero or more, not all zero.")
+    return values / values.sum()
+
+
+def fuse_scores(scores: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
+    """The weighted mean of several models' probabilities.
+
+    Args:
+        scores: (N, C) log-probabilities of each of K models, of the same clips in the same order.
+        weights: K numbers of zero or more, scaled to add up to 1; None: equal.
+
+    Returns:
+        (N, C) float32 log-probabilities.
+
+    Raises:
+        ValueError: shapes or number of weights differ, or a weight is negative.
+    """
+    shapes = {np.shape(one) for one in scores}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise ValueError(f"scores to fuse have the shapes {sorted(shapes)}; expected one (N, C) for all models.")
+    shares = _normalised(np.ones(len(scores)) if weights is None else weights)
+    if len(shares) != len(scores):
+        raise ValueError(f"there are {len(shares)} weights for {len(scores)} models; expected one a model.")
+    with np.errstate(divide="ignore"):  # the log of a weight or a probability of zero
+        logs = np.stack([np.asarray(one, dtype=np.float64) for one in scores]) + np.log(shares)[:, None, None]
+        return np.logaddexp.reduce(logs, axis=0).astype(np.float32)
+
+
+def choose_weights(
+    scores: Sequence[np.ndarray], labels: Any, metric: str = "top1", steps: int = STEPS
+) -> tuple[np.ndarray, float]:
+    """Weights that are best on validation clips, among all in steps of 1 / `steps`.
+
+    Args:
+        scores: (N, C) log-probabilities of each of K models on clips that none of them was trained on.
+        labels: (N,) their classes.
+        metric: "top1" or "mean_class". Of equals those with the higher probability of the true classes win.
+        steps: Fineness of the grid.
+
+    Returns:
+        (K,) weights that add up to 1, and the metric of the fused scores with them.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    best: tuple[float, float, tuple[int, ...]] | None = None
+    for cuts in itertools.combinations(range(steps + len(scores) - 1), len(scores) - 1):
+        ends = (-1, *cuts, steps + len(scores) - 1)
+        shares = tuple(right - left - 1 for left, right in itertools.pairwise(ends))
+        fused = fuse_scores(scores, shares)
+        likelihood = float(np.maximum(fused[np.arange(len(labels)), labels], -30.0).mean())
+        candidate = (metrics(fused, labels)[metric], likelihood, shares)
+        if best is None or candidate[:2] > best[:2]:
+            best = candidate
+    assert best is not None  # the grid is never empty
+    return _normalised(best[2]), best[0]
+
+
+def fuse_runs(
+    arguments: FuseArguments,
+    dataset: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Score the test clips with every model, fuse the scores, and write what came out.
+
+    Args:
+        arguments: Settings.
+        dataset: "train" and "test" rows; loaded here if None.
+        report: Gets a line for each number as it is measured.
+
+    Returns:
+        rows (of results.json, setting "fusion"), alone (name -> metrics), fused (metrics), weights (K,), scores ((N, C)
+        log-probabilities of the fusion), run_dir.
+
+    Raises:
+        ValueError: a model is no classifier or has other classes than the data; weights are to be chosen on validation clips and the
+            runs did not hold out the same ones.
+    """
+    from .data import load_skeletons
+    from .protocols import PROTOCOLS
+
+    began = time.perf_counter()
+    for name in arguments.models:  # all of them, before any is run
+        check_classifier(name)
+    if dataset is None:
+        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
+    protocol = train.name or Path(arguments.data).name
+    metric = "mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1"
+    device = pick_device(arguments.device)
+    settings = [_settings(name) for name in arguments.models]
+    weights, held = arguments.fixed_weights, None
+    if weights is None:
+        held = held_out_by_all(train, settings, arguments.models)
+    test_scores, held_scores, streams = [], [], []
+    for name, setting in zip(arguments.models, settings, strict=True):
+        model, processor = open_classifier(name)
+        check_classes(model, test, name)
+        parts = {"test": test, **({"held": train.select(held)} if held is not None else {})}
+        parts = {part: as_rows(rows) for part, rows in splits_as_layout(parts, setting.get("to_layout")).items()}
+        found = {
+            part: predict_scores(
+                model, rows, processor,
+                test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
+            )
+            for part, rows in parts.items()
+        }  # fmt: skip
+        test_scores.append(found["test"])
+        held_scores += [found["held"]] if held is not None else []
+        streams.append(processor.stream)
+        report(f"{Path(name).name} ({processor.stream}): {_shown(metrics(found['test'], test.labels))}")
+    chosen_on = None
+    if weights is None:
+        assert held is not None
+        weights, validation = choose_weights(held_scores, train.labels[held], metric)
+        chosen_on = {"clips": len(held), metric: validation}
+        report(f"weights {_of(weights)} chosen on {len(held)} held-out training clips ({100 * validation:.1f} % there)")
+    scores = fuse_scores(test_scores, weights)
+    fused = metrics(scores, test.labels)
+    report(f"fusion with weights {_of(weights)}: {_shown(fused)}")
+    alone = {name: metrics(one, test.labels) for name, one in zip(_names(arguments.models), test_scores, strict=True)}
+    pretrained = {_encoder(setting) for setting in settings}
+    rows = [
+        result_row(
+            dataset=protocol.rpartition("_")[0] or protocol, protocol=protocol.rpartition("_")[2], setting="fusion",
+            encoder="pretrained" if pretrained == {"pretrained"} else "untrained", metric=name, value=fused[name],
+            method=arguments.method or "+".join(streams), train_clips=len(train), test_clips=len(test),
+            seed=int(settings[0].get("seed", 0)), seconds=time.perf_counter() - began, command=public_command(),
+            commit=current_commit(), hardware=hardware_name(device),
+        )
+        for name in METRICS
+    ]  # fmt: skip
+    append_results(arguments.run_dir, rows, arguments.results_csv)
+    content = {
+        "protocol": protocol, "streams": streams, "weights": [round(float(value), 6) for value in weights],
+        "weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test), "alone": alone, "fused": fused,
+    }  # fmt: skip
+    write_atomically(arguments.run_dir / "fusion.json", json.dumps(content, indent=1) + "\n")
+    return {
+        "run_dir": arguments.run_dir, "rows": rows, "alone": alone, "fused": fused, "weights": weights, "scores": scores
+    }  # fmt: skip
+
+
+def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray:
+    """Indices of the training clips that every run held out for validation.
+
+    Args:
+        rows: All training clips.
+        settings: Settings of each run, from its run.yaml.
+        names: What the runs are called in errors.
+
+    Raises:
+        ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
+    """
+    from .arguments import from_values
+    from .finetune_arguments import FinetuneArguments
+    from .finetune_preparing import choose_clips
+
+    first: list[str] = []
+    for name, setting in zip(names, settings, strict=True):
+        if setting.get("validation", "none") == "none":
+            raise ValueError(
+                f"{name!r} held out no training clips to choose weights on; train it with --validation subjects, or use "
+                "--weights equal."
+            )
+        # whether the encoder it started from is still there does not matter here
+        arguments = from_values(FinetuneArguments, {**setting, "model": "config:micro"}, f"{name}/run.yaml")
+        _, held = choose_clips(arguments, rows)
+        ids = [] if held is None else sorted(held.sample_ids)
+        if first and ids != first:
+            raise ValueError(
+                f"{name!r} held out other training clips than {names[0]!r}; give the runs the same --validation, --seed, --label_share "
+                "and --label_seed, or use --weights equal."
+            )
+        first = ids
+    chosen = set(first)
+    return np.array([index for index, sample in enumerate(rows.sample_ids) if sample in chosen], dtype=np.int64)
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Settings of a run folder; of a Hub id nothing is known but its model."""
+    return RunFolder(Path(name)).settings if Path(name).is_dir() else {}
+
+
+def _encoder(settings: Mapping[str, Any]) -> str:
+    """Where the encoder of a run came from; a model without a run.yaml is taken for what it usually is."""
+    scratch = str(settings.get("model", "")).startswith("config:") or settings.get("encoder") == "untrained"
+    return "untrained" if scratch else "pretrained"
+
+
+def _names(models: Sequence[str]) -> list[str]:
+    """Last parts of the names, which are public; whole names where these are not distinct."""
+    short = [Path(name).name for name in models]
+    return short if len(set(short)) == len(short) else list(models)
+
+
+def _of(weights: np.ndarray) -> str:
+    return " : ".join(f"{value:.2g}" for value in weights)
+
+
+def _shown(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {100 * found[name]:.1f} %" for name in METRICS)

@@ -1,0 +1,221 @@
+"""Vision backbones of other families than ViT: DeiT, DINOv2 and v3, CLIP, SigLIP, ConvNeXt, Swin, through transformers' own classes.
+
+A backbone here is an encoder alone, whole and checked; `backbone_tokens.backbone_tokens` reads it. Images of skeletons are made for it by
+`processor_for`: in its size, with the mean and deviation it was trained with.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from .backbone_tokens import side_and_patch, stride_of
+from .initialization import encoder_of, untrained_like
+from .loading import load_weights, model_type
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+
+class Family(NamedTuple):
+    """A family of backbones.
+
+    Args:
+        encoder: Class of transformers that is the encoder alone.
+        classifier: Stock classifier, "" where there is none.
+        mean_std: Mean and deviation of each channel (pixels 0 to 1) of the published weights, used where a folder does not say.
+        any_size: Whether images may have another size than that in the config: no fixed table of positions stands against it.
+        unused: Parts that take no part in a classification, by the ends of their names.
+    """
+
+    encoder: str
+    classifier: str
+    mean_std: tuple[tuple[float, ...], tuple[float, ...]] = _IMAGENET
+    any_size: bool = False
+    unused: tuple[str, ...] = ()
+
+
+FAMILIES: dict[str, Family] = {
+    # our own are trained with the numbers of ImageNet; the published ones (0.5) say theirs in their folders
+    "vit": Family("ViTModel", "ViTForImageClassification"),
+    "vit_mae": Family("ViTMAEModel", "ViTForImageClassification"),
+    "diffmae": Family("ViTMAEModel", "ViTForImageClassification"),
+    "pooled_vit": Family("ViTModel", ""),
+    "deit": Family("DeiTModel", "DeiTForImageClassification"),
+    "dinov2": Family("Dinov2Model", "Dinov2ForImageClassification", any_size=True, unused=("mask_token",)),
+    "dinov2_with_registers": Family(
+        "Dinov2WithRegistersModel", "Dinov2WithRegistersForImageClassification", any_size=True, unused=("mask_token",)
+    ),
+    "dinov3_vit": Family("DINOv3ViTModel", "", any_size=True, unused=("mask_token",)),
+    "clip": Family("CLIPVisionModel", "CLIPForImageClassification", _CLIP, unused=("post_layernorm",)),
+    "clip_vision_model": Family("CLIPVisionModel", "CLIPForImageClassification", _CLIP, unused=("post_layernorm",)),
+    "siglip": Family("SiglipVisionModel", "SiglipForImageClassification", _HALF),
+    "siglip_vision_model": Family("SiglipVisionModel", "SiglipForImageClassification", _HALF),
+    "convnext": Family("ConvNextModel", "ConvNextForImageClassification", any_size=True),
+    "convnextv2": Family("ConvNextV2Model", "ConvNextV2ForImageClassification", any_size=True),
+    "swin": Family("SwinModel", "SwinForImageClassification"),
+    "swinv2": Family("Swinv2Model", "Swinv2ForImageClassification"),
+}
+
+
+def family_of(config: Any) -> Family:
+    """The family of a config. Raises ValueError for a kind of model that is none of them."""
+    kind = str(config.model_type)
+    if kind not in FAMILIES:
+        raise ValueError(f"the model is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
+    return FAMILIES[kind]
+
+
+def load_backbone(name: str) -> nn.Module:
+    """The encoder of a folder or Hub repository, for features: every weight of it from there.
+
+    Args:
+        name: A model of `FAMILIES`, or a classifier on one of them. Of CLIP and SigLIP the vision part is taken.
+
+    Returns:
+        `ViTModel` for ViT and its kin, otherwise the family's own class, in evaluation mode.
+
+    Raises:
+        ValueError: another kind of model, or weights that are not whole.
+        FileNotFoundError: the folder or repository does not exist.
+    """
+    import transformers
+
+    kind = model_type(name)
+    if kind == "pooled_backbone":
+        from .pooled_backbone import PooledBackboneForImageClassification
+
+        return load_weights(PooledBackboneForImageClassification, name)[0].backbone.eval()
+    config = transformers.AutoConfig.from_pretrained(name)
+    try:
+        family = family_of(config)
+    except ValueError:
+        raise ValueError(
+            f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}."
+        ) from None
+    if kind == "diffmae":
+        from .modeling_diffmae import DiffMAEForPreTraining
+
+        return encoder_of(load_weights(DiffMAEForPreTraining, name)[0])
+    if kind == "pooled_vit":
+        from .pooled_vit import PooledViTForImageClassification
+
+        return encoder_of(load_weights(PooledViTForImageClassification, name)[0])
+    options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit") else {}
+    encoder, _ = load_weights(getattr(transformers, family.encoder), name, **options)
+    return encoder_of(encoder) if kind == "vit_mae" else encoder.eval()
+
+
+def _is_vit(model: Any) -> bool:
+    return hasattr(model, "vit") or model.config.model_type in ("vit", "vit_mae", "diffmae")
+
+
+def backbone_of(model: nn.Module) -> nn.Module:
+    """The encoder alone of a model that is loaded already: a `ViTModel` of ViT and its kin, otherwise the backbone as it is."""
+    if _is_vit(model):
+        return encoder_of(model)
+    family_of(model.config)
+    return model.eval()
+
+
+def untrained_backbone(model: nn.Module, seed: int) -> nn.Module:
+    """The same architecture before any training, with weights drawn from `seed`, and with positions that differ."""
+    if _is_vit(model):
+        return untrained_like(model, seed)
+    options = {"add_pooling_layer": False} if getattr(model, "pooler", model) is None else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model)(deepcopy(model.config), **options)  # type: ignore[call-arg, arg-type]
+        fill_positions(fresh)
+    return fresh.eval()
+
+
+@torch.no_grad()
+def fill_positions(model: nn.Module) -> None:
+    """Draw position tables and class tokens that a constructor of transformers leaves at zero (DeiT: all of them)."""
+    for name, parameter in model.named_parameters():
+        end = name.rpartition(".")[2]
+        if ("position" in end or end in ("cls_token", "distillation_token")) and not parameter.any():
+            nn.init.trunc_normal_(parameter, std=0.02)
+
+
+def poolings_of(config: Any) -> tuple[str, ...]:
+    """Kinds of features that `evaluation.extract_features` finds in an encoder: "cls" needs a token that stands for the image."""
+    no_token = hasattr(config, "depths") or getattr(config, "vision_use_head", True) is False
+    return ("mean", "part") if no_token else ("mean", "cls", "part")
+
+
+def fits(config: Any, side: int) -> bool:
+    """Whether a model takes square images of this side."""
+    known, _ = side_and_patch(config)
+    inner = getattr(config, "backbone_config", None)
+    if inner is not None:
+        return side == known or (config.pooling != "columns" and fits(inner, side))
+    family = FAMILIES.get(str(config.model_type))
+    if family is None or not family.any_size:
+        return bool(side == known)
+    return side % stride_of(config) == 0
+
+
+def fresh_classifier(
+    encoder: nn.Module, labels: dict[str, Any], pooling: str, image_size: int | None, source: str, seed: int
+) -> tuple[Any, nn.Module]:
+    """A classifier with new weights on the architecture of an encoder.
+
+    Args:
+        encoder: What `load_backbone` returned, for a family other than ViT.
+        labels: Fields of the config that name the classes.
+        pooling: "cls": the stock classifier of the family (which reads the mean in some), or the class token where there is none
+            (DINOv3); "mean" or "columns" of its patches.
+        image_size: Side of the images; that of the config if None.
+        source: Name of the encoder, for messages.
+        seed: Of the new weights.
+
+    Returns:
+        The classifier and the encoder inside it.
+
+    Raises:
+        ValueError: images of a size that the encoder does not take.
+    """
+    import transformers
+
+    config: Any = deepcopy(encoder.config)
+    family = family_of(config)
+    side = image_size or side_and_patch(config)[0]
+    if not fits(config, side):
+        expected = f"a multiple of {stride_of(config)}" if family.any_size else str(side_and_patch(config)[0])
+        raise ValueError(f"images of {side} x {side} do not fit the weights of {source!r}; set the size to {expected}.")
+    if config.model_type.startswith("siglip"):
+        config.vision_use_head = False  # SigLIP's own summary, which its classifier does not read
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if pooling == "cls" and family.classifier:
+            stock: Any = getattr(transformers, family.classifier)
+            if config.model_type.endswith("_vision_model"):
+                config = stock.config_class(vision_config=config.to_dict())
+            for field, value in labels.items():
+                setattr(config, field, value)
+            model = stock(config)
+        else:
+            from .configuration_pooled_backbone import PooledBackboneConfig
+            from .pooled_backbone import PooledBackboneForImageClassification
+
+            model = PooledBackboneForImageClassification(
+                PooledBackboneConfig(backbone_config=config.to_dict(), pooling=pooling, image_size=side, **labels)
+            )
+        fill_positions(model)
+    model.requires_grad_(True)
+    # ConvNeXt norms its own mean of the map, which a pooling of the patches does not read
+    unused = (
+        *family.unused,
+        *(("backbone.layernorm",) if hasattr(model, "fc_norm") and "convnext" in config.model_type else ()),
+    )
+    for name, parameter in model.named_parameters():
+        if any(part in name for part in unused):
+            parameter.requires_grad_(False)  # without a gradient, which several processes would wait for in vain
+    inner = next(child for child in model.children() if type(child) is type(encoder))
+    return model, inner

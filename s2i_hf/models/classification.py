@@ -1,0 +1,281 @@
+"""Classifiers on pretrained encoders: whose weights go where, and a head for these classes.
+
+The default is the stock `ViTForImageClassification`, which `pipeline` and everybody's code can load. What reads the patch tokens instead of
+the CLS token has classes of its own, with model types of their own, so that it cannot be mistaken for the stock one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from .blocks import lr_groups, set_drop_path
+from .initialization import MODEL_SIZES, initialize_mae
+from .loading import load_weights, model_type
+
+__all__ = ["CLASSIFIER_POOLINGS", "build_classifier", "lr_groups", "set_drop_path"]
+
+CLASSIFIER_POOLINGS = ("cls", "mean", "columns")
+# Deviation of the new head's weights. As MAE has it: the first predictions are uniform whatever the features are and however many
+# (columns have thousands), so that the first steps teach the head before they disturb the encoder.
+HEAD_STD = 2e-5
+_VIT_LIKE = ("vit", "vit_mae", "diffmae", "pooled_vit")
+# What a ViT is made of; nothing of a decoder, a mask or another task's labels gets into a classifier's config.
+_VIT_FIELDS = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
+    "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps", "image_size", "patch_size", "num_channels", "qkv_bias",
+)  # fmt: skip
+
+
+def build_classifier(
+    source: str,
+    class_names: Sequence[str],
+    *,
+    pooling: str = "cls",
+    drop_path: float = 0.0,
+    image_size: int | None = None,
+    patch_size: int = 16,
+    encoder: str = "pretrained",
+    head: str = "auto",
+    seed: int = 0,
+) -> tuple[Any, list[str]]:
+    """A classifier for these classes on the encoder of a checkpoint, or on one from scratch.
+
+    Args:
+        source: A size for a ViT from scratch ("config:micro", "config:tiny", "config:small", "config:base", "config:large"); or a folder or
+            Hub id of a ViTMAE, DiffMAE, ViT, an earlier classifier, or a model of another family (see `backbones.FAMILIES`).
+        class_names: Names of the classes, in the order of their labels; they become id2label and label2id.
+        pooling: What the head reads. "cls": the stock classifier of the family (for a ViT its CLS token). "mean": mean of the patch tokens.
+            "columns": mean over time of each patch column, side by side.
+        drop_path: Largest probability of stochastic depth; see `set_drop_path`.
+        image_size: Side of the images in pixels; that of the checkpoint if None (224 for a size).
+        patch_size: Side of a patch of a size; checkpoints come with their own.
+        encoder: "pretrained", or "untrained" for the same architecture with new weights of `seed`: the arm from scratch.
+        head: For an earlier classifier. "auto": kept if it has the same classes, new otherwise. "keep": refused unless it has. "new".
+        seed: Seed of the new weights, of the head's as well; the global random state is left as it was.
+
+    Returns:
+        The model, in training mode with every weight trainable (positions as well, as in MAE's fine-tuning), and a list of sentences: what
+        was taken over, left out, and newly made.
+
+    Raises:
+        ValueError: fewer than two classes or a name twice; an unknown size, pooling, encoder or kind of model; weights of another image
+            size or that are not whole; a head of other classes that was to be kept.
+        FileNotFoundError: the folder or repository does not exist.
+    """
+    names = check_class_names(class_names)
+    for name, value, known in (
+        ("pooling", pooling, CLASSIFIER_POOLINGS),
+        ("encoder", encoder, ("pretrained", "untrained")),
+        ("head", head, ("auto", "keep", "new")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}.")
+    if source.startswith("config:"):
+        model, notes = _from_size(source, names, pooling, image_size or 224, patch_size, seed)
+    else:
+        kind = model_type(source)
+        build = _from_vit if kind in _VIT_LIKE else _from_backbone
+        model, notes = build(source, kind, names, pooling, image_size, encoder, seed)
+        notes.append(_take_head(model, source, names, head if encoder == "pretrained" else "new"))
+    set_drop_path(model, drop_path)
+    return model.train(), notes
+
+
+def check_class_names(class_names: Sequence[str]) -> list[str]:
+    """The names as a list. Raises ValueError for fewer than two, or for a name that stands there twice."""
+    names = [str(name) for name in class_names]
+    if len(names) < 2:
+        raise ValueError(f"there {'is 1 class' if names else 'are no classes'}; a classifier needs at least two.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"the class name {twice[0]!r} stands for more than one class; expected names that differ.")
+    return names
+
+
+def label_fields(class_names: Sequence[str]) -> dict[str, Any]:
+    """Fields of a config that say what the classes are."""
+    return {
+        "id2label": dict(enumerate(class_names)),
+        "label2id": {name: index for index, name in enumerate(class_names)},
+        "problem_type": "single_label_classification",
+    }
+
+
+# --- ViT and its kin --------------------------------------------------------------------------------------------------
+
+
+def _from_size(
+    source: str, names: list[str], pooling: str, image_size: int, patch_size: int, seed: int
+) -> tuple[Any, list[str]]:
+    size = source.removeprefix("config:")
+    if size not in MODEL_SIZES:
+        raise ValueError(f"model is {source!r}; the sizes are {', '.join('config:' + known for known in MODEL_SIZES)}.")
+    if image_size % patch_size:
+        raise ValueError(f"image size {image_size} is not a multiple of the patch size {patch_size}.")
+    fields = {name: value for name, value in MODEL_SIZES[size].items() if not name.startswith("decoder_")}
+    model = _fresh_vit(
+        {**fields, "layer_norm_eps": 1e-6, "image_size": image_size, "patch_size": patch_size}, names, pooling, seed
+    )
+    return model, [f"The encoder is {source} with new weights (seed {seed}).", _new_head(model)]
+
+
+def _from_vit(
+    source: str, kind: str, names: list[str], pooling: str, image_size: int | None, encoder: str, seed: int
+) -> tuple[Any, list[str]]:
+    from transformers import AutoConfig, ViTMAEModel, ViTModel
+
+    config = AutoConfig.from_pretrained(source)
+    check_image_size(source, config.image_size, image_size)
+    model = _fresh_vit({name: getattr(config, name) for name in _VIT_FIELDS}, names, pooling, seed)
+    if encoder == "untrained":
+        return model, [f"The encoder is that of {source!r} with new weights (seed {seed})."]
+    loaded: nn.Module
+    if kind == "vit_mae":
+        loaded, _ = load_weights(ViTMAEModel, source)
+    elif kind == "diffmae":
+        from .modeling_diffmae import DiffMAEForPreTraining
+
+        loaded = load_weights(DiffMAEForPreTraining, source)[0].vit
+    elif kind == "pooled_vit":
+        from .pooled_vit import PooledViTForImageClassification
+
+        loaded = load_weights(PooledViTForImageClassification, source)[0].vit
+    else:
+        loaded, _ = load_weights(ViTModel, source, add_pooling_layer=False)
+    taken = copy_encoder(model.vit, loaded, source)
+    left = {"vit_mae": " Its decoder was left out.", "diffmae": " Its denoiser was left out."}.get(kind, "")
+    return model, [f"{taken}{left}"]
+
+
+def _fresh_vit(fields: dict[str, Any], names: list[str], pooling: str, seed: int) -> Any:
+    from transformers import ViTConfig, ViTForImageClassification
+
+    fields = {**fields, **label_fields(names)}
+    with torch.random.fork_rng(devices=[]):  # the constructors draw weights that are overwritten here
+        model: Any
+        if pooling == "cls":
+            model = ViTForImageClassification(ViTConfig(**fields))
+        else:
+            from .configuration_pooled_vit import PooledViTConfig
+            from .pooled_vit import PooledViTForImageClassification
+
+            model = PooledViTForImageClassification(PooledViTConfig(**fields, pooling=pooling))
+    initialize_mae(model.vit, seed)
+    initialize_head(model, seed)
+    return model.requires_grad_(True)  # positions too, which `initialize_mae` freezes for pretraining
+
+
+# --- other families ---------------------------------------------------------------------------------------------------
+
+
+def _from_backbone(
+    source: str, kind: str, names: list[str], pooling: str, image_size: int | None, encoder: str, seed: int
+) -> tuple[Any, list[str]]:
+    from .backbones import fresh_classifier, load_backbone
+
+    loaded = load_backbone(source)
+    model, inner = fresh_classifier(loaded, label_fields(names), pooling, image_size, source, seed)
+    initialize_head(model, seed)
+    if encoder == "untrained":
+        return model, [f"The encoder is that of {source!r} with new weights (seed {seed})."]
+    return model, [copy_encoder(inner, loaded, source)]
+
+
+# --- heads and weights ------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def initialize_head(model: Any, seed: int) -> None:
+    """New weights for `classifier` (and nothing else): truncated normal of deviation 2e-5, zero bias; the same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = model.classifier.weight
+    fresh = torch.empty(weight.shape)
+    nn.init.trunc_normal_(fresh, std=HEAD_STD, a=-2 * HEAD_STD, b=2 * HEAD_STD, generator=generator)
+    weight.copy_(fresh)
+    model.classifier.bias.zero_()
+
+
+def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
+    """Copy the weights of `loaded` into `target`, all of them and bit for bit.
+
+    Returns:
+        A sentence that says so.
+
+    Raises:
+        ValueError: a weight of the encoder is missing, or of another shape.
+    """
+    given, wanted = loaded.state_dict(), target.state_dict()
+    wrong = [name for name, tensor in wanted.items() if name not in given or given[name].shape != tensor.shape]
+    if wrong:
+        raise ValueError(
+            f"the weights of {source!r} do not fit the classifier's encoder: {len(wrong)} tensors, such as {wrong[0]!r}."
+        )
+    target.load_state_dict({name: given[name] for name in wanted})
+    for name, tensor in target.state_dict().items():
+        if not torch.equal(tensor, given[name].to(tensor.dtype)):
+            raise RuntimeError(f"{name} differs from the checkpoint {source!r} after loading; this is a fault here.")
+    count = sum(tensor.numel() for tensor in wanted.values())
+    left = [name for name in given if name not in wanted]
+    also = f" Left out: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
+    return f"The encoder is that of {source!r}, bit for bit: {len(wanted)} tensors, {count:,} numbers.{also}"
+
+
+def check_image_size(source: str, known: Any, wanted: int | None) -> None:
+    """Raise ValueError if the images are not of the size that the weights are for."""
+    if wanted is not None and known != wanted:
+        raise ValueError(
+            f"the weights of {source!r} are for {known} x {known} images, but the processor makes {wanted} x {wanted}; set the size "
+            f"to {known}."
+        )
+
+
+def _new_head(model: Any) -> str:
+    head = model.classifier
+    return f"The head is new: {head.in_features} features -> {head.out_features} classes."
+
+
+def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
+    """Put an earlier classifier's head into the model, if its classes are the same and it reads the same features.
+
+    Returns:
+        A sentence about the head.
+
+    Raises:
+        ValueError: the head was to be kept, and cannot be.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(source)
+    known = _classes(config)
+    if head == "new" or (known is None and head == "auto"):
+        return _new_head(model)
+    reason = "it has none" if known is None else _difference(known, names)
+    poolings = [getattr(one, "pooling", "cls") for one in (config, model.config)]
+    if not reason and (type(model).__name__ not in config.architectures or poolings[0] != poolings[1]):
+        reason = "it reads other features"
+    if reason and head == "keep":
+        raise ValueError(f"the head of {source!r} cannot be kept: {reason}; set head to 'new' to train another.")
+    if reason:
+        return f"{_new_head(model)} That of {source!r} was not taken over: {reason}."
+    model.load_state_dict(load_weights(type(model), source)[0].state_dict())
+    return f"The head is that of {source!r}, as its {len(names)} classes are the same."
+
+
+def _difference(known: list[str], names: list[str]) -> str:
+    """How the classes of an earlier classifier differ from these, in words; "" if they do not."""
+    if len(known) != len(names):
+        return f"it has {len(known)} classes, and here are {len(names)}"
+    pairs = [(index, *pair) for index, pair in enumerate(zip(known, names, strict=True)) if pair[0] != pair[1]]
+    return f"its class {pairs[0][0]} is {pairs[0][1]!r}, and here it is {pairs[0][2]!r}" if pairs else ""
+
+
+def _classes(config: Any) -> list[str] | None:
+    """Class names of an earlier classifier, None for another kind of model."""
+    if not any("ForImageClassification" in name for name in config.architectures or []):
+        return None
+    return [str(config.id2label[index]) for index in sorted(config.id2label)]

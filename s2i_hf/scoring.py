@@ -1,0 +1,93 @@
+"""What a classifier says of clips: log-probabilities of every class, of the whole clip or averaged over windows of it.
+
+One function for validation, test, fusion of streams and robustness, so that their numbers are of the same kind: float32,
+nothing augmented, clips in the order they come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from .data import SkeletonCollator
+from .encoding import encode_padded
+from .layouts import get_layout
+from .transforms import prepare
+
+
+@torch.no_grad()
+def predict_scores(
+    model: Any,
+    rows: Any,
+    processor: Any,
+    *,
+    test_clips: int = 1,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+    change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> np.ndarray:
+    """Log-probabilities of the classes for every clip.
+
+    Args:
+        model: Classifier: (B, 3, H, W) -> `.logits` (B, C).
+        rows: `rows.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
+        processor: `SkeletonProcessor` whose recipe makes the images.
+        test_clips: Windows of each clip whose probabilities are averaged (`transforms.clip_windows`); 1: the clip itself.
+        batch_size: Clips a forward pass.
+        device: Where the model runs; where it already is if None.
+        change: Applied to every row before anything else, such as the loss of some joints.
+
+    Returns:
+        (N, C) float32; `np.exp` of a row adds up to 1.
+
+    Raises:
+        ValueError: there are no clips, or `test_clips` is below 1.
+    """
+    if len(rows) == 0:
+        raise ValueError("There are no clips to classify; check the data folder and the protocol.")
+    if test_clips < 1:
+        raise ValueError(f"test_clips is {test_clips}; expected 1 or more.")
+    was_training = model.training
+    device = next(model.parameters()).device if device is None else torch.device(device)
+    model = model.to(device).eval()
+    collate, scores = SkeletonCollator(with_labels=False), []
+    for views in _batches(rows, test_clips, batch_size, change):
+        batch = collate([view for views_of_clip in views for view in views_of_clip])
+        images = encode_padded(
+            batch["joints"].to(device),
+            batch["num_frames"],
+            batch["num_people"],
+            batch["layouts"],
+            processor.encoding_options,
+        )
+        parts = [model(pixel_values=part).logits.float() for part in images.split(batch_size)]
+        found = torch.log_softmax(torch.cat(parts), dim=-1)
+        if test_clips > 1:
+            counts = [len(views_of_clip) for views_of_clip in views]
+            found = torch.stack([part.logsumexp(dim=0) - np.log(len(part)) for part in found.split(counts)])
+        scores.append(found.cpu())
+    model.train(was_training)
+    return torch.cat(scores).numpy()
+
+
+def _batches(
+    rows: Any, test_clips: int, batch_size: int, change: Callable[[dict[str, Any]], dict[str, Any]] | None
+) -> Iterator[list[list[dict[str, Any]]]]:
+    """Batches of clips, each clip as the list of its views."""
+    batch: list[list[dict[str, Any]]] = []
+    for index in range(len(rows)):
+        row = rows[index] if change is None else change(rows[index])
+        batch.append([row] if test_clips == 1 else _windows(row, test_clips))
+        if sum(len(views) for views in batch) >= batch_size or index == len(rows) - 1:
+            yield batch
+            batch = []
+
+
+def _windows(row: dict[str, Any], test_clips: int) -> list[dict[str, Any]]:
+    from .transforms import clip_windows
+
+    joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
+    return [{**row, "joints": window} for window in clip_windows(joints, test_clips)]

@@ -1,0 +1,110 @@
+"""Zero-shot across formats: gallery and queries in their own formats, settings without the test, numbers into rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import one_sentence
+from finetune_clips import data
+
+from s2i_hf.cross_format import CrossFormatArguments, cross_format_run, knn_across
+from s2i_hf.evaluation import extract_features, knn
+from s2i_hf.formats import AsLayout
+from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.models.initialization import build_mae, encoder_of
+from s2i_hf.results import read_results
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_mae("config:micro", image_size=32, seed=1)
+
+
+def run(folder, model, dataset=None, **changes):
+    folder.mkdir(exist_ok=True)
+    settings = {"model": str(folder), "data": "nw_ucla_xview", "device": "cpu", **changes}
+    return cross_format_run(
+        CrossFormatArguments(**settings), model, SkeletonProcessor(size=32), dataset or data(), report=lambda line: None
+    )
+
+
+def test_rows_for_every_pair_of_formats(tmp_path, model):
+    run(tmp_path, model)
+    rows = read_results(tmp_path)
+    pairs = [("kinect_v1", "kinect_v1")]
+    pairs += [(one, other) for other in ("florence_15", "lcrnet_13") for one in ("kinect_v1", other)]
+    assert [(row["setting"], row["encoder"]) for row in rows if row["metric"] == "top1"] == [
+        (f"knn_{one}_to_{other}", encoder) for encoder in ("pretrained", "untrained") for one, other in pairs
+    ]
+    assert {row["method"] for row in rows} == {"mae"}
+
+
+def test_one_format_is_the_knn_of_the_probe(tmp_path, model):
+    found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",))["results"]
+    splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
+    features = {
+        name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32)) for name, rows in splits.items()
+    }
+    train, test = splits["train"], splits["test"]
+    twin = knn(features["train"], train.labels, train.subjects, features["test"], test.labels)
+    same = found["pretrained", "lcrnet_13", "lcrnet_13"]
+    assert same.metrics == twin.metrics and same.chosen == twin.chosen and same.validation == twin.validation
+
+
+def test_the_gallery_is_in_its_format_and_the_queries_in_theirs():
+    generator = np.random.default_rng(0)
+    labels, subjects = np.arange(60) % 3, np.arange(60) // 15
+    gallery = np.eye(3)[labels] + 0.01 * generator.normal(size=(60, 3))
+    queries = np.roll(np.eye(3), 1, axis=1)[labels] + 0.01 * generator.normal(size=(60, 3))
+    held = subjects == 3
+    found = knn_across({"a": gallery}, labels, {"a": queries}, {"a": queries}, labels, [(~held, held)])
+    assert found.metrics["top1"] == 0 and found.validation == 0  # queries lie where another class is in the gallery
+    found = knn_across({"a": queries}, labels, {"a": queries}, {"a": queries}, labels, [(~held, held)])
+    assert found.metrics["top1"] == 1 and found.validation == 1
+
+
+def test_pooling_is_chosen_by_queries_of_the_other_format():
+    generator = np.random.default_rng(0)
+    labels, held = np.arange(60) % 3, np.arange(60) >= 45
+    good, noise = np.eye(3)[labels] + 0.01 * generator.normal(size=(60, 3)), generator.normal(size=(60, 3))
+    # "b" tells the classes apart within the gallery's format alone
+    found = knn_across(
+        {"b": good, "a": good}, labels, {"b": noise, "a": good}, {"b": noise, "a": good}, labels, [(~held, held)]
+    )
+    assert found.chosen["pooling"] == "a" and found.metrics["top1"] == 1
+
+
+def test_test_labels_are_only_counted(tmp_path, model):
+    other = data()
+    for row in other["test"]:
+        row["label"] = (row["label"] + 1) % 4
+    one = run(tmp_path, model, encoders=("pretrained",))["results"]
+    twin = run(tmp_path, model, other, encoders=("pretrained",))["results"]
+    for key, result in one.items():
+        assert twin[key].chosen == result.chosen and twin[key].metrics != result.metrics
+        np.testing.assert_array_equal(twin[key].predictions, result.predictions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"queries": ("kinect_v2",)}, "no counterpart"),
+        ({"queries": ()}, "--queries is empty"),
+        ({"gallery": "kinect1"}, "Did you mean 'kinect_v1'"),
+        ({"batch_size": 0}, "--batch_size is 0"),
+    ],
+)
+def test_refused(tmp_path, model, changes, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        run(tmp_path, model, **changes)
+    assert one_sentence(refusal.value)
+
+
+def test_unlabelled_and_absent_clips(tmp_path, model):
+    empty = {**data(), "test": data()["test"][:0]}
+    with pytest.raises(ValueError, match="no test clips"):
+        run(tmp_path, model, empty)
+    unlabelled = data()
+    unlabelled["train"][0]["label"] = -1
+    with pytest.raises(ValueError, match="1 training clips have no label"):
+        run(tmp_path, model, unlabelled)
