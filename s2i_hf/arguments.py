@@ -24,6 +24,7 @@ from .wording import several
 
 Arguments = TypeVar("Arguments")
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
+SETTINGS_HEADER = "# Every setting of this run; repeat it with --config and this file.\n"
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
 
@@ -118,10 +119,7 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
         key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(arguments).items()
     }
     values = {key: str(value) if isinstance(value, Path) else value for key, value in {**values, **changes}.items()}
-    text = "# Every setting of this run; repeat it with --config and this file.\n" + yaml.safe_dump(
-        values, sort_keys=False
-    )
-    write_atomically(path, text)
+    write_atomically(path, SETTINGS_HEADER + yaml.safe_dump(values, sort_keys=False))
 
 
 def run_main(main: Callable[[], Any]) -> None:
@@ -218,6 +216,8 @@ def _scalar(words: list[str], where: str, kind: str) -> str:
 def _read_yaml(path: str, known: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
     import yaml
 
+    if path.startswith("hf://"):
+        path = _from_hub(path)
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -227,6 +227,21 @@ def _read_yaml(path: str, known: Mapping[str, Any], hints: Mapping[str, Any]) ->
     if not isinstance(loaded, dict):
         raise ValueError(f"{path} holds a {type(loaded).__name__}; expected 'name: value' lines.")
     return _converted(loaded, known, hints, path)
+
+
+def _from_hub(address: str) -> str:
+    """Path of the run.yaml of a pushed run, from "hf://user/name" or "hf://user/name@revision"."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError
+
+    repository, _, revision = address.removeprefix("hf://").partition("@")
+    try:
+        return hf_hub_download(repository, "run.yaml", revision=revision or None)
+    except (EntryNotFoundError, HFValidationError, OSError, ValueError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"--config {address}: no run.yaml to be had there ({first}); expected hf://user/name."
+        ) from None
 
 
 def _converted(
@@ -318,7 +333,10 @@ def _help(known: Mapping[str, Any], hints: Mapping[str, Any], description: str |
     program = Path(sys.argv[0]).name
     lines = [f"usage: {program} [--config FILE.yaml] [--flag value ...]", ""]
     lines += [description.strip(), ""] if description else []
-    lines += ["  --config FILE.yaml", "      Settings from a file; flags win over it."]
+    lines += [
+        "  --config FILE.yaml",
+        "      Settings from a file, or of a pushed run: hf://user/name; flags win over them.",
+    ]
     for name, field in known.items():
         kind = _describe(hints[name])
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

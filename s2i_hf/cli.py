@@ -220,11 +220,122 @@ def _infill(arguments: argparse.Namespace) -> int:
     return run(InfillSettings(**settings))
 
 
+def _predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "example: s2i predict runs/classifier long.skeleton --window 2s --stride 0.5s --per-person; results go to stdout, what is "
+        "broken to stderr"
+    )
+    flag = parser.add_argument
+    flag("model", metavar="MODEL", help="folder of a fine-tuning, or Hub id")
+    flag(
+        "clips",
+        metavar="CLIPS",
+        help="a recording, such as .skeleton, .json or .npy; a folder, zip archive or converted folder",
+    )
+    flag("--layout", help="joint format of .npy, .csv and the like (default: the model's)")
+    flag("--unit", help="m, cm or mm, where a format does not say it")
+    flag("--protocol", help="whose recordings they are, where their names do not say it, such as ntu60_xsub")
+    flag("--top-k", "--top_k", type=int, default=5, help="how many classes to name (default: %(default)s)")
+    flag("--window", metavar="LENGTH", help="classify windows of this length: frames (64) or seconds (2s)")
+    flag("--stride", metavar="LENGTH", help="from one window to the next (default: half a window)")
+    flag("--fps", type=float, help="frames a second, where the data set does not say it")
+    flag("--per-person", "--per_person", action="store_true", help="a result for each person alone")
+    flag("--json", action="store_true", help="a JSON object a line for each result")
+    flag("--strict", action="store_true", help="fail in the end if a recording was broken or left out")
+    flag("--batch-size", "--batch_size", type=int, default=32, help="(default: %(default)s)")
+    flag("--device", default="auto", help="cpu, cuda, ... (default: %(default)s)")
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from .predicting_command import PredictSettings, run
+
+    settings = {name: value for name, value in vars(arguments).items() if name != "command"}
+    return run(PredictSettings(**settings))
+
+
+def _env_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def _env(arguments: argparse.Namespace) -> int:
+    from .environment import run
+
+    return run(as_json=arguments.json)
+
+
+def _card_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="run folder; its README.md is written anew from its other files")
+
+
+def _card(arguments: argparse.Namespace) -> int:
+    from .cards import write_card
+
+    print(f"Written: {write_card(Path(arguments.folder).expanduser())}")
+    return 0
+
+
+def _push_arguments(parser: argparse.ArgumentParser) -> None:
+    flag = parser.add_argument
+    flag("folder", metavar="DIR", help="run folder of a finished pretraining or fine-tuning")
+    flag("repository", metavar="USER/NAME", help="model repository; made, and private, if it is not there")
+    flag("--public", action="store_true", help="make it public, or upload to a public one")
+    flag("--branch", default="main", help="branch to commit to (default: %(default)s)")
+    flag("--message", help="of the commit")
+    flag("--output", metavar="OUT", help="write what would be uploaded to this new folder, and upload nothing")
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        from .hub_folders import public_files, write_files
+
+        files = public_files(arguments.folder, arguments.repository)
+        write_files(files, arguments.output)
+        print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
+        return 0
+    from .publishing import check_repository, publish_run
+
+    check_repository(arguments.repository)
+    options = {"private": not arguments.public, "branch": arguments.branch, "message": arguments.message}
+    address = publish_run(arguments.folder, arguments.repository, **options, progress=sys.stderr.isatty())
+    print(f"Uploaded: {address}")
+    return 0
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "example: s2i export runs/classifier --format onnx --clips recordings; the file takes images in batches of any size, and its "
+        "metadata says how joints become images (examples/predict_onnx.py)"
+    )
+    flag = parser.add_argument
+    flag("model", metavar="DIR", help="folder of a fine-tuning, or Hub id")
+    flag(
+        "--format", choices=("onnx", "torch"), default="onnx",
+        help="torch: a torch.export program (default: %(default)s)",
+    )  # fmt: skip
+    flag("--output", metavar="FILE", help="file to write (default: model.onnx or model.pt2 in DIR)")
+    flag("--opset", type=int, default=18, help="version of the ONNX operators, 18 to 23 (default: %(default)s)")
+    flag("--layout", help="joint format that the metadata is for (default: the model's)")
+    flag("--clips", metavar="PATH", help="recordings to compare on; synthetic clips without it")
+    flag("--overwrite", action="store_true", help="replace a file that is there")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from .exporting import run
+
+    settings = {name: value for name, value in vars(arguments).items() if name != "command"}
+    return run(**settings)
+
+
 COMMANDS: dict[str, Command] = {
     "inspect": Command("what is in a folder of recordings, and what is wrong with it", _inspect_arguments, _inspect),
     "convert": Command("raw recordings to a folder that training reads", _convert_arguments, _convert),
     "convert-pickle": Command("annotation pickles to a folder of arrays, safely", _pickle_arguments, _convert_pickle),
     "infill": Command("fill in joints and frames that a sensor lost", _infill_arguments, _infill),
+    "card": Command("write the model card of a run folder anew", _card_arguments, _card),
+    "push": Command("a run folder to the Hub, private by default, in one commit", _push_arguments, _push),
+    "predict": Command("the actions in recordings, by a fine-tuned classifier", _predict_arguments, _predict),
+    "export": Command("a fine-tuned classifier for ONNX or torch.export", _export_arguments, _export),
+    "env": Command("versions and devices, for bug reports", _env_arguments, _env),
 }
 
 

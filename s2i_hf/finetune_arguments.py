@@ -95,6 +95,7 @@ class FinetuneArguments:
     )
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     card: bool = arg(True, "Write README.md and confusion.png at the end.")
+    push_to_hub: str | None = arg(None, "Upload the finished run to this user/name; private if it is new.")
 
     def __post_init__(self) -> None:
         if self.output_dir is None:

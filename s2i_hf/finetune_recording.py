@@ -29,6 +29,7 @@ MAY_CHANGE = frozenset(
             "report_to",
             "progress",
             "card",
+            "push_to_hub",
             "results_csv",
             "setting",
             "method",

@@ -19,6 +19,7 @@ from .finetune_preparing import balanced_weights, check_fit, choose_clips, class
 from .finetune_report import write_report
 from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
+from .publishing import check_repository, publish_run
 from .recording import export_model
 from .results import hardware_name
 
@@ -54,6 +55,8 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
     )
     if arguments.precision == "fp16" and on_cpu:
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
+    if arguments.push_to_hub:
+        check_repository(arguments.push_to_hub)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
     progress = sys.stderr.isatty() if arguments.progress is None else arguments.progress
     if not progress:
@@ -192,6 +195,8 @@ def finetune(
         shown = ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())
         epoch = f"epoch {best['best_epoch']:g}" if best else "last epoch"
         print(f"Test: {shown} ({len(test)} clips, {epoch}). {arguments.run_dir}", flush=True)
+        if arguments.push_to_hub:
+            print(f"Uploaded: {publish_run(arguments.run_dir, arguments.push_to_hub)}", flush=True)
     trainer.accelerator.wait_for_everyone()
     return {**summary, "rows": rows, "scores": scores, "run_dir": arguments.run_dir}
 

@@ -118,6 +118,7 @@ class SkeletonProcessor(BaseImageProcessor):
         unknown = [key for key in kwargs if key not in _FOREIGN_KEYS and not key.startswith("_")]
         if unknown:
             raise TypeError(_unknown_option(unknown[0]))
+        kwargs.pop("auto_map", None)  # says where a pushed folder has its code, and is no part of the recipe
         super().__init__(**kwargs)
         self.layout = _layout_json(layout)
         height, width = _height_width(size)

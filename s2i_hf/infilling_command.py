@@ -13,21 +13,19 @@ from typing import Any
 import numpy as np
 
 from .files import write_atomically
+from .found_clips import check_protocol, clips_of_file
 from .infilling import Infilled, infill
 from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from .infilling_gaps import lost_joints
 from .infilling_models import load_infilling_model
 from .infilling_picture import FilledRow, draw_infilling
 from .layouts import SkeletonLayout, get_layout
-from .protocols import PROTOCOLS, get_protocol
-from .readers import RawFile, ReadError, own
-from .readers.recordings import read_file
+from .readers import ReadError
 from .sequence import SkeletonSequence
 from .transforms import find_missing
 from .wording import did_you_mean
 
 OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
-_OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOST_CLIPS = 10_000
 
 
@@ -168,11 +166,7 @@ def read_clip(
     """
     file = _check_clip(path, protocol)
     name = file.name.removesuffix(".gz")
-    clips: list[SkeletonSequence | ReadError] = []
-    if protocol is not None or (layout is None and not name.endswith(_OWN_ALONE)):
-        clips = _known_clips(file, protocol)
-    if not clips:
-        clips = _own_clips(file, layout if layout is not None else default_layout, unit, layout is not None)
+    clips = list(islice(clips_of_file(file, layout, unit, protocol, default_layout)[0], _MOST_CLIPS))
     found = {clip.sample_id: clip for clip in clips if isinstance(clip, SkeletonSequence)}
     if not found:
         raise next((clip for clip in clips if isinstance(clip, ReadError)), ReadError(f"{name}: holds no clip."))
@@ -192,8 +186,7 @@ def _check_clip(path: str | Path, protocol: str | None) -> Path:
     if not file.is_file():
         kind = "a folder" if file.is_dir() else "not there"
         raise ValueError(f"{file} is {kind}; expected one recording, such as clip.skeleton, .json or .npy.")
-    if protocol is not None and protocol not in PROTOCOLS:
-        raise ValueError(f"--protocol is {protocol!r}, which is not known.{did_you_mean(protocol, PROTOCOLS)}")
+    check_protocol(protocol)
     return file
 
 
@@ -206,32 +199,6 @@ def _check_target(flag: str, name: str | None) -> None:
         folder = folder.parent
     if Path(name).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ValueError(f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours.")
-
-
-def _known_clips(file: Path, protocol: str | None) -> list[SkeletonSequence | ReadError]:
-    """The clips of a recording of a known data set; none if it is none."""
-    from .inspection.detection import detect, first_clips
-    from .readers import get_reader
-
-    if protocol is not None:
-        reader, raw = get_protocol(protocol).reader, RawFile(file)
-    else:
-        found = detect(file)
-        if found.kind != "dataset" or found.reader is None:
-            return []
-        reader, raw = found.reader, found.files[0]
-    return list(islice(first_clips(get_reader(reader), raw), _MOST_CLIPS))
-
-
-def _own_clips(file: Path, layout: Any, unit: str | None, named: bool) -> list[SkeletonSequence | ReadError]:
-    motion = file.name.removesuffix(".gz").endswith((".bvh", ".amc"))  # they name their joints
-    from .inspection.own_detection import quietly
-
-    with quietly():
-        recordings = own.find_own(file, layout=None if motion and not named else layout, unit=unit)
-    read = (read_file(raw, recordings.protocol) for raw in recordings.all_files)
-    clips = islice((clip for some in read for clip in some), _MOST_CLIPS)
-    return [clip if isinstance(clip, ReadError) else clip.sequence for clip in clips]
 
 
 def write(result: Infilled, path: Path) -> None:

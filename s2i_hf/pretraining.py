@@ -27,6 +27,7 @@ from .encoding import encode_padded
 from .masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
 from .models.initialization import freeze_positions
 from .processes import StopRequest, check_processes
+from .publishing import check_repository
 from .recording import RunRecord
 from .transforms import Augmentation
 from .wording import several
@@ -120,6 +121,7 @@ class PretrainArguments:
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     log_sample_ids: bool = arg(False, "Write sample_ids_rank<r>.jsonl: which process saw which clips.")
     card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
+    push_to_hub: str | None = arg(None, "Upload the finished run to this user/name; private if it is new.")
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -262,6 +264,8 @@ def start(arguments: PretrainArguments) -> Accelerator:
     if arguments.precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_processes(accelerator)
+    if arguments.push_to_hub:
+        check_repository(arguments.push_to_hub)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
     accelerator.wait_for_everyone()  # nobody writes before everybody has looked
     return accelerator

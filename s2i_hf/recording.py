@@ -36,6 +36,7 @@ from .checkpoints import (
     write_json,
 )
 from .processes import RunInterrupted
+from .publishing import publish_run
 from .results import current_commit, public_command
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 MAY_CHANGE = frozenset(
     {
         *("data", "data_dir", "cache_dir", "output_dir", "resume", "overwrite", "num_workers", "save_every"),
-        *("keep_checkpoints", "log_every", "report_to", "progress", "log_sample_ids", "card"),
+        *("keep_checkpoints", "log_every", "report_to", "progress", "log_sample_ids", "card", "push_to_hub"),
     }
 )
 _SECONDS_BETWEEN_LINES = 10.0  # of progress in a log that is no terminal
@@ -275,6 +276,8 @@ class RunRecord:
                 self._picture_and_card(model, processor, rows)
         self.accelerator.end_training()
         self._say(f"Done: {self.run_dir}")
+        if self.main and self.arguments.push_to_hub:
+            self._say(f"Uploaded: {publish_run(self.run_dir, self.arguments.push_to_hub)}")
         return summary
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:

@@ -77,7 +77,9 @@ class HubStandIn:
         repositories: By (kind, name), kind "model" or "dataset".
         requests: Method and path of each request, in order.
         user: Whose repositories names without a user are.
-        failing: Regular expression of "METHOD path" that are answered with an error of the server; "" none.
+        failing: Regular expression of "METHOD path" that are answered with an error; "" none.
+        failing_status: That error, such as 403 or 503.
+        failures_left: How many more such answers there are; None: all.
     """
 
     def __init__(self, user: str = "someone") -> None:
@@ -86,6 +88,8 @@ class HubStandIn:
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.failing = ""
+        self.failing_status = 500
+        self.failures_left: int | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -111,6 +115,14 @@ class HubStandIn:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def fails(self, request: str) -> bool:
+        """Whether this request is one of those to be answered with an error; counts it."""
+        if not self.failing or self.failures_left == 0 or not re.search(self.failing, request):
+            return False
+        if self.failures_left is not None:
+            self.failures_left -= 1
+        return True
 
     # -- what the routes do --------------------------------------------------------------------------------------------
 
@@ -194,6 +206,19 @@ class HubStandIn:
             {"type": "directory", "path": path, "size": 0, "oid": _git_oid(path.encode())} for path in folders
         ]
 
+    def preupload(self, kind: str, name: str, revision: str, wanted: list[dict[str, Any]]) -> Any:
+        """How each file is to be sent, and what is there under its name, so that a client need not send the same again."""
+        _, files = self.at(kind, name, revision)
+        answers = []
+        for file in wanted:
+            path, lfs = file["path"], file["size"] >= LFS_FROM
+            answer = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+            if path in files:
+                entry = _entry(path, files[path])
+                answer["oid"] = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
+            answers.append(answer)
+        return {"files": answers}
+
     def commit(self, kind: str, name: str, branch: str, lines: list[dict[str, Any]]) -> Any:
         files = dict(self.at(kind, name, branch)[1])
         for line in lines:
@@ -266,9 +291,7 @@ def _routes() -> list[Route]:
         ("POST", f"/api/{kind}/{name}/paths-info/{revision}",
          lambda hub, body, kind, name, revision, query: hub.paths_info(kind, name, revision, _paths(body))),
         ("POST", f"/api/{kind}/{name}/preupload/{revision}",
-         lambda hub, body, kind, name, revision, query: {"files": [
-             {"path": file["path"], "uploadMode": "lfs" if file["size"] >= LFS_FROM else "regular", "shouldIgnore": False}
-             for file in json.loads(body)["files"]]}),
+         lambda hub, body, kind, name, revision, query: hub.preupload(kind, name, revision, json.loads(body)["files"])),
         ("POST", f"/api/{kind}/{name}/commit/{revision}",
          lambda hub, body, kind, name, revision, query: hub.commit(
              kind, name, revision, [json.loads(line) for line in body.splitlines() if line.strip()])),
@@ -313,8 +336,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         self.hub.requests.append(f"{self.command} {path}")
         try:
-            if self.hub.failing and re.search(self.hub.failing, f"{self.command} {path}"):
-                raise _Refused(500, "", "The stand-in was told to fail")
+            if self.hub.fails(f"{self.command} {path}"):
+                raise _Refused(self.hub.failing_status, "", "The stand-in was told to fail")
             if "authorization" not in self.headers and not path.startswith("/lfs"):
                 raise _Refused(401, "", "Invalid username or password.")
             if match := _RESOLVE.fullmatch(path):

@@ -58,6 +58,7 @@ def test_there_and_back(hub: HubStandIn, folder: Path, tmp_path: Path) -> None:
     assert b'load_dataset("user/repo")' in local["README.md"]  # which the uploaded one knows better
     local["README.md"] = local["README.md"].replace(b"user/repo", b"someone/ucla")
     assert uploaded.private and uploaded.files == {**local, "notes.txt": b"kept"}
+    assert len(uploaded.snapshots) == 3  # the empty one, the stale one, and one commit
 
     program = """
 import json, sys
@@ -142,6 +143,134 @@ def test_only_parquet_is_uploaded(folder: Path, tmp_path: Path) -> None:
         publish(tmp_path / "out", "someone/ucla")
     with pytest.raises(ValueError, match=r"no s2i\.json"):
         publish(folder.parent / "raw", "someone/ucla")
+
+
+def a_run(folder: Path, **changes: object) -> Path:
+    """The folder of a tiny fine-tuning as it ends, without the training."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    from s2i_hf.image_processing_skeleton import SkeletonProcessor
+
+    config = ViTConfig(
+        image_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=3
+    )
+    ViTForImageClassification(config).save_pretrained(folder)
+    SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(folder)
+    settings = {
+        "model": "config:micro",
+        "data": "nw_ucla_xview",
+        "data_dir": str(folder),
+        "layer_decay": 0.75,
+        **changes,
+    }
+    (folder / "run.yaml").write_text(json.dumps(settings))
+    return folder
+
+
+def commits(hub: HubStandIn, name: str = "someone/model") -> int:
+    return len(hub.repositories["model", name].snapshots) - 1  # the first is the empty one
+
+
+def test_a_run_is_pushed_in_one_commit_and_loads_from_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
+    run_dir = a_run(tmp_path / "run")
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("Uploaded: http"), done.stderr
+    repository = hub.repositories["model", "someone/model"]
+    assert repository.private and commits(hub) == 1
+    assert {"model.safetensors", "config.json", "README.md", "run.yaml", "encoding.py", "environment.json"} <= set(
+        repository.files
+    )
+    assert not [
+        name for name, data in repository.files.items() if str(tmp_path).encode() in data or b"hf_stand_in" in data
+    ]
+    assert json.loads((run_dir / "hub.json").read_text())["repository"] == "someone/model"
+    assert repository.files["model.safetensors"] == (run_dir / "model.safetensors").read_bytes()
+
+    # the same again is no commit; a file that went goes there too, and what others put there stays
+    repository.commit("main", {**repository.files, "sampling.py": b"old", "notes.txt": b"kept"})
+    before = commits(hub)
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 0 and commits(hub) == before + 1, done.stderr
+    assert "sampling.py" not in repository.files and repository.files["notes.txt"] == b"kept"
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 0 and commits(hub) == before + 1, done.stderr
+
+    program = """
+import json, sys
+sys.modules["s2i_hf"] = None
+import numpy
+from transformers import AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+model = AutoModelForImageClassification.from_pretrained("someone/model", trust_remote_code=True)
+processor = AutoImageProcessor.from_pretrained("someone/model", trust_remote_code=True)
+print(model(**processor(numpy.ones((4, 20, 3)))).logits.shape)
+"""
+    done = run(hub, tmp_path / "home", program)
+    assert done.returncode == 0 and "[1, 3]" in done.stdout, done.stderr
+    offline = run(hub, tmp_path / "home", program, HF_HUB_OFFLINE="1")  # from the cache
+    assert offline.returncode == 0 and "[1, 3]" in offline.stdout, offline.stderr
+
+
+@pytest.mark.slow
+def test_a_branch_a_base_model_and_a_public_repository(hub: HubStandIn, tmp_path: Path) -> None:
+    first, second = a_run(tmp_path / "first"), a_run(tmp_path / "second", model=str(tmp_path / "first"))
+    done = run(hub, tmp_path / "home", CLI, "push", first, "someone/first")
+    done = run(hub, tmp_path / "home", CLI, "push", second, "someone/model", "--branch", "dev", "--message", "a try")
+    assert done.returncode == 0, done.stderr
+    repository = hub.repositories["model", "someone/model"]
+    assert repository.files == {}
+    pushed = repository.snapshots[repository.revisions["dev"]]
+    assert b"base_model: someone/first" in pushed["README.md"] and b"model: someone/first" in pushed["run.yaml"]
+    hub.repositories["model", "someone/open"] = Repository(private=False)
+    done = run(hub, tmp_path / "home", CLI, "push", second, "someone/open")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "pass --public" in done.stderr
+    assert hub.repositories["model", "someone/open"].files == {}
+    done = run(hub, tmp_path / "home", CLI, "push", second, "someone/open", "--public")
+    assert done.returncode == 0 and "README.md" in hub.repositories["model", "someone/open"].files
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "POST .*/commit/",
+        pytest.param("PUT /lfs/", marks=pytest.mark.slow),
+        pytest.param("POST .*/preupload/", marks=pytest.mark.slow),
+    ],
+)
+def test_a_push_that_is_cut_off_leaves_no_commit_and_can_be_repeated(
+    hub: HubStandIn, tmp_path: Path, failing: str
+) -> None:
+    run_dir = a_run(tmp_path / "run")
+    hub.failing, hub.failing_status = failing, 403
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 2 and done.stderr.startswith("s2i push: The upload to someone/model failed")
+    assert done.stderr.count("\n") == 1 and commits(hub) == 0 and not (run_dir / "hub.json").exists()
+    hub.failing = ""
+    hub.requests.clear()
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 0 and commits(hub) == 1, done.stderr
+    if "commit" in failing:  # its objects are there already
+        assert not [request for request in hub.requests if request.startswith("PUT")]
+
+
+@pytest.mark.slow
+def test_a_busy_hub_is_asked_again(hub: HubStandIn, tmp_path: Path) -> None:
+    run_dir = a_run(tmp_path / "run")
+    hub.failing, hub.failing_status, hub.failures_left = "PUT /lfs/", 503, 1
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 0 and commits(hub) == 1, done.stderr
+
+
+def test_what_would_be_pushed_can_be_looked_at(hub: HubStandIn, tmp_path: Path) -> None:
+    run_dir = a_run(tmp_path / "run")
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model", "--output", tmp_path / "out")
+    assert done.returncode == 0 and hub.requests == [] and (tmp_path / "out" / "encoding.py").is_file(), done.stderr
+    done = run(hub, tmp_path / "home", CLI, "card", run_dir)
+    assert done.returncode == 0 and (run_dir / "README.md").read_text().startswith("---"), done.stderr
+    (run_dir / "README.md").write_text("my token is hf_stand_in")
+    done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
+    assert done.returncode == 2 and "README.md holds a secret" in done.stderr and "hf_stand_in" not in done.stderr
+    assert ("model", "someone/model") not in hub.repositories
 
 
 def test_the_stand_in_holds_models_too(hub: HubStandIn, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def find_own(
     layout: str | Path | SkeletonLayout | Mapping[str, Any] | None = None,
     labels: str | Path | None = None,
     unit: str | None = None,
+    labelled: bool = True,
 ) -> Recordings:
     """Find recordings of your own, with their labels and splits.
 
@@ -59,6 +60,7 @@ def find_own(
             there is one, else the sub-folders; see `own_labels`.
         unit: "m", "cm" or "mm": what the coordinates are given in. None: the unit of the layout, and for AMC files the scale of
             CMU. Nothing is guessed: bodies that cannot be of this size are errors.
+        labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
 
     Returns:
         `Recordings` of a `FolderProtocol`. Without any labels all clips train, with label -1.
@@ -86,14 +88,17 @@ def find_own(
         if len(containers) < len(ids):
             known.left_out["beside an .npz file that holds many clips"] = sorted(set(ids) - set(containers))
     else:
-        known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
+        if not labelled:
+            known = Labels({name: FolderSample("test") for name in ids}, ())
+        else:
+            known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
         protocol = replace(protocol, table=known.table, names=known.names)
     files: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
     for reason, names in known.left_out.items():
         left_out.setdefault(reason, []).extend(names)
-    if not protocol.names:
+    if labelled and not protocol.names:
         logger.warning(
             "%s: nothing says what the clips show, so all labels are -1: put each clip in a folder named after its class, or list "
             "them in a %s with the columns id and label.",

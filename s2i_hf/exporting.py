@@ -1,0 +1,288 @@
+"""Classifiers as files for other runtimes: ONNX, and programs of torch.export.
+
+The model in the file takes images and gives logits, batches of any size. What makes the images is not a part of the graph, as clips
+differ in length and people; the file's metadata has it instead, down to the weight of every joint in every image column, so that a
+program needs neither torch nor this package to predict (`examples/predict_onnx.py` does with numpy and onnxruntime alone). A file is
+written, read back, compared with the model on clips, and only then put in its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .classifier_folder import class_names_of, open_classifier
+from .export_formats import (
+    OPSETS,
+    check_private,
+    export_program,
+    onnx_bytes,
+    read_metadata,
+    run_onnx,
+    run_torch,
+    torch_bytes,
+)
+from .files import umask
+from .layouts import SkeletonLayout, get_layout
+from .resizing import joint_weights
+
+FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
+DEFAULT_OPSET = 18
+TOLERANCE = 1e-4  # largest difference of a logit
+METADATA_VERSION = "1"
+_MOST_PEOPLE = 2  # in the joint weights, as in the data sets
+_PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": ()}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an exported file compares with the model it was made from.
+
+    Args:
+        clips: Number of clips compared, one by one and all in one batch.
+        difference: Largest absolute difference of a logit.
+        same_class: Clips whose most probable class is the same.
+        kind: "real" or "synthetic" clips.
+    """
+
+    clips: int
+    difference: float
+    same_class: int
+    kind: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within `TOLERANCE`; a NaN is not."""
+        return self.difference <= TOLERANCE
+
+    def __str__(self) -> str:
+        return (
+            f"parity on {self.clips} {self.kind} clips, in batches of 1 and {self.clips}: largest difference of a logit "
+            f"{self.difference:.2e} (allowed: {TOLERANCE:.0e}), same class in {self.same_class} of {self.clips}"
+        )
+
+
+class _Logits(nn.Module):
+    """A classifier as a function from images to logits."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.model(pixel_values=pixel_values).logits
+
+
+def export_classifier(
+    name: str,
+    output: str | Path | None = None,
+    format: str = "onnx",
+    *,
+    opset: int = DEFAULT_OPSET,
+    layout: str | None = None,
+    clips: str | Path | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, Parity]:
+    """Write a classifier to one file and compare the file with the model.
+
+    Args:
+        name: Folder of a fine-tuning, or Hub id.
+        output: File to write; None: `model.onnx` or `model.pt2` in the folder.
+        format: "onnx", or "torch" for a program of torch.export.
+        opset: Version of the ONNX operators, of `OPSETS`.
+        layout: Joint format that the metadata is for; None: the processor's.
+        clips: Recordings to compare on, anything that `find_clips` reads; None: synthetic clips.
+        overwrite: Replace a file that is there.
+
+    Returns:
+        The file, and how it compares.
+
+    Raises:
+        ValueError: a value is none of those above, the model is no classifier or too large, the file exists, or its logits are not
+            the model's within `TOLERANCE` (the file is then not written).
+        FileNotFoundError: there is no such model.
+        ImportError: the packages that the format needs are not installed.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
+    if format == "onnx" and opset not in OPSETS:
+        raise ValueError(f"opset is {opset}; expected one from {OPSETS[0]} to {OPSETS[-1]}.")
+    absent = [package for package in _PACKAGES[format] if find_spec(package) is None]
+    if absent:
+        raise ImportError(f"export to {format} needs {', '.join(absent)}; install with: pip install 's2i-hf[export]'.")
+    file = _target(name, output, format, overwrite)
+    model, processor = open_classifier(name)
+    model = _Logits(model.float().cpu()).eval()
+    facts = metadata_of(model.model, processor, layout)
+    images = _images(clips, facts["layout"], processor)
+    program = export_program(model, images[:2])
+    if format == "onnx":
+        content = onnx_bytes(program, facts, opset)
+        run: Callable[[str], Callable[[np.ndarray], np.ndarray]] = run_onnx
+    else:
+        content, run = torch_bytes(program, facts), run_torch
+    check_private(content)
+    with _in_place(file) as temporary:
+        temporary.write_bytes(content)
+        parity = compare(model, run(str(temporary)), images, "synthetic" if clips is None else "real")
+        if not parity.holds:
+            raise ValueError(f"{format} gives other answers than the model, so nothing was written: {parity}.")
+    return file, parity
+
+
+def metadata_of(model: Any, processor: Any, layout: str | None = None) -> dict[str, Any]:
+    """What a program needs to make images of joints and to name the classes, as JSON types.
+
+    Args:
+        model: Classifier, whose config names the classes.
+        processor: `SkeletonProcessor` with the recipe.
+        layout: Joint format; None: the processor's.
+
+    Returns:
+        s2i_export: version of this form. s2i_hf: version of the package. processor: content of preprocessor_config.json. layout:
+        `SkeletonLayout.to_dict()`. parents and center_joints: joints by index. joint_weights: number of people (text) -> one row of M * V
+        numbers for each image column; person by person, joints as the layout lists them. class_names.
+
+    Raises:
+        ValueError: neither says what the joint format is, or it is unknown.
+    """
+    if layout is None and processor.layout is None:
+        raise ValueError(
+            "the processor names no joint format; pass --layout, such as kinect_v2, for the file to be for."
+        )
+    joints: SkeletonLayout = get_layout(layout if layout is not None else processor.layout)
+    options = processor.encoding_options
+    width = options.size[1]
+    people = 1 if options.people == "first" else max(1, min(_MOST_PEOPLE, width // 5))
+    return {
+        "s2i_export": METADATA_VERSION,
+        "s2i_hf": version("s2i-hf"),
+        "processor": {**processor.to_dict(), "layout": joints.name},
+        "layout": joints.to_dict(),
+        "parents": [int(parent) for parent in joints.parents],
+        "center_joints": [int(joint) for joint in joints.center_indices],
+        "joint_weights": {
+            str(count): _short(joint_weights(joints, count, width, options.columns)) for count in range(1, people + 1)
+        },
+        "class_names": class_names_of(model),
+    }
+
+
+def _short(weights: np.ndarray) -> list[list[float]]:
+    """Numbers that are the same float32 again, in as few digits as that takes."""
+    return [[float(f"{weight:.9g}") if weight else 0 for weight in row] for row in weights.astype(np.float32)]
+
+
+def _target(name: str, output: str | Path | None, format: str, overwrite: bool) -> Path:
+    if output is None and not Path(name).is_dir():
+        raise ValueError(f"{name!r} is no folder to put {FORMATS[format]} into; pass --output FILE.")
+    file = Path(output).expanduser() if output is not None else Path(name) / FORMATS[format]
+    suffix = Path(FORMATS[format]).suffix
+    if file.is_dir() or file.suffix != suffix:
+        raise ValueError(f"--output is {str(file)!r}; expected a file that ends in {suffix}.")
+    if file.exists() and not overwrite:
+        raise ValueError(f"{file} exists; pass --overwrite to replace it, or another --output.")
+    return file
+
+
+# --- clips to compare on ----------------------------------------------------------------------------------------------
+
+
+def _images(clips: str | Path | None, layout: dict[str, Any], processor: Any, most: int = 16) -> Tensor:
+    """(N, 3, H, W) images of up to `most` clips, at least two."""
+    found = synthetic_clips(get_layout(layout).num_joints, most) if clips is None else _real(clips, layout, most)
+    images = processor(found, layout=get_layout(layout), return_tensors="pt")["pixel_values"]
+    return images if len(images) > 1 else images.repeat(2, 1, 1, 1)
+
+
+def synthetic_clips(num_joints: int, count: int, seed: int = 0) -> list[np.ndarray]:
+    """`count` clips (T, 1, V, 3) float32 in metres, T from 20 to 119: bodies that walk at random in front of a sensor."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    for _ in range(count):
+        walk = rng.normal(0, 0.02, (int(rng.integers(20, 120)), 1, num_joints, 3)).cumsum(axis=0)
+        clips.append((walk + rng.uniform(-0.9, 0.9, (1, 1, num_joints, 3)) + [0, 0, 3]).astype(np.float32))
+    return clips
+
+
+def _real(place: str | Path, layout: dict[str, Any], most: int) -> list[np.ndarray]:
+    from .found_clips import find_clips
+    from .readers import ReadError
+
+    known = get_layout(layout)
+    chosen: list[np.ndarray] = []
+    for _, clip in find_clips(place, default_layout=known).read():
+        if not isinstance(clip, ReadError) and get_layout(clip.layout) == known:
+            chosen.append(np.asarray(clip.joints))
+        if len(chosen) == most:
+            break
+    if not chosen:
+        raise ValueError(f"{place} holds no clip with the joints of {known.name!r}, which the file is for.")
+    return chosen
+
+
+@torch.no_grad()
+def compare(model: nn.Module, run: Callable[[np.ndarray], np.ndarray], images: Tensor, kind: str) -> Parity:
+    """Compare another runtime with the model, on single images and on all of them in a batch.
+
+    Args:
+        model: (B, 3, H, W) -> (B, C).
+        run: The same on numpy arrays, by the other runtime.
+        images: (N, 3, H, W).
+        kind: "real" or "synthetic", for the report.
+    """
+    difference, same = 0.0, np.ones(len(images), dtype=bool)
+    pixels = images.numpy()
+    for batches in (np.split(pixels, len(pixels)), [pixels]):
+        theirs = np.concatenate([run(batch) for batch in batches])
+        ours = np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in batches])
+        if theirs.shape != ours.shape:
+            raise ValueError(f"the exported model gives {theirs.shape} logits; the model gives {ours.shape}.")
+        worst = float(np.abs(theirs - ours).max())
+        difference = worst if not worst <= difference else difference  # keeps a NaN
+        same &= theirs.argmax(axis=1) == ours.argmax(axis=1)
+    return Parity(len(images), difference, int(same.sum()), kind)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _in_place(file: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of `file` if all goes well, and is gone otherwise."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=file.parent, prefix=f".{file.name}."))
+    try:
+        temporary = folder / file.name
+        yield temporary
+        os.chmod(temporary, 0o666 & ~umask())
+        os.replace(temporary, file)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(model: str, format: str, opset: int, **options: Any) -> int:
+    """`s2i export`: write the file and say what it is."""
+    file, parity = export_classifier(model, format=format, opset=opset, **options)
+    facts = read_metadata(file)
+    kind = f"ONNX, opset {opset}" if format == "onnx" else f"torch.export program, torch {torch.__version__}"
+    height, width = (facts["processor"]["size"][side] for side in ("height", "width"))
+    print(f"{file}: {kind}, {file.stat().st_size / 2**20:.1f} MiB")
+    print(
+        f"pixel_values (batch, 3, {height}, {width}) float32 -> logits (batch, {len(facts['class_names'])}); any batch"
+    )
+    print(f"metadata: how joints of {facts['layout']['name']} become images, and the names of the classes")
+    print(parity)
+    return 0

@@ -1,0 +1,87 @@
+"""The code a pushed model needs where `s2i_hf` is not installed: flat files beside it, and the `auto_map` that points to them.
+
+transformers runs such files with `trust_remote_code=True`. It finds them by their `from .x import`, so a file may import files beside it
+and nothing else of this package; `code_files` follows these imports and refuses what would not work there.
+"""
+
+from __future__ import annotations
+
+import ast
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .auto_classes import OWN_MODELS
+
+PROCESSOR_CLASS = "image_processing_skeleton.SkeletonProcessor"
+_PACKAGE = Path(__file__).parent
+_HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=True`; with the package installed it is not used.\n"
+
+
+def own_classes(model_type: str) -> dict[str, str]:
+    """Auto class -> "module.Class" in `models` of a model of our own; {} for models that transformers has."""
+    for config, classes in OWN_MODELS.items():
+        module, _, name = config.rpartition(".")
+        if module.removeprefix("configuration_") == model_type:
+            return {"AutoConfig": f"{module}.{name}", **classes}
+    return {}
+
+
+def code_files(model_type: str = "") -> dict[str, str]:
+    """The source files that a processor, and a model of this type, need.
+
+    Args:
+        model_type: Of the model's config.json; "" or a type that transformers has: the processor's files alone.
+
+    Returns:
+        File name, such as "encoding.py" -> its text.
+
+    Raises:
+        ValueError: a file imports what is not beside it, or two files have one name: a fault of this package.
+    """
+    start = [PROCESSOR_CLASS, *(f"models.{name}" for name in own_classes(model_type).values())]
+    waiting = [name.rpartition(".")[0] for name in start]
+    found: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    while waiting:
+        module = waiting.pop()
+        folder, _, name = module.rpartition(".")
+        file = f"{name}.py"
+        if origin.setdefault(file, module) != module:
+            raise ValueError(f"{origin[file]} and {module} would both be {file} beside a pushed model; rename one.")
+        if file not in found:
+            text = _PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+            found[file] = _HEADER.format(version=version("s2i-hf")) + text
+            waiting += [f"{folder}.{beside}" if folder else beside for beside in _beside(text, module)]
+    return dict(sorted(found.items()))
+
+
+def pushed_code_names() -> frozenset[str]:
+    """Names of all code files that may lie beside any pushed model."""
+    types = [config.rpartition(".")[0].removeprefix("configuration_") for config in OWN_MODELS]
+    return frozenset(name for model_type in types for name in code_files(model_type))
+
+
+def _beside(text: str, module: str) -> list[str]:
+    """Modules that a file imports from its own folder, at its top or later."""
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        absolute = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            if node.level > 1 or (node.level == 1 and (not node.module or "." in node.module)):
+                raise ValueError(
+                    f"{module} has a relative import that is not `from .x import`; a pushed file needs that form."
+                )
+            if node.level == 1:
+                names.append(str(node.module))
+            else:
+                absolute.append(str(node.module))
+        if any(name.partition(".")[0] == "s2i_hf" for name in absolute):
+            raise ValueError(f"{module} imports s2i_hf by its name, which a pushed file cannot.")
+    return names
+
+
+def with_code(config: dict[str, Any], classes: dict[str, str]) -> dict[str, Any]:
+    """A config.json or preprocessor_config.json that names its classes; one it had from elsewhere goes."""
+    plain = {key: value for key, value in config.items() if key not in ("auto_map", "_name_or_path")}
+    return {**plain, "auto_map": classes} if classes else plain

@@ -1,0 +1,286 @@
+"""What of a run folder goes to the Hub: the model, its processor, its card, how it came about, and the code it needs.
+
+Files are taken by name, never all that lie there. Folders of this machine are taken out of them, and the result is looked through again:
+a file that still names one, or that holds a token, is not pushed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .arguments import SETTINGS_HEADER
+from .cards import render_card
+from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
+from .layouts import get_layout
+from .run_folder import RunFolder
+
+Files = dict[str, bytes | Path]
+PUSHED = "hub.json"  # in a run folder: where it was pushed to
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+_JSON = ("data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json")
+_PICTURES = ("confusion.png", "curve.png", "reconstruction.png")
+# Every name a push may have written, so that the next one can delete what is no longer there.
+NAMES = frozenset(
+    {
+        *(WEIGHTS, INDEX, "config.json", "preprocessor_config.json", "README.md", "run.yaml", "metrics.jsonl"),
+        *("environment.json", *_JSON, *_PICTURES),
+    }
+)
+# Settings that are folders of this machine or say how to go on here; null or a default in a pushed run.yaml.
+_LOCAL_SETTINGS: dict[str, Any] = {
+    "data_dir": None, "cache_dir": None, "results_csv": None, "resume": "none", "overwrite": False, "push_to_hub": None,
+}  # fmt: skip
+_PATH = re.compile(
+    r"(?<![\w:/.~$}>)\]\\-])/(?:(?:[\w.@+-]+/)+[\w.@+-]*|(?:tmp|root|home|work|Users|mnt|scratch)\b)"
+    r"|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w .@+-]+)+"
+)
+_SECRETS = re.compile(
+    r"(?<![A-Za-z0-9_])(?:hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
+_SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL", re.IGNORECASE)
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def public_files(run_dir: str | Path, repository: str) -> Files:
+    """The files of a pushed run folder, looked through.
+
+    Args:
+        run_dir: Folder of a finished pretraining or fine-tuning.
+        repository: Such as "user/name"; its name is in the card.
+
+    Returns:
+        Name in the repository -> content, or the path of a file that goes as it is. config.json, preprocessor_config.json, README.md and
+        the weights are always there; run.yaml, results and pictures as far as the run left them; environment.json; code files.
+
+    Raises:
+        ValueError: the run is not finished, its weights are pickles, a file is broken, or one would give away a path or a token.
+        FileNotFoundError: there is no such folder.
+    """
+    run_dir = Path(run_dir).expanduser()
+    if not run_dir.is_dir():
+        raise FileNotFoundError(f"{str(run_dir)!r} is no folder; expected the run folder of a finished training.")
+    run = RunFolder(run_dir)
+    files: Files = {**_weights(run_dir), **_configs(run)}
+    for name in _JSON:
+        if run.has(name):
+            files[name] = _json_bytes(_public(json.loads((run_dir / name).read_text(encoding="utf-8"))))
+    files |= {name: run_dir / name for name in _PICTURES if run.has(name)}
+    if run.settings:
+        files["run.yaml"] = _settings_yaml(run)
+    if run.start or run.metrics:
+        start = [{**run.start, "config": _public_settings(run.start.get("config", {}), run)}] if run.start else []
+        rows = [json.dumps(_public(row)) for row in [*start, *run.metrics]]
+        files["metrics.jsonl"] = ("\n".join(rows) + "\n").encode()
+    files["environment.json"] = _json_bytes(_environment(run))
+    files["README.md"] = _card(run, repository).encode()
+    files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
+    check_public(files, run_dir)
+    return files
+
+
+def write_files(files: Files, folder: str | Path) -> None:
+    """Write the files of `public_files` into a new or empty folder, to look at or to load.
+
+    Raises:
+        ValueError: the folder holds something.
+    """
+    folder = Path(folder).expanduser()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; expected a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content.read_bytes() if isinstance(content, Path) else content)
+
+
+def pushed_to(model: str) -> str | None:
+    """The repository a run folder was pushed to, None if it was not."""
+    try:
+        found = json.loads((Path(model).expanduser() / PUSHED).read_text(encoding="utf-8"))["repository"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+# -- what goes in ------------------------------------------------------------------------------------------------------
+
+
+def _weights(run_dir: Path) -> Files:
+    if (run_dir / INDEX).is_file():
+        try:
+            shards = sorted(set(json.loads((run_dir / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise ValueError(f"{run_dir / INDEX} is no index of weights; save the model again.") from None
+        names = [INDEX, *shards]
+    else:
+        names = [WEIGHTS]
+    if not (run_dir / "config.json").is_file() or not all((run_dir / name).is_file() for name in names):
+        if any((run_dir / name).is_file() for name in _PICKLES):
+            raise ValueError(
+                f"{run_dir} holds its weights as a pickle, which runs code when it is read; save them with save_pretrained first."
+            )
+        raise ValueError(f"{run_dir} has no config.json with {names[-1]}; expected a run that has ended.")
+    if any(Path(name).name != name for name in names):
+        raise ValueError(f"{run_dir / INDEX} names weights outside its folder; save the model again.")
+    return {name: run_dir / name for name in names}
+
+
+def _configs(run: RunFolder) -> Files:
+    if run.processor.get("image_processor_type") != "SkeletonProcessor":
+        raise ValueError(
+            f"{run.path} has no preprocessor_config.json of a SkeletonProcessor, without which nobody can use its model."
+        )
+    processor = dict(run.processor)
+    try:
+        get_layout(processor["layout"]) if processor.get("layout") is not None else None
+    except ValueError as error:
+        raise ValueError(f"{run.path / 'preprocessor_config.json'}: {error}") from None
+    model = with_code(run.config, own_classes(str(run.config.get("model_type", ""))))
+    return {
+        "config.json": _json_bytes(_public(model)),
+        "preprocessor_config.json": _json_bytes(_public(with_code(processor, {"AutoImageProcessor": PROCESSOR_CLASS}))),
+    }
+
+
+def _settings_yaml(run: RunFolder) -> bytes:
+    import yaml
+
+    return (SETTINGS_HEADER + yaml.safe_dump(_public_settings(run.settings, run), sort_keys=False)).encode()
+
+
+def _public_settings(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Settings that mean the same on another machine: no folders, and models by the name they have on the Hub."""
+    values = {name: _LOCAL_SETTINGS.get(name, value) for name, value in settings.items()}
+    if "output_dir" in values:
+        values["output_dir"] = f"runs/{run.title}"
+    if model := settings.get("model"):
+        values["model"] = pushed_to(str(model)) or (f"runs/{Path(model).name}" if _is_local(str(model)) else model)
+    return dict(_public(values))
+
+
+def _is_local(name: str) -> bool:
+    return bool(_PATH.search(name)) or name.startswith(("~", "./", "../"))
+
+
+def _public(value: Any) -> Any:
+    """JSON values in which folders of this machine have become the last part of their path."""
+    if isinstance(value, Mapping):
+        return {key: _public(item) for key, item in value.items() if key != "_name_or_path"}
+    if isinstance(value, list | tuple):
+        return [_public(item) for item in value]
+    return public_text(value) if isinstance(value, str) else value
+
+
+def public_text(text: str) -> str:
+    """Text in which absolute paths have become their last part."""
+    return _PATH.sub(lambda found: re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], text)
+
+
+def _environment(run: RunFolder) -> dict[str, Any]:
+    """What the run was made with, and what the folder was put together with."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    pushed = {"python": platform.python_version()}
+    for name in ("s2i-hf", "torch", "transformers", "huggingface_hub", "safetensors", "numpy"):
+        try:
+            pushed[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout, or put there in another way
+            continue
+    kept = ("versions", "device", "num_processes", "commit", "command")
+    return {"trained": _public({key: run.start[key] for key in kept if key in run.start}), "pushed": pushed}
+
+
+def _card(run: RunFolder, repository: str) -> str:
+    """The folder's card, which says how the repository is called and how to use it without this package."""
+    from huggingface_hub import ModelCard
+
+    text = (run.path / "README.md").read_text(encoding="utf-8") if run.has("README.md") else render_card(run.path)
+    text = text.replace(f'from_pretrained("{run.title}")', f'from_pretrained("{repository}")')
+    card = ModelCard(public_text(text), ignore_metadata_errors=True)
+    metadata: Any = card.data  # has the keys of any card as attributes
+    base = pushed_to(run.origin)
+    if base and not metadata.base_model:
+        metadata.base_model = base
+    classifies = "ForImageClassification" in " ".join(run.config.get("architectures") or [])
+    if classifies and not metadata.pipeline_tag:
+        metadata.pipeline_tag = "image-classification"
+    card.text = _with_usage(card.text, repository, classifies)
+    return str(card)
+
+
+def _with_usage(text: str, repository: str, classifies: bool) -> str:
+    mark = "### How to reproduce"
+    if "trust_remote_code" in text or mark not in text:
+        return text
+    use = (
+        f'pipeline("image-classification", model="{repository}", trust_remote_code=True)(joints)'
+        if classifies
+        else f'AutoImageProcessor.from_pretrained("{repository}", trust_remote_code=True)'
+    )
+    name = "pipeline" if classifies else "AutoImageProcessor"
+    added = (
+        "Without the package `s2i_hf`, transformers runs the code files of this repository; read them first:\n\n"
+        f"```python\nfrom transformers import {name}\n\n{use}\n```\n\n"
+    )
+    return text.replace(mark, added + mark, 1)
+
+
+def _json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+# -- what must not go in -----------------------------------------------------------------------------------------------
+
+
+def check_public(files: Files, run_dir: Path | None = None) -> None:
+    """Refuse files that name a folder of this machine or hold a secret.
+
+    Args:
+        files: As `public_files` returns them. Texts are searched whole; weights in their header, pictures for this machine's own words.
+        run_dir: The folder they come from; its path is searched for too.
+
+    Raises:
+        ValueError: naming the file and the kind of what it holds; a secret itself is not repeated.
+    """
+    secrets, places = _secret_words(), _place_words(run_dir)
+    for name, content in files.items():
+        data = _searched(content) if isinstance(content, Path) else content
+        if any(word.encode() in data for word in secrets):
+            raise ValueError(
+                f"{name} holds a secret of this machine (a token or password); nothing was pushed, take it out first."
+            )
+        place = next((word for word in places if word.encode() in data), None)
+        text = data.decode("utf-8", errors="ignore") if not name.endswith(".png") else ""
+        if _SECRETS.search(text):
+            raise ValueError(f"{name} holds what looks like a token; nothing was pushed, take it out first.")
+        found = None if name.endswith(".py") else _PATH.search(text)
+        if place or found:
+            shown = place or (found[0] if found else "")
+            raise ValueError(f"{name} names {shown!r}, a path of this machine; nothing was pushed, take it out first.")
+
+
+def _searched(path: Path) -> bytes:
+    """The bytes of a file that could hold words: of weights their header."""
+    if path.suffix != ".safetensors":
+        return path.read_bytes()
+    with path.open("rb") as file:
+        return file.read(min(int.from_bytes(file.read(8), "little"), 100_000_000))
+
+
+def _secret_words() -> list[str]:
+    from huggingface_hub import get_token
+
+    words = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)]
+    return [word for word in (get_token() or "", *words) if len(word) >= 8 and "/" not in word and not word.isdigit()]
+
+
+def _place_words(run_dir: Path | None) -> list[str]:
+    places = [Path.home(), Path.cwd(), Path(tempfile.gettempdir()), *([] if run_dir is None else [run_dir.resolve()])]
+    return sorted({f"{place}/" for place in places if place != Path(place.anchor)})

@@ -1,0 +1,263 @@
+"""What a classifier says of recordings: of the whole clip, of windows sliding over a long one, and of each person alone.
+
+Recordings are taken one by one from any iterator, cut into views, and the views of several of them go through the model together.
+The probabilities are those of `scoring.predict_scores`, which tests and robustness use as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .classifier_folder import class_names_of
+from .readers import ReadError
+from .scoring import predict_scores
+from .sequence import SkeletonSequence
+from .transforms import prepare, present_people
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length in time.
+
+    Args:
+        amount: How much.
+        seconds: Whether the amount is in seconds; otherwise in frames.
+    """
+
+    amount: float
+    seconds: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """ "64" (frames), "2s" or "0.5s" (seconds). Raises ValueError if it is neither."""
+        word = text.strip()
+        seconds = word.endswith("s")
+        try:
+            amount = float(word.removesuffix("s")) if seconds else int(word)
+        except ValueError:
+            amount = 0
+        if not 0 < amount < float("inf"):
+            raise ValueError(
+                f"{text!r} is no length of time; expected frames such as 64, or seconds such as 2s or 0.5s."
+            )
+        return cls(amount, seconds)
+
+    def frames(self, fps: float | None) -> int:
+        """How many frames it is, at least one. Raises ValueError if it is in seconds and nobody knows how long a frame is."""
+        if not self.seconds:
+            return int(self.amount)
+        if fps is None:
+            raise ValueError(f"{self.amount:g} seconds are how many frames? Pass --fps, or give the length in frames.")
+        return max(1, round(self.amount * fps))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The classes of one view of a recording.
+
+    Args:
+        file: Where the recording is from.
+        sample_id: Its name.
+        layout: Name of its joint format.
+        num_frames: Frames of the whole recording.
+        start, stop: Frames of the view, `stop` excluded.
+        start_seconds, stop_seconds: The same in time; None if the frames a second are not known.
+        people: People in the view.
+        person: Which person it is about, from 0; None: all of them.
+        body_id: The sensor's id of this person; None for all of them.
+        classes: (name, probability) of the most probable classes, the best first; empty if nobody is in the view.
+    """
+
+    file: str
+    sample_id: str
+    layout: str
+    num_frames: int
+    start: int
+    stop: int
+    start_seconds: float | None
+    stop_seconds: float | None
+    people: int
+    person: int | None
+    body_id: int | None
+    classes: tuple[tuple[str, float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        values = dict(vars(self))
+        values["classes"] = [{"label": name, "score": score} for name, score in self.classes]
+        return values
+
+
+@dataclass(frozen=True)
+class _View:
+    """Part of a recording; `joints` (T, M, V, 3) is None if nobody is in it."""
+
+    file: str
+    clip: SkeletonSequence
+    start: int
+    stop: int
+    people: int
+    person: int | None = None
+    joints: np.ndarray | None = None
+
+
+def sliding_windows(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
+    """(start, stop) of windows over a recording, every frame in one of them.
+
+    Args:
+        num_frames: T.
+        window: Frames a window; a shorter recording is one window.
+        stride: Frames from the start of one to that of the next. The last window ends with the recording, so it may begin earlier.
+
+    Raises:
+        ValueError: a number is below 1, or frames would lie between the windows.
+    """
+    if min(num_frames, window, stride) < 1:
+        raise ValueError(f"{num_frames} frames, window {window} and stride {stride}; expected 1 or more of each.")
+    if stride > window:
+        raise ValueError(
+            f"--stride is {stride} frames, longer than the --window of {window}; frames would be left out."
+        )
+    if num_frames <= window:
+        return [(0, num_frames)]
+    starts = list(range(0, num_frames - window + 1, stride))
+    if starts[-1] + window < num_frames:
+        starts.append(num_frames - window)
+    return [(start, start + window) for start in starts]
+
+
+def predict_clips(
+    model: Any,
+    processor: Any,
+    clips: Iterable[tuple[str, SkeletonSequence | ReadError]],
+    *,
+    top_k: int = 5,
+    window: Span | None = None,
+    stride: Span | None = None,
+    fps: float | None = None,
+    per_person: bool = False,
+    batch_size: int = 32,
+    device: Any = None,
+) -> Iterator[tuple[str, list[Predicted] | ReadError]]:
+    """Classify recordings.
+
+    Args:
+        model: Classifier: (B, 3, H, W) -> `.logits` (B, C), with the names of its classes in its config.
+        processor: The `SkeletonProcessor` of the model.
+        clips: (file name, recording or the error of a broken one), as `found_clips.FoundClips.read` gives them.
+        top_k: How many classes to name.
+        window: Length of the windows; None: each recording as a whole.
+        stride: From the start of a window to that of the next; half the window if None.
+        fps: Frames a second.
+        per_person: Whether each person is classified alone, in every view in which the person is seen.
+        batch_size: Views a forward pass.
+        device: Where the model runs; where it already is if None.
+
+    Yields:
+        File name and the results of one recording, view by view, in the order of `clips`; or what is wrong with it. Joints that a
+        sensor lost are filled within a view, so that nobody is made up in windows without them.
+
+    Raises:
+        ValueError: a setting makes no sense, or the model's answers are not finite.
+    """
+    names = class_names_of(model)
+    if top_k < 1 or batch_size < 1:
+        raise ValueError(f"top_k is {top_k} and batch_size {batch_size}; expected 1 or more.")
+    if fps is not None and not 0 < fps < float("inf"):
+        raise ValueError(f"fps is {fps}; expected frames a second, above 0.")
+    if stride is not None and window is None:
+        raise ValueError("--stride is the way from one window to the next; pass --window too.")
+    frames = _in_frames(window, stride, fps)
+    waiting: list[tuple[str, list[_View] | ReadError]] = []
+
+    def answers() -> Iterator[tuple[str, list[Predicted] | ReadError]]:
+        views = [view for _, part in waiting if not isinstance(part, ReadError) for view in part]
+        seen = [
+            {"joints": view.joints, "layout": view.clip.layout, "sample_id": view.clip.sample_id}
+            for view in views
+            if view.joints is not None
+        ]
+        scores: Any = iter(())
+        if seen:
+            found = predict_scores(model, seen, processor, batch_size=batch_size, device=device)
+            if not np.isfinite(found).all():
+                raise ValueError("the model answers with numbers that are not finite; are its weights damaged?")
+            scores = iter(np.exp(found.astype(np.float64)))
+        for file, part in waiting:
+            if isinstance(part, ReadError):
+                yield file, part
+            else:
+                yield (
+                    file,
+                    [
+                        _predicted(view, None if view.joints is None else next(scores), names, top_k, fps)
+                        for view in part
+                    ],
+                )
+        waiting.clear()
+
+    count = 0
+    for file, clip in clips:
+        part = clip if isinstance(clip, ReadError) else _views(file, clip, frames, per_person, processor)
+        waiting.append((file, part))
+        count += 0 if isinstance(part, ReadError) else len(part)
+        if count >= batch_size:
+            yield from answers()
+            count = 0
+    yield from answers()
+
+
+def _in_frames(window: Span | None, stride: Span | None, fps: float | None) -> tuple[int, int] | None:
+    if window is None:
+        return None
+    length = window.frames(fps)
+    step = max(1, length // 2) if stride is None else stride.frames(fps)
+    sliding_windows(1, length, step)  # refuses what makes no sense
+    return length, step
+
+
+def _views(
+    file: str, clip: SkeletonSequence, frames: tuple[int, int] | None, per_person: bool, processor: Any
+) -> list[_View] | ReadError:
+    """The parts of a recording to classify, or why it cannot be."""
+    try:  # here, because in a batch nobody would know whose fault it is
+        prepare(clip.joints, clip.layout, processor.people)
+    except ValueError as error:
+        return ReadError(f"{file}: {error}")
+    views = []
+    whole = (len(clip.joints), len(clip.joints))
+    for start, stop in sliding_windows(len(clip.joints), *(frames or whole)):
+        joints = clip.joints[start:stop]
+        there = present_people(joints)
+        if len(there) == 0:
+            views.append(_View(file, clip, start, stop, 0))
+        elif per_person:
+            views += [_View(file, clip, start, stop, len(there), int(person), joints[:, [person]]) for person in there]
+        else:
+            views.append(_View(file, clip, start, stop, len(there), None, joints))
+    return views
+
+
+def _predicted(view: _View, scores: np.ndarray | None, names: list[str], top_k: int, fps: float | None) -> Predicted:
+    classes: tuple[tuple[str, float], ...] = ()
+    if scores is not None:
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        classes = tuple((names[index], float(scores[index])) for index in best)
+    return Predicted(
+        file=view.file,
+        sample_id=view.clip.sample_id,
+        layout=view.clip.layout.name,
+        num_frames=len(view.clip.joints),
+        start=view.start,
+        stop=view.stop,
+        start_seconds=None if fps is None else round(view.start / fps, 3),
+        stop_seconds=None if fps is None else round(view.stop / fps, 3),
+        people=view.people,
+        person=view.person,
+        body_id=None if view.person is None else int(view.clip.body_ids[view.person]),
+        classes=classes,
+    )

@@ -1,0 +1,145 @@
+"""`s2i predict`: the action in a recording, in every recording of a folder, or in each window of a long one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .classifier_folder import open_classifier, pick_device
+from .found_clips import FoundClips, find_clips
+from .layouts import get_layout
+from .predicting import Predicted, Span, predict_clips
+from .readers import ReadError
+
+_SHOWN = 5  # names of files that were left out
+
+
+@dataclass
+class PredictSettings:
+    """Flags of `s2i predict`; see `cli`."""
+
+    model: str
+    clips: str
+    layout: str | None = None
+    unit: str | None = None
+    protocol: str | None = None
+    top_k: int = 5
+    window: str | None = None
+    stride: str | None = None
+    fps: float | None = None
+    per_person: bool = False
+    json: bool = False
+    strict: bool = False
+    batch_size: int = 32
+    device: str = "auto"
+
+
+def run(settings: PredictSettings) -> int:
+    """Do it; returns the exit code.
+
+    Results go to stdout as they come, everything else to stderr: a file that is broken, a model of another joint format, the count.
+
+    Raises:
+        ValueError, OSError: one sentence on what is wrong: no such model or recording, nothing that could be classified, or with `strict`
+            anything that was broken.
+    """
+    window, stride = (None if word is None else Span.parse(word) for word in (settings.window, settings.stride))
+    if not Path(settings.clips).expanduser().exists():  # before a model is loaded
+        raise ValueError(f"{settings.clips} is not there; expected a recording, a folder or zip archive of them.")
+    with _no_bars():
+        model, processor = open_classifier(settings.model)
+    found = find_clips(settings.clips, settings.layout, settings.unit, settings.protocol, processor.layout)
+    results = predict_clips(
+        model, processor, found.read(), top_k=settings.top_k, window=window, stride=stride,
+        fps=settings.fps if settings.fps is not None else found.fps, per_person=settings.per_person,
+        batch_size=settings.batch_size, device=pick_device(settings.device),
+    )  # fmt: skip
+    own = None if processor.layout is None else get_layout(processor.layout).name
+    clips, broken, foreign = 0, 0, set()
+    for file, result in results:
+        if isinstance(result, ReadError):
+            broken += 1
+            _say(f"broken: {result}")
+            if settings.json:
+                print(json.dumps({"file": file, "error": str(result)}), flush=True)
+            continue
+        clips += 1
+        foreign |= {one.layout for one in result} - {own}
+        for line in _json_lines(result) if settings.json else _lines(result):
+            print(line, flush=True)
+    _end(settings, found, clips, broken)
+    if own is not None and foreign:
+        _say(f"The model was trained on layout {own}; on {', '.join(sorted(foreign))} expect less of it.")
+    return 0
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without the bar that transformers draws while it loads weights, where stderr is read by another program."""
+    from transformers.utils import logging
+
+    hidden = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if hidden:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if hidden:
+            logging.enable_progress_bar()
+
+
+def _end(settings: PredictSettings, found: FoundClips, clips: int, broken: int) -> None:
+    """Say what was done if there was more than one thing to do; raise if that is not enough."""
+    for reason, names in found.left_out.items():
+        shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+        _say(f"left out, {reason}: {len(names):,} ({shown})")
+    if clips + broken > 1:
+        _say(f"{clips:,} {'clip' if clips == 1 else 'clips'} classified, {broken:,} broken.")
+    if clips + broken == 0:
+        raise ValueError(f"{settings.clips} holds no clip.")
+    if clips == 0:
+        raise ValueError(f"nothing in {settings.clips} could be classified; the reasons are above.")
+    if settings.strict and (broken or found.left_out):
+        raise ValueError(
+            f"{broken:,} broken and {sum(map(len, found.left_out.values())):,} left out, which --strict does not accept."
+        )
+
+
+def _json_lines(result: list[Predicted]) -> Iterator[str]:
+    for one in result:
+        yield json.dumps(one.to_dict())
+
+
+def _lines(result: list[Predicted]) -> Iterator[str]:
+    """A heading, and a line a class for the one result of a clip, or a line a view for several."""
+    first = result[0]
+    seconds = "" if first.start_seconds is None else f" ({result[-1].stop_seconds:.1f} s)"
+    yield f"{first.sample_id or first.file}: {first.num_frames:,} frames{seconds}, layout {first.layout}"
+    if len(result) == 1 and first.classes:
+        for name, score in first.classes:
+            yield f"  {100 * score:5.1f} %  {name}"
+        return
+    for one in result:
+        yield f"  {_when(one)}{_who(one)}  {_what(one)}"
+
+
+def _when(one: Predicted) -> str:
+    if one.start_seconds is None:
+        return f"{one.start:6d} - {one.stop:6d}"
+    return f"{one.start_seconds:8.2f} - {one.stop_seconds:8.2f} s"
+
+
+def _who(one: Predicted) -> str:
+    return "" if one.person is None else f"  person {one.person + 1}"
+
+
+def _what(one: Predicted) -> str:
+    return ", ".join(f"{name} {100 * score:.1f} %" for name, score in one.classes) or "nobody is there"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
