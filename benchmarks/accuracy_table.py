@@ -1,0 +1,174 @@
+"""The table of the accuracy benchmark: a line for each data set, from the rows that its stages measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from accuracy_plan import DataSet, Preset, Stage
+from accuracy_running import is_done, stage_rows
+
+from s2i_hf.protocols import PROTOCOLS
+
+COLUMNS = (
+    "floor", "untrained, probe", "pretrained, probe", "from scratch, fine-tuned", "in-domain, fine-tuned", "universal, fine-tuned",
+    "others only, fine-tuned", "10 % labels, scratch", "10 % labels, pretrained", "peer",
+)  # fmt: skip
+_METHODS = {"mae": "MAE", "diffmae": "DiffMAE"}
+_MISSING = "not measured"
+
+Values = dict[
+    tuple[str, str, str], dict[int, float]
+]  # (word, set, arm) -> seed -> share; of kNN the word is "knn_<word>"
+
+
+def arm_name(arm: str) -> str:
+    """`diffmae_universal` as a reader says it."""
+    method, _, origin = arm.partition("_")
+    return " ".join(word for word in (_METHODS.get(method, method), origin) if word)
+
+
+def collect(plan: Sequence[Stage], runs: Path) -> tuple[Values, dict[str, list[dict[str, Any]]]]:
+    """What the finished stages measured, and their rows by word."""
+    values: Values = {}
+    rows_of: dict[str, list[dict[str, Any]]] = {}
+    for stage in plan:
+        if not stage.setting or not is_done(stage, runs):
+            continue
+        metric = "top1" if stage.set not in PROTOCOLS or PROTOCOLS[stage.set].metric == "accuracy" else "mean_class"
+        for row in stage_rows(stage, runs):
+            if row["metric"] == metric:
+                word = stage.word if row["setting"] == stage.setting else f"{row['setting']}_{stage.word}"
+                values.setdefault((word, stage.set, stage.arm), {})[stage.seed] = float(row["value"])
+                rows_of.setdefault(stage.word, []).append(row)
+    return values, rows_of
+
+
+def shown(found: Mapping[int, float] | None) -> str:
+    """Per cent, as mean and standard deviation over seeds."""
+    if not found:
+        return _MISSING
+    spread = f" ± {100 * stdev(found.values()):.1f}" if len(found) > 1 else ""
+    return f"{100 * mean(found.values()):.1f}{spread}"
+
+
+def line_of(name: str, values: Values) -> dict[str, str]:
+    """The cells of a data set."""
+    arms = list(dict.fromkeys(arm for _, one, arm in values if one == name))
+
+    def cell(word: str, *origins: str) -> str:
+        parts = [
+            f"{arm_name(arm)} {_both(values, word, name, arm)}" for arm in arms
+            if (word, name, arm) in values and arm.partition("_")[2] in origins and arm != "scratch"
+        ]  # fmt: skip
+        return "; ".join(parts) or _MISSING
+
+    few = [f"{arm_name(arm)} {shown(values[key])}{_ahead(values, name, arm)}" for arm in arms
+           if (key := ("labels10", name, arm)) in values and arm != "scratch"]  # fmt: skip
+    cells = (
+        _both(values, "floor", name, "raw_joints"), _both(values, "untrained", name, "untrained"),
+        cell("probe", "", "universal", "others"), shown(values.get(("finetune", name, "scratch"))), cell("finetune", ""),
+        cell("finetune", "universal"), cell("finetune", "others"), shown(values.get(("labels10", name, "scratch"))),
+        "; ".join(few) or _MISSING, shown(values.get(("peer", name, "stgcn"))),
+    )  # fmt: skip
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _both(values: Values, word: str, name: str, arm: str) -> str:
+    """A linear probe with the kNN behind a slash; a fine-tuning alone."""
+    linear, near = values.get((word, name, arm)), values.get((f"knn_{word}", name, arm))
+    return f"{shown(linear)} / {shown(near)}" if near else shown(linear)
+
+
+def _ahead(values: Values, name: str, arm: str) -> str:
+    """In how many draws of labels the arm beats the one from scratch."""
+    scratch, other = values.get(("labels10", name, "scratch"), {}), values[("labels10", name, arm)]
+    draws = sorted(set(scratch) & set(other))
+    return f" (ahead in {sum(other[draw] > scratch[draw] for draw in draws)} of {len(draws)})" if draws else ""
+
+
+def table_text(
+    plan: Sequence[Stage], sets: Sequence[DataSet], missing: Sequence[str], preset: Preset, runs: Path, command: str
+) -> str:
+    """The whole page, as Markdown.
+
+    Args:
+        plan: All stages, finished or not.
+        sets: The lines; missing: sets that were not in the data folder.
+        preset: What was spent.
+        runs: Parent of the run folders.
+        command: Of the benchmark.
+    """
+    values, rows_of = collect(plan, runs)
+    rows = [row for found in rows_of.values() for row in found]
+    done = sum(is_done(stage, runs) for stage in plan)
+    lines = [
+        "# Accuracy on the open data sets", "",
+        f"Test accuracy in per cent, {preset.model.removeprefix('config:')} model at {preset.size} x {preset.size} pixels, without",
+        "vision weights. Written by `benchmarks/accuracy.py`; one line a data set. ± is the standard deviation over seeds.", "",
+        "| protocol | train / test | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|",
+    ]  # fmt: skip
+    for one in sets:
+        lines.append(
+            f"| {one.name} | {one.train} / {one.test} | " + " | ".join(line_of(one.name, values).values()) + " |"
+        )
+    lines += ["", *_reading(preset), ""]
+    if done < len(plan):
+        lines += [f"{done} of {len(plan)} stages are finished; the others are not in the table.", ""]
+    if missing:
+        lines += [f"Not in the data folder: {', '.join(missing)}.", ""]
+    lines += _chosen(plan, runs)
+    machines = sorted({row["hardware"] for row in rows})
+    if machines:
+        commits = ", ".join(sorted({row["commit"] for row in rows}))
+        lines += [f"Measured on {'; '.join(machines)}. Commits: {commits}.", ""]
+    lines += ["## Commands", "", "All of it:", "", f"    {command}", ""]
+    for word, found in rows_of.items():
+        lines += [
+            f"{word}, the first of {len({row['command'] for row in found})}:",
+            "",
+            f"    {found[0]['command']}",
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _reading(preset: Preset) -> list[str]:
+    grid = "; ".join(", ".join(f"{key} {value:g}" for key, value in setting.items()) for setting in preset.grid)
+    return [
+        "- **floor**: linear probe / kNN of the joints themselves; no network. **untrained, probe**: of an encoder before its first step.",
+        "- **pretrained, probe**: linear / kNN. In-domain: pretrained on the training clips of the set; universal: on those of all sets;",
+        "  others: on those of all sets but this one. No test clip of any set is pretrained on.",
+        "- **fine-tuned**: the last epoch, tested once. All arms have the same steps, batch, augmentation and head; learning rates",
+        "  fall from layer to layer where there is something to keep, and are the same in all layers from scratch.",
+        "- **10 % labels**: mean over draws of the labels, stratified, the same draws in every arm. Each arm takes the best of one grid",
+        f"  ({grid}),",
+        "  tried on people of the training split that are held out, with as many labelled clips; their labels serve that choice alone.",
+        "  Pretraining saw all training clips, without labels.",
+        "- **peer**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
+        f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
+        "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
+    ]
+
+
+def _chosen(plan: Sequence[Stage], runs: Path) -> list[str]:
+    lines: list[str] = []
+    told: set[tuple[str, str]] = set()
+    for stage in plan:
+        path = runs / "chosen" / f"{stage.name}.json"
+        if not stage.choices or (stage.set, stage.arm) in told or not path.is_file():
+            continue
+        told.add((stage.set, stage.arm))
+        choice = json.loads(path.read_text(encoding="utf-8"))
+        tried = "; ".join(f"{label}: {100 * value:.1f}" for label, value in choice["validation_top1"].items())
+        lines.append(f"| {stage.set} | {arm_name(stage.arm)} | {choice['chosen']} | {tried} |")
+    head = [
+        "## Chosen for 10 % of the labels",
+        "",
+        "| protocol | arm | chosen | top-1 on held-out people |",
+        "|---|---|---|---|",
+    ]
+    return [*head, *lines, ""] if lines else []
