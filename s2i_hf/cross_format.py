@@ -24,7 +24,7 @@ from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import load_model_and_processor
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
 
 Features = Mapping[str, np.ndarray]
@@ -63,11 +63,7 @@ class CrossFormatArguments:
     @property
     def run_dir(self) -> Path:
         """Where results go."""
-        if self.output_dir:
-            return Path(self.output_dir)
-        if Path(self.model).is_dir():
-            return Path(self.model)
-        return Path("runs") / f"cross_format_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
+        return results_dir("cross_format", self.output_dir, self.model, self.data)
 
 
 @dataclass

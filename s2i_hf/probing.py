@@ -40,6 +40,7 @@ from .results import (
     hardware_name,
     public_command,
     result_row,
+    results_dir,
 )
 from .rng import hash_ids, uniform
 from .transforms import NUM_DRAWS, Augmentation, prepare
@@ -97,11 +98,7 @@ class ProbeArguments:
     @property
     def run_dir(self) -> Path:
         """Where results go."""
-        if self.output_dir:
-            return Path(self.output_dir)
-        if Path(self.model).is_dir():
-            return Path(self.model)
-        return Path("runs") / f"probe_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
+        return results_dir("probe", self.output_dir, self.model, self.data)
 
 
 class WithCopies:

@@ -92,6 +92,15 @@ def read_results(run_dir: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
+def results_dir(kind: str, output_dir: str | None, model: str, data: str) -> Path:
+    """Where the results of an evaluation go: `output_dir` if given, else the model's own folder, else runs/<kind>_<model>_<data>."""
+    if output_dir:
+        return Path(output_dir)
+    if Path(model).is_dir():
+        return Path(model)
+    return Path("runs") / f"{kind}_{model.rsplit('/', 1)[-1]}_{Path(data).name}"
+
+
 def append_results(
     run_dir: str | Path, rows: Iterable[Mapping[str, Any]], csv_path: str | Path | None = None
 ) -> list[dict]:

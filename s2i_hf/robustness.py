@@ -28,7 +28,7 @@ from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import WithCopies, load_model_and_processor
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
@@ -146,11 +146,7 @@ class RobustnessArguments:
     @property
     def run_dir(self) -> Path:
         """Where results go."""
-        if self.output_dir:
-            return Path(self.output_dir)
-        if Path(self.model).is_dir():
-            return Path(self.model)
-        return Path("runs") / f"robustness_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
+        return results_dir("robustness", self.output_dir, self.model, self.data)
 
     @property
     def damages(self) -> list[Damage]:
