@@ -1,7 +1,7 @@
 """The real benchmark: floor, untrained, pretrained, fine-tuned, few labels and a supervised peer, on every open data set at hand.
 
     python benchmarks/accuracy.py --data DIR --dry_run                 # what would run, and how long
-    python benchmarks/accuracy.py --data DIR --preset cpu --table      # about an hour on two idle cores
+    python benchmarks/accuracy.py --data DIR --preset cpu --table      # about two hours on two idle cores
     python benchmarks/accuracy.py --data DIR --preset gpu --table      # ViT-S on one GPU
     python benchmarks/accuracy.py --data DIR --sets nw_ucla_xview --stages pretrain,probe --seeds 0,1,2
 
@@ -35,7 +35,7 @@ class AccuracyArguments:
 
     data: str = arg(help="Folder with a sub-folder for each data set.")
     runs: str = arg("runs/accuracy", "Gets a folder for each stage.")
-    preset: Literal["cpu", "gpu"] = arg("cpu", "cpu: tiny at 112 px, an hour on two cores; gpu: small at 224 px.")
+    preset: Literal["cpu", "gpu"] = arg("cpu", "cpu: tiny at 112 px, two hours on two cores; gpu: small at 224 px.")
     sets: tuple[str, ...] = arg(
         (), "Protocols to measure; if none, all that are found. Pretraining on several takes all."
     )
@@ -49,7 +49,7 @@ class AccuracyArguments:
     others: tuple[str, ...] = arg(
         ("nw_ucla_xview",), "Sets that are pretrained for on all sets but them, by the first method."
     )
-    scale: float = arg(1.0, "Times the clips that everything is trained on: 3 for three hours.")
+    scale: float = arg(1.0, "Times the clips that everything is trained on: 3 for thrice the time.")
     model: str | None = arg(None, "In place of the preset's: config:micro|tiny|small|base|large.")
     size: int | None = arg(None, "In place of the preset's: side of the image in pixels.")
     max_steps: int | None = arg(None, "Stop every training after so many steps: a smoke test.")

@@ -23,7 +23,10 @@ MACHINE_FLAGS = ("data", "data_dir", "cache_dir", "num_workers", "device", "thre
 
 # protocol -> (folder it usually lies in, settings that depend on how its test clips differ from the training clips)
 FRONTAL: dict[str, Any] = {"yaw": 0.3}
-NEW_VIEW: dict[str, Any] = {"yaw": 1.5}  # the test camera stands elsewhere
+NEW_VIEW: dict[str, Any] = {
+    "yaw": 1.05,
+    "tilt": 0.5,
+}  # the test camera stands elsewhere; as in finetune_nw_ucla_xview.yaml
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "nw_ucla_xview": ("NW-UCLA", NEW_VIEW),
     "utd_mhad_xsub": ("UTD-MHAD", FRONTAL),
@@ -60,6 +63,11 @@ class DataSet:
     def turns(self) -> dict[str, Any]:
         """Augmentation that suits it."""
         return SETS.get(self.name, ("", FRONTAL))[1]
+
+    @property
+    def new_view(self) -> bool:
+        """Whether it is tested by a camera that nothing was trained on: pretraining and probe turn people further then."""
+        return self.turns is NEW_VIEW
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,12 @@ class Preset:
 
 
 _GENTLE, _ALIKE, _SLOW = (
-    {"base_lr": 8e-3, "layer_decay": 0.75}, {"base_lr": 8e-3, "layer_decay": 1.0}, {"base_lr": 4e-3, "layer_decay": 0.9},
+    {"base_lr": 1.6e-2, "layer_decay": 0.75}, {"base_lr": 8e-3, "layer_decay": 1.0}, {"base_lr": 4e-3, "layer_decay": 0.9},
 )  # fmt: skip
 PRESETS: dict[str, Preset] = {
     "cpu": Preset(
         model="config:tiny", size=112, precision="bf16", jobs=2, threads=1, num_workers=None, batch_size=32,
-        pretrain_clips=16_000, universal_clips=32_000, finetune_clips=4_800, labels_clips=2_400, most_epochs=60,
+        pretrain_clips=32_000, universal_clips=160_000, finetune_clips=9_600, labels_clips=2_400, most_epochs=60,
         peer_epochs=24, peer_repeat=1, label_arms=("mae",), grid=(_GENTLE, _ALIKE),
     ),
     "gpu": Preset(

@@ -19,14 +19,15 @@ from s2i_hf.wording import did_you_mean
 PREPARE, PROBE, FINETUNE, PEER = (
     "benchmarks/accuracy_prepare.py", "examples/probe.py", "examples/finetune.py", "benchmarks/peer.py",
 )  # fmt: skip
+_FAR_YAW = 1.5  # radians about the vertical
 # as in examples/configs/pretrain_mae_nw_ucla_xview.yaml and finetune_nw_ucla_xview.yaml
 _IMAGES: dict[str, Any] = {"crop": (0.5, 1.0), "tilt": 0.2, "scale": 0.1}
 _PRETRAIN: dict[str, Any] = {"base_lr": 8e-3, "grad_clip": 1.0, **_IMAGES}
 _FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.1, **_IMAGES}
-_LEARNING: dict[str, Any] = {"base_lr": 8e-3, "layer_decay": 0.75}
-_FROM_SCRATCH: dict[str, Any] = {"base_lr": 8e-3, "layer_decay": 1.0}
+_LEARNING: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 0.75}
+_FROM_SCRATCH: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 1.0}
 # as in examples/configs/probe_nw_ucla_xview.yaml
-_PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "copies": 1, "crop": (0.8, 1.0), "yaw": 1.5}
+_PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "copies": 1, "crop": (0.8, 1.0), "yaw": _FAR_YAW}
 _QUIET: dict[str, Any] = {"card": False}
 
 
@@ -119,7 +120,8 @@ class Maker:
     def pretrain(self, method: str, seed: int, one: DataSet) -> str:
         """On the set itself."""
         name = f"pretrain_{method}_{one.name}_seed{seed}"
-        return self._pretrain(name, "pretrain", method, seed, [one], one.turns["yaw"], self.preset.pretrain_clips)
+        yaw = _FAR_YAW if one.new_view else one.turns["yaw"]
+        return self._pretrain(name, "pretrain", method, seed, [one], yaw, self.preset.pretrain_clips)
 
     def universal(self, method: str, seed: int) -> str:
         """On all sets."""
@@ -130,7 +132,7 @@ class Maker:
             method,
             seed,
             learn,
-            1.5,
+            _FAR_YAW,
             self.preset.universal_clips,
         )
 
@@ -138,7 +140,7 @@ class Maker:
         """On all sets but this one."""
         learn = [other for other in self.sets.values() if other.name != one.name]
         name = f"pretrain_{method}_others_{one.name}_seed{seed}"
-        return self._pretrain(name, "others", method, seed, learn, 1.5, self.preset.universal_clips)
+        return self._pretrain(name, "others", method, seed, learn, _FAR_YAW, self.preset.universal_clips)
 
     def encoder(self, arm: str, seed: int, one: DataSet) -> str:
         """The pretraining that an arm starts from."""
@@ -160,7 +162,7 @@ class Maker:
         need = self.encoder(arm, seed, one) if trained else self.untrained(seed, one)
         flags: dict[str, Any] = {
             **one.flags, "model": str(self.folder(need)), "encoders": "pretrained" if trained else arm,
-            **(_PROBE_NEW_VIEW if one.turns["yaw"] > 1 else {}), "seed": seed, "method": arm, **_QUIET,
+            **(_PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
         }  # fmt: skip
         word = {"raw_joints": "floor", "untrained": "untrained"}.get(arm, "probe")
         seen = (one.train * (1 + flags.get("copies", 0)) + one.test) * (arm != "raw_joints")
