@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show, write
 
 from s2i_hf.arguments import run_main
+from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.evaluation import validation_split
 from s2i_hf.infilling import answer_clips
@@ -147,7 +147,7 @@ def measure(
     for task in tasks:
         found, filled[task.name] = baselines(task, layout, pose)
         rows += found
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = pick_device(arguments.device or "auto")
     for method, _, folder in (model.partition("=") for model in arguments.models):
         model, processor = load_infilling_model(folder)
         model.to(device)

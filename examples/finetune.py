@@ -27,13 +27,11 @@ def main() -> None:
     dataset = splits_as_layout(dataset, arguments.to_layout)
 
     # 3. S2I image: the processor saved beside the model is the recipe. 4. Mask: none, the encoder sees every patch.
-    # 5. Model: the encoder as it was pretrained, and a new head with the names of the classes
+    # 5. Model: the encoder as it was pretrained, and a new head with the names of the classes; the notes say what is whose
     model, processor, notes = load_classifier(arguments, as_rows(dataset["train"]))
-    for note in notes if settings.should_save else ():
-        print(note)
 
     # 6. Fine-tune: trained on the training clips, tested once at the end. 7. Card: the numbers and how to repeat them
-    finetune(arguments, model, processor, dataset, settings=settings)
+    finetune(arguments, model, processor, dataset, settings=settings, notes=notes)
 
 
 if __name__ == "__main__":

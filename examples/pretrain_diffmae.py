@@ -15,6 +15,7 @@ from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.taken_over import start_notes
 from s2i_hf.pretraining import pretrain, start
 
 
@@ -34,7 +35,10 @@ def main() -> None:
     # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.
     # 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.
     model = build_diffmae(arguments.model, **arguments.model_options)
-    summary = pretrain(arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator)
+    notes = start_notes(arguments.model, model, arguments.seed)  # what was taken over, left out, made anew
+    summary = pretrain(
+        arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator, notes=notes
+    )
 
     # 6. Probe or fine-tune what was learned. 7. A card was written; the probe adds its numbers to it.
     accelerator.print(f"Loss {summary['loss']:.4f}. Next: python examples/probe.py --model {arguments.run_dir} ...")

@@ -14,6 +14,7 @@ from s2i_hf.arguments import parse, run_main
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.taken_over import start_notes
 from s2i_hf.pretraining import PretrainArguments, pretrain, start
 
 
@@ -33,7 +34,8 @@ def main() -> None:
     # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.
     # 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.
     model = build_mae(arguments.model, **arguments.model_options)
-    summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator)
+    notes = start_notes(arguments.model, model, arguments.seed)  # what was taken over, left out, made anew
+    summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator, notes=notes)
 
     # 6. Probe or fine-tune what was learned. 7. A card was written; the probe adds its numbers to it.
     accelerator.print(f"Loss {summary['loss']:.4f}. Next: python examples/probe.py --model {arguments.run_dir} ...")

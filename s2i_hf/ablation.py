@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 from .arguments import arg
 from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
+from .classifier_folder import pick_device
 from .diffmae_pretraining import diffmae_loss
 from .evaluation import (
     Folds,
@@ -125,7 +125,7 @@ def measure(
     from .data import as_rows
 
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
-    device = probe.device if probe.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(probe.device)
     times = 1 + probe.copies
     folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
     folds = [(np.tile(fit, times), np.pad(choose, (0, probe.copies * len(train)))) for fit, choose in folds]

@@ -20,6 +20,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .files import write_atomically
+from .hub_errors import hub_file
 from .wording import several
 
 Arguments = TypeVar("Arguments")
@@ -231,17 +232,14 @@ def _read_yaml(path: str, known: Mapping[str, Any], hints: Mapping[str, Any]) ->
 
 def _from_hub(address: str) -> str:
     """Path of the run.yaml of a pushed run, from "hf://user/name" or "hf://user/name@revision"."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError
-
     repository, _, revision = address.removeprefix("hf://").partition("@")
     try:
-        return hf_hub_download(repository, "run.yaml", revision=revision or None)
-    except (EntryNotFoundError, HFValidationError, OSError, ValueError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"--config {address}: no run.yaml to be had there ({first}); expected hf://user/name."
-        ) from None
+        path = hub_file(repository, "run.yaml", revision=revision or None)
+    except FileNotFoundError as error:
+        raise ValueError(f"--config {address}: no run.yaml to be had there: {error}") from None
+    if path is None:
+        raise ValueError(f"--config {address}: no run.yaml is there; expected hf://user/name of a pushed run.")
+    return str(path)
 
 
 def _converted(
@@ -335,7 +333,7 @@ def _help(known: Mapping[str, Any], hints: Mapping[str, Any], description: str |
     lines += [description.strip(), ""] if description else []
     lines += [
         "  --config FILE.yaml",
-        "      Settings from a file, or of a pushed run: hf://user/name; flags win over them.",
+        "      Settings from a file, or of a pushed run: hf://user/name[@revision]; flags win over them.",
     ]
     for name, field in known.items():
         kind = _describe(hints[name])

@@ -1,4 +1,4 @@
-"""What a model card says of the model itself: mask, architecture, recipe, curve, cost, and how to use it.
+"""What a model card says of the model itself: what it is for, mask, architecture, recipe, curve, cost, how to use it and whom to cite.
 
 Like `card_sections`: one function each, a run folder in, Markdown out.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from .card_text import NOT_MEASURED, markdown_table, pairs
 from .cost import model_cost
 from .masking import MASKS, describe_mask, ratio_range
+from .protocols import DATASETS, PROTOCOLS, Dataset
 from .run_folder import RunFolder
 
 KINDS: dict[str, str] = {
@@ -26,6 +27,56 @@ _RECIPE_KEYS = (
     "model", "target", "norm_pix_loss", "epochs", "max_steps", "batch_size", "gradient_accumulation", "base_lr", "weight_decay",
     "warmup_epochs", "grad_clip", "precision", "seed",
 )  # fmt: skip
+
+
+_PAPER = (
+    "@article{yang2026skeleton,\n"
+    "  title = {Skeleton-to-Image Encoding: Enabling Skeleton Representation Learning via Vision-Pretrained Models},\n"
+    "  author = {Yang, Siyuan and Liu, Jun and Cheng, Hao and Wang, Chong and Lu, Shijian and Kjellstrom, Hedvig and Lin, Weisi and "
+    "Kot, Alex C.},\n"
+    "  journal = {arXiv preprint arXiv:2603.05963},\n"
+    "  year = {2026}\n"
+    "}"
+)
+
+
+def use_section(run: RunFolder) -> str:
+    """What the model is for, and what it is not for."""
+    layouts = run.data.get("layouts") or []
+    formats = (
+        f" in the joint format{'s' if len(layouts) > 1 else ''} {', '.join(f'`{name}`' for name in layouts)}"
+        if layouts
+        else ""
+    )
+    if run.is_finetuned:
+        count = len(run.config.get("id2label") or {})
+        what = (
+            f"Telling {count or 'its'} actions apart in clips of one or more people, recorded as 3D joints{formats}, under conditions like "
+            "those of its test. A clip that shows none of its actions is given one of them all the same: look at the probabilities."
+        )
+    else:
+        what = (
+            f"Features of 3D skeletons{formats} (others are converted), to fine-tune, to probe or to compare clips with, in research. "
+            "By itself it names no action."
+        )
+    return (
+        f"**Intended use.** {what} **Not for** recognising who somebody is, for watching people without their consent, or for decisions "
+        "about health, work or safety: nobody tested it for these."
+    )
+
+
+def known_datasets(run: RunFolder) -> list[Dataset]:
+    """The data sets that it learned from or was tested on, as far as they are known ones."""
+    names = [*str(run.data.get("name") or "").split(" + "), *run.per_class, str(run.fusion.get("protocol"))]
+    rules = [PROTOCOLS[name] for name in names if name in PROTOCOLS]
+    return [DATASETS[name] for name in dict.fromkeys(rule.dataset for rule in rules) if name != "synthetic"]
+
+
+def citation_section(run: RunFolder) -> str:
+    """The paper of the method, and those of the data."""
+    data = "".join(f"\n- {one.title}: {one.citation}" for one in known_datasets(run))
+    text = f"The method (an independent implementation of it made this model):\n\n```bibtex\n{_PAPER}\n```"
+    return f"{text}\n\nThe data:\n{data}" if data else text
 
 
 def mask_section(run: RunFolder) -> str:
@@ -71,6 +122,12 @@ def _denoising(run: RunFolder) -> str:
         f"{config.get('beta_start', 1e-4):g} to {config.get('beta_end', 2e-2):g}, {exponent}; in each pass of the encoder {levels} of them "
         f"{'is' if levels == 1 else 'are'} learned from."
     )
+
+
+def start_section(run: RunFolder) -> str:
+    """What was taken over from the weights it started from, as the run printed it."""
+    notes = run.summary.get("start_notes") or run.start.get("start_notes") or []
+    return "At the start:\n\n" + "\n".join(f"- {note}" for note in notes) if notes else ""
 
 
 def recipe_section(run: RunFolder) -> str:

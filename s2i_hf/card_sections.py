@@ -5,25 +5,32 @@ A number that no file of the run holds is not measured, and the section says so 
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+from .card_measured import comparison_section, fusion_section, is_damaged, robustness_section
 from .card_model import (
     KINDS,
+    citation_section,
     cost_section,
     curve_section,
+    known_datasets,
     mask_section,
     model_section,
     recipe_section,
+    start_section,
     usage_section,
+    use_section,
 )
-from .card_text import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, show, words
+from .card_text import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, plain, show, words
 from .masking import MASKS, describe_mask
 from .results import ENCODERS, public_command
-from .run_folder import RunFolder
+from .run_folder import RunFolder, hub_id
 from .transforms import Augmentation
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
@@ -43,10 +50,22 @@ def _summary(run: RunFolder) -> str:
     kind = KINDS.get(model_type, "model")
     name = run.data.get("name") or run.settings.get("data")
     if run.settings:
-        start = "from scratch" if run.origin.startswith("config:") else f"starting from `{show(run.origin)}`"
+        start = "from scratch" if run.starts_untrained else f"starting from {origin_words(run)}"
         how = "to remove noise from hidden patches" if model_type == "diffmae" else "as a masked autoencoder"
         return f"A {kind} pretrained {start} {how}, on S2I images of the training skeletons of `{show(name)}`."
     return f"Frozen features of a {kind}, probed on S2I images of skeletons."
+
+
+def origin_words(run: RunFolder) -> str:
+    """What the weights started from, as readers elsewhere can find it: a repository, or the name of a run that is nowhere else."""
+    folder = run.origin_folder
+    pushed = RunFolder(folder).repository if folder else None
+    if pushed or hub_id(run.origin):
+        return f"`{pushed or run.origin}`"
+    name = f"`{Path(run.origin).name}`"
+    return (
+        f"{name} (a pretraining that is not on the Hub{f', itself from `{run.base_model}`' if run.base_model else ''})"
+    )
 
 
 def _data(run: RunFolder) -> str:
@@ -81,9 +100,12 @@ def _mixture(data: Mapping[str, Any]) -> list[str]:
     for name, count in (data.get("duplicates") or {}).items():
         parts.append(f"{count:,} clips of {name} are in a dataset above it as well and were used once.")
     if held_out := data.get("held_out"):
-        counts = ", ".join(f"{count:,} of `{name}`" for name, count in held_out.items())
+        counts = ", ".join(f"{count:,} of `{name}`" for name, count in held_out.items() if count)
+        names = ", ".join(f"`{name}`" for name in held_out)
         parts.append(
             f"Held out of the training clips, because these protocols test on them: {counts}. A clip may be in several."
+            if counts
+            else f"No training clip is a test clip of {names}: nothing had to be held out."
         )
     return parts
 
@@ -97,9 +119,9 @@ def _facts(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             rows += _facts(value, f"{name}, ")
         elif isinstance(value, list) and len(value) > 6:
             shown = [*map(str, value[:20]), *(["..."] if len(value) > 20 else [])]
-            rows.append((name, f"{len(value)}: {', '.join(shown)}"))
+            rows.append((name, f"{len(value)}: {plain(', '.join(shown))}"))
         elif value is not None and not is_path(value):
-            rows.append((name, f"`{value}`" if "sha256" in str(key) or "hash" in str(key) else show(value)))
+            rows.append((name, f"`{value}`" if "sha256" in str(key) or "hash" in str(key) else plain(show(value))))
     return rows
 
 
@@ -144,11 +166,12 @@ def _with_mask(mask: str) -> str:
 
 
 def _results(run: RunFolder) -> str:
-    if not run.results:
+    rows = [row for row in run.results if not is_damaged(row["setting"])]  # those have a table of their own
+    if not rows:
         return f"{NOT_MEASURED} `python examples/probe.py --model <this folder> --data <protocol>` measures it."
     groups: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, float]]] = {}
     facts: dict[tuple[Any, ...], set[tuple[int, int]]] = {}
-    for row in run.results:
+    for row in rows:
         group = (row["dataset"], row["protocol"])
         line = (row["setting"], row["encoder"], row["method"], row["seed"])
         groups.setdefault(group, {}).setdefault(line, {})[row["metric"]] = row["value"]
@@ -204,8 +227,8 @@ def _per_class(run: RunFolder, weakest: int = 5) -> str:
                 (count, other) for other, count in enumerate(values["confusion"][index]) if other != index and count
             ]
             taken = max(wrong, key=lambda pair: (pair[0], -pair[1]), default=None)
-            mistaken = f"{names[taken[1]]} ({taken[0]} of {values['test_clips'][index]})" if taken else "nothing"
-            rows.append((names[index], per_cent(accuracy), mistaken))
+            mistaken = f"{plain(names[taken[1]])} ({taken[0]} of {values['test_clips'][index]})" if taken else "nothing"
+            rows.append((plain(names[index]), per_cent(accuracy), mistaken))
         table = markdown_table(("class", "right %", "most often taken for"), rows)
         choice = ", ".join(f"{key} {value}" for key, value in values["chosen"].items())
         parts.append(f"Weakest classes of the {words(setting)} on `{protocol}` (chosen: {choice}):\n\n{table}")
@@ -258,16 +281,47 @@ def _limits(run: RunFolder) -> str:
         )
     if kind == "cc-by-nc-4.0":
         limits.append("Derived from weights under CC BY-NC 4.0 (facebook/vit-mae): no commercial use.")
-    elif kind is None:
+    elif kind is None and not run.is_fusion:
         start = show(run.origin) or "unknown"
         limits.append(f"The licence of the weights it started from (`{start}`) is not recorded; find it out first.")
-    limits.append("The licence covers the weights; the terms of the dataset bind you as well.")
+    elif kind and run.starts_untrained:
+        limits.append(
+            f"No weights were taken over from another model, so none of its licence: the weights are under `{kind}`."
+        )
+    elif kind:
+        limits.append(f"Licence `{kind}`, as of the weights that it went on from.")
+    limits += _certainty(run)
+    terms = "; ".join(f"{one.title}: {plain(one.licence)}" for one in known_datasets(run))
+    limits.append(
+        f"The licence covers the weights; the terms of the dataset bind you as well{f' ({terms})' if terms else ''}."
+    )
     return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _certainty(run: RunFolder) -> list[str]:
+    """How far the numbers may be off: the standard error that the number of test clips leaves, and the seeds."""
+    wanted = run.settings.get("setting") if run.is_finetuned else "linear_probe"
+    top1 = [row for row in run.results if row["metric"] == "top1" and row["setting"] == wanted]
+    if not run.is_finetuned:
+        top1 = [row for row in top1 if row["encoder"] == "pretrained"]
+    if not top1:
+        return []
+    errors = [100 * math.sqrt(row["value"] * (1 - row["value"]) / row["test_clips"]) for row in top1]
+    shown = ", ".join(
+        f"{error:.1f} points on {row['test_clips']:,} test clips" for error, row in zip(errors, top1, strict=True)
+    )
+    seeds = len({row["seed"] for row in top1})
+    return [
+        f"The standard error of top-1 by the number of test clips alone is {shown}; "
+        + ("one seed was run, and others differ." if seeds == 1 else f"{seeds} seeds were run.")
+    ]
 
 
 SECTIONS: dict[str, Callable[[RunFolder], str]] = {
     "summary": _summary, "data": _data, "array": _array, "image": _image, "reconstruction": _reconstruction, "mask": mask_section,
     "model": model_section, "recipe": recipe_section, "curve": curve_section, "cost": cost_section, "results": _results,
-    "per_class": _per_class, "usage": usage_section, "reproduce": _reproduce, "limits": _limits,
+    "per_class": _per_class, "usage": usage_section, "reproduce": _reproduce, "limits": _limits, "use": use_section,
+    "comparison": comparison_section, "robustness": robustness_section, "fusion": fusion_section, "citation": citation_section,
+    "start": start_section,
 }  # fmt: skip
 """Placeholder of the template -> function that fills it."""

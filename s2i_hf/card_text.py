@@ -3,11 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 NOT_MEASURED = "Not measured."
+
+
+# What a reader of YAML 1.2 takes for a number or a truth value and PyYAML, which knows YAML 1.1, leaves bare: 1e5, 0o17, +1.
+_YAML_12 = re.compile(
+    r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+
+
+def front_matter_yaml(values: Mapping[str, Any]) -> str:
+    """The lines of a card's front matter, which YAML 1.1 (Python) and 1.2 (the Hub) read alike.
+
+    Args:
+        values: JSON values; keys whose value is None or empty are left out.
+
+    Returns:
+        Lines, each with its end.
+    """
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Quotes what YAML 1.2 would not read as text; writes no anchors."""
+
+        def ignore_aliases(self, _: Any) -> bool:
+            return True
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, "'" if _YAML_12.fullmatch(value) else None)
+
+    Dumper.add_representer(str, text)
+    known = {key: value for key, value in values.items() if value not in (None, [], {}, "")}
+    dumped: str = yaml.dump(known, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+    return dumped
+
+
+def plain(value: Any) -> str:
+    """Text of somebody else's, such as the name of a class, on one line, with nothing that Markdown or HTML would take for its own."""
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("<", "&lt;").replace("[", "\\[")
 
 
 def words(name: str) -> str:

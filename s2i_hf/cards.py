@@ -1,22 +1,29 @@
 """Model cards: README.md of a run folder, from the files the run left and from nothing else.
 
-The template is model_cards/pretraining.md, or finetuning.md for a fine-tuned model; their sections follow the words of the README's
-figure. The front matter is made by huggingface_hub (`ModelCardData`, `EvalResult`), so that the Hub reads the results as `model-index`.
+The template is model_cards/pretraining.md, finetuning.md for a fine-tuned model, or fusion.md for a fusion of some; their sections follow
+the words of the README's figure. The front matter is made by huggingface_hub (`ModelCardData`, `EvalResult`), so that the Hub reads the
+results as `model-index`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
+from .card_measured import is_damaged
 from .card_sections import METRIC_NAMES, SECTIONS
-from .card_text import words
+from .card_text import front_matter_yaml, words
+from .dataset_cards import write_dataset_card
 from .files import write_atomically
-from .finetune_card import FINETUNE_SECTIONS
-from .run_folder import RunFolder
+from .finetune_card import FINETUNE_SECTIONS, FUSION_SECTIONS
+from .protocols import DATASETS
+from .run_folder import RunFolder, hub_id
+from .storage import META_FILE
 from .visualization import MissingExtra, curve_picture
 from .wording import several
 
@@ -24,51 +31,63 @@ from .wording import several
 def write_card(run_dir: str | Path) -> Path:
     """Write `run_dir/README.md` (and curve.png) from the files in the folder; call it again whenever one of them changes.
 
-    Reads run.yaml, data.json, metrics.jsonl, summary.json, config.json, preprocessor_config.json, results.json, per_class.json and
-    reconstruction.json, each if it exists, and links the pictures that exist.
+    Reads run.yaml, data.json, metrics.jsonl, summary.json, config.json, preprocessor_config.json, results.json, per_class.json,
+    reconstruction.json, robustness.json, fusion.json and cost.json, each if it exists, and links the pictures that exist. The folder of a
+    converted data set gets its own card (`dataset_cards.write_dataset_card`).
 
     Returns:
         Path of README.md.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: a file in it is not what it should be.
+        ValueError: it is no folder of a run, a fusion or a data set, or a file in it is not what it should be.
     """
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise FileNotFoundError(f"Run folder {str(run_dir)!r} does not exist; there is nothing to write a card about.")
+    if (run_dir / META_FILE).is_file():
+        return write_dataset_card(run_dir)
+    check_has_card(run_dir)
     with suppress(MissingExtra):  # the card has the losses in a table as well
         curve_picture(run_dir)
     write_atomically(run_dir / "README.md", render_card(run_dir))
     return run_dir / "README.md"
 
 
+def check_has_card(run_dir: str | Path) -> None:
+    """Raise a ValueError if the files of a folder are not those of a model or a fusion, so that no README.md of others is replaced."""
+    run = RunFolder(Path(run_dir))
+    # a probe of somebody else's model leaves its results and nothing else
+    if not (run.settings.get("model") or run.config.get("model_type") or run.fusion.get("fused") or run.per_class):
+        raise ValueError(
+            f"{str(run_dir)!r} is no folder of a pretraining, fine-tuning, probe or fusion, nor of a converted data set: it has no "
+            "run.yaml with a model, config.json, per_class.json, fusion.json or s2i.json; give the folder that a run wrote."
+        )
+
+
 def render_card(run_dir: str | Path) -> str:
     """The text of the card; see `write_card`."""
     run = RunFolder(Path(run_dir))
     name, sections = ("finetuning.md", FINETUNE_SECTIONS) if run.is_finetuned else ("pretraining.md", SECTIONS)
+    if run.is_fusion:
+        name, sections = "fusion.md", FUSION_SECTIONS
     template = Template(resources.files("s2i_hf.model_cards").joinpath(name).read_text(encoding="utf-8"))
     body = template.substitute({"title": run.title, **{name: section(run) for name, section in sections.items()}})
     body = re.sub(r"\n{3,}", "\n\n", body)  # sections with nothing to say
-    return f"---\n{_front_matter(run)}\n---\n\n{body}"
-
-
-def _hub_id(name: str) -> str | None:
-    """`name` if it is a Hub repository, None if it is a size or a path on this machine."""
-    if name.startswith("config:") or not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or name.startswith("."):
-        return None
-    return None if Path(name).exists() or name.startswith("runs/") else name
+    return f"---\n{_front_matter(run)}---\n\n{body}"
 
 
 def _front_matter(run: RunFolder) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
+    datasets = list(dict.fromkeys(name for data in several(run.settings.get("data")) if (name := hub_id(data))))
     evaluations = [
         EvalResult(
             task_type="video-classification",
             task_name="Skeleton action recognition",
-            dataset_type=row["dataset"],
-            dataset_name=f"{row['dataset']} {row['protocol']}",
+            # data that came from a repository are called so; others by the first half of their protocol
+            dataset_type=datasets[0] if len(datasets) == 1 and _is_own(run, row) else row["dataset"],
+            dataset_name=_pretty(row["dataset"], row["protocol"]),
             dataset_config=row["protocol"],
             dataset_split="test",
             metric_type="accuracy",
@@ -76,18 +95,43 @@ def _front_matter(run: RunFolder) -> str:
             metric_value=row["value"],
         )
         for row in run.results
-        # baselines are not results of this model
-        if row["encoder"] == "pretrained" or (run.is_finetuned and row["setting"] == run.settings.get("setting"))
+        if _is_result(run, row)
     ]
     diffusion = ["diffusion", "diffmae"] if run.config.get("model_type") == "diffmae" else []
-    kind = "image-classification" if run.is_finetuned else "masked-autoencoder"
+    kind = "image-classification" if run.is_finetuned or run.is_fusion else "masked-autoencoder"
+    inherited = run.licence == "other"  # terms of one's own, which stand where the weights came from
     card = ModelCardData(
         license=run.licence,
+        license_name="as-of-the-base-model" if inherited else None,
+        license_link=f"https://huggingface.co/{run.base_model}" if inherited else None,
         library_name="transformers",
+        pipeline_tag="image-classification" if run.is_finetuned or run.is_fusion else "image-feature-extraction",
         tags=["skeleton", "action-recognition", "skeleton-to-image", kind, *diffusion, "s2i-hf"],
-        base_model=_hub_id(run.origin),
-        datasets=[name for data in several(run.settings.get("data")) if (name := _hub_id(data))] or None,
+        base_model=run.base_model,
+        datasets=datasets or None,
+        metrics=["accuracy"] if evaluations else None,
         model_name=run.title if evaluations else None,
         eval_results=evaluations or None,
     )
-    return card.to_yaml(line_break="\n").strip()
+    return front_matter_yaml(card.to_dict())
+
+
+def _is_result(run: RunFolder, row: Mapping[str, Any]) -> bool:
+    """Whether a number is one of this model on the test clips as they are, and not of a baseline, on damaged clips or of a fusion."""
+    if run.is_finetuned:
+        return bool(row["setting"] == run.settings.get("setting"))
+    return run.is_fusion or (
+        row["encoder"] == "pretrained" and row["setting"] != "fusion" and not is_damaged(row["setting"])
+    )
+
+
+def _is_own(run: RunFolder, row: Mapping[str, Any]) -> bool:
+    """Whether a number was measured on the test clips of the data it was trained on."""
+    return row["test_clips"] == (run.data.get("counts") or {}).get("test") and run.data.get("name") in (
+        f"{row['dataset']}_{row['protocol']}",
+        row["dataset"],
+    )
+
+
+def _pretty(dataset: str, protocol: str) -> str:
+    return f"{DATASETS[dataset].title if dataset in DATASETS else dataset}, {protocol}"

@@ -32,7 +32,8 @@ _RUN_FILES = (
     METRICS, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
     "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
     "reconstruction.json",
-    "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export",
+    "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export", "robustness.json",
+    "environment.json", "hub.json", "cost.json", "fusion.json",
 )  # fmt: skip
 
 

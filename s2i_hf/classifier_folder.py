@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from .models.loading import load_weights, model_type
+from .models.loading import check_object, load_weights, model_file, model_type
 from .rows import SkeletonRows
 
 
@@ -42,13 +43,13 @@ def open_classifier(name: str) -> tuple[Any, Any]:
     model, fresh = load_weights(AutoModelForImageClassification, name)
     if fresh:
         raise ValueError(f"the weights in {name!r} lack {len(fresh)} tensors, such as {min(fresh)!r}.")
-    try:
-        values, _ = SkeletonProcessor.get_image_processor_dict(name)
-    except OSError:
-        values = {}
+    file = model_file(name, "preprocessor_config.json")
+    if file is not None:
+        check_object(file, name)
+    values = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
     if values.get("image_processor_type") != "SkeletonProcessor":
         raise ValueError(f"{name!r} has no SkeletonProcessor (preprocessor_config.json); how are its images made?")
-    return model.eval(), SkeletonProcessor.from_pretrained(name)
+    return model.float().eval(), SkeletonProcessor.from_pretrained(name)
 
 
 def class_names_of(model: Any) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .card_text import front_matter_yaml, markdown_table, plain
 from .clip_statistics import quantile
 from .files import write_atomically
 from .layout_picture import draw_layout
@@ -28,7 +29,12 @@ from .stored_clips import custom_layouts, read_facts, read_rows, stored_files
 from .transforms import find_missing
 
 PICTURE = "layout.png"
-_SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
+# The Hub's own words for how many rows there are, each with the number that it stays below.
+_SIZES = (
+    ("n<1K", 1e3), ("1K<n<10K", 1e4), ("10K<n<100K", 1e5), ("100K<n<1M", 1e6), ("1M<n<10M", 1e7), ("10M<n<100M", 1e8), ("100M<n<1B", 1e9),
+)  # fmt: skip
+# Terms of `DATASETS` that the Hub has a name for -> that name; others are "other", with the data set's own page.
+_LICENCES = {"CC BY 4.0": "cc-by-4.0", "Open Data Commons PDDL 1.0": "pddl"}
 _COLUMNS = (
     ("joints", "list of float32", "all coordinates, flat: frame by frame, person by person, joint by joint, x y z"),
     ("shape", "list of int32", "their shape: T frames, M people, V joints, 3"),
@@ -143,6 +149,7 @@ def dataset_card(
         "counts": _counts(meta, counts),
         "classes": _classes(meta, counts),
         "usage": _usage(meta, layouts, repository),
+        "use": _intended(data),
         "terms": _terms(data),
     }
     template = Template(resources.files("s2i_hf.model_cards").joinpath("dataset.md").read_text(encoding="utf-8"))
@@ -152,27 +159,41 @@ def dataset_card(
 def front_matter(meta: Mapping[str, Any]) -> str:
     """Lines of YAML by which the Hub lists the data, to stand above those of `storage.readme_header`."""
     rule = PROTOCOLS.get(meta["protocol"])
-    name = f"{DATASETS[rule.dataset].title}, {meta['protocol']}" if rule is not None else str(meta["protocol"])
+    data = DATASETS[rule.dataset] if rule is not None else None
     total = sum(meta["counts"].values())
-    size = next((size for size, limit in _SIZES if total < limit), "n>1M")
-    return (
-        f"pretty_name: {json.dumps(name)}\nlicense: other\ntags:\n- skeleton\n- action-recognition\n- s2i-hf\n"
-        f"size_categories:\n- {size}\n"
-    )
+    values = {
+        "pretty_name": f"{data.title}, {meta['protocol']}" if data else str(meta["protocol"]),
+        **_licence(data),
+        "task_categories": ["video-classification"],
+        "tags": ["skeleton", "action-recognition", "s2i-hf"],
+        "size_categories": [next((size for size, limit in _SIZES if total < limit), "1B<n<10B")],
+    }
+    return front_matter_yaml(values)
+
+
+def _licence(data: Dataset | None) -> dict[str, str]:
+    """Entries of the front matter about the terms; none for recordings of one's own, of which nobody has said any."""
+    if data is None or data.name == "synthetic":
+        return {}
+    known = next((name for words, name in _LICENCES.items() if data.licence.startswith(words)), None)
+    if known:
+        return {"license": known}
+    return {
+        "license": "other",
+        "license_name": f"terms-of-{data.name.replace('_', '-')}",
+        "license_link": data.homepage,
+    }
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return markdown_table(header, ([plain(cell) for cell in row] for row in rows))
 
 
 def _cell(value: Any) -> str:
-    """A cell of a table: one line, with nothing in it that Markdown or HTML would take for its own."""
-    text = " ".join(str(value).split())
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return plain(value).replace("|", "\\|")
 
 
 def _split_list(meta: Mapping[str, Any]) -> str:
@@ -303,6 +324,15 @@ def _usage(meta: Mapping[str, Any], layouts: Sequence[SkeletonLayout | None], re
         f'data = s2i_hf.load_skeletons("{place}")\nrow = as_rows(data["train"])[0]\n'
         f'processor = s2i_hf.SkeletonProcessor(layout="{layout}")\n'
         'image = processor(row["joints"], return_tensors="pt")["pixel_values"]  # (1, 3, 224, 224)\n```'
+    )
+
+
+def _intended(data: Dataset | None) -> str:
+    cite = f" Cite the data set: {_cell(data.citation)}." if data is not None and data.name != "synthetic" else ""
+    return (
+        "To train and to test models that tell the actions of people apart by their joints, on the split above; the test clips are for the "
+        "last number alone, not for choosing. Not for recognising who somebody is, nor for decisions about the people in it."
+        + cite
     )
 
 

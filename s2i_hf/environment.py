@@ -1,5 +1,7 @@
 """`s2i env`: what a bug report needs to know of a machine, and nothing that should stay private.
 
+A run leaves the same facts in its folder, as environment.json, and takes them along to the Hub.
+
 No path, no name of a user or machine, no address, and of environment variables only those listed here, whose values are numbers or
 switches. It must work where something is broken, so a package that cannot be imported is reported, not raised.
 """
@@ -12,9 +14,13 @@ import platform
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from .files import write_atomically
 from .results import current_commit
+
+ENVIRONMENT = "environment.json"  # in a run folder
 
 # name on the package index -> the extra that brings it; "" for what is always there
 PACKAGES: dict[str, str] = {
@@ -61,6 +67,13 @@ def describe_environment() -> dict[str, Any]:
             if (value := os.environ.get(name)) is not None
         },
     }
+
+
+def write_environment(run_dir: str | Path) -> Path:
+    """Write `describe_environment()` into a run folder, as what its model was made with."""
+    path = Path(run_dir) / ENVIRONMENT
+    write_atomically(path, json.dumps(describe_environment(), indent=2) + "\n")
+    return path
 
 
 def _installed(name: str, extra: str) -> str:

@@ -19,6 +19,7 @@ from .resizing import Columns, part_columns
 from .transforms import prepare, resample
 
 POOLINGS = ("mean", "cls", "part")
+WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
@@ -46,8 +47,9 @@ def part_weights(
 
 @torch.no_grad()
 def extract_features(
-    encoder: Any, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None
-) -> dict[str, np.ndarray]:
+    encoder: Any, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None,
+    *, poolings: Sequence[str] = POOLINGS, stream: str | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Features of a frozen encoder, one vector a clip and pooling.
 
     Args:
@@ -55,15 +57,18 @@ def extract_features(
         rows: `data.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
         processor: `SkeletonProcessor`, makes the images.
         device: Where the encoder runs; where it already is if None.
+        poolings: Which of those below.
+        stream: joint, bone or motion: what the images show; the processor's own if None.
 
     Returns:
         "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
-        have none); "part": (N, 5 D) the means over the patches of torso, left arm, right arm, left leg and right leg side by side.
+        have none); "part": (N, 5 D) the means over the patches of torso, left arm, right arm, left leg and right leg side by side;
+        "part_std": (N, 10 D) these, and how much each part's tokens vary in time (standard deviation over the patch rows).
     """
     was_training = encoder.training
     device = next(encoder.parameters()).device if device is None else torch.device(device)
     encoder = encoder.to(device).eval()
-    features: dict[str, list[torch.Tensor]] = {pooling: [] for pooling in POOLINGS}
+    features: dict[str, list[torch.Tensor]] = {pooling: [] for pooling in poolings}
     for start in range(0, len(rows), batch_size):
         batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
         encoded = processor(
@@ -71,6 +76,7 @@ def extract_features(
             layout=[row["layout"] for row in batch],
             return_tensors="pt",
             return_metadata=True,
+            **({} if stream is None else {"stream": stream}),
         )
         images = encoded["pixel_values"]
         tokens = backbone_tokens(encoder, images.to(device))
@@ -82,10 +88,15 @@ def extract_features(
             ]
         )
         patches = tokens.patches.float()
-        columns = patches.unflatten(1, tokens.grid).mean(dim=1)  # (B, grid_w, D): the mean over time
-        parts = torch.from_numpy(weights).to(device) @ columns
-        for pooling, value in (("mean", patches.mean(dim=1)), ("cls", tokens.summary), ("part", parts.flatten(1))):
-            if value is not None:
+        rows_of_patches = patches.unflatten(1, tokens.grid)  # (B, grid_h, grid_w, D)
+        parts = torch.from_numpy(weights).to(device) @ rows_of_patches.mean(dim=1)  # (B, 5, D): the mean over time
+        found = {"mean": patches.mean(dim=1), "cls": tokens.summary, "part": parts.flatten(1)}
+        if WIDE_POOLING in features:
+            in_time = torch.from_numpy(weights).to(device)[:, None] @ rows_of_patches  # (B, grid_h, 5, D)
+            varies = in_time.std(dim=1, unbiased=False)
+            found[WIDE_POOLING] = torch.cat([parts.flatten(1), varies.flatten(1)], dim=1)
+        for pooling, value in found.items():
+            if pooling in features and value is not None:
                 features[pooling].append(value.float().cpu())
     encoder.train(was_training)
     return {pooling: torch.cat(values).numpy() for pooling, values in features.items() if values}
@@ -233,7 +244,7 @@ Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose
 
 
 def validation_folds(
-    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None
+    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto"
 ) -> tuple[Folds, str]:
     """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
 
@@ -242,17 +253,27 @@ def validation_folds(
         seed: Draws the held-out subjects.
         cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
             camera in turn plays the unseen one: settings are chosen for what the protocol asks.
+        by: "auto"; "subjects": whatever the cameras; "cameras": every training camera in turn, whatever the test's are.
 
     Returns:
         The folds and a note ("" if whole subjects were held out).
+
+    Raises:
+        ValueError: `by` is "cameras", and there are not two of which clips remain.
     """
     held, note = validation_split(subjects, labels, seed)
-    if cameras is not None and test_cameras is not None and not set(np.unique(cameras)) & set(np.unique(test_cameras)):
+    new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
+    if by == "cameras" or (by == "auto" and new_view):
         cameras = np.asarray(cameras)
         folds = [(~held & (cameras != unseen), held & (cameras == unseen)) for unseen in np.unique(cameras)]
         folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
         if folds:
             return folds, note
+        if by == "cameras":
+            raise ValueError(
+                f"validation by cameras needs clips of several training cameras, and there are {len(np.unique(cameras))}; hold out "
+                "subjects."
+            )
     return [(~held, held)], note
 
 
@@ -275,6 +296,19 @@ class ProbeResult:
     scores: np.ndarray
     confusion: np.ndarray
     note: str = ""
+
+
+def check_labels(train_y: np.ndarray, test_y: np.ndarray) -> None:
+    """Raise ValueError for labels that no probe works with: none, some below 0, or a single class to learn."""
+    for name, labels in (("training", train_y), ("test", test_y)):
+        if len(labels) == 0:
+            raise ValueError(f"There are no {name} clips to probe with; check the data folder and the protocol.")
+        if labels.min() < 0:
+            raise ValueError(
+                f"{int((labels < 0).sum())} {name} clips have no label (-1); a probe needs labelled clips."
+            )
+    if len(np.unique(train_y)) < 2:
+        raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
 
 
 def evaluate_probe(
@@ -303,15 +337,7 @@ def evaluate_probe(
     if poolings[0] not in train:
         raise ValueError(f"pooling is {pooling!r}; expected auto or one of {', '.join(train)}.")
     train_y, test_y = np.asarray(train_y, dtype=np.int64), np.asarray(test_y, dtype=np.int64)
-    for name, labels in (("training", train_y), ("test", test_y)):
-        if len(labels) == 0:
-            raise ValueError(f"There are no {name} clips to probe with; check the data folder and the protocol.")
-        if labels.min() < 0:
-            raise ValueError(
-                f"{int((labels < 0).sum())} {name} clips have no label (-1); a probe needs labelled clips."
-            )
-    if len(np.unique(train_y)) < 2:
-        raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
+    check_labels(train_y, test_y)
     num_classes = num_classes or int(train_y.max()) + 1
     classify, name, grid = _CLASSIFIERS[setting]
     split, note = validation_folds(train_subjects, train_y, seed)

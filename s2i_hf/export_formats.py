@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .export_source import SOURCE
+
 OPSETS = range(18, 24)  # those that torch's exporter writes without a conversion afterwards
 _TORCH_METADATA = "s2i.json"  # file of the metadata inside a .pt2
 _LARGEST = 2**31 - 2**24  # bytes; an ONNX file is one protobuf message, which ends at 2 GiB
@@ -115,7 +117,7 @@ def read_metadata(file: str | Path) -> dict[str, Any]:
             props = json.loads(archive.read(inside[0])) if inside else {}
     if "s2i_export" not in props:
         raise ValueError(f"{path.name} has no metadata of `s2i export`.")
-    text = ("s2i_export", "s2i_hf", "input", "output")
+    text = ("s2i_export", "s2i_hf", "input", "output", SOURCE)
     return {
         key: json.loads(value) if isinstance(value, str) and key not in text else value for key, value in props.items()
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from .export_formats import (
     run_torch,
     torch_bytes,
 )
+from .export_source import SOURCE, digest_of_model
 from .files import umask
 from .layouts import SkeletonLayout, get_layout
 from .resizing import joint_weights
@@ -126,6 +128,8 @@ def export_classifier(
     model, processor = open_classifier(name)
     model = _Logits(model.float().cpu()).eval()
     facts = metadata_of(model.model, processor, layout)
+    if Path(name).is_dir():
+        facts[SOURCE] = digest_of_model(name)  # so that a push knows whether the file is of these weights
     images = _images(clips, facts["layout"], processor)
     program = export_program(model, images[:2])
     if format == "onnx":
@@ -275,7 +279,16 @@ def _in_place(file: Path) -> Iterator[Path]:
 
 def run(model: str, format: str, opset: int, **options: Any) -> int:
     """`s2i export`: write the file and say what it is."""
-    file, parity = export_classifier(model, format=format, opset=opset, **options)
+    from transformers.utils import logging
+
+    hidden = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if hidden:
+        logging.disable_progress_bar()  # of from_pretrained
+    try:
+        file, parity = export_classifier(model, format=format, opset=opset, **options)
+    finally:
+        if hidden:
+            logging.enable_progress_bar()
     facts = read_metadata(file)
     kind = f"ONNX, opset {opset}" if format == "onnx" else f"torch.export program, torch {torch.__version__}"
     height, width = (facts["processor"]["size"][side] for side in ("height", "width"))

@@ -63,7 +63,8 @@ class FinetuneArguments:
     label_seed: int = arg(0, "Draws that share.")
     validation: str = arg(
         "none",
-        "Training clips held out: none, subjects (a quarter, whole people), stratified (a quarter), or a share such as 0.1.",
+        "Training clips held out: none, subjects (a quarter, whole people), cameras (one, for a test with a new view), stratified (a "
+        "quarter), or a share such as 0.1.",
     )
     best: bool = arg(False, "Keep the epoch that is best on the validation clips rather than the last.")
     test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
@@ -95,7 +96,7 @@ class FinetuneArguments:
     )
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     card: bool = arg(True, "Write README.md and confusion.png at the end.")
-    push_to_hub: str | None = arg(None, "Upload the finished run to this user/name; private if it is new.")
+    push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")
 
     def __post_init__(self) -> None:
         if self.output_dir is None:
@@ -159,12 +160,12 @@ class FinetuneArguments:
 
     @property
     def validation_share(self) -> float:
-        """Share of the training clips held out, 0 for none.
+        """Share of the training clips held out, 0 for none; of whole people or cameras as many clips as they have.
 
         Raises:
             ValueError: `validation` is neither a word nor a share.
         """
-        words = {"none": 0.0, "subjects": 0.25, "stratified": 0.25}
+        words = {"none": 0.0, "subjects": 0.25, "cameras": 0.25, "stratified": 0.25}
         if self.validation in words:
             return words[self.validation]
         try:
@@ -173,6 +174,7 @@ class FinetuneArguments:
             share = -1.0
         if not 0 < share < 1:
             raise ValueError(
-                f"--validation is {self.validation!r}; expected none, subjects, stratified, or a share above 0 and below 1."
+                f"--validation is {self.validation!r}; expected none, subjects, cameras, stratified, or a share above 0 "
+                "and below 1."
             )
         return share

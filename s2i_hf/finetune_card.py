@@ -1,12 +1,13 @@
-"""What the card of a fine-tuned model says otherwise than that of a pretrained one: template model_cards/finetuning.md."""
+"""What the card of a fine-tuned model says otherwise than that of a pretrained one: template model_cards/finetuning.md; of a fusion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .card_sections import METRIC_NAMES, SECTIONS
-from .card_text import NOT_MEASURED, markdown_table, pairs, per_cent, show, words
+from .card_measured import fusion_section
+from .card_sections import METRIC_NAMES, SECTIONS, origin_words
+from .card_text import NOT_MEASURED, markdown_table, pairs, per_cent, plain, show, words
 from .cost import model_cost
 from .run_folder import RunFolder
 
@@ -22,14 +23,10 @@ _POOLINGS = {
 }
 
 
-def _from_scratch(run: RunFolder) -> bool:
-    return run.origin.startswith("config:") or run.settings.get("encoder") == "untrained"
-
-
 def _summary(run: RunFolder) -> str:
     kind = (run.config.get("architectures") or ["classifier"])[0]
-    start = f"fine-tuned from `{show(run.origin)}`"
-    if _from_scratch(run):
+    start = f"fine-tuned from {origin_words(run)}"
+    if run.starts_untrained:
         start = f"trained from scratch (architecture of `{show(run.origin)}`)"
     classes = len(run.config.get("id2label") or {})
     head = _POOLINGS.get(str(run.settings.get("pooling")), "its features")
@@ -40,7 +37,7 @@ def _summary(run: RunFolder) -> str:
 def _model(run: RunFolder) -> str:
     keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size", "pooling")
     names = list((run.config.get("id2label") or {}).values())
-    classes = f"\n\nClasses, in the order of their numbers: {', '.join(map(str, names))}." if names else ""
+    classes = f"\n\nClasses, in the order of their numbers: {plain(', '.join(map(str, names)))}." if names else ""
     return f"{pairs(run.config, keys) or 'Not recorded.'}{classes}"
 
 
@@ -126,7 +123,7 @@ def _choice(run: RunFolder) -> str:
 
 def _per_class(run: RunFolder, weakest: int = 5) -> str:
     parts = []
-    encoder = "untrained" if _from_scratch(run) else "pretrained"
+    encoder = "untrained" if run.starts_untrained else "pretrained"
     for protocol, entry in run.per_class.items():
         values = entry.get("encoders", {}).get(encoder, {}).get(run.settings.get("setting"))
         if values is None:
@@ -139,9 +136,11 @@ def _per_class(run: RunFolder, weakest: int = 5) -> str:
             counts[index] = 0
             other = max(range(len(counts)), key=lambda at: (counts[at], -at))
             mistaken = (
-                f"{names[other]} ({counts[other]} of {values['test_clips'][index]})" if counts[other] else "nothing"
+                f"{plain(names[other])} ({counts[other]} of {values['test_clips'][index]})"
+                if counts[other]
+                else "nothing"
             )
-            rows.append((names[index], per_cent(share), mistaken))
+            rows.append((plain(names[index]), per_cent(share), mistaken))
         table = markdown_table(("class", "right %", "most often taken for"), rows)
         parts.append(f"Weakest classes on `{protocol}`:\n\n{table}")
     if run.has("confusion.png"):
@@ -194,3 +193,23 @@ FINETUNE_SECTIONS: dict[str, Callable[[RunFolder], str]] = {
     **{"usage": _usage, "reproduce": _reproduce},
 }
 """Placeholder of the template -> function that fills it."""
+
+
+def _fusion_summary(run: RunFolder) -> str:
+    fused = run.fusion
+    return (
+        f"{len(fused['alone'])} classifiers of `{fused['protocol']}` as one: the mean of their probabilities, of the streams "
+        f"{' + '.join(fused['streams'])}. This folder holds no weights; those of each model are in its own."
+    )
+
+
+def _fusion_reproduce(run: RunFolder) -> str:
+    commands = list(dict.fromkeys(row["command"] for row in run.results))
+    return "```bash\n" + "\n".join(commands) + "\n```" if commands else "Not recorded."
+
+
+FUSION_SECTIONS: dict[str, Callable[[RunFolder], str]] = {
+    **SECTIONS,
+    **{"summary": _fusion_summary, "fusion": fusion_section, "reproduce": _fusion_reproduce},
+}
+"""Placeholder of the template of a fusion -> function that fills it."""

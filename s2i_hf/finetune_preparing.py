@@ -9,7 +9,8 @@ import torch
 
 from .evaluation import validation_split
 from .finetune_arguments import FinetuneArguments
-from .model_processors import check_size, processor_for
+from .formats import AsLayout
+from .model_processors import check_size, layout_note, processor_for
 from .models.classification import build_classifier
 
 
@@ -18,7 +19,7 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
 
     Args:
         arguments: Settings.
-        rows: `rows.SkeletonRows` of the training clips; their class names become id2label.
+        rows: `rows.SkeletonRows` of the training clips, read in `arguments.to_layout`; their class names become id2label.
 
     Returns:
         Model, `SkeletonProcessor`, and sentences about what was taken over, new, or of another joint format.
@@ -27,6 +28,8 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
         ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips
             without a label.
     """
+    if arguments.to_layout is not None:
+        rows = AsLayout(rows, arguments.to_layout)
     model, notes = build_classifier(
         arguments.model, class_names_of(rows), pooling=arguments.pooling, drop_path=arguments.drop_path,
         image_size=arguments.size, encoder=arguments.encoder, seed=arguments.seed,
@@ -40,9 +43,7 @@ def _processor(arguments: FinetuneArguments, model: Any, layouts: list[str]) -> 
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     options = {name: value for name in ("stream", "people") if (value := getattr(arguments, name)) is not None}
     processor = processor_for(model.config, arguments.model, arguments.size, layout=layout, **options)
-    notes, known = [], before.layout if isinstance(before.layout, str | None) else before.layout["name"]
-    if known is not None and layouts != [known]:
-        notes.append(f"The encoder learned from {known} skeletons, and these are {', '.join(layouts)}.")
+    notes = [] if arguments.from_scratch else [*filter(None, [layout_note(before, layouts)])]
     if not arguments.from_scratch and before.stream != processor.stream:
         notes.append(f"The encoder learned from {before.stream} images, and these are {processor.stream} images.")
     return processor, notes
@@ -84,7 +85,12 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
     if share == 0:
         return rows, None
     if arguments.validation == "subjects":
+        _check_several("subjects", rows.subjects)
         held, _ = validation_split(rows.subjects, rows.labels, arguments.seed)
+    elif arguments.validation == "cameras":
+        _check_several("cameras", rows.cameras)
+        views = np.random.Generator(np.random.Philox(key=arguments.seed)).permutation(np.unique(rows.cameras))
+        held = np.asarray(rows.cameras) == views[0]
     else:
         held = np.zeros(len(rows), dtype=bool)
         generator = np.random.Generator(np.random.Philox(key=arguments.seed))
@@ -102,6 +108,15 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
             f"--validation {arguments.validation} holds out none of {len(rows)} training clips; hold out more."
         )
     return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
+
+
+def _check_several(word: str, values: Any) -> None:
+    """Raise ValueError if all clips are of one subject, or of one camera: there is none to hold out."""
+    if len(np.unique(values)) < 2:
+        raise ValueError(
+            f"--validation {word} needs training clips of several {word}, and all {len(values)} are of {word[:-1]} {np.unique(values)[0]}; "
+            "pass --validation stratified."
+        )
 
 
 def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:

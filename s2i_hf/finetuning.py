@@ -6,7 +6,7 @@ training clips.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report
+from .formats import splits_as_layout
 from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
 from .publishing import check_repository, publish_run
@@ -96,6 +97,7 @@ def finetune(
     dataset: Mapping[str, Any],
     *,
     settings: TrainingArguments | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train a classifier, or go on with it, test it once, and leave a run folder.
 
@@ -103,8 +105,9 @@ def finetune(
         arguments: Settings.
         model: Classifier of `load_classifier` (or any: (B, 3, H, W) -> `.logits`).
         processor: Makes the images, and is saved beside the model.
-        dataset: "train" and "test" rows; see `data.as_rows`.
+        dataset: "train" and "test" rows; see `data.as_rows`. They are read in `arguments.to_layout`, if that is set.
         settings: What `start` returned; started here if None.
+        notes: Sentences of `load_classifier`: printed, and written to the summary as start_notes.
 
     Returns:
         The summary that is also written to summary.json (top1, top5, mean_class, steps, seconds ...), with rows (those added to
@@ -124,6 +127,7 @@ def finetune(
     from .skeleton_trainer import SkeletonTrainer
 
     settings = settings or start(arguments)
+    dataset = splits_as_layout(dataset, arguments.to_layout)
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     check_fit(model, processor, train, test)
     clips, held_out = choose_clips(arguments, train)
@@ -155,10 +159,13 @@ def finetune(
             "train_clips": len(clips), "validation_clips": 0 if held_out is None else len(held_out), **asdict(schedule),
             "num_processes": settings.world_size, "device": settings.device.type,
             "parameters": sum(parameter.numel() for parameter in model.parameters()), "model_type": type(model).__name__,
+            "start_notes": list(notes),
         }  # fmt: skip
         trainer.accelerator.wait_for_everyone()
         if settings.should_save:
             begin_folder(arguments.run_dir, arguments, describe(dataset), facts, checkpoint, progress["step"])
+            if checkpoint is None and notes:
+                print(" ".join(notes))
             print(_introduction(arguments, facts, checkpoint), flush=True)
         trainer.accelerator.wait_for_everyone()
         if progress["step"] < schedule.total_steps:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import arg
+from .cards import write_card
 from .classifier_folder import check_classes, check_classifier, open_classifier, pick_device
 from .evaluation import metrics
 from .files import write_atomically
@@ -227,8 +228,10 @@ def fuse_runs(
     content = {
         "protocol": protocol, "streams": streams, "weights": [round(float(value), 6) for value in weights],
         "weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test), "alone": alone, "fused": fused,
+        **{name: rows[0][name] for name in ("command", "commit", "hardware")},
     }  # fmt: skip
     write_atomically(arguments.run_dir / "fusion.json", json.dumps(content, indent=1) + "\n")
+    write_card(arguments.run_dir)
     return {
         "run_dir": arguments.run_dir, "rows": rows, "alone": alone, "fused": fused, "weights": weights, "scores": scores
     }  # fmt: skip

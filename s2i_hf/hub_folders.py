@@ -7,6 +7,7 @@ a file that still names one, or that holds a token, is not pushed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import tempfile
@@ -15,21 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import SETTINGS_HEADER
+from .card_text import front_matter_yaml
 from .cards import render_card
+from .environment import ENVIRONMENT, describe_environment
+from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
 from .layouts import get_layout
 from .run_folder import RunFolder
 
+logger = logging.getLogger(__name__)
+
 Files = dict[str, bytes | Path]
 PUSHED = "hub.json"  # in a run folder: where it was pushed to
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_JSON = ("data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json")
+ONNX = "model.onnx"
+_JSON = (
+    "data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json",
+    "fusion.json", "cost.json",
+)  # fmt: skip
 _PICTURES = ("confusion.png", "curve.png", "reconstruction.png")
 # Every name a push may have written, so that the next one can delete what is no longer there.
 NAMES = frozenset(
     {
         *(WEIGHTS, INDEX, "config.json", "preprocessor_config.json", "README.md", "run.yaml", "metrics.jsonl"),
-        *("environment.json", *_JSON, *_PICTURES),
+        *(ENVIRONMENT, ONNX, *_JSON, *_PICTURES),
     }
 )
 # Settings that are folders of this machine or say how to go on here; null or a default in a pushed run.yaml.
@@ -53,17 +62,18 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
 
     Args:
         run_dir: Folder of a finished pretraining or fine-tuning.
-        repository: Such as "user/name"; its name is in the card.
+        repository: Such as "user/name"; its name is in the card. A branch in it ("user/name@branch") is not.
 
     Returns:
         Name in the repository -> content, or the path of a file that goes as it is. config.json, preprocessor_config.json, README.md and
-        the weights are always there; run.yaml, results and pictures as far as the run left them; environment.json; code files.
+        the weights are always there; run.yaml, results and pictures as far as the run left them; environment.json; code files;
+        model.onnx if it was made of this very model, and not of an earlier one.
 
     Raises:
         ValueError: the run is not finished, its weights are pickles, a file is broken, or one would give away a path or a token.
         FileNotFoundError: there is no such folder.
     """
-    run_dir = Path(run_dir).expanduser()
+    run_dir, repository = Path(run_dir).expanduser(), repository.partition("@")[0]
     if not run_dir.is_dir():
         raise FileNotFoundError(f"{str(run_dir)!r} is no folder; expected the run folder of a finished training.")
     run = RunFolder(run_dir)
@@ -78,7 +88,15 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         start = [{**run.start, "config": _public_settings(run.start.get("config", {}), run)}] if run.start else []
         rows = [json.dumps(_public(row)) for row in [*start, *run.metrics]]
         files["metrics.jsonl"] = ("\n".join(rows) + "\n").encode()
-    files["environment.json"] = _json_bytes(_environment(run))
+    files[ENVIRONMENT] = _json_bytes(_environment(run))
+    if run.has(ONNX):
+        if is_fresh_export(run_dir / ONNX, run_dir):
+            files[ONNX] = run_dir / ONNX
+        else:
+            logger.warning(
+                "%s was exported from other weights or settings and stays here; `s2i export --overwrite` makes it anew.",
+                ONNX,
+            )
     files["README.md"] = _card(run, repository).encode()
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
     check_public(files, run_dir)
@@ -183,36 +201,32 @@ def public_text(text: str) -> str:
 
 
 def _environment(run: RunFolder) -> dict[str, Any]:
-    """What the run was made with, and what the folder was put together with."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    pushed = {"python": platform.python_version()}
-    for name in ("s2i-hf", "torch", "transformers", "huggingface_hub", "safetensors", "numpy"):
-        try:
-            pushed[name] = version(name)
-        except PackageNotFoundError:  # run from a checkout, or put there in another way
-            continue
-    kept = ("versions", "device", "num_processes", "commit", "command")
-    return {"trained": _public({key: run.start[key] for key in kept if key in run.start}), "pushed": pushed}
+    """What the run was made with, and what the folder was put together with, both as `s2i env` says it."""
+    trained = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8")) if run.has(ENVIRONMENT) else {}
+    kept = ("versions", "device", "num_processes", "commit", "command")  # a run of an earlier version left nothing else
+    started = {key: run.start[key] for key in kept if key in run.start}
+    return {"trained": _public({**trained, **started}), "pushed": describe_environment()}
 
 
 def _card(run: RunFolder, repository: str) -> str:
     """The folder's card, which says how the repository is called and how to use it without this package."""
     from huggingface_hub import ModelCard
 
+    name = repository.partition("/")[2]
     text = (run.path / "README.md").read_text(encoding="utf-8") if run.has("README.md") else render_card(run.path)
     text = text.replace(f'from_pretrained("{run.title}")', f'from_pretrained("{repository}")')
+    text = re.sub(rf"^# {re.escape(run.title)}$", lambda _: f"# {name}", text, count=1, flags=re.MULTILINE)
     card = ModelCard(public_text(text), ignore_metadata_errors=True)
     metadata: Any = card.data  # has the keys of any card as attributes
-    base = pushed_to(run.origin)
-    if base and not metadata.base_model:
-        metadata.base_model = base
+    if metadata.model_name:
+        metadata.model_name = name  # as people will call it
+    if run.base_model and not metadata.base_model:
+        metadata.base_model = run.base_model
     classifies = "ForImageClassification" in " ".join(run.config.get("architectures") or [])
     if classifies and not metadata.pipeline_tag:
         metadata.pipeline_tag = "image-classification"
     card.text = _with_usage(card.text, repository, classifies)
-    return str(card)
+    return f"---\n{front_matter_yaml(metadata.to_dict())}---\n\n{card.text.lstrip()}"
 
 
 def _with_usage(text: str, repository: str, classifies: bool) -> str:
@@ -243,7 +257,8 @@ def check_public(files: Files, run_dir: Path | None = None) -> None:
     """Refuse files that name a folder of this machine or hold a secret.
 
     Args:
-        files: As `public_files` returns them. Texts are searched whole; weights in their header, pictures for this machine's own words.
+        files: As `public_files` returns them. Texts are searched whole, weights in their header; pictures and model.onnx are searched
+            for this machine's own words, and the latter's metadata like a text.
         run_dir: The folder they come from; its path is searched for too.
 
     Raises:
@@ -257,13 +272,20 @@ def check_public(files: Files, run_dir: Path | None = None) -> None:
                 f"{name} holds a secret of this machine (a token or password); nothing was pushed, take it out first."
             )
         place = next((word for word in places if word.encode() in data), None)
-        text = data.decode("utf-8", errors="ignore") if not name.endswith(".png") else ""
+        text = _text_in(name, content, data)
         if _SECRETS.search(text):
             raise ValueError(f"{name} holds what looks like a token; nothing was pushed, take it out first.")
         found = None if name.endswith(".py") else _PATH.search(text)
         if place or found:
             shown = place or (found[0] if found else "")
             raise ValueError(f"{name} names {shown!r}, a path of this machine; nothing was pushed, take it out first.")
+
+
+def _text_in(name: str, content: bytes | Path, data: bytes) -> str:
+    """What of a file is text: in weights and pictures letters come together by chance, and look like a path soon."""
+    if name == ONNX and isinstance(content, Path):
+        return json.dumps(onnx_metadata(content))
+    return data.decode("utf-8", errors="ignore") if not name.endswith(".png") else ""
 
 
 def _searched(path: Path) -> bytes:

@@ -142,6 +142,24 @@ class SkeletonProcessor(BaseImageProcessor):
         _ = self.encoding_options  # refuses bad values now, not at the first clip
 
     @classmethod
+    def from_dict(cls, image_processor_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """The processor that a preprocessor_config.json describes.
+
+        Raises:
+            ValueError: it holds an option, or a value of one, that this version does not know.
+        """
+        try:
+            return super().from_dict(image_processor_dict, **kwargs)
+        except (TypeError, ValueError) as error:
+            if any(key in cls.valid_kwargs.__annotations__ for key in kwargs):
+                raise  # of the caller, not of the file
+            reason = str(error).partition(" Its options are ")[0].partition(" Known: ")[0].rstrip(".")
+            raise ValueError(
+                f"preprocessor_config.json is not of this version of SkeletonProcessor ({reason}): written by a newer s2i_hf, or damaged; "
+                "update s2i_hf with `pip install -U`, or save the processor again."
+            ) from None
+
+    @classmethod
     def preset(cls, name: str, **changes: Any) -> SkeletonProcessor:
         """A processor by the name of its recipe.
 

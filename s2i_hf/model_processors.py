@@ -7,6 +7,7 @@ of the image and the mean and deviation of the pixels mean anything for skeleton
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from .image_processing_skeleton import SkeletonProcessor
@@ -46,6 +47,17 @@ def processor_for(config: Any, name: str, size: int | None = None, **options: An
         processor = SkeletonProcessor(**{"size": side, "image_mean": mean, "image_std": std, **options})
     check_size(processor, config)
     return processor
+
+
+def layout_note(processor: SkeletonProcessor, layouts: Iterable[str]) -> str:
+    """A sentence where an encoder learned from skeletons of another joint format than these clips; "" where it did not, or may have."""
+    known = processor.layout if isinstance(processor.layout, str | None) else processor.layout["name"]
+    found = sorted(set(map(str, layouts)))
+    return (
+        ""
+        if known is None or found == [known]
+        else f"The encoder learned from {known} skeletons, and these are {', '.join(found)}."
+    )
 
 
 def _side(config: Any, values: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +25,7 @@ from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
 from .encoding import encode_padded
 from .masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from .models.initialization import freeze_positions
+from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
 from .publishing import check_repository
 from .recording import RunRecord
@@ -121,7 +121,7 @@ class PretrainArguments:
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     log_sample_ids: bool = arg(False, "Write sample_ids_rank<r>.jsonl: which process saw which clips.")
     card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
-    push_to_hub: str | None = arg(None, "Upload the finished run to this user/name; private if it is new.")
+    push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -279,6 +279,7 @@ def pretrain(
     *,
     compute_loss: ComputeLoss = mae_loss,
     accelerator: Accelerator | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Pretrain a masked autoencoder, or go on with it, and leave a run folder.
 
@@ -290,6 +291,7 @@ def pretrain(
         dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
+        notes: Sentences of `models.taken_over.start_notes`: printed, and written to the summary as start_notes.
 
     Returns:
         The summary that is also written to summary.json: steps, epochs, loss, seconds, clips_per_second, parameters ...
@@ -308,7 +310,7 @@ def pretrain(
     grid = _patch_grid(arguments, model.config, options.size)
     rows = as_rows(dataset["train"])
     schedule = Schedule.of(arguments, len(rows), accelerator.num_processes)
-    record = RunRecord(arguments, accelerator, schedule, list(rows.sample_ids))
+    record = RunRecord(arguments, accelerator, schedule, list(rows.sample_ids), notes)
     freeze_positions(model)  # from_pretrained of transformers 5 thaws them
     set_seed(arguments.seed, device_specific=True)
     optimizer = build_optimizer(model.to(device).train(), arguments)

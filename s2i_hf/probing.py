@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from .arguments import arg
+from .classifier_folder import pick_device
 from .evaluation import (
     SETTINGS,
+    WIDE_POOLING,
     ProbeResult,
+    check_labels,
     evaluate_probe,
     extract_features,
     raw_features,
@@ -28,7 +30,7 @@ from .evaluation import (
 from .files import write_atomically
 from .formats import splits_as_layout
 from .layouts import get_layout
-from .model_processors import check_size, processor_for
+from .model_processors import check_size, layout_note, processor_for
 from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from .models.loading import check_model_name, load_weights, model_type
 from .protocols import PROTOCOLS
@@ -60,8 +62,15 @@ class ProbeArguments:
     output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
     encoders: tuple[Literal["pretrained", "untrained", "raw_joints"], ...] = arg(ENCODERS, "What to probe.")
     settings: tuple[Literal["linear_probe", "knn"], ...] = arg(SETTINGS, "How to probe it.")
-    pooling: Literal["auto", "mean", "cls", "part"] = arg(
-        "auto", "Features; auto chooses on held-out training subjects."
+    pooling: Literal["auto", "mean", "cls", "part", "part_std"] = arg(
+        "auto",
+        "Features; auto chooses mean, cls or part on held-out training subjects. part_std: part, and its variation in time.",
+    )
+    streams: tuple[Literal["joint", "bone", "motion"], ...] = arg(
+        (), "Features of these images of each clip side by side; of the processor's own stream if none."
+    )
+    validation: Literal["auto", "subjects", "cameras"] = arg(
+        "auto", "Held out to choose settings: subjects; or a training camera in turn; auto: as the test's cameras ask."
     )
     num_frames: int = arg(16, "Frames that raw joints are resampled to.")
     copies: int = arg(
@@ -88,6 +97,8 @@ class ProbeArguments:
         for name in ("encoders", "settings"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name at least one.")
+        if len(set(self.streams)) < len(self.streams):
+            raise ValueError(f"--streams names something twice: {', '.join(self.streams)}; expected each once.")
         check_model_name(self.model)  # now, not after minutes of reading data
 
     @property
@@ -152,7 +163,7 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
         model, _ = load_weights(DiffMAEForPreTraining, name)
     else:
         model = load_backbone(name)
-    return model.eval(), processor_for(model.config, name)
+    return model.float().eval(), processor_for(model.config, name)
 
 
 def probe_run(
@@ -187,10 +198,13 @@ def probe_run(
     for name, split in (("training", train), ("test", test)):
         if len(split) == 0:
             raise ValueError(f"{arguments.data} has no {name} clips; a probe needs both.")
+    check_labels(train.labels, test.labels)  # now, not after minutes of reading features
     check_size(processor, model.config)
+    if note := layout_note(processor, train.layouts):
+        report(note)
     protocol = getattr(train, "name", None) or Path(arguments.data).name
     seed = _run_setting(arguments.model, "seed", 0) if arguments.seed is None else arguments.seed
-    device = arguments.device if arguments.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(arguments.device)
     facts: dict[str, Any] = {
         "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2], "seed": seed,
         "method": arguments.method or _method(arguments.run_dir, model, protocol),
@@ -200,7 +214,7 @@ def probe_run(
     class_names = list(train.class_names)
     num_classes = len(class_names) or None
     class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
-    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
+    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras, arguments.validation)
     # copies are fitted on; settings are chosen on clips as they are, like those of the test
     folds = [
         (np.tile(fit, 1 + arguments.copies), np.pad(choose, (0, arguments.copies * len(train))))
@@ -260,13 +274,21 @@ def _features(
         return [learned, raw_features(test, arguments.num_frames, people)]
     encoder: Any = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
     known = poolings_of(encoder.config)
-    if arguments.pooling not in ("auto", *known):
+    if arguments.pooling not in ("auto", *known, WIDE_POOLING):
+        expected = ", ".join(["auto", *known, WIDE_POOLING])
         raise ValueError(
-            f"--pooling is {arguments.pooling!r}, but a {encoder.config.model_type!r} has none; expected auto or one of {', '.join(known)}."
+            f"--pooling is {arguments.pooling!r}, but a {encoder.config.model_type!r} has none; expected one of {expected}."
         )
     wanted = known if arguments.pooling == "auto" else (arguments.pooling,)
-    both = [extract_features(encoder, rows, processor, arguments.batch_size, device) for rows in (train, test)]
-    return [{pooling: features[pooling] for pooling in wanted} for features in both]
+
+    def features_of(rows: Any) -> dict[str, Any]:
+        streams = [
+            extract_features(encoder, rows, processor, arguments.batch_size, device, poolings=wanted, stream=stream)
+            for stream in arguments.streams or (None,)
+        ]
+        return {pooling: np.concatenate([one[pooling] for one in streams], axis=1) for pooling in wanted}
+
+    return [features_of(train), features_of(test)]
 
 
 def _run_setting(run_dir: str, name: str, default: Any) -> Any:

@@ -8,25 +8,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .export_source import WEIGHTS
 from .files import write_atomically
 from .hub_code import pushed_code_names
-from .hub_folders import NAMES, PUSHED, WEIGHTS, check_public, public_files
+from .hub_errors import explained
+from .hub_folders import NAMES, PUSHED, check_public, public_files
 from .storage import REPOSITORY, read_meta
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
+
+
+def split_branch(repository: str, branch: str | None = None) -> tuple[str, str]:
+    """Name and branch of a repository to push to.
+
+    Args:
+        repository: "user/name" or "user/name@branch".
+        branch: The branch, where it is said apart.
+
+    Returns:
+        "user/name", and the branch, which is "main" where nobody said another.
+
+    Raises:
+        ValueError: that is no name of a repository or branch, or the branch is said twice and differently.
+    """
+    name, at, given = repository.partition("@")
+    if not _NAME.fullmatch(name) or (at and not _BRANCH.fullmatch(given)):
+        raise ValueError(f"{repository!r} is no repository of the Hub; expected user/name or user/name@branch.")
+    if branch is not None and not _BRANCH.fullmatch(branch):
+        raise ValueError(f"{branch!r} is no name of a branch; expected one such as dev or v1.1.")
+    if given and branch not in (None, "main", given):  # main is what commands take by default
+        raise ValueError(f"{repository!r} names the branch {given!r}, and --branch {branch!r}; say it once.")
+    return name, given or branch or "main"
 
 
 def check_repository(repository: str) -> None:
     """Find out early whether an upload can work, so that no conversion is made for nothing.
 
     Args:
-        repository: Such as "user/name".
+        repository: Such as "user/name", or "user/name@branch".
 
     Raises:
         ValueError: that is no name of a repository, there is no token, or the Hub does not take it or does not answer.
     """
-    if not _NAME.fullmatch(repository):
-        raise ValueError(f"{repository!r} is no repository of the Hub; expected user/name.")
+    split_branch(repository)
     from huggingface_hub import HfApi, get_token
 
     if not get_token():
@@ -35,7 +60,7 @@ def check_repository(repository: str) -> None:
         HfApi().whoami()
     except Exception as error:  # whatever the network and the Hub come up with
         raise ValueError(
-            f"The Hub does not know who you are ({_first_line(error)}); log in with `hf auth login`."
+            f"The Hub does not know who you are ({explained(error, repository)}); log in with `hf auth login`."
         ) from None
 
 
@@ -44,7 +69,7 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
 
     Args:
         folder: Made by `s2i convert --format parquet`.
-        repository: Data set repository, such as "user/name"; made if it is not there.
+        repository: Data set repository, such as "user/name" or "user/name@branch"; made if it is not there.
         private: Make it private, and upload to no public one.
         progress: Show progress bars on stderr.
 
@@ -55,6 +80,7 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
         ValueError: the folder is in another format or names a path of this machine, the repository is public against `private`, or the Hub
             refuses.
     """
+    repository, branch = split_branch(repository)
     folder = Path(folder).expanduser()
     meta = read_meta(folder)
     if meta["format"] != "parquet":
@@ -75,23 +101,27 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
         api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
         public = not api.repo_info(repository, repo_type="dataset").private
         if not (public and private):
-            there = api.list_repo_files(repository, repo_type="dataset")
+            if branch != "main":
+                api.create_branch(repository, branch=branch, repo_type="dataset", exist_ok=True)
+            there = api.list_repo_files(repository, revision=branch, repo_type="dataset")
             stale = [name for name in there if name.startswith("data/") and name not in files]
             api.create_commit(
                 repository,
                 [*(CommitOperationDelete(path_in_repo=name) for name in stale), *_additions(files)],
+                revision=branch,
                 repo_type="dataset",
                 commit_message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
             )
     except Exception as error:  # whatever the network and the Hub come up with
         raise ValueError(
-            f"The upload to {repository} failed ({_first_line(error)}); {folder} is complete, and the same command uploads it."
+            f"The upload to {repository} failed ({explained(error, repository, writing=True)}); "
+            f"{folder} is complete, and the same command uploads it."
         ) from None
     if public and private:
         raise ValueError(
             f"{repository} is there and public, and most data sets may not be passed on: make it private, or pass --public."
         )
-    return f"{api.endpoint}/datasets/{repository}"
+    return f"{api.endpoint}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
 
 
 def publish_run(
@@ -99,9 +129,10 @@ def publish_run(
     repository: str,
     *,
     private: bool = True,
-    branch: str = "main",
+    branch: str | None = None,
     message: str | None = None,
     progress: bool = False,
+    token: str | None = None,
 ) -> str:
     """Upload the folder of a finished run as a model repository, in one commit; nothing is committed if nothing changed.
 
@@ -110,11 +141,12 @@ def publish_run(
 
     Args:
         run_dir: Folder of a pretraining or fine-tuning.
-        repository: Model repository, such as "user/name"; made if it is not there.
+        repository: Model repository, such as "user/name" or "user/name@branch"; made if it is not there.
         private: Make it private, and upload to no public one.
-        branch: Branch to commit to; made from main if it is not there.
+        branch: Branch to commit to, if `repository` names none; main by default, and made from main if it is not there.
         message: Of the commit.
         progress: Show progress bars on stderr.
+        token: Of the Hub; the one of this machine if None.
 
     Returns:
         Address of the commit.
@@ -122,8 +154,7 @@ def publish_run(
     Raises:
         ValueError: the folder may not go (see `hub_folders.public_files`), the repository is public against `private`, or the Hub refuses.
     """
-    if not _NAME.fullmatch(repository):
-        raise ValueError(f"{repository!r} is no repository of the Hub; expected user/name.")
+    repository, branch = split_branch(repository, branch)
     run_dir = Path(run_dir).expanduser()
     files = public_files(run_dir, repository)
     from huggingface_hub import CommitOperationDelete, HfApi
@@ -131,7 +162,7 @@ def publish_run(
 
     if not progress:
         disable_progress_bars()
-    api = HfApi()
+    api = HfApi(token=token)
     public = False
     try:
         api.create_repo(repository, private=private, exist_ok=True)
@@ -150,7 +181,8 @@ def publish_run(
             )
     except Exception as error:  # whatever the network and the Hub come up with
         raise ValueError(
-            f"The upload to {repository} failed ({_first_line(error)}); {run_dir} is complete, and `s2i push` uploads it."
+            f"The upload to {repository} failed ({explained(error, repository, writing=True)}); "
+            f"{run_dir} is complete, and `s2i push` uploads it."
         ) from None
     if public and private:
         raise ValueError(f"{repository} is there and public: make it private, or pass --public.")
@@ -170,8 +202,3 @@ def _is_ours(name: str, ours: frozenset[str]) -> bool:
     """Whether an earlier push may have written a file of this name."""
     stem, suffix = WEIGHTS.split(".")
     return name in ours or bool(re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", name))
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,11 +62,13 @@ class RunRecord:
         accelerator: Tells processes apart.
         schedule: Steps of the run.
         train_ids: Ids of the training clips.
+        notes: What of the weights was taken over, new or left out, in sentences.
     """
 
     def __init__(
-        self, arguments: PretrainArguments, accelerator: Accelerator, schedule: Schedule, train_ids: list[str]
-    ) -> None:
+        self, arguments: PretrainArguments, accelerator: Accelerator, schedule: Schedule, train_ids: list[str],
+        notes: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.arguments, self.accelerator, self.schedule = arguments, accelerator, schedule
         self.run_dir = arguments.run_dir
         self.main = accelerator.is_main_process
@@ -74,7 +76,8 @@ class RunRecord:
         self.progress = Progress(
             num_processes=accelerator.num_processes, train_ids=hashlib.sha256(text.encode()).hexdigest()
         )
-        self.facts = {"train_clips": len(train_ids), **asdict(schedule)}
+        self.notes = list(notes)
+        self.facts = {"train_clips": len(train_ids), **asdict(schedule), "start_notes": self.notes}
         self.metrics = MetricsFile(self.run_dir / METRICS)
         self.ids_file = MetricsFile(self.run_dir / f"sample_ids_rank{accelerator.process_index}.jsonl")
         self._pending: list[torch.Tensor] = []
@@ -118,6 +121,8 @@ class RunRecord:
             config = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in
                       asdict(self.arguments).items()}  # fmt: skip
             self.accelerator.init_trackers(self.run_dir.name, config=config)
+        if checkpoint is None and self.notes:
+            self._say(" ".join(self.notes))
         self._say(self._introduction(checkpoint))
         self._started = self._last_row_time = time.perf_counter()
         self._last_row_step = self.progress.step
@@ -293,8 +298,10 @@ class RunRecord:
 
 
 def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], processor: Any) -> None:
-    """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step."""
+    """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
     from transformers.utils import logging
+
+    from .environment import write_environment
 
     bars = logging.is_progress_bar_enabled()
     if not sys.stderr.isatty():
@@ -308,5 +315,6 @@ def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], p
         path.chmod(mode)  # safetensors makes files that only their owner may read
         os.replace(path, run_dir / path.name)
     export.rmdir()
+    write_environment(run_dir)
     if bars:
         logging.enable_progress_bar()

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .arguments import arg
+from .card_measured import damage_table
 from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from .evaluation import evaluate_probe, extract_features, metrics, validation_folds
@@ -209,8 +210,15 @@ def robustness_run(
     ]  # fmt: skip
     table = robustness_table(arguments.damages, found)
     append_results(arguments.run_dir, rows, arguments.results_csv)
-    content = {"protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test), "found": found}
+    content = {
+        "protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test), "seed": arguments.seed, "found": found,
+        **{name: rows[0][name] for name in ("command", "commit", "hardware")},
+    }  # fmt: skip
     write_atomically(arguments.run_dir / "robustness.json", json.dumps(content, indent=1) + "\n")
+    if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
+        from .cards import write_card
+
+        write_card(arguments.run_dir)
     report(table)
     return {"run_dir": arguments.run_dir, "rows": rows, "found": found, "scores": by_name, "table": table}
 
@@ -273,17 +281,4 @@ def robustness_table(damages: Sequence[Damage], found: Mapping[str, Mapping[str,
         damages: Lines, the intact clips first.
         found: Name of the damage -> top1, top5 and mean_class, 0 to 1.
     """
-    words = {"zero": "at zero", "missing": "filled", "random": "random window", "": ""}
-    whole = found[damages[0].name]
-    lines = ["| test clips | top-1 % | mean class % | top-5 % | lost top-1 |", "|---|---|---|---|---|"]
-    for damage in damages:
-        values = found[damage.name]
-        what = {
-            "intact": "intact",
-            "drop_joints": f"{100 * damage.share:g} % of the joints lost, {words.get(damage.how, damage.how)}",
-            "crop_time": f"{100 * damage.share:g} % of the frames lost, {words.get(damage.how, damage.how + ' stays')}",
-        }[damage.kind]
-        shown = [f"{100 * values[metric]:.1f}" for metric in ("top1", "mean_class", "top5")]
-        lost = "" if damage.kind == "intact" else f"{100 * (whole['top1'] - values['top1']):.1f}"
-        lines.append(f"| {' | '.join([what, *shown, lost])} |")
-    return "\n".join(lines)
+    return damage_table({damage.name: found[damage.name] for damage in damages})

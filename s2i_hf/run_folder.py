@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ class RunFolder:
 
     Args:
         run_dir: The folder. Read are run.yaml (`settings`), data.json, config.json, preprocessor_config.json, summary.json, metrics.jsonl
-            (`start` and `metrics`), results.json, per_class.json and reconstruction.json (`picture`).
+            (`start` and `metrics`), results.json, per_class.json, reconstruction.json (`picture`), robustness.json, fusion.json and
+            cost.json.
 
     Raises:
         ValueError: a file is not JSON.
@@ -32,6 +34,9 @@ class RunFolder:
         self.summary = self._json("summary.json")
         self.picture = self._json("reconstruction.json")
         self.per_class = self._json("per_class.json")
+        self.robustness = self._json("robustness.json")
+        self.fusion = self._json("fusion.json")
+        self.cost = self._json("cost.json")
         rows = self._json("results.json") or []
         self.results: list[dict[str, Any]] = list(rows) if isinstance(rows, list) else []
         self.start: dict[str, Any] = {}
@@ -84,14 +89,107 @@ class RunFolder:
         return "layer_decay" in self.settings
 
     @property
-    def licence(self) -> str | None:
-        """apache-2.0 from scratch, cc-by-nc-4.0 for Meta's MAE weights and what is derived from them, else what the start says."""
+    def is_fusion(self) -> bool:
+        """Whether it holds the numbers of several models together, and no model."""
+        return bool(self.fusion) and not self.settings and not self.config
+
+    @property
+    def starts_untrained(self) -> bool:
+        """Whether it took over no weights: from a size (`config:small`), or only the architecture of a model (`--encoder untrained`)."""
+        return self.origin.startswith("config:") or self.settings.get("encoder") == "untrained"
+
+    @property
+    def origin_folder(self) -> Path | None:
+        """The folder on this machine that the weights came from, None if it is not found: it may be a Hub id, or have been moved.
+
+        It is looked for where the settings name it and beside this run, so that folders may move together. A name that could be a
+        repository's is taken for a folder beside this run only if the folder above is called as the name says.
+        """
         if not self.origin or self.origin.startswith("config:"):
-            return "apache-2.0" if self.origin else None
-        if _VIT_MAE.search(self.origin):
-            return "cc-by-nc-4.0"
-        readme = Path(self.origin) / "README.md"  # the card of the run that this one went on from
-        if not readme.is_file():
             return None
-        found = re.search(r"^license: *([\w.-]+)", readme.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        named, here = Path(self.origin).expanduser(), self.path.resolve()
+        local = hub_id(self.origin) is None or here.parent.name == named.parent.name
+        for path in (named, *([here.parent / named.name] if local else [])):
+            if path.resolve() != here and any(
+                (path / name).is_file() for name in ("run.yaml", "config.json", "README.md")
+            ):
+                return path
+        return None
+
+    @cached_property
+    def lineage(self) -> list[RunFolder]:
+        """This run and the folders it went on from, latest first, as far as weights were taken over and the folders are here."""
+        found, places = [self], {self.path.resolve()}
+        while not found[-1].starts_untrained:
+            folder = found[-1].origin_folder
+            if folder is None or folder.resolve() in places:
+                break
+            places.add(folder.resolve())
+            found.append(RunFolder(folder))
+        return found
+
+    @property
+    def repository(self) -> str | None:
+        """Where the folder was pushed to, None if it was not."""
+        found = self._json("hub.json")
+        name = found.get("repository") if isinstance(found, dict) else None
+        return name if isinstance(name, str) else None
+
+    @cached_property
+    def base_model(self) -> str | None:
+        """Hub id of the model whose weights it went on from; None if there is none, or it is in a folder that was never pushed."""
+        for run in self.lineage:
+            if run is not self and run.repository:
+                return run.repository
+            if run.starts_untrained:
+                return None
+            if run.origin_folder is None:
+                return hub_id(run.origin)
+        return None
+
+    @cached_property
+    def licence(self) -> str | None:
+        """apache-2.0 from scratch, cc-by-nc-4.0 for Meta's MAE weights and what is derived from them, else what the start says.
+
+        None if the start says nothing. The start is a folder, whose own start or card is asked, or a repository, whose card is.
+        """
+        for run in self.lineage:
+            if run.origin and run.starts_untrained:
+                return "apache-2.0"
+            if _VIT_MAE.search(run.origin):
+                return "cc-by-nc-4.0"
+            if run.origin_folder is None and (name := hub_id(run.origin)):
+                return _licence_on_hub(name) or run._licence_before(name)
+        cards = (run._front_matter("license") for run in self.lineage[1:])
+        return next((found for found in cards if found), None)
+
+    def _licence_before(self, base_model: str) -> str | None:
+        """What the card that is there says, if it is about the same start: the Hub may be out of reach now."""
+        return self._front_matter("license") if self._front_matter("base_model") == base_model else None
+
+    def _front_matter(self, key: str) -> str | None:
+        """A value of one word in the front matter of README.md."""
+        path = self.path / "README.md"
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        found = re.match(rf"---\n(?:(?!---\n).*\n)*?{key}: *([\w./+-]+) *\n", text)
         return found[1] if found else None
+
+
+def hub_id(name: str) -> str | None:
+    """`name` without its revision if it can be a repository of the Hub; None if it is a size, a protocol or a folder."""
+    repository = name.partition("@")[0]
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", repository, re.ASCII) or repository.startswith("runs/"):
+        return None
+    return None if Path(name).exists() or re.search(r"--|\.\.", repository) else repository
+
+
+def _licence_on_hub(name: str) -> str | None:
+    """Licence id in the card of a repository, None if it has none or cannot be asked."""
+    from huggingface_hub import HfApi
+
+    try:
+        card: Any = HfApi().model_info(name, timeout=5).card_data
+        found = card.get("license") if card is not None else None
+    except Exception:  # no network, no such repository, not ours: then the licence is not known
+        return None
+    return found if isinstance(found, str) and re.fullmatch(r"[a-z0-9.+-]+", found) else None

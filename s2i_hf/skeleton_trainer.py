@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer
 
 from .averaging import WeightAverage
 from .batches import RoundRows, Schedule, loader_options
@@ -35,11 +34,12 @@ from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
 from .models.classification import lr_groups
 from .scoring import predict_scores
+from .trainer_push import PushesRuns
 
 AVERAGE, BEST = "average.safetensors", "best.safetensors"
 
 
-class SkeletonTrainer(Trainer):
+class SkeletonTrainer(PushesRuns):
     """Trains a classifier on skeletons.
 
     Args:
@@ -341,9 +341,6 @@ class SkeletonTrainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Zero: the stock estimate counts tokens of text."""
         return 0
-
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """Nothing: the card is written from the run folder (`cards.write_card`), and must not be overwritten."""
 
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:

@@ -11,6 +11,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from .hub_errors import explained, hub_file, is_offline
 from .layouts import get_layout, register_layout
 from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
 from .protocols.folder import FolderProtocol
@@ -296,19 +297,29 @@ def _load_from_hub(name: str, cache_dir: str | Path | None) -> tuple[Any, dict[s
 
 
 def hub_meta(name: str) -> dict[str, Any]:
-    """`s2i.json` of a data set on the Hub, once its joint formats are known; empty if it has none or cannot be had."""
-    from huggingface_hub import hf_hub_download
+    """`s2i.json` of a data set on the Hub, once its joint formats are known; empty if it has none.
 
+    Raises:
+        ValueError: the repository cannot be had, or the file is damaged.
+    """
     try:
-        path = hf_hub_download(name, META_FILE, repo_type="dataset")
-        meta = read_meta(Path(path).parent)
-    except Exception:  # loading the data itself says what is wrong with the repository
-        return {}
+        path = hub_file(name, META_FILE, repo_type="dataset")
+    except FileNotFoundError as error:
+        if is_offline():
+            return {}  # `datasets` has a cache of its own, and may have the rows
+        raise ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {error}") from None
+    if path is None:
+        return {}  # not by `s2i convert`
+    try:
+        meta = read_meta(path.parent)
+    except ValueError:
+        raise ValueError(
+            f"{META_FILE} of data set {name!r} is damaged or of a newer version; push it again, or update s2i_hf."
+        ) from None
     _register_layouts(meta)
     return meta
 
 
 def hub_error(name: str, error: Exception) -> ValueError:
-    """The error for a repository that cannot be loaded."""
-    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {first_line}")
+    """The error for a data set repository that cannot be loaded, with the way out."""
+    return ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {explained(error, name)}.")

@@ -11,6 +11,7 @@ Rows hold flat float32 joints beside their shape, never images, so formats with 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ __all__ = [
 Format = Literal["arrow", "parquet", "safetensors"]
 FORMATS: tuple[Format, ...] = ("arrow", "parquet", "safetensors")
 META_FILE = "s2i.json"
+_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # to a reader of YAML, unless quoted
 REPOSITORY = "user/repo"  # what a card calls the repository until it is uploaded to one
 
 _SHARD_BYTES = 256 << 20  # of raw joints in one Parquet file; streaming deals whole files to nodes
@@ -168,4 +170,5 @@ def readme_header(protocol: str, counts: Mapping[str, int]) -> str:
     files = "".join(
         f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split, count in counts.items() if count
     )
-    return f"---\nconfigs:\n- config_name: {protocol}\n  data_files:\n{files}---\n\n"
+    bare = re.fullmatch(r"[A-Za-z_][\w-]*", protocol) and protocol.lower() not in _NOT_TEXT
+    return f"---\nconfigs:\n- config_name: {protocol if bare else json.dumps(protocol)}\n  data_files:\n{files}---\n\n"

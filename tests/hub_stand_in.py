@@ -4,9 +4,10 @@
         subprocess.run([...], env={**os.environ, **hub.environment})
 
 It knows models and data sets, private and public, with one commit after the other on each branch; it takes uploads in the two ways
-of the Hub (inside the commit, or as an LFS object before it) and serves files whole or in ranges. It checks no permissions
-beyond that there is a token. The clients read their settings when they are imported, so whoever uses them against it is a
-process of its own, started with `environment`.
+of the Hub (inside the commit, or as an LFS object before it) and serves files whole or in ranges. Like the Hub it lets everybody
+read what is public, shows private repositories to their user alone and takes commits from nobody else; faults are made with `failing`. The
+clients read their settings when they are imported, so whoever uses them against it is a process of its own, started with
+`environment`.
 """
 
 from __future__ import annotations
@@ -79,6 +80,11 @@ class HubStandIn:
         user: Whose repositories names without a user are.
         failing: Regular expression of "METHOD path" that are answered with an error; "" none.
         failing_status: That error, such as 403 or 503.
+        failing_code: The Hub's own code of the error, such as "GatedRepo"; "" none.
+        failing_message: What the Hub says about it.
+        failing_headers: More headers of the answer, such as Retry-After.
+        cut_after: Close the connection after so many bytes of an answer's content instead of answering with an error; None: do not.
+        cut_upload_after: Take so many bytes of a request's content, and close the connection, instead of an error; None: do not.
         failures_left: How many more such answers there are; None: all.
     """
 
@@ -89,6 +95,11 @@ class HubStandIn:
         self.requests: list[str] = []
         self.failing = ""
         self.failing_status = 500
+        self.failing_code = ""
+        self.failing_message = "The stand-in was told to fail"
+        self.failing_headers: dict[str, str] = {}
+        self.cut_after: int | None = None
+        self.cut_upload_after: int | None = None
         self.failures_left: int | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
@@ -116,6 +127,27 @@ class HubStandIn:
         self._server.shutdown()
         self._server.server_close()
 
+    def heal(self) -> None:
+        """No more faults."""
+        self.failing, self.failing_status, self.failing_code, self.failing_headers = "", 500, "", {}
+        self.failing_message, self.failures_left, self.cut_after = "The stand-in was told to fail", None, None
+        self.cut_upload_after = None
+
+    def check_token(self, header: str | None, command: str, path: str) -> None:
+        """Refuse what the Hub refuses: a token nobody has, strangers in private repositories, and writing in those of others."""
+        if header is not None and header != f"Bearer {TOKEN}":
+            raise _Refused(401, "", "Invalid credentials in Authorization header")
+        found = _NAMED.match(path)
+        repository = self.repositories.get((found["kind"] or "model", unquote(found["name"]))) if found else None
+        if header is None:
+            if repository is None or repository.private or command not in ("GET", "HEAD"):
+                raise _Refused(401, "", "Invalid username or password.")
+        elif found and repository is not None and unquote(found["name"]).partition("/")[0] != self.user:
+            if repository.private:
+                raise _Refused(404, "RepoNotFound", "Repository not found")
+            if command not in ("GET", "HEAD") and "/paths-info/" not in path:
+                raise _Refused(403, "", "You don't have the required permissions to perform this action")
+
     def fails(self, request: str) -> bool:
         """Whether this request is one of those to be answered with an error; counts it."""
         if not self.failing or self.failures_left == 0 or not re.search(self.failing, request):
@@ -142,6 +174,8 @@ class HubStandIn:
 
     def create(self, request: dict[str, Any]) -> Any:
         kind, name = self._key(request)
+        if name.partition("/")[0] != self.user:
+            raise _Refused(403, "", f"You don't have the rights to create a {kind} under this namespace")
         url = f"{self.endpoint}/{'datasets/' if kind == 'dataset' else ''}{name}"
         if (kind, name) in self.repositories:
             raise _Refused(409, "", "You already created this repo", url=url)
@@ -320,12 +354,16 @@ def _paths(body: bytes) -> list[str]:
 
 
 _ROUTES = _routes()
+_NAMED = re.compile(
+    r"/(?:api/(?=models/|datasets/)|(?!api/|lfs))(?:models/|(?P<kind>dataset)s/)?(?P<name>[^/]+/[^/]+?)(?:\.git)?(?:/|$)"
+)
 _RESOLVE = re.compile(r"/(?P<kind>datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
 class _Handler(BaseHTTPRequestHandler):
     hub: HubStandIn
     protocol_version = "HTTP/1.1"
+    _cut: int | None = None
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing."""
@@ -333,13 +371,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         url = urlsplit(self.path)
         path = url.path
+        if self.hub.cut_upload_after is not None and self.hub.fails(f"{self.command} {path}"):
+            self.hub.requests.append(f"{self.command} {path}")
+            self.rfile.read(self.hub.cut_upload_after)
+            self.close_connection = True
+            return
         body = self._body()
         self.hub.requests.append(f"{self.command} {path}")
         try:
             if self.hub.fails(f"{self.command} {path}"):
-                raise _Refused(self.hub.failing_status, "", "The stand-in was told to fail")
-            if "authorization" not in self.headers and not path.startswith("/lfs"):
-                raise _Refused(401, "", "Invalid username or password.")
+                if self.hub.cut_after is None:
+                    raise _Refused(self.hub.failing_status, self.hub.failing_code, self.hub.failing_message)
+                self._cut = self.hub.cut_after
+            if not path.startswith("/lfs"):
+                self.hub.check_token(self.headers.get("authorization"), self.command, path)
             if match := _RESOLVE.fullmatch(path):
                 self._resolve(**match.groupdict())
                 return
@@ -353,7 +398,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return
             raise _Refused(404, "", f"The stand-in has no route {self.command} {path}")
         except _Refused as error:
-            headers = {"X-Error-Message": str(error)} | ({"X-Error-Code": error.code} if error.code else {})
+            headers = {"X-Error-Message": str(error), **self.hub.failing_headers}
+            headers |= {"X-Error-Code": error.code} if error.code else {}
             self._answer(error.status, json.dumps({"error": str(error), **error.more}).encode(), headers)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle
@@ -393,4 +439,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.wfile.write(content if self._cut is None else content[: self._cut])
+        if self._cut is not None:
+            self._cut, self.close_connection = None, True

@@ -238,14 +238,25 @@ def test_licence_is_inherited_from_the_card_of_an_earlier_run(finished, tmp_path
     assert RunFolder(second).licence == "cc-by-nc-4.0"
 
 
-def test_an_empty_folder_claims_nothing(tmp_path):
+def test_a_folder_of_something_else_keeps_its_readme(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(ValueError, match=r"no folder of a pretraining.*has no run\.yaml with a model"):
+        write_card(tmp_path)
+    (tmp_path / "run.yaml").write_text("data: nw_ucla_xview\nnum_frames: 52\n")  # a benchmark's, which leaves no model
+    with pytest.raises(ValueError, match=r"give the folder that a run wrote"):
+        write_card(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_that_has_measured_nothing_claims_nothing(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
+    (folder / "run.yaml").write_text("model: somebody/mae\n")
     text = write_card(folder).read_text()
     assert text.count("ot measured") >= 4 and "%" not in section(text, "Probe") and "| counts" not in text
     card = ModelCard.load(folder / "README.md").data
     assert card.license is None and card.eval_results is None
-    assert [path.name for path in folder.iterdir()] == ["README.md"]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "run.yaml"]
 
 
 def test_written_again_it_follows_the_files(finished, tmp_path):

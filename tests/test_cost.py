@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
-from s2i_hf.cost import model_cost
+from s2i_hf.cost import GRAPH_FRAMES, graph_network_cost, model_cost
+from s2i_hf.layouts import get_layout
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
 from s2i_hf.models.initialization import MODEL_SIZES
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
@@ -79,3 +84,41 @@ def test_diffmae(decoder_type, levels):
     taken_over = 2 * seen * width * narrow if decoder_type == "joint" else 0
     encoder = patches + transformer_flops(seen, width, config.intermediate_size, 2)
     assert cost["pretraining_flops"] == encoder + taken_over + depth * block + ends + time
+
+
+@pytest.mark.parametrize("layout", ["kinect_v1", "coco_17"])
+def test_the_graph_network_of_the_cards_is_the_one_of_the_benchmark(layout, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    from peers.graph_network import CHANNELS, STRIDES, GraphNetwork, network_cost
+    from peers.training import PeerArguments
+
+    fields = PeerArguments.__dataclass_fields__
+    width, groups = fields["width"].default, fields["groups"].default
+    network = GraphNetwork(layout, 60, 1, width, groups, channels=CHANNELS, strides=STRIDES)
+    counted = network_cost(network, layout, fields["num_frames"].default, 1)
+    assert graph_network_cost(get_layout(layout).num_joints, 60) == counted
+    assert fields["num_frames"].default == GRAPH_FRAMES
+
+
+def test_measuring_speed_writes_it_into_the_card(tmp_path, monkeypatch, capsys):
+    """benchmarks/cost.py: a run's model and the graph network, timed on this machine; a folder of something else is refused."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    import cost
+
+    from s2i_hf.image_processing_skeleton import SkeletonProcessor
+    from s2i_hf.models.classification import build_classifier
+
+    model, _ = build_classifier("config:micro", ["wave", "throw"], image_size=32)
+    model.save_pretrained(tmp_path / "run")
+    SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(tmp_path / "run")
+    (tmp_path / "run" / "run.yaml").write_text("model: config:micro\nlayer_decay: 0.75\n")
+    assert cost.main([str(tmp_path / "run"), "--batch_size", "2", "--repeats", "1", "--device", "cpu"]) == 0
+    measured = json.loads((tmp_path / "run" / "cost.json").read_text())
+    assert measured["batch_size"] == 2 and all(speed > 0 for speed in measured["clips_per_second"].values())
+    shown = [f"{measured['clips_per_second'][name]:.0f}" for name in ("model", "graph_network")]
+    text = (tmp_path / "run" / "README.md").read_text()
+    assert re.search(
+        rf"^\| clips a second, forward, batch 2, float32.* \| {shown[0]} \| {shown[1]} \|$", text, re.MULTILINE
+    )
+    assert cost.main([str(tmp_path)]) == 2 and cost.main([str(tmp_path / "nowhere")]) == 2
+    assert "no folder of a pretraining" in capsys.readouterr().err and not (tmp_path / "README.md").exists()

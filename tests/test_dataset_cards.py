@@ -60,6 +60,7 @@ def test_counts_by_hand(tmp_path, format):
         "1. Raw skeleton file",
         "2. Skeleton array",
         "3. S2I image",
+        "Intended use",
         "Terms and privacy",
     ]
     assert "$" not in text and "s2i convert nw_ucla_xview --format parquet --data-dir DATA" in text

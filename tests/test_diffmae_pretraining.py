@@ -257,7 +257,7 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
         "arguments = parse(PretrainArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.",
         "model = build_mae(arguments.model, **arguments.model_options)",
-        "summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator)",
+        "summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator, notes=notes)",
     ]
     assert added == [
         "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
@@ -267,7 +267,9 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
         "arguments = parse(DiffMAEArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",
         "model = build_diffmae(arguments.model, **arguments.model_options)",
-        "summary = pretrain(arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator)",
+        "summary = pretrain(",
+        "arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator, notes=notes",
+        ")",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import one_sentence
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -254,22 +255,37 @@ def test_part_features_average_the_patches_of_a_part(model, layout, people):
     images, _ = encode([row["joints"]], layout, processor.encoding_options)
     with torch.no_grad():
         patches = encoder(images).last_hidden_state[0, 1:].reshape(4, 4, -1).double()
-    expected = torch.zeros(5, patches.shape[-1], dtype=torch.float64)
+    in_time = torch.zeros(4, 5, patches.shape[-1], dtype=torch.float64)
     for part in range(5):
         for person in range(people):
             block = edges[person + 1] - edges[person]
-            total, columns = torch.zeros(patches.shape[-1], dtype=torch.float64), 0
+            total, columns = torch.zeros(4, patches.shape[-1], dtype=torch.float64), 0
             for column in range(edges[person], edges[person + 1]):
                 slot = min(max((column - edges[person] + 0.5) * joints / block - 0.5, 0), joints - 1)
                 weights = np.zeros(5)
                 weights[part_of_slot[int(slot)]] += 1 - (slot - int(slot))
                 weights[part_of_slot[min(int(slot) + 1, joints - 1)]] += slot - int(slot)
                 if weights.argmax() == part:
-                    total += patches[:, column // patch].mean(dim=0)
+                    total += patches[:, column // patch]
                     columns += 1
-            expected[part] += total / max(columns, 1) / people
-    found = torch.tensor(extract_features(encoder, [row], processor)["part"][0]).reshape(5, -1)
+            in_time[:, part] += total / max(columns, 1) / people
+    features = extract_features(encoder, [row], processor, poolings=("part", "part_std"))
+    assert list(features) == ["part", "part_std"]
+    expected = in_time.mean(dim=0)
+    found = torch.tensor(features["part"][0]).reshape(5, -1)
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-4)
+    varies = (in_time - expected).square().mean(dim=0).sqrt()
+    found = torch.tensor(features["part_std"][0]).reshape(2, 5, -1)
+    torch.testing.assert_close(found.double(), torch.stack([expected, varies]), atol=1e-5, rtol=1e-4)
+
+
+def test_features_of_another_stream(model):
+    rows, processor, encoder = [clip(0), clip(1, people=2)], SkeletonProcessor(size=64), encoder_of(model)
+    bones = extract_features(encoder, rows, processor, stream="bone")["mean"]
+    np.testing.assert_array_equal(
+        bones, extract_features(encoder, rows, SkeletonProcessor(size=64, stream="bone"))["mean"]
+    )
+    assert np.abs(bones - extract_features(encoder, rows, processor)["mean"]).max() > 1e-3
 
 
 def test_part_weights_add_up():
@@ -340,6 +356,20 @@ def test_unseen_cameras_choose_on_held_out_subjects_of_a_camera_not_fitted_on():
         [(fit, choose)], _ = validation_folds(subjects, labels, 5, cameras if known is not None else None, known)
         np.testing.assert_array_equal(choose, held)
         np.testing.assert_array_equal(fit, ~held)
+
+
+def test_what_is_held_out_can_be_asked_for():
+    subjects, cameras = np.repeat(np.arange(8), 6), np.tile([1, 1, 2, 2, 3, 3], 8)
+    labels = np.arange(48) % 4
+    by_cameras, _ = validation_folds(
+        subjects, labels, 5, cameras, cameras, "cameras"
+    )  # though the test has no new view
+    assert [set(cameras[choose]) for _, choose in by_cameras] == [{1}, {2}, {3}]
+    by_subjects, _ = validation_folds(subjects, labels, 5, cameras, np.array([4]), "subjects")  # though it has
+    np.testing.assert_array_equal(by_subjects[0][1], validation_split(subjects, labels, 5)[0])
+    with pytest.raises(ValueError, match="several training cameras, and there are 1; hold out subjects") as refusal:
+        validation_folds(subjects, labels, 5, np.ones(48), np.array([4]), "cameras")
+    assert one_sentence(refusal.value)
 
 
 def test_settings_are_chosen_by_the_clips_of_all_folds_together():

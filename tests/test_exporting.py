@@ -21,6 +21,7 @@ from vision_backbones import save_backbone
 from s2i_hf import exporting
 from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.export_formats import check_private
+from s2i_hf.export_source import digest_of_model, is_fresh_export, onnx_metadata
 from s2i_hf.exporting import Parity, export_classifier, read_metadata, synthetic_clips
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.layouts import get_layout
@@ -78,6 +79,8 @@ def test_onnx_and_the_example_without_torch(folder: Path, tmp_path: Path) -> Non
         "model.safetensors",
     ]
     assert read_metadata(file)["opset"] == 20
+    assert onnx_metadata(file) == {entry.key: entry.value for entry in proto.metadata_props}
+    assert is_fresh_export(file, folder) and read_metadata(file)["source"] == digest_of_model(folder)
 
     model, processor = open_classifier(str(folder))
     joints = np.concatenate(

@@ -16,6 +16,7 @@ from s2i_hf.batches import Schedule
 from s2i_hf.epochs import EpochOrder, finetune_schedule
 from s2i_hf.finetune_preparing import balanced_weights, check_fit, choose_clips, load_classifier
 from s2i_hf.finetuning import finetune, start
+from s2i_hf.formats import AsLayout
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
@@ -116,6 +117,37 @@ def test_shares_and_validation_come_from_the_training_clips() -> None:
         assert not set(learn.sample_ids) & set(held.sample_ids) and len(learn) + len(held) == 40
         assert share - 0.06 < len(held) / 40 < share + 0.16
         assert validation != "subjects" or not set(learn.subjects.tolist()) & set(held.subjects.tolist())
+
+
+def test_a_training_camera_is_held_out_whole() -> None:
+    one = as_rows(clips(40))
+    several = Rows({**row, "camera": 1 + index // 4 % 3} for index, row in enumerate(clips(40)))
+    rows = as_rows(several)
+    held_cameras = set()
+    for seed in range(6):
+        learn, held = choose_clips(arguments(Path("run"), validation="cameras", seed=seed), rows)
+        cameras = set(held.cameras.tolist())
+        assert len(cameras) == 1 and not cameras & set(learn.cameras.tolist()) and len(learn) + len(held) == 40
+        held_cameras |= cameras
+    assert len(held_cameras) > 1
+    for word, rows in (("cameras", one), ("subjects", as_rows(Rows({**row, "subject": 1} for row in clips(40))))):
+        with pytest.raises(ValueError, match=f"all 40 are of {word[:-1]} 1; pass --validation stratified") as refusal:
+            choose_clips(arguments(Path("run"), validation=word), rows)
+        assert one_sentence(refusal.value)
+
+
+def test_called_directly_it_reads_clips_in_the_format_asked_for(tmp_path: Path) -> None:
+    settings = arguments(tmp_path / "direct", to_layout="lcrnet_13", max_steps=2)
+    rows = data(16, 8)
+    model, processor, _ = load_classifier(settings, as_rows(rows["train"]))
+    assert processor.layout == "lcrnet_13"
+    found = finetune(settings, model, processor, rows)  # as examples/finetune.py does it, which converts them itself
+    converted = {split: AsLayout(clips, "lcrnet_13") for split, clips in rows.items()}
+    twin = run(tmp_path / "converted", converted, max_steps=2)
+    np.testing.assert_array_equal(found["scores"], twin["scores"])
+    assert json.loads((tmp_path / "direct" / "data.json").read_text())["layouts"] == ["lcrnet_13"]
+    other = run(tmp_path / "as_recorded", rows, max_steps=2)
+    assert not np.array_equal(found["scores"], other["scores"])
 
 
 def test_balanced_weights_make_every_class_count_alike() -> None:

@@ -17,6 +17,8 @@ import yaml
 from conftest import one_sentence
 
 from s2i_hf.cards import write_card
+from s2i_hf.environment import describe_environment
+from s2i_hf.export_source import digest_of_model, onnx_metadata
 from s2i_hf.hub_code import code_files
 from s2i_hf.hub_folders import check_public, public_files, public_text, write_files
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
@@ -130,6 +132,12 @@ def test_what_is_pushed_names_no_folder_of_this_machine(runs: Path) -> None:
     assert settings["data_dir"] is None and settings["output_dir"] == "runs/cls" and settings["seed"] == 0
     assert json.loads(texts["metrics.jsonl"].splitlines()[0])["config"]["data_dir"] is None
     assert json.loads(texts["environment.json"])["trained"]["versions"]["torch"] == torch.__version__
+    environment = json.loads(texts["environment.json"])
+    left = json.loads((runs / "cls" / "environment.json").read_text())
+    assert left.items() <= environment["trained"].items() and list(left) == list(describe_environment())
+    assert environment["pushed"]["packages"] == describe_environment()["packages"] == left["packages"]
+    assert "\n# model\n" in texts["README.md"] and "\n# cls\n" not in texts["README.md"]
+    assert "\n- name: model\n" in texts["README.md"] and "\n- name: cls\n" not in texts["README.md"]
     assert (
         'from_pretrained("someone/model")' in texts["README.md"]
         and "pipeline_tag: image-classification" in texts["README.md"]
@@ -176,6 +184,46 @@ def test_the_weights_header_is_searched(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors", metadata={"from": "/mnt/disk/run"})
     with pytest.raises(ValueError, match="/mnt/disk/run"):
         check_public({"model.safetensors": tmp_path / "model.safetensors"})
+
+
+def an_onnx_file(**metadata: str) -> bytes:
+    """Bytes of a model with an IR version, a graph that is passed over, and this metadata."""
+
+    def field(number: int, content: bytes) -> bytes:
+        size, length = len(content), b""
+        while size > 127:
+            length, size = length + bytes([size % 128 + 128]), size // 128
+        return bytes([8 * number + 2]) + length + bytes([size]) + content
+
+    entries = [field(1, key.encode()) + field(2, value.encode()) for key, value in metadata.items()]
+    return b"\x08\x0a" + field(7, b"w" * 300) + b"".join(field(14, entry) for entry in entries)
+
+
+def test_an_export_goes_along_if_it_is_of_these_weights(
+    runs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(runs / "cls", folder)
+    assert "model.onnx" not in public_files(folder, "someone/model")
+    content = an_onnx_file(source=digest_of_model(folder), class_names='["a/b"]')
+    (folder / "model.onnx").write_bytes(content)
+    assert onnx_metadata(folder / "model.onnx") == {"source": digest_of_model(folder), "class_names": '["a/b"]'}
+    assert public_files(folder, "someone/model")["model.onnx"] == folder / "model.onnx" and not caplog.records
+    for stale in (content[:-5], b"nothing of the kind", an_onnx_file(source="0" * 64), an_onnx_file()):
+        (folder / "model.onnx").write_bytes(stale)
+        assert "model.onnx" not in public_files(folder, "someone/model")
+        assert "other weights" in caplog.text
+        caplog.clear()
+    (folder / "model.onnx").write_bytes(content)
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert "model.onnx" not in public_files(folder, "someone/model")
+    (folder / "model.onnx").write_bytes(an_onnx_file(source=digest_of_model(folder), made="/mnt/disk/run"))
+    with pytest.raises(ValueError, match="/mnt/disk/run"):
+        public_files(folder, "someone/model")
 
 
 def test_folders_that_cannot_be_pushed(tmp_path: Path, runs: Path) -> None:

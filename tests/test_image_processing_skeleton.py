@@ -175,7 +175,7 @@ def test_from_pretrained_takes_changes_and_refuses_typing_errors(tmp_path: Path)
     assert SkeletonProcessor.from_pretrained(tmp_path, stream="bone").stream == "bone"
     config = tmp_path / "preprocessor_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"part_width": "equal"}))
-    with pytest.raises(TypeError, match="Did you mean 'part_widths'"):
+    with pytest.raises(ValueError, match=r"Did you mean 'part_widths'.*newer s2i_hf, or damaged"):
         SkeletonProcessor.from_pretrained(tmp_path)
 
 

@@ -17,9 +17,9 @@ from s2i_hf.models.initialization import (
     build_mae,
     encoder_of,
     initialize_mae,
-    sincos_positions,
     untrained_like,
 )
+from s2i_hf.models.positions import sincos_positions
 
 Weights = dict[str, torch.Tensor]
 

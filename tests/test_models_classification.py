@@ -20,8 +20,9 @@ from s2i_hf.models.blocks import DropPath, blocks_of
 from s2i_hf.models.classification import build_classifier, initialize_head, lr_groups, set_drop_path
 from s2i_hf.models.configuration_pooled_vit import PooledViTConfig
 from s2i_hf.models.diffmae_building import build_diffmae
-from s2i_hf.models.initialization import build_mae, encoder_of, sincos_positions
+from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.models.pooled_vit import PooledViTForImageClassification
+from s2i_hf.models.positions import sincos_positions
 
 CLASSES = ["wave", "kick", "fall"]
 POOLINGS = ["cls", "mean", "columns"]
@@ -66,8 +67,11 @@ def test_the_encoder_is_that_of_the_checkpoint(folders: dict[str, Path], source:
     assert type(model) is (ViTForImageClassification if pooling == "cls" else PooledViTForImageClassification)
     assert model.training and all(parameter.requires_grad for parameter in model.parameters())
     assert "bit for bit" in notes[0] and all(note.endswith(".") for note in notes)
-    assert ("left out" in notes[0]) == (source in ("mae", "diffmae"))
     kept = source == pooling
+    left = {"mae": "its decoder", "diffmae": "its denoiser", "vit": "nothing"}.get(
+        source, "nothing" if kept else "its head"
+    )
+    assert notes[2].startswith(f"Left out: {left}") and len(notes) == 3
     assert notes[1].startswith("The head is that of" if kept else "The head is new")
     assert (model.classifier.weight.abs().max() > 0.1) == kept
 

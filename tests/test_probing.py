@@ -9,6 +9,7 @@ import pytest
 import yaml
 from vision_backbones import save_backbone
 
+from s2i_hf.evaluation import evaluate_probe
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
@@ -137,6 +138,24 @@ def test_pooling_can_be_fixed(tmp_path, model):
     assert {result.chosen["pooling"] for result in results["pretrained"].values()} == {"cls"}
 
 
+def test_streams_stand_side_by_side(tmp_path, model, monkeypatch):
+    from s2i_hf import probing
+
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(
+        probing,
+        "evaluate_probe",
+        lambda *given, **named: seen.append(given[1]["part_std"]) or evaluate_probe(*given, **named),
+    )
+    wanted = {"pooling": "part_std", "encoders": ("pretrained",), "settings": ("knn",)}
+    run(tmp_path / "a", model, streams=("joint", "bone"), **wanted)
+    run(tmp_path / "b", model, **wanted)
+    run(tmp_path / "c", model, streams=("bone",), **wanted)
+    both, joint, bone = seen
+    np.testing.assert_array_equal(both, np.concatenate([joint, bone], axis=1))
+    assert np.abs(joint - bone).max() > 1e-3 and joint.shape[1] == 10 * 64
+
+
 def test_card_and_picture_are_written_if_wanted(tmp_path, model):
     run(tmp_path, model, card=True, encoders=("pretrained", "raw_joints"))
     assert "raw joints" in (tmp_path / "README.md").read_text() and (tmp_path / "confusion.png").stat().st_size > 1000
@@ -188,7 +207,7 @@ def test_backbones_of_other_families_are_probed(tmp_path, family):
     scores = [summary["results"][encoder]["knn"].scores for encoder in ("pretrained", "untrained")]
     assert np.abs(scores[0] - scores[1]).max() > 1e-4 and len(summary["rows"]) == 6
     if family in ("convnext", "swin"):
-        with pytest.raises(ValueError, match="has none; expected auto or one of mean, part"):
+        with pytest.raises(ValueError, match="has none; expected one of auto, mean, part, part_std"):
             probe_run(
                 arguments(tmp_path / family, settings=("knn",), encoders=("pretrained",), pooling="cls"), loaded,
                 processor, dataset(),
@@ -221,7 +240,7 @@ def test_another_joint_format_is_a_setting_of_its_own(tmp_path, model):
         arguments(tmp_path, to_layout="lcrnet_31")
 
 
-def test_bad_models_and_data_are_one_sentence(tmp_path, model):
+def test_bad_models_and_data_are_one_sentence(tmp_path, model, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         load_model_and_processor(str(tmp_path))
     with pytest.raises(FileNotFoundError, match="does not exist"):
@@ -239,7 +258,23 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model):
     unlabelled = dataset(np.full(20, -1))
     with pytest.raises(ValueError, match="20 test clips have no label"):
         run(out, model, unlabelled, encoders=("raw_joints",))
+    monkeypatch.setattr("s2i_hf.probing._features", None)  # said before minutes of reading features
+    with pytest.raises(ValueError, match=r"All \d+ training clips have one label"):
+        one = dataset()
+        for row in one["train"]:
+            row["label"] = 0
+        run(out, model, one)
     assert list(out.iterdir()) == []  # nothing half-written
+
+
+def test_another_joint_format_is_said(tmp_path, model):
+    said = []
+    quick = {"encoders": ("raw_joints",), "settings": ("knn",)}
+    for name, layout in (("other", "kinect_v2"), ("same", "kinect_v1"), ("any", None)):
+        processor = SkeletonProcessor(size=64, layout=layout)
+        probe_run(arguments(tmp_path / name, **quick), model, processor, dataset(), report=said.append)
+    found = [line for line in said if "learned from" in line]
+    assert found == ["The encoder learned from kinect_v2 skeletons, and these are kinect_v1."]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +283,7 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model):
         ({"batch_size": 0}, "--batch_size is 0"),
         ({"encoders": ()}, "--encoders is empty"),
         ({"num_frames": -1}, "--num_frames"),
+        ({"streams": ("bone", "bone")}, "--streams names something twice: bone, bone"),
     ],
 )
 def test_bad_settings_are_one_sentence(change, message):

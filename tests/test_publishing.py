@@ -12,7 +12,7 @@ from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.conversion import convert
-from s2i_hf.publishing import check_repository, publish
+from s2i_hf.publishing import check_repository, publish, split_branch
 
 NAMES = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in range(20)]
 
@@ -137,6 +137,14 @@ def test_names_that_are_no_repository(name: str) -> None:
         check_repository(name)
 
 
+def test_a_repository_may_name_its_branch() -> None:
+    assert split_branch("a/b") == ("a/b", "main") and split_branch("a/b@dev") == ("a/b", "dev")
+    assert split_branch("a/b", "x/1") == ("a/b", "x/1") and split_branch("a/b@dev", "main") == ("a/b", "dev")
+    for name, branch in (("a/b@", None), ("a/b@x y", None), ("a/b", "x y"), ("a/b@dev", "other"), ("a@dev", None)):
+        with pytest.raises(ValueError, match=r"expected|say it once"):
+            split_branch(name, branch)
+
+
 def test_only_parquet_is_uploaded(folder: Path, tmp_path: Path) -> None:
     convert("nw_ucla_xview", folder.parent / "raw", tmp_path / "out", "safetensors")
     with pytest.raises(ValueError, match="--format parquet"):
@@ -215,7 +223,7 @@ print(model(**processor(numpy.ones((4, 20, 3)))).logits.shape)
 def test_a_branch_a_base_model_and_a_public_repository(hub: HubStandIn, tmp_path: Path) -> None:
     first, second = a_run(tmp_path / "first"), a_run(tmp_path / "second", model=str(tmp_path / "first"))
     done = run(hub, tmp_path / "home", CLI, "push", first, "someone/first")
-    done = run(hub, tmp_path / "home", CLI, "push", second, "someone/model", "--branch", "dev", "--message", "a try")
+    done = run(hub, tmp_path / "home", CLI, "push", second, "someone/model@dev", "--message", "a try")
     assert done.returncode == 0, done.stderr
     repository = hub.repositories["model", "someone/model"]
     assert repository.files == {}

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from s2i_hf.arguments import save_arguments
+from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.evaluation import metrics, validation_folds
 from s2i_hf.files import write_atomically
 from s2i_hf.results import METRICS, append_results, hardware_name, result_row
 
-from .training import PeerArguments, check_splits, chosen_device, fit_peer
+from .training import PeerArguments, check_splits, fit_peer
 
 
 def peer_run(
@@ -55,7 +56,7 @@ def peer_run(
         "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2],
         "setting": "supervised", "encoder": "untrained", "method": arguments.method_name, "seed": arguments.seed,
         "train_clips": len(train), "test_clips": len(test), "seconds": seconds,
-        "hardware": hardware_name(chosen_device(arguments.device)),
+        "hardware": hardware_name(pick_device(arguments.device)),
     }  # fmt: skip
     rows = [result_row(**facts, metric=metric, value=found[metric]) for metric in METRICS]
     summary = {

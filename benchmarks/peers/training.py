@@ -19,6 +19,7 @@ import torch
 from torch.nn import functional
 
 from s2i_hf.arguments import arg
+from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows
 from s2i_hf.layouts import SkeletonLayout, get_layout
 from s2i_hf.rng import hash_ids, uniform
@@ -165,7 +166,7 @@ def fit_peer(rows: Any, arguments: PeerArguments, report: Callable[[str], None] 
     """Train on labelled clips; the random state of the caller is left as it was. See `train_peer`."""
     rows = as_rows(rows)
     layout = _check_training(rows)
-    device = torch.device(chosen_device(arguments.device))
+    device = torch.device(pick_device(arguments.device))
     num_classes = len(rows.class_names) or int(rows.labels.max()) + 1
     num_people = _count_people(rows, layout)
     inputs = PeerInputs(
@@ -179,11 +180,6 @@ def fit_peer(rows: Any, arguments: PeerArguments, report: Callable[[str], None] 
         network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         losses = _train(network, rows, inputs, arguments, device, cost, report)
     return Peer(network.eval(), layout, num_people, arguments, cost, losses)
-
-
-def chosen_device(name: str) -> str:
-    """The device that "auto" means here, or the one that was named."""
-    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def load_backbone(name: str) -> nn.Module:
         name: A model of `FAMILIES`, or a classifier on one of them. Of CLIP and SigLIP the vision part is taken.
 
     Returns:
-        `ViTModel` for ViT and its kin, otherwise the family's own class, in evaluation mode.
+        `ViTModel` for ViT and its kin, otherwise the family's own class, in evaluation mode and float32, whatever the file has.
 
     Raises:
         ValueError: another kind of model, or weights that are not whole.
@@ -89,7 +89,7 @@ def load_backbone(name: str) -> nn.Module:
     if kind == "pooled_backbone":
         from .pooled_backbone import PooledBackboneForImageClassification
 
-        return load_weights(PooledBackboneForImageClassification, name)[0].backbone.eval()
+        return load_weights(PooledBackboneForImageClassification, name)[0].backbone.float().eval()
     config = transformers.AutoConfig.from_pretrained(name)
     try:
         family = family_of(config)
@@ -100,13 +100,14 @@ def load_backbone(name: str) -> nn.Module:
     if kind == "diffmae":
         from .modeling_diffmae import DiffMAEForPreTraining
 
-        return encoder_of(load_weights(DiffMAEForPreTraining, name)[0])
+        return encoder_of(load_weights(DiffMAEForPreTraining, name)[0].float())
     if kind == "pooled_vit":
         from .pooled_vit import PooledViTForImageClassification
 
-        return encoder_of(load_weights(PooledViTForImageClassification, name)[0])
+        return encoder_of(load_weights(PooledViTForImageClassification, name)[0].float())
     options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit") else {}
     encoder, _ = load_weights(getattr(transformers, family.encoder), name, **options)
+    encoder = encoder.float()
     return encoder_of(encoder) if kind == "vit_mae" else encoder.eval()
 
 

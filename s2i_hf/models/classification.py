@@ -16,6 +16,7 @@ from torch import nn
 from .blocks import lr_groups, set_drop_path
 from .initialization import MODEL_SIZES, initialize_mae
 from .loading import load_weights, model_type
+from .taken_over import checkpoint_parts, left_out, part_of, shown
 
 __all__ = ["CLASSIFIER_POOLINGS", "build_classifier", "lr_groups", "set_drop_path"]
 
@@ -23,6 +24,7 @@ CLASSIFIER_POOLINGS = ("cls", "mean", "columns")
 # Deviation of the new head's weights. As MAE has it: the first predictions are uniform whatever the features are and however many
 # (columns have thousands), so that the first steps teach the head before they disturb the encoder.
 HEAD_STD = 2e-5
+_HEAD_KEPT = "The head is that of"
 _VIT_LIKE = ("vit", "vit_mae", "diffmae", "pooled_vit")
 # What a ViT is made of; nothing of a decoder, a mask or another task's labels gets into a classifier's config.
 _VIT_FIELDS = (
@@ -82,6 +84,9 @@ def build_classifier(
         build = _from_vit if kind in _VIT_LIKE else _from_backbone
         model, notes = build(source, kind, names, pooling, image_size, encoder, seed)
         notes.append(_take_head(model, source, names, head if encoder == "pretrained" else "new"))
+        if encoder == "pretrained":
+            used = ("encoder", "head") if notes[-1].startswith(_HEAD_KEPT) else ("encoder",)
+            notes += filter(None, [left_out(checkpoint_parts(source), used)])
     set_drop_path(model, drop_path)
     return model.train(), notes
 
@@ -133,7 +138,7 @@ def _from_vit(
     check_image_size(source, config.image_size, image_size)
     model = _fresh_vit({name: getattr(config, name) for name in _VIT_FIELDS}, names, pooling, seed)
     if encoder == "untrained":
-        return model, [f"The encoder is that of {source!r} with new weights (seed {seed})."]
+        return model, [f"The encoder is that of {shown(source)!r} with new weights (seed {seed})."]
     loaded: nn.Module
     if kind == "vit_mae":
         loaded, _ = load_weights(ViTMAEModel, source)
@@ -147,9 +152,11 @@ def _from_vit(
         loaded = load_weights(PooledViTForImageClassification, source)[0].vit
     else:
         loaded, _ = load_weights(ViTModel, source, add_pooling_layer=False)
-    taken = copy_encoder(model.vit, loaded, source)
-    left = {"vit_mae": " Its decoder was left out.", "diffmae": " Its denoiser was left out."}.get(kind, "")
-    return model, [f"{taken}{left}"]
+    side = config.image_size // config.patch_size
+    return model, [
+        f"{copy_encoder(model.vit, loaded, source)} It has {config.num_hidden_layers} layers of width {config.hidden_size}; the "
+        f"checkpoint's {side} x {side} positions are trained from here on."
+    ]
 
 
 def _fresh_vit(fields: dict[str, Any], names: list[str], pooling: str, seed: int) -> Any:
@@ -182,7 +189,7 @@ def _from_backbone(
     model, inner = fresh_classifier(loaded, label_fields(names), pooling, image_size, source, seed)
     initialize_head(model, seed)
     if encoder == "untrained":
-        return model, [f"The encoder is that of {source!r} with new weights (seed {seed})."]
+        return model, [f"The encoder is that of {shown(source)!r} with new weights (seed {seed})."]
     return model, [copy_encoder(inner, loaded, source)]
 
 
@@ -219,10 +226,9 @@ def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
     for name, tensor in target.state_dict().items():
         if not torch.equal(tensor, given[name].to(tensor.dtype)):
             raise RuntimeError(f"{name} differs from the checkpoint {source!r} after loading; this is a fault here.")
-    count = sum(tensor.numel() for tensor in wanted.values())
     left = [name for name in given if name not in wanted]
-    also = f" Left out: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
-    return f"The encoder is that of {source!r}, bit for bit: {len(wanted)} tensors, {count:,} numbers.{also}"
+    also = f" Not used of it: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
+    return f"The encoder is that of {shown(source)!r}, bit for bit: {part_of(target)}.{also}"
 
 
 def check_image_size(source: str, known: Any, wanted: int | None) -> None:
@@ -261,9 +267,9 @@ def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
     if reason and head == "keep":
         raise ValueError(f"the head of {source!r} cannot be kept: {reason}; set head to 'new' to train another.")
     if reason:
-        return f"{_new_head(model)} That of {source!r} was not taken over: {reason}."
+        return f"{_new_head(model)} That of {shown(source)!r} was not taken over: {reason}."
     model.load_state_dict(load_weights(type(model), source)[0].state_dict())
-    return f"The head is that of {source!r}, as its {len(names)} classes are the same."
+    return f"{_HEAD_KEPT} {shown(source)!r}, as its {len(names)} classes are the same."
 
 
 def _difference(known: list[str], names: list[str]) -> str:

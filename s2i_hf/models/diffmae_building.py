@@ -8,9 +8,10 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, ViTMAEConfig, ViTMAEModel
 
 from .configuration_diffmae import DiffMAEConfig
-from .initialization import MODEL_SIZES, freeze_positions, initialize_mae
+from .initialization import MODEL_SIZES, initialize_mae
 from .loading import load_weights, model_type
 from .modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
+from .positions import freeze_positions
 
 # Fields that say how a DiffMAE is trained and not what its weights are: they may differ from those it was saved with.
 _FREE = frozenset(
@@ -89,6 +90,7 @@ def build_diffmae(
                     "from a size."
                 )
         model, _ = load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**{**fields, **changes}))
+    model = model.float()  # transformers keeps the precision of the file
     freeze_positions(model)
     return model
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from .loading import load_weights, model_type
+from .positions import freeze_positions, position_tables, sincos_positions
 
 if TYPE_CHECKING:
     from transformers import ViTMAEConfig, ViTMAEForPreTraining, ViTModel
@@ -43,46 +44,6 @@ MODEL_SIZES: dict[str, dict[str, int]] = {
 }
 
 
-def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
-    """2-D sine-cosine positions in the channel order of facebook/vit-mae: sin w, cos w, sin h, cos h; the CLS row is zero.
-
-    Args:
-        grid: (rows, columns) of patches.
-        dim: Channels, a multiple of 4.
-
-    Returns:
-        (1, 1 + rows * columns, dim) float32.
-
-    Raises:
-        ValueError: `dim` is not a multiple of 4.
-    """
-    if dim % 4:
-        raise ValueError(f"hidden size {dim} is not a multiple of 4, which 2-D sine-cosine positions need.")
-    frequency = 1.0 / 10000 ** (torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
-    row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    halves = []
-    for place in (column, row):
-        angle = place.reshape(-1, 1).double() * frequency
-        halves += [angle.sin(), angle.cos()]
-    table = torch.cat(halves, dim=1)
-    return torch.cat([torch.zeros(1, dim, dtype=torch.float64), table])[None].float()
-
-
-def _position_tables(model: nn.Module) -> list[nn.Parameter]:
-    """The frozen tables of a ViTMAE: encoder positions, and decoder positions if it has a decoder."""
-    return [
-        parameter
-        for name, parameter in model.named_parameters()
-        if name.endswith(("embeddings.position_embeddings", "decoder_pos_embed"))
-    ]
-
-
-def freeze_positions(model: nn.Module) -> None:
-    """Freeze the position tables of a ViTMAE; `from_pretrained` of transformers 5 un-freezes them."""
-    for table in _position_tables(model):
-        table.requires_grad_(False)
-
-
 @torch.no_grad()
 def initialize_mae(model: nn.Module, seed: int) -> None:
     """Initialise a ViTMAE in place, the same for the same seed whatever ran before.
@@ -108,7 +69,7 @@ def initialize_mae(model: nn.Module, seed: int) -> None:
     for name, parameter in model.named_parameters():
         if name.endswith(("cls_token", "mask_token")):
             parameter.copy_(torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator))
-    for table in _position_tables(model):
+    for table in position_tables(model):
         side = round((table.shape[1] - 1) ** 0.5)
         table.copy_(sincos_positions((side, side), table.shape[2]))
     freeze_positions(model)
@@ -132,7 +93,7 @@ def build_mae(
         patch_size: Side of a patch; weights come with their own.
         mask_ratio: Share of patches hidden, written to the config.
         norm_pix_loss: Predict pixels normalised patch by patch.
-        seed: Seed of the initial weights of a size.
+        seed: Seed of the initial weights of a size, and of a decoder for weights that have none.
         **config_changes: Further fields of `ViTMAEConfig` for a size.
 
     Returns:
@@ -160,7 +121,7 @@ def build_mae(
             norm_pix_loss=norm_pix_loss,
         )
         return _fresh_mae(config, seed)
-    model = _load_mae(name, mask_ratio=mask_ratio, norm_pix_loss=norm_pix_loss)
+    model = _load_mae(name, seed, mask_ratio=mask_ratio, norm_pix_loss=norm_pix_loss)
     if model.config.image_size != image_size:
         raise ValueError(
             f"the weights of {name!r} are for {model.config.image_size} x {model.config.image_size} images, but the processor "
@@ -179,7 +140,7 @@ def _fresh_mae(config: ViTMAEConfig, seed: int) -> ViTMAEForPreTraining:
     return model
 
 
-def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
+def _load_mae(name: str, seed: int, **config_changes: Any) -> ViTMAEForPreTraining:
     from transformers import ViTMAEForPreTraining
 
     kind = model_type(name)
@@ -187,9 +148,14 @@ def _load_mae(name: str, **config_changes: Any) -> ViTMAEForPreTraining:
         raise ValueError(f"model {name!r} is a {kind!r}; masked pretraining starts from a 'vit_mae' model.")
     model, missing = load_weights(ViTMAEForPreTraining, name, **config_changes)
     if missing:
-        fresh = _fresh_mae(model.config, seed=0)
+        fresh = _fresh_mae(model.config, seed)
+        lacking, whole = len(missing), len(fresh.decoder.state_dict())
+        if lacking < whole:  # a new decoder in place of half of one would be a silent loss
+            raise ValueError(
+                f"the weights in {name!r} lack {lacking} of {whole} decoder tensors, such as {min(missing)!r}; expected all or none."
+            )
         model.decoder.load_state_dict(fresh.decoder.state_dict())  # an encoder-only checkpoint gets a new decoder
-    return model
+    return model.float()  # transformers keeps the precision of the file; --precision says what training computes in
 
 
 def encoder_of(model: nn.Module) -> ViTModel:

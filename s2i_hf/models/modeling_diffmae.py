@@ -23,7 +23,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_diffmae import DiffMAEConfig, check_visible, num_visible
 from .diffmae_decoder import DiffMAEDenoiser
-from .initialization import freeze_positions, sincos_positions
+from .positions import freeze_positions, sincos_positions
 from .sampling import fill_in
 from .schedule import NoiseSchedule
 
