@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,37 +91,68 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
     check_public({name: content for name, content in files.items() if name.endswith((".md", ".json"))}, folder)
-    from huggingface_hub import CommitOperationDelete, HfApi
+    api = _client(None, progress)
+    _upload(
+        api, repository, files, "dataset", branch, private,
+        is_ours=lambda name: name.startswith("data/"),
+        message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
+        again=f"{folder} is complete, and the same command uploads it",
+        public=f"{repository} is there and public, and most data sets may not be passed on: make it private, or pass --public.",
+    )  # fmt: skip
+    return f"{api.endpoint}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
+
+
+def _client(token: str | None, progress: bool) -> Any:
+    from huggingface_hub import HfApi
     from huggingface_hub.utils import disable_progress_bars
 
     if not progress:
         disable_progress_bars()
-    api = HfApi()
+    return HfApi(token=token)
+
+
+def _upload(
+    api: Any, repository: str, files: Mapping[str, bytes | Path], kind: str, branch: str, private: bool, *,
+    is_ours: Callable[[str], bool], message: str, again: str, public: str,
+) -> Any:  # fmt: skip
+    """Make the repository and the branch where they are missing, and upload all files in one commit that deletes what is stale.
+
+    Args:
+        kind: "model" or "dataset".
+        is_ours: Whether a file that is there and not among `files` is of an earlier push, to be deleted.
+        again: What to do after an upload that failed; public: what is said of a public repository where `private` is asked for.
+
+    Returns:
+        The commit.
+
+    Raises:
+        ValueError: the Hub refuses, or the repository is public against `private`.
+    """
+    from huggingface_hub import CommitOperationDelete
+
+    open_to_all = False
+    commit = None
     try:
-        api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-        public = not api.repo_info(repository, repo_type="dataset").private
-        if not (public and private):
+        api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
+        open_to_all = not api.repo_info(repository, repo_type=kind).private
+        if not (open_to_all and private):
             if branch != "main":
-                api.create_branch(repository, branch=branch, repo_type="dataset", exist_ok=True)
-            there = api.list_repo_files(repository, revision=branch, repo_type="dataset")
-            stale = [name for name in there if name.startswith("data/") and name not in files]
-            api.create_commit(
+                api.create_branch(repository, branch=branch, repo_type=kind, exist_ok=True)
+            there = api.list_repo_files(repository, revision=branch, repo_type=kind)
+            stale = [name for name in there if is_ours(name) and name not in files]
+            commit = api.create_commit(
                 repository,
                 [*(CommitOperationDelete(path_in_repo=name) for name in stale), *_additions(files)],
                 revision=branch,
-                repo_type="dataset",
-                commit_message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
+                repo_type=kind,
+                commit_message=message,
             )
     except Exception as error:  # whatever the network and the Hub come up with
-        raise ValueError(
-            f"The upload to {repository} failed ({explained(error, repository, writing=True)}); "
-            f"{folder} is complete, and the same command uploads it."
-        ) from None
-    if public and private:
-        raise ValueError(
-            f"{repository} is there and public, and most data sets may not be passed on: make it private, or pass --public."
-        )
-    return f"{api.endpoint}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
+        reason = explained(error, repository, writing=True)
+        raise ValueError(f"The upload to {repository} failed ({reason}); {again}.") from None
+    if open_to_all and private:
+        raise ValueError(public)
+    return commit
 
 
 def publish_run(
@@ -157,35 +188,14 @@ def publish_run(
     repository, branch = split_branch(repository, branch)
     run_dir = Path(run_dir).expanduser()
     files = public_files(run_dir, repository)
-    from huggingface_hub import CommitOperationDelete, HfApi
-    from huggingface_hub.utils import disable_progress_bars
-
-    if not progress:
-        disable_progress_bars()
-    api = HfApi(token=token)
-    public = False
-    try:
-        api.create_repo(repository, private=private, exist_ok=True)
-        public = not api.repo_info(repository).private
-        if not (public and private):
-            if branch != "main":
-                api.create_branch(repository, branch=branch, exist_ok=True)
-            ours = NAMES | pushed_code_names()
-            there = api.list_repo_files(repository, revision=branch)
-            stale = [name for name in there if _is_ours(name, ours) and name not in files]
-            commit = api.create_commit(
-                repository,
-                [*(CommitOperationDelete(path_in_repo=name) for name in stale), *_additions(files)],
-                revision=branch,
-                commit_message=message or f"{run_dir.resolve().name}, by s2i push",
-            )
-    except Exception as error:  # whatever the network and the Hub come up with
-        raise ValueError(
-            f"The upload to {repository} failed ({explained(error, repository, writing=True)}); "
-            f"{run_dir} is complete, and `s2i push` uploads it."
-        ) from None
-    if public and private:
-        raise ValueError(f"{repository} is there and public: make it private, or pass --public.")
+    ours = NAMES | pushed_code_names()
+    commit = _upload(
+        _client(token, progress), repository, files, "model", branch, private,
+        is_ours=lambda name: _is_ours(name, ours),
+        message=message or f"{run_dir.resolve().name}, by s2i push",
+        again=f"{run_dir} is complete, and `s2i push` uploads it",
+        public=f"{repository} is there and public: make it private, or pass --public.",
+    )  # fmt: skip
     write_atomically(
         run_dir / PUSHED, json.dumps({"repository": repository, "branch": branch, "commit": commit.oid}) + "\n"
     )
