@@ -113,13 +113,13 @@ _GENTLE, _ALIKE, _SLOW = (
 PRESETS: dict[str, Preset] = {
     "cpu": Preset(
         model="config:tiny", size=112, precision="bf16", jobs=2, threads=1, num_workers=None, batch_size=32,
-        pretrain_clips=32_000, universal_clips=160_000, finetune_clips=9_600, labels_clips=2_400, most_epochs=60,
-        peer_epochs=24, peer_repeat=1, label_arms=("mae",), grid=(_GENTLE, _ALIKE),
+        pretrain_clips=32_000, universal_clips=240_000, finetune_clips=9_600, labels_clips=2_400, most_epochs=60,
+        peer_epochs=24, peer_repeat=1, label_arms=("mae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE),
     ),
     "gpu": Preset(
         model="config:small", size=224, precision="bf16", jobs=6, threads=2, num_workers=2, batch_size=64,
         pretrain_clips=120_000, universal_clips=480_000, finetune_clips=30_000, labels_clips=6_400, most_epochs=300,
-        peer_epochs=30, peer_repeat=5, label_arms=("mae", "diffmae", "mae_universal"), grid=(_GENTLE, _ALIKE, _SLOW),
+        peer_epochs=30, peer_repeat=5, label_arms=("mae", "diffmae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE, _SLOW),
     ),
 }  # fmt: skip
 

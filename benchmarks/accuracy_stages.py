@@ -19,15 +19,15 @@ from s2i_hf.wording import did_you_mean
 PREPARE, PROBE, FINETUNE, PEER = (
     "benchmarks/accuracy_prepare.py", "examples/probe.py", "examples/finetune.py", "benchmarks/peer.py",
 )  # fmt: skip
-_FAR_YAW = 1.5  # radians about the vertical
+_ALL_AROUND = 3.1416  # radians about the vertical: from every side
 # as in examples/configs/pretrain_mae_nw_ucla_xview.yaml and finetune_nw_ucla_xview.yaml
-_IMAGES: dict[str, Any] = {"crop": (0.5, 1.0), "tilt": 0.2, "scale": 0.1}
-_PRETRAIN: dict[str, Any] = {"base_lr": 8e-3, "grad_clip": 1.0, **_IMAGES}
-_FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.1, **_IMAGES}
+_IMAGES: dict[str, Any] = {"crop": (0.5, 1.0), "scale": 0.1}
+_PRETRAIN: dict[str, Any] = {"base_lr": 8e-3, "grad_clip": 1.0, **_IMAGES, "tilt": 0.3}
+_FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.1, **_IMAGES, "tilt": 0.2}
 _LEARNING: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 0.75}
 _FROM_SCRATCH: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 1.0}
 # as in examples/configs/probe_nw_ucla_xview.yaml
-_PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "copies": 1, "crop": (0.8, 1.0), "yaw": _FAR_YAW}
+_PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "turns": 9}
 _QUIET: dict[str, Any] = {"card": False}
 
 
@@ -72,11 +72,13 @@ class Maker:
                 wanted.update(self.stages[name].needs)
         return [stage for name, stage in self.stages.items() if name in wanted]
 
-    def _training(self, budget: int, clips: int) -> tuple[dict[str, Any], int]:
-        """Flags of about `budget` clips seen, and how many they are exactly."""
+    def _training(self, budget: int, clips: int, several: bool = False) -> tuple[dict[str, Any], int]:
+        """Flags of about `budget` clips seen, and how many they are exactly; of several sets however often a clip comes."""
         batch = self.preset.batch_size
         epoch = max(1, clips // batch) * batch  # few clips are repeated until they fill a step
-        epochs = min(max(1, round(budget * self.scale / epoch)), round(self.preset.most_epochs * max(1.0, self.scale)))
+        epochs = max(1, round(budget * self.scale / epoch))
+        if not several:
+            epochs = min(epochs, round(self.preset.most_epochs * max(1.0, self.scale)))
         seen = epochs * epoch if self.max_steps is None else min(epochs * epoch, self.max_steps * batch)
         flags: dict[str, Any] = {"batch_size": batch, "epochs": epochs, "max_steps": self.max_steps}
         return {**flags, "precision": self.preset.precision, "num_workers": self.preset.num_workers}, seen
@@ -95,7 +97,7 @@ class Maker:
         self, name: str, word: str, method: str, seed: int, learn: Sequence[DataSet], yaw: float, budget: int
     ) -> str:
         clips = sum(one.train for one in learn)
-        training, seen = self._training(budget, clips)
+        training, seen = self._training(budget, clips, len(learn) > 1)
         training["batch_size"] = min(training["batch_size"], clips)  # a pretraining repeats no clip within a step
         flags: dict[str, Any]
         if len(learn) == 1:
@@ -120,7 +122,7 @@ class Maker:
     def pretrain(self, method: str, seed: int, one: DataSet) -> str:
         """On the set itself."""
         name = f"pretrain_{method}_{one.name}_seed{seed}"
-        yaw = _FAR_YAW if one.new_view else one.turns["yaw"]
+        yaw = _ALL_AROUND if one.new_view else one.turns["yaw"]
         return self._pretrain(name, "pretrain", method, seed, [one], yaw, self.preset.pretrain_clips)
 
     def universal(self, method: str, seed: int) -> str:
@@ -132,7 +134,7 @@ class Maker:
             method,
             seed,
             learn,
-            _FAR_YAW,
+            _ALL_AROUND,
             self.preset.universal_clips,
         )
 
@@ -140,7 +142,7 @@ class Maker:
         """On all sets but this one."""
         learn = [other for other in self.sets.values() if other.name != one.name]
         name = f"pretrain_{method}_others_{one.name}_seed{seed}"
-        return self._pretrain(name, "others", method, seed, learn, _FAR_YAW, self.preset.universal_clips)
+        return self._pretrain(name, "others", method, seed, learn, _ALL_AROUND, self.preset.universal_clips)
 
     def encoder(self, arm: str, seed: int, one: DataSet) -> str:
         """The pretraining that an arm starts from."""
@@ -165,7 +167,7 @@ class Maker:
             **(_PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
         }  # fmt: skip
         word = {"raw_joints": "floor", "untrained": "untrained"}.get(arm, "probe")
-        seen = (one.train * (1 + flags.get("copies", 0)) + one.test) * (arm != "raw_joints")
+        seen = (one.train + one.test) * flags.get("turns", 1) * (arm != "raw_joints")
         name = f"{'floor' if word == 'floor' else f'probe_{arm}'}_{one.name}_seed{seed}"
         return self.add(Stage(name, PROBE, word, one.name, arm, seed, flags, (need,), seen, "linear_probe"))
 

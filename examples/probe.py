@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from s2i_hf.arguments import parse, run_main
 from s2i_hf.data import load_skeletons
-from s2i_hf.probing import ProbeArguments, load_model_and_processor, probe_run
+from s2i_hf.probe_arguments import ProbeArguments
+from s2i_hf.probing import load_model_and_processor, probe_run
 
 
 def main() -> None:

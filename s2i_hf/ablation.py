@@ -29,22 +29,23 @@ from .diffmae_pretraining import diffmae_loss
 from .evaluation import (
     Folds,
     evaluate_probe,
-    extract_features,
     knn_scores,
     metrics,
     softmax_scores,
     validation_folds,
 )
+from .features import extract_features
 from .files import write_atomically
 from .locks import Lock
 from .models.diffmae_building import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
 from .pretraining import PretrainArguments, mae_loss, pretrain, start
-from .probing import ProbeArguments, WithCopies
+from .probe_arguments import ProbeArguments
 from .processes import RunInterrupted
 from .protocols import PROTOCOLS
 from .recording import MAY_CHANGE
 from .results import current_commit, hardware_name, public_command
+from .views import WithCopies, folds_with_copies
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"
@@ -128,13 +129,16 @@ def measure(
     device = pick_device(probe.device)
     times = 1 + probe.copies
     folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
-    folds = [(np.tile(fit, times), np.pad(choose, (0, probe.copies * len(train)))) for fit, choose in folds]
+    folds = folds_with_copies(folds, times)
     labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
     seen = WithCopies(train, probe.copies, probe.augmentation, seed)
-    features = extract_features(encoder, seen, processor, probe.batch_size, device)
+    features = extract_features(encoder, seen, processor, probe.batch_size, device, turns=probe.turns)
     held = np.any([choose for _, choose in folds], axis=0)
     if with_test:
-        others, others_y = extract_features(encoder, test, processor, probe.batch_size, device), test.labels
+        others, others_y = (
+            extract_features(encoder, test, processor, probe.batch_size, device, turns=probe.turns),
+            test.labels,
+        )
     else:  # stand-ins: what is counted on them is thrown away
         others, others_y = {pooling: x[held] for pooling, x in features.items()}, labels[held]
     protocol, setting = getattr(train, "name", ""), probe.settings[0]

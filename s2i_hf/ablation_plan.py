@@ -25,7 +25,7 @@ from typing import Any
 from .arguments import from_values
 from .diffmae_pretraining import DiffMAEArguments
 from .pretraining import PretrainArguments
-from .probing import ProbeArguments
+from .probe_arguments import ProbeArguments
 from .recording import MAY_CHANGE
 from .wording import did_you_mean
 

@@ -113,11 +113,10 @@ class Augmentation:
             joints = joints[:, :, list(layout.mirror)] * np.array([-1, 1, 1], dtype=np.float32)
         if self.yaw or self.tilt or self.scale or self.shear:
             yaw, pitch, roll, scale = (2 * draws[3:7] - 1) * (self.yaw, self.tilt, self.tilt, self.scale)
-            pivot = joints[0, 0, list(layout.center_indices)].mean(axis=0)
             matrix = (1 + scale) * rotation_matrix(yaw, pitch, roll)
             if self.shear:
                 matrix = matrix @ shear_matrix((2 * later[_SHEAR] - 1) * self.shear)
-            joints = (joints - pivot) @ matrix.astype(np.float32).T + pivot
+            joints = about_center(joints, layout, matrix)
         lost = self._lost_joints(layout, draws, later)
         if lost.any():
             joints = _without_joints(joints, lost)
@@ -162,6 +161,13 @@ def augment(
 ) -> list[np.ndarray]:
     """Apply `augmentation` to every clip with its own row of `draws` (B, `NUM_DRAWS` + max V)."""
     return [augmentation(clip, layout, row) for clip, layout, row in zip(clips, layouts, draws, strict=True)]
+
+
+def about_center(joints: np.ndarray, layout: SkeletonLayout, matrix: np.ndarray) -> np.ndarray:
+    """(T, M, V, 3) float32 joints, mapped by a (3, 3) matrix around the centre of the first person in the first frame."""
+    pivot = joints[0, 0, list(layout.center_indices)].mean(axis=0)
+    mapped: np.ndarray = (joints - pivot) @ matrix.astype(np.float32).T + pivot
+    return mapped
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:

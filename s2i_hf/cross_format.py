@@ -18,7 +18,8 @@ import numpy as np
 
 from .arguments import arg
 from .classifier_folder import pick_device
-from .evaluation import K_GRID, Folds, extract_features, knn_scores, metrics, validation_folds
+from .evaluation import K_GRID, Folds, knn_scores, metrics, validation_folds
+from .features import extract_features
 from .formats import AsLayout
 from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone

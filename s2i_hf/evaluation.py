@@ -1,4 +1,4 @@
-"""Frozen features and what they are worth: kNN and linear probe, beside the untrained encoder and the raw joints.
+"""What frozen features are worth: kNN and linear probe.
 
 Every choice (regularisation, k, pooling) is made on a validation split of the training subjects, whole people held out; then
 the classifier is fitted again on all training clips. Test labels are read once, at the end, to count.
@@ -13,128 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .layouts import SkeletonLayout, get_layout
-from .models.backbone_tokens import backbone_tokens
-from .resizing import Columns, part_columns
-from .transforms import prepare, resample
-
-POOLINGS = ("mean", "cls", "part")
-WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 VALIDATION_SHARE = 0.25  # of the training clips
-
-# --- features ---------------------------------------------------------------------------------------------------------
-
-
-def part_weights(
-    layout: SkeletonLayout, num_people: int, grid_width: int, width: int, columns: Columns | str
-) -> np.ndarray:
-    """How much each patch column counts in the mean of each body part.
-
-    A column counts by the share of its pixels that show the part, so that a part narrower than a patch has a mean too; several
-    people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or to 0 for a part without joints.
-    """
-    owner = part_columns(layout, num_people, width, columns).reshape(grid_width, width // grid_width)
-    weights = np.array(
-        [[(owner == person * 5 + part).mean(axis=1) for part in range(5)] for person in range(num_people)]
-    )
-    total = weights.sum(axis=2, keepdims=True)
-    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    return weights.mean(axis=0).astype(np.float32)
-
-
-@torch.no_grad()
-def extract_features(
-    encoder: Any, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None,
-    *, poolings: Sequence[str] = POOLINGS, stream: str | None = None,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Features of a frozen encoder, one vector a clip and pooling.
-
-    Args:
-        encoder: `ViTModel`, or what `backbones.load_backbone` returned; sees every patch, nothing is masked.
-        rows: `data.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
-        processor: `SkeletonProcessor`, makes the images.
-        device: Where the encoder runs; where it already is if None.
-        poolings: Which of those below.
-        stream: joint, bone or motion: what the images show; the processor's own if None.
-
-    Returns:
-        "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
-        have none); "part": (N, 5 D) the means over the patches of torso, left arm, right arm, left leg and right leg side by side;
-        "part_std": (N, 10 D) these, and how much each part's tokens vary in time (standard deviation over the patch rows).
-    """
-    was_training = encoder.training
-    device = next(encoder.parameters()).device if device is None else torch.device(device)
-    encoder = encoder.to(device).eval()
-    features: dict[str, list[torch.Tensor]] = {pooling: [] for pooling in poolings}
-    for start in range(0, len(rows), batch_size):
-        batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
-        encoded = processor(
-            [row["joints"] for row in batch],
-            layout=[row["layout"] for row in batch],
-            return_tensors="pt",
-            return_metadata=True,
-            **({} if stream is None else {"stream": stream}),
-        )
-        images = encoded["pixel_values"]
-        tokens = backbone_tokens(encoder, images.to(device))
-        grid_w = tokens.grid[1]
-        weights = np.stack(
-            [
-                part_weights(clip.layout, clip.num_people, grid_w, images.shape[3], clip.options.columns)
-                for clip in encoded["metadata"]
-            ]
-        )
-        patches = tokens.patches.float()
-        rows_of_patches = patches.unflatten(1, tokens.grid)  # (B, grid_h, grid_w, D)
-        parts = torch.from_numpy(weights).to(device) @ rows_of_patches.mean(dim=1)  # (B, 5, D): the mean over time
-        found = {"mean": patches.mean(dim=1), "cls": tokens.summary, "part": parts.flatten(1)}
-        if WIDE_POOLING in features:
-            in_time = torch.from_numpy(weights).to(device)[:, None] @ rows_of_patches  # (B, grid_h, 5, D)
-            varies = in_time.std(dim=1, unbiased=False)
-            found[WIDE_POOLING] = torch.cat([parts.flatten(1), varies.flatten(1)], dim=1)
-        for pooling, value in found.items():
-            if pooling in features and value is not None:
-                features[pooling].append(value.float().cpu())
-    encoder.train(was_training)
-    return {pooling: torch.cat(values).numpy() for pooling, values in features.items() if values}
-
-
-def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:
-    """The joints themselves as features: the number that learned features have to beat.
-
-    Joints are prepared as for the encoder, centred on the layout's centre of actor 1 in the first frame, and resampled in time.
-
-    Args:
-        rows: `data.SkeletonRows`, or any sequence of row dicts.
-        num_frames: Frames after resampling.
-        num_people: People kept, zeros where fewer are present; the most in any clip if None (take the training rows' number).
-
-    Returns:
-        (N, num_frames * num_people * V * 3) float32.
-
-    Raises:
-        ValueError: the clips have different numbers of joints.
-    """
-    clips = []
-    for index in range(len(rows)):
-        row = rows[index]
-        layout = get_layout(row["layout"])
-        joints, _ = prepare(row["joints"], layout)
-        clips.append(resample(joints - joints[0, 0, list(layout.center_indices)].mean(axis=0), num_frames))
-    sizes = {clip.shape[2] for clip in clips}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"raw joints need one joint format, but the clips have {sorted(sizes)} joints; drop raw_joints here."
-        )
-    num_people = num_people or max(clip.shape[1] for clip in clips)
-    features = np.zeros((len(clips), num_frames, num_people, *clips[0].shape[2:]), dtype=np.float32)
-    for feature, clip in zip(features, clips, strict=True):
-        feature[:, : clip.shape[1]] = clip[:, :num_people]
-    return features.reshape(len(clips), -1)
-
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
 

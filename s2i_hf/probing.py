@@ -9,134 +9,36 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from .arguments import arg
 from .classifier_folder import pick_device
 from .evaluation import (
-    SETTINGS,
-    WIDE_POOLING,
     ProbeResult,
     check_labels,
     evaluate_probe,
-    extract_features,
-    raw_features,
     validation_folds,
 )
+from .features import WIDE_POOLING, extract_features, raw_features
 from .files import write_atomically
 from .formats import splits_as_layout
 from .layouts import get_layout
 from .model_processors import check_size, layout_note, processor_for
 from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
-from .models.loading import check_model_name, load_weights, model_type
+from .models.loading import load_weights, model_type
+from .probe_arguments import ProbeArguments
 from .protocols import PROTOCOLS
 from .results import (
-    ENCODERS,
     METRICS,
     append_results,
     current_commit,
     hardware_name,
     public_command,
     result_row,
-    results_dir,
 )
-from .rng import hash_ids, uniform
-from .transforms import NUM_DRAWS, Augmentation, prepare
-
-
-@dataclass
-class ProbeArguments:
-    """Settings of a probe; each is a flag of `examples/probe.py` and a key of its YAML files."""
-
-    model: str = arg(
-        help="Run folder of a pretraining, or a Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, ConvNeXt, Swin ..."
-    )
-    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
-    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
-    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
-    to_layout: str | None = arg(None, "Convert all clips to this joint format first, such as kinect_v1.")
-    output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
-    encoders: tuple[Literal["pretrained", "untrained", "raw_joints"], ...] = arg(ENCODERS, "What to probe.")
-    settings: tuple[Literal["linear_probe", "knn"], ...] = arg(SETTINGS, "How to probe it.")
-    pooling: Literal["auto", "mean", "cls", "part", "part_std"] = arg(
-        "auto",
-        "Features; auto chooses mean, cls or part on held-out training subjects. part_std: part, and its variation in time.",
-    )
-    streams: tuple[Literal["joint", "bone", "motion"], ...] = arg(
-        (), "Features of these images of each clip side by side; of the processor's own stream if none."
-    )
-    validation: Literal["auto", "subjects", "cameras"] = arg(
-        "auto", "Held out to choose settings: subjects; or a training camera in turn; auto: as the test's cameras ask."
-    )
-    num_frames: int = arg(16, "Frames that raw joints are resampled to.")
-    copies: int = arg(
-        0, "Augmented copies of each training clip that every encoder is probed with, beside the clip itself."
-    )
-    crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
-    yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
-    batch_size: int = arg(64, "Clips a forward pass.")
-    seed: int | None = arg(None, "Seed of the untrained encoder and of the held-out subjects; the run's own if none.")
-    method: str | None = arg(None, "Name in the results; from the name of the run folder if none.")
-    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
-    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
-    card: bool = arg(True, "Write README.md and confusion.png.")
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "num_frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
-        if self.copies < 0:
-            raise ValueError(f"--copies is {self.copies}; expected 0 or more.")
-        _ = self.augmentation  # refuses bad values now
-        if self.to_layout is not None:
-            get_layout(self.to_layout)
-        for name in ("encoders", "settings"):
-            if not getattr(self, name):
-                raise ValueError(f"--{name} is empty; name at least one.")
-        if len(set(self.streams)) < len(self.streams):
-            raise ValueError(f"--streams names something twice: {', '.join(self.streams)}; expected each once.")
-        check_model_name(self.model)  # now, not after minutes of reading data
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """Augmentation of the copies."""
-        return Augmentation(crop=self.crop, yaw=self.yaw)
-
-    @property
-    def run_dir(self) -> Path:
-        """Where results go."""
-        return results_dir("probe", self.output_dir, self.model, self.data)
-
-
-class WithCopies:
-    """Rows, and after them augmented copies of each: a probe for another view must not cling to the view of its clips.
-
-    Args:
-        rows: `data.SkeletonRows`.
-        copies: Copies of each row.
-        augmentation: How a copy differs; drawn from (seed, copy, sample id).
-        seed: Seed of the draws.
-    """
-
-    def __init__(self, rows: Any, copies: int, augmentation: Augmentation, seed: int) -> None:
-        self.rows, self.copies, self.augmentation, self.seed = rows, copies, augmentation, seed
-
-    def __len__(self) -> int:
-        return len(self.rows) * (1 + self.copies)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        copy, index = divmod(index, len(self.rows))
-        row = self.rows[index]
-        if copy == 0:
-            return row
-        layout = get_layout(row["layout"])
-        joints, _ = prepare(row["joints"], layout)
-        draws = uniform(self.seed, copy, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
-        return {**row, "joints": self.augmentation(joints, layout, draws[0])}
+from .views import WithCopies, WithTurns, folds_with_copies
 
 
 def load_model_and_processor(name: str) -> tuple[Any, Any]:
@@ -215,16 +117,14 @@ def probe_run(
     num_classes = len(class_names) or None
     class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
     folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras, arguments.validation)
-    # copies are fitted on; settings are chosen on clips as they are, like those of the test
-    folds = [
-        (np.tile(fit, 1 + arguments.copies), np.pad(choose, (0, arguments.copies * len(train))))
-        for fit, choose in folds
-    ]
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):
         began = time.perf_counter()
-        seen = WithCopies(train, arguments.copies, arguments.augmentation, seed)
+        seen: Any = WithCopies(train, arguments.copies, arguments.augmentation, seed)
+        if name == "raw_joints":  # a mean over views would leave their heights alone
+            seen = WithTurns(seen, arguments.turns)
+        times = len(seen) // len(train)
         features = _features(name, model, processor, seen, test, seed, device, arguments)
         spent = time.perf_counter() - began
         for setting in dict.fromkeys(arguments.settings):
@@ -233,14 +133,14 @@ def probe_run(
             result = evaluate_probe(
                 setting,
                 features[0],
-                np.tile(train.labels, 1 + arguments.copies),
-                np.tile(train.subjects, 1 + arguments.copies),
+                np.tile(train.labels, times),
+                np.tile(train.subjects, times),
                 features[1],
                 test.labels,
                 seed,
                 num_classes,
                 pooling,
-                folds,
+                folds_with_copies(folds, times),
                 metric="mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1",
             )
             seconds = spent + time.perf_counter() - began
@@ -283,7 +183,16 @@ def _features(
 
     def features_of(rows: Any) -> dict[str, Any]:
         streams = [
-            extract_features(encoder, rows, processor, arguments.batch_size, device, poolings=wanted, stream=stream)
+            extract_features(
+                encoder,
+                rows,
+                processor,
+                arguments.batch_size,
+                device,
+                poolings=wanted,
+                stream=stream,
+                turns=arguments.turns,
+            )
             for stream in arguments.streams or (None,)
         ]
         return {pooling: np.concatenate([one[pooling] for one in streams], axis=1) for pooling in wanted}

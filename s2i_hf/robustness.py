@@ -22,18 +22,20 @@ from .arguments import arg
 from .card_measured import damage_table
 from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
-from .evaluation import evaluate_probe, extract_features, metrics, validation_folds
+from .evaluation import evaluate_probe, metrics, validation_folds
+from .features import extract_features
 from .files import write_atomically
 from .formats import splits_as_layout
 from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
-from .probing import WithCopies, load_model_and_processor
+from .probing import load_model_and_processor
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
 from .transforms import Augmentation, prepare
+from .views import WithCopies, folds_with_copies
 
 Row = dict[str, Any]
 
@@ -248,11 +250,7 @@ def _probe_scores(
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
     folds, _ = validation_folds(train.subjects, train.labels, arguments.seed, train.cameras, test.cameras)
-    # copies are fitted on; settings are chosen on clips as they are, as in the probe
-    folds = [
-        (np.tile(fit, 1 + arguments.copies), np.pad(choose, (0, arguments.copies * len(train))))
-        for fit, choose in folds
-    ]
+    folds = folds_with_copies(folds, 1 + arguments.copies)
     fitted = extract_features(encoder, seen, processor, arguments.batch_size, device)
     damaged = [
         extract_features(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .augmentation import NO_AUGMENTATION, NUM_DRAWS, Augmentation, augment, rotation_matrix
+from .augmentation import NO_AUGMENTATION, NUM_DRAWS, Augmentation, about_center, augment, rotation_matrix
 from .layouts import SkeletonLayout, get_layout
 from .missing import ORIGIN_RADIUS, fill_missing, find_missing
 from .temporal import central_crop, clip_windows, frames_at, play, resample
@@ -23,6 +23,7 @@ __all__ = [
     "ORIGIN_RADIUS",
     "PEOPLE",
     "Augmentation",
+    "about_center",
     "augment",
     "central_crop",
     "clip_windows",

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf import finetune_arguments, probing
+from s2i_hf import finetune_arguments, probe_arguments
 from s2i_hf.arguments import parse
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.pretraining import PretrainArguments
-from s2i_hf.probing import ProbeArguments, load_model_and_processor
+from s2i_hf.probe_arguments import ProbeArguments
+from s2i_hf.probing import load_model_and_processor
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.results import append_results, result_row
 from s2i_hf.sequence import SkeletonSequence
@@ -139,7 +140,7 @@ def subset_size(name):
 
 @pytest.mark.parametrize("preset", ["cpu", "gpu"])
 def test_every_command_is_one_that_its_program_takes(preset, monkeypatch):
-    for module in (finetune_arguments, probing):
+    for module in (finetune_arguments, probe_arguments):
         monkeypatch.setattr(module, "check_model_name", lambda name: None)  # no run is there yet
     for stage in plan_of(sets=TWO[:1], preset=preset, cache_dir="cache", max_steps=3):
         choices = list(stage.choices.values()) or [({}, ())]

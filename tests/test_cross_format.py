@@ -8,7 +8,8 @@ from conftest import one_sentence
 from finetune_clips import data
 
 from s2i_hf.cross_format import CrossFormatArguments, cross_format_run, knn_across
-from s2i_hf.evaluation import extract_features, knn
+from s2i_hf.evaluation import knn
+from s2i_hf.features import extract_features
 from s2i_hf.formats import AsLayout
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae, encoder_of

@@ -1,4 +1,4 @@
-"""Features and classifiers against scikit-learn and plain loops; what test labels may and may not change."""
+"""Classifiers against scikit-learn; what test labels may and may not change."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from s2i_hf.encoding import encode
 from s2i_hf.evaluation import (
     C_GRID,
     SETTINGS,
     evaluate_probe,
-    extract_features,
     knn,
     knn_scores,
     linear_probe,
     metrics,
-    part_weights,
-    raw_features,
     softmax_scores,
     validation_folds,
     validation_split,
 )
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.models.initialization import build_mae, encoder_of, untrained_like
 
 CLASSES = 6
 
@@ -39,20 +32,6 @@ def clusters(count, seed, spread=2.0, dim=12):
     labels = np.arange(count) % CLASSES
     features = (centers[labels] + spread * generator.normal(size=(count, dim))).astype(np.float32)
     return features * np.linspace(0.01, 30, dim, dtype=np.float32), labels, generator.integers(1, 9, count)
-
-
-def clip(seed, frames=9, people=1, layout="kinect_v1"):
-    generator = np.random.default_rng(seed)
-    body = generator.normal(size=(1, 1, LAYOUTS[layout].num_joints, 3))
-    walk = generator.normal(scale=0.05, size=(frames, people, 1, 3)).cumsum(axis=0)
-    joints = (body + walk + generator.normal(size=(1, people, 1, 3))).astype(np.float32)
-    return {
-        "joints": joints,
-        "layout": layout,
-        "label": seed % CLASSES,
-        "subject": seed % 4,
-        "sample_id": f"clip{seed}",
-    }
 
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
@@ -220,126 +199,6 @@ def test_bad_input_is_one_sentence(change, message):
     values = dict(setting="knn", train=x, train_y=y, train_subjects=subjects, test=x, test_y=y)
     with pytest.raises(ValueError, match=message):
         evaluate_probe(**{**values, **change})
-
-
-# --- features ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build_mae("config:micro", image_size=64, patch_size=16, seed=3)
-
-
-def test_features_are_means_of_the_tokens(model):
-    rows = [clip(0), clip(1, frames=80), clip(2, people=2), clip(3, layout="kinect_v2"), clip(4, frames=1)]
-    processor = SkeletonProcessor(size=64)
-    encoder = encoder_of(model)
-    features = extract_features(encoder, rows, processor, batch_size=2)
-    for index, row in enumerate(rows):
-        images, _ = encode([row["joints"]], row["layout"], processor.encoding_options)
-        with torch.no_grad():
-            tokens = encoder(images).last_hidden_state[0]
-        torch.testing.assert_close(torch.tensor(features["mean"][index]), tokens[1:].mean(dim=0), atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(torch.tensor(features["cls"][index]), tokens[0], atol=1e-5, rtol=1e-4)
-    assert features["part"].shape == (5, 5 * 64)
-
-
-@pytest.mark.parametrize(("layout", "people"), [("kinect_v1", 1), ("kinect_v2", 1), ("kinect_v2", 2), ("lcrnet_13", 3)])
-def test_part_features_average_the_patches_of_a_part(model, layout, people):
-    """Against a loop over pixel columns: each belongs to the joint whose centre is nearest, each patch counts by its columns."""
-    row = clip(5, people=people, layout=layout)
-    width, patch, joints = 64, 16, LAYOUTS[layout].num_joints
-    part_of_slot = [part for part, size in enumerate(LAYOUTS[layout].part_sizes) for _ in range(size)]
-    edges = [int(k * width / people + 0.5) for k in range(people + 1)]
-    encoder, processor = encoder_of(model), SkeletonProcessor(size=width)
-    images, _ = encode([row["joints"]], layout, processor.encoding_options)
-    with torch.no_grad():
-        patches = encoder(images).last_hidden_state[0, 1:].reshape(4, 4, -1).double()
-    in_time = torch.zeros(4, 5, patches.shape[-1], dtype=torch.float64)
-    for part in range(5):
-        for person in range(people):
-            block = edges[person + 1] - edges[person]
-            total, columns = torch.zeros(4, patches.shape[-1], dtype=torch.float64), 0
-            for column in range(edges[person], edges[person + 1]):
-                slot = min(max((column - edges[person] + 0.5) * joints / block - 0.5, 0), joints - 1)
-                weights = np.zeros(5)
-                weights[part_of_slot[int(slot)]] += 1 - (slot - int(slot))
-                weights[part_of_slot[min(int(slot) + 1, joints - 1)]] += slot - int(slot)
-                if weights.argmax() == part:
-                    total += patches[:, column // patch]
-                    columns += 1
-            in_time[:, part] += total / max(columns, 1) / people
-    features = extract_features(encoder, [row], processor, poolings=("part", "part_std"))
-    assert list(features) == ["part", "part_std"]
-    expected = in_time.mean(dim=0)
-    found = torch.tensor(features["part"][0]).reshape(5, -1)
-    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-4)
-    varies = (in_time - expected).square().mean(dim=0).sqrt()
-    found = torch.tensor(features["part_std"][0]).reshape(2, 5, -1)
-    torch.testing.assert_close(found.double(), torch.stack([expected, varies]), atol=1e-5, rtol=1e-4)
-
-
-def test_features_of_another_stream(model):
-    rows, processor, encoder = [clip(0), clip(1, people=2)], SkeletonProcessor(size=64), encoder_of(model)
-    bones = extract_features(encoder, rows, processor, stream="bone")["mean"]
-    np.testing.assert_array_equal(
-        bones, extract_features(encoder, rows, SkeletonProcessor(size=64, stream="bone"))["mean"]
-    )
-    assert np.abs(bones - extract_features(encoder, rows, processor)["mean"]).max() > 1e-3
-
-
-def test_part_weights_add_up():
-    for people in (1, 2, 3, 4):
-        weights = part_weights(LAYOUTS["kinect_v2"], people, 14, 224, "joints")
-        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)  # also where a part is narrower than a patch
-
-
-def test_extraction_leaves_the_encoder_as_it_was(model):
-    encoder = encoder_of(model).train()
-    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    first = extract_features(encoder, [clip(0), clip(1)], SkeletonProcessor(size=64))
-    assert encoder.training and all(parameter.grad is None for parameter in encoder.parameters())
-    assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
-    again = extract_features(encoder, [clip(0), clip(1)], SkeletonProcessor(size=64), batch_size=1)
-    np.testing.assert_allclose(first["mean"], again["mean"], atol=1e-5)
-
-
-def test_the_untrained_encoder_is_the_start_of_the_pretrained_one():
-    model = build_mae("config:micro", image_size=64, seed=5)
-    rows = [clip(index) for index in range(3)]
-    processor = SkeletonProcessor(size=64)
-    start = extract_features(encoder_of(model), rows, processor)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    trained = extract_features(encoder_of(model), rows, processor)
-    untrained = extract_features(encoder_of(untrained_like(model, 5)), rows, processor)
-    np.testing.assert_array_equal(untrained["mean"], start["mean"])
-    assert np.abs(untrained["mean"] - trained["mean"]).max() > 1e-2
-    table = encoder_of(untrained_like(model, 5)).embeddings.position_embeddings
-    assert table[0, 1:].abs().max() > 0.5  # a stock model without positions would be an unfair baseline
-
-
-def test_raw_features_are_centred_and_resampled():
-    rows = [clip(0, frames=23), clip(1, frames=5, people=2), clip(2, frames=1)]
-    features = raw_features(rows).reshape(3, 16, 2, 20, 3)
-    spine = LAYOUTS["kinect_v1"].joint_names.index("Spine")
-    for index, row in enumerate(rows):
-        joints = row["joints"] - row["joints"][0, 0, spine]
-        for person in range(joints.shape[1]):
-            for joint in (0, 7, 19):
-                for axis in range(3):
-                    expected = np.interp(
-                        np.linspace(0, len(joints) - 1, 16), np.arange(len(joints)), joints[:, person, joint, axis]
-                    )
-                    np.testing.assert_allclose(features[index, :, person, joint, axis], expected, atol=1e-5)
-    assert (features[0, :, 1] == 0).all() and (features[2, :, 1] == 0).all()
-    assert raw_features(rows[1:2], num_frames=4, num_people=1).shape == (1, 4 * 20 * 3)
-
-
-def test_raw_features_need_one_format():
-    with pytest.raises(ValueError, match=r"\[20, 25\] joints"):
-        raw_features([clip(0), clip(1, layout="kinect_v2")])
 
 
 def test_unseen_cameras_choose_on_held_out_subjects_of_a_camera_not_fitted_on():

@@ -25,7 +25,7 @@ from s2i_hf.layouts import get_layout
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
-from s2i_hf.probing import ProbeArguments
+from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.robustness import RobustnessArguments
 from s2i_hf.wording import several

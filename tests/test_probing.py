@@ -10,12 +10,13 @@ import yaml
 from vision_backbones import save_backbone
 
 from s2i_hf.evaluation import evaluate_probe
+from s2i_hf.features import extract_features
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.probing import ProbeArguments, WithCopies, load_model_and_processor, probe_run
+from s2i_hf.probe_arguments import ProbeArguments
+from s2i_hf.probing import load_model_and_processor, probe_run
 from s2i_hf.results import RESULT_COLUMNS, read_results, read_results_csv
-from s2i_hf.transforms import Augmentation
 
 
 class Rows(list):
@@ -299,23 +300,6 @@ def test_results_go_to_the_run_or_to_a_folder_of_their_own(tmp_path):
     assert str(ProbeArguments(model=str(tmp_path), data="d", output_dir="here").run_dir) == "here"
 
 
-def test_copies_follow_the_clips_and_turn_about_the_vertical():
-    rows, turn = dataset()["train"], Augmentation(yaw=1.5)
-    both = WithCopies(rows, 2, turn, seed=3)
-    assert len(both) == 3 * len(rows)
-    for index in (0, 7, len(rows) - 1):
-        clip, first, second = (both[index + copy * len(rows)] for copy in range(3))
-        assert clip is rows[index]
-        for copy in (first, second):
-            assert (copy["label"], copy["sample_id"]) == (clip["label"], clip["sample_id"])
-            np.testing.assert_allclose(copy["joints"][..., 1], clip["joints"][..., 1], atol=1e-5)  # heights stay
-            bones = [np.linalg.norm(row["joints"][:, :, 1:] - row["joints"][:, :, :1], axis=-1) for row in (copy, clip)]
-            np.testing.assert_allclose(*bones, atol=1e-5)
-        assert np.abs(first["joints"] - second["joints"]).max() > 0.01
-        again = WithCopies(rows[index : index + 1], 2, turn, seed=3)[1]
-        np.testing.assert_array_equal(again["joints"], first["joints"])  # whatever rows are beside it
-
-
 def test_copies_are_probed_with_but_not_counted_as_clips(tmp_path, model):
     plain = run(tmp_path / "plain", model, encoders=("raw_joints",))
     turned = run(tmp_path / "turned", model, encoders=("raw_joints",), copies=1)
@@ -338,3 +322,25 @@ def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_p
     fit, choose = fit.reshape(3, 48), choose.reshape(3, 48)
     assert choose[0].any() and not choose[1:].any()
     assert fit.any() and (fit == fit[0]).all() and not (fit[0] & choose[0]).any()
+
+
+def test_turns_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_path, model, monkeypatch):
+    import s2i_hf.probing as probing
+
+    given, evaluate = [], probing.evaluate_probe
+    monkeypatch.setattr(
+        probing, "evaluate_probe", lambda *all_of_it, **by: given.append(all_of_it) or evaluate(*all_of_it, **by)
+    )
+    found = run(tmp_path / "turned", model, settings=("knn",), turns=3)
+    assert {row["train_clips"] for row in found["rows"]} == {48}
+    sizes = {encoder: len(next(iter(call[1].values())) if isinstance(call[1], dict) else call[1]) for encoder, call in
+             zip(found["results"], given, strict=True)}  # fmt: skip
+    assert sizes == {"pretrained": 48, "untrained": 48, "raw_joints": 144}
+    rows, processor = dataset()["train"], SkeletonProcessor(layout="kinect_v1", size=model.config.image_size)
+    expected = extract_features(encoder_of(model), rows, processor, turns=3)["mean"]
+    np.testing.assert_allclose(given[0][1]["mean"], expected, atol=1e-4)
+    [(fit, choose)] = given[2][-1]
+    assert choose[:48].any() and not choose[48:].any() and (fit.reshape(3, 48) == fit[:48]).all()
+    np.testing.assert_array_equal(given[2][2], np.tile([row["label"] for row in rows], 3))
+    with pytest.raises(ValueError, match="turns is 0; expected 1 or more"):
+        ProbeArguments(model="x", data="y", turns=0)

@@ -13,7 +13,8 @@ from finetune_clips import CLASSES, data
 
 from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.encoding import encode
-from s2i_hf.evaluation import evaluate_probe, extract_features, metrics, validation_folds
+from s2i_hf.evaluation import evaluate_probe, metrics, validation_folds
+from s2i_hf.features import extract_features
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.layouts import get_layout
 from s2i_hf.models.classification import build_classifier

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2i_hf.evaluation import evaluate_probe, extract_features
+from s2i_hf.evaluation import evaluate_probe
+from s2i_hf.features import extract_features
 from s2i_hf.formats import AsLayout
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae, encoder_of

@@ -145,7 +145,7 @@ def fill_positions(model: nn.Module) -> None:
 
 
 def poolings_of(config: Any) -> tuple[str, ...]:
-    """Kinds of features that `evaluation.extract_features` finds in an encoder: "cls" needs a token that stands for the image."""
+    """Kinds of features that `features.extract_features` finds in an encoder: "cls" needs a token that stands for the image."""
     no_token = hasattr(config, "depths") or getattr(config, "vision_use_head", True) is False
     return ("mean", "part") if no_token else ("mean", "cls", "part")
 

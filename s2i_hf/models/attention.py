@@ -1,0 +1,32 @@
+"""Which attention trains fastest where: in bfloat16 on a CPU the plain one; elsewhere what transformers takes by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def suit_attention(model: nn.Module, device: str | torch.device, precision: str) -> bool:
+    """Make a model that trains in bfloat16 on a CPU compute attention as matrix products and a softmax; others stay as they are.
+
+    The fused attention that transformers takes saves memory, which a GPU is short of. On a CPU it is as fast as the plain one in float32,
+    and slower in bfloat16 (`benchmarks/attention.py`). The result is the same up to rounding, and nothing of the choice is saved.
+
+    Args:
+        model: Any model of transformers. Parts with a config of their own, such as the decoder of ViTMAE, are set as well, which
+            `set_attn_implementation` of transformers leaves out.
+        device: Where the model is going to run.
+        precision: "no", "bf16" or "fp16".
+
+    Returns:
+        Whether the model computes attention plainly now.
+    """
+    if torch.device(device).type != "cpu" or precision != "bf16":
+        return False
+    for module in model.modules():
+        config: Any = getattr(module, "config", None)
+        if getattr(config, "_attn_implementation", None) == "sdpa":  # what nobody has asked for
+            config._attn_implementation = "eager"
+    return True

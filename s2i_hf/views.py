@@ -1,0 +1,64 @@
+"""More views of training clips for a frozen encoder: augmented copies, and turns all around."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .evaluation import Folds
+from .features import turned
+from .layouts import get_layout
+from .rng import hash_ids, uniform
+from .transforms import NUM_DRAWS, Augmentation, prepare
+
+
+class WithCopies:
+    """Rows, and after them augmented copies of each: a probe for another view must not cling to the view of its clips.
+
+    Args:
+        rows: `data.SkeletonRows`.
+        copies: Copies of each row.
+        augmentation: How a copy differs; drawn from (seed, copy, sample id).
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, rows: Any, copies: int, augmentation: Augmentation, seed: int) -> None:
+        self.rows, self.copies, self.augmentation, self.seed = rows, copies, augmentation, seed
+
+    def __len__(self) -> int:
+        return len(self.rows) * (1 + self.copies)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        copy, index = divmod(index, len(self.rows))
+        row = self.rows[index]
+        if copy == 0:
+            return row
+        layout = get_layout(row["layout"])
+        joints, _ = prepare(row["joints"], layout)
+        draws = uniform(self.seed, copy, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
+        return {**row, "joints": self.augmentation(joints, layout, draws[0])}
+
+
+class WithTurns:
+    """Rows, and after them all of them turned about the vertical axis, once for each of `turns` - 1 angles evenly over the circle."""
+
+    def __init__(self, rows: Any, turns: int) -> None:
+        self.rows, self.turns = rows, turns
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.turns
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        turn, index = divmod(index, len(self.rows))
+        row: dict[str, Any] = self.rows[index]
+        return row if turn == 0 else turned(row, 2 * math.pi * turn / self.turns)
+
+
+def folds_with_copies(folds: Folds, times: int) -> Folds:
+    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
+
+    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
+    """
+    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]

@@ -1,0 +1,82 @@
+"""Plain attention on a CPU: the same numbers, in every part of a model, and nothing of it in what is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from s2i_hf.models.attention import suit_attention
+from s2i_hf.models.classification import build_classifier
+from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.initialization import build_mae
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    calls: list[Any] = []
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+
+    def count(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(arguments[0].shape)
+        return sdpa(*arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", count)
+    return calls
+
+
+def mae() -> Any:
+    return build_mae("config:micro", image_size=64)
+
+
+def diffmae() -> Any:
+    return build_diffmae("config:micro", image_size=64, decoder_type="cross-self")
+
+
+def classifier() -> Any:
+    return build_classifier("config:micro", ["sit", "wave"], pooling="columns", image_size=64)[0]
+
+
+@pytest.mark.parametrize("build", [mae, diffmae, classifier])
+def test_all_parts_compute_the_same_without_fused_attention(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, calls = build().train(), counted(monkeypatch)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(3, 3, 64, 64, generator=generator)
+    extra = {} if build is classifier else {"noise": torch.rand(3, 16, generator=generator)}
+
+    def gradients() -> tuple[torch.Tensor, list[torch.Tensor]]:
+        torch.manual_seed(0)  # the noise of DiffMAE
+        model.zero_grad()
+        out = model(pixel_values=images, **extra)
+        loss = out.logits[:, 0].sum() if build is classifier else out.loss
+        loss.backward()
+        return loss.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+
+    fused = gradients()
+    assert len(calls) >= 2
+    calls.clear()
+    assert suit_attention(model, "cpu", "bf16")
+    plain = gradients()
+    assert not calls  # neither in the encoder nor in the decoder
+    torch.testing.assert_close(plain[0], fused[0], atol=1e-5, rtol=1e-5)
+    for one, other in zip(plain[1], fused[1], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_a_gpu_keeps_what_transformers_takes_and_so_does_who_asked_for_another() -> None:
+    model = mae()
+    assert not suit_attention(model, "cuda", "bf16") and not suit_attention(model, "cpu", "no")
+    assert model.config._attn_implementation == "sdpa"
+    model.config._attn_implementation = "flash_attention_2"
+    assert suit_attention(model, "cpu", "bf16") and model.config._attn_implementation == "flash_attention_2"
+
+
+def test_nothing_of_it_is_saved(tmp_path: Path) -> None:
+    model = mae()
+    model.save_pretrained(tmp_path / "before")
+    suit_attention(model, "cpu", "bf16")
+    model.save_pretrained(tmp_path / "after")
+    assert (tmp_path / "before" / "config.json").read_bytes() == (tmp_path / "after" / "config.json").read_bytes()
+    loaded = type(model).from_pretrained(tmp_path / "after")
+    assert loaded.config._attn_implementation == "sdpa"
