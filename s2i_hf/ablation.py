@@ -31,8 +31,8 @@ from .evaluation import (
     evaluate_probe,
     knn_scores,
     metrics,
+    probe_folds,
     softmax_scores,
-    validation_folds,
 )
 from .features import extract_features
 from .files import write_atomically
@@ -128,7 +128,7 @@ def measure(
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     device = pick_device(probe.device)
     times = 1 + probe.copies
-    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras)
+    folds = probe_folds(train, test.cameras, seed)
     folds = folds_with_copies(folds, times)
     labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
     seen = WithCopies(train, probe.copies, probe.augmentation, seed)

@@ -18,7 +18,7 @@ import numpy as np
 
 from .arguments import arg
 from .classifier_folder import pick_device
-from .evaluation import K_GRID, Folds, knn_scores, metrics, validation_folds
+from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
 from .features import extract_features
 from .formats import AsLayout
 from .layouts import get_layout
@@ -160,7 +160,7 @@ def cross_format_run(
         "train_clips": len(train), "test_clips": len(test),
         "command": public_command(), "commit": current_commit(), "hardware": hardware_name(device),
     }  # fmt: skip
-    folds, _ = validation_folds(train.subjects, train.labels, arguments.seed, train.cameras, test.cameras)
+    folds = probe_folds(train, test.cameras, arguments.seed)
     pairs = [(gallery, gallery)]
     for layout in dict.fromkeys(arguments.queries):
         pairs += [(gallery, layout), (layout, layout)] if layout != gallery else []

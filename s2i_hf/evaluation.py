@@ -1,7 +1,7 @@
 """What frozen features are worth: kNN and linear probe.
 
-Every choice (regularisation, k, pooling) is made on a validation split of the training subjects, whole people held out; then
-the classifier is fitted again on all training clips. Test labels are read once, at the end, to count.
+Every choice (regularisation, k, pooling) is made on training subjects, whole people held out; then the classifier is fitted again on
+all training clips. Test labels are read once, at the end, to count.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in L
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 VALIDATION_SHARE = 0.25  # of the training clips
+CROSS_VALIDATED = (
+    4000  # training clips up to which a probe lets all of them choose; a few folds more cost seconds there
+)
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
 
@@ -100,42 +103,58 @@ _CLASSIFIERS: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
 SETTINGS = tuple(_CLASSIFIERS)
 
 
-def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
-    """Which training clips are held out to choose settings: about a quarter of them, whole subjects.
+Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
+
+
+def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
+    """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
 
     Returns:
-        (N,) bool, and a note ("" if whole subjects were held out). With a single subject the split is stratified by class instead.
+        (N,) bool masks, and a note ("" if whole subjects are held out). With a single subject they are stratified by class instead.
     """
     subjects, labels = np.asarray(subjects), np.asarray(labels)
     generator = np.random.Generator(np.random.Philox(key=seed))
     people = generator.permutation(np.unique(subjects))
-    held = np.zeros(len(subjects), dtype=bool)
     if len(people) > 1:
-        for person in people[:-1]:  # somebody must remain to train on
-            held |= subjects == person
-            if held.mean() >= VALIDATION_SHARE:
-                break
-        return held, ""
+        groups: list[list[Any]] = [[]]
+        for person in people:
+            if groups[-1] and np.isin(subjects, groups[-1]).mean() >= VALIDATION_SHARE:
+                groups.append([])
+            groups[-1].append(person)
+        if len(groups) == 1:  # somebody must remain to fit on
+            groups = [groups[0][:-1], groups[0][-1:]]
+        if len(groups) > 2 and np.isin(subjects, groups[-1]).mean() < VALIDATION_SHARE / 2:
+            groups[-2:] = [[*groups[-2], *groups[-1]]]
+        return [np.isin(subjects, group) for group in groups], ""
+    number = round(1 / VALIDATION_SHARE)
+    masks = np.zeros((number, len(subjects)), dtype=bool)
     for label in np.unique(labels):
         clips = generator.permutation(np.flatnonzero(labels == label))
-        held[clips[: round(len(clips) * VALIDATION_SHARE)]] = True
-    return held, "all training clips are of one subject, so settings were chosen on a random quarter of each class"
+        for mask, start, stop in zip(masks, np.arange(number), np.arange(1, number + 1), strict=True):
+            mask[clips[round(len(clips) * start / number) : round(len(clips) * stop / number)]] = True
+    note = "all training clips are of one subject, so settings were chosen on a random quarter of each class"
+    return [mask for mask in masks if mask.any()], note
 
 
-Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
+def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
+    """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, and a note."""
+    masks, note = held_out_in_turn(subjects, labels, seed)
+    return masks[0] if masks else np.zeros(len(np.asarray(subjects)), dtype=bool), note
 
 
 def validation_folds(
-    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto"
-) -> tuple[Folds, str]:
+    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto",
+    every: bool = False,
+) -> tuple[Folds, str]:  # fmt: skip
     """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
 
     Args:
-        subjects, labels: (N,) of the training clips; see `validation_split`.
+        subjects, labels: (N,) of the training clips; see `held_out_in_turn`.
         seed: Draws the held-out subjects.
         cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
             camera in turn plays the unseen one: settings are chosen for what the protocol asks.
         by: "auto"; "subjects": whatever the cameras; "cameras": every training camera in turn, whatever the test's are.
+        every: Hold every subject out once, and not a quarter of the clips alone.
 
     Returns:
         The folds and a note ("" if whole subjects were held out).
@@ -143,11 +162,14 @@ def validation_folds(
     Raises:
         ValueError: `by` is "cameras", and there are not two of which clips remain.
     """
-    held, note = validation_split(subjects, labels, seed)
+    masks, note = held_out_in_turn(subjects, labels, seed)
+    masks = masks if every else masks[:1]
     new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
     if by == "cameras" or (by == "auto" and new_view):
         cameras = np.asarray(cameras)
-        folds = [(~held & (cameras != unseen), held & (cameras == unseen)) for unseen in np.unique(cameras)]
+        folds = [
+            (~held & (cameras != unseen), held & (cameras == unseen)) for held in masks for unseen in np.unique(cameras)
+        ]
         folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
         if folds:
             return folds, note
@@ -156,7 +178,13 @@ def validation_folds(
                 f"validation by cameras needs clips of several training cameras, and there are {len(np.unique(cameras))}; hold out "
                 "subjects."
             )
-    return [(~held, held)], note
+    return [(~held, held) for held in masks], note
+
+
+def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto") -> Folds:
+    """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck."""
+    every = len(rows) <= CROSS_VALIDATED
+    return validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from .evaluation import (
     ProbeResult,
     check_labels,
     evaluate_probe,
-    validation_folds,
+    probe_folds,
 )
 from .features import WIDE_POOLING, extract_features, raw_features
 from .files import write_atomically
@@ -116,7 +116,7 @@ def probe_run(
     class_names = list(train.class_names)
     num_classes = len(class_names) or None
     class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
-    folds, _ = validation_folds(train.subjects, train.labels, seed, train.cameras, test.cameras, arguments.validation)
+    folds = probe_folds(train, test.cameras, seed, arguments.validation)
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):

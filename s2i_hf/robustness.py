@@ -22,7 +22,7 @@ from .arguments import arg
 from .card_measured import damage_table
 from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
-from .evaluation import evaluate_probe, metrics, validation_folds
+from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
 from .files import write_atomically
 from .formats import splits_as_layout
@@ -249,7 +249,7 @@ def _probe_scores(
     kind = {"vit_mae": "mae"}.get(model.config.model_type, str(model.config.model_type))
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
-    folds, _ = validation_folds(train.subjects, train.labels, arguments.seed, train.cameras, test.cameras)
+    folds = probe_folds(train, test.cameras, arguments.seed)
     folds = folds_with_copies(folds, 1 + arguments.copies)
     fitted = extract_features(encoder, seen, processor, arguments.batch_size, device)
     damaged = [

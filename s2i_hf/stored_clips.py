@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .hub_errors import first_line
 from .layouts import SkeletonLayout, get_layout
 from .readers import ReadError
 from .sequence import SkeletonSequence
@@ -115,7 +116,7 @@ def _row(
         values["layout"] = layouts.get(values["layout"]) or get_layout(values["layout"])
         return SkeletonSequence.from_row({**values, "joints": joints})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return ReadError(f"{path.name}: row {number + 1} is no clip ({_first_line(error)})")
+        return ReadError(f"{path.name}: row {number + 1} is no clip ({first_line(error)})")
 
 
 def _read_tensors(
@@ -136,7 +137,7 @@ def _read_tensors(
                 sample_id=columns.sample_ids[index],
             )
         except ValueError as error:
-            yield ReadError(f"{path.name}: row {index + 1} is no clip ({_first_line(error)})")
+            yield ReadError(f"{path.name}: row {index + 1} is no clip ({first_line(error)})")
 
 
 def _tensors(path: Path) -> SafetensorsColumns:
@@ -145,7 +146,7 @@ def _tensors(path: Path) -> SafetensorsColumns:
     try:
         return SafetensorsColumns(path)
     except ValueError as error:
-        raise ReadError(f"{path.name}: damaged ({_first_line(error)}); convert again.") from None
+        raise ReadError(f"{path.name}: damaged ({first_line(error)}); convert again.") from None
 
 
 def _parquet(path: Path) -> Any:
@@ -190,11 +191,7 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise ReadError(f"{path.name}: damaged ({_first_line(error)}); convert again.") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ReadError(f"{path.name}: damaged ({first_line(error)}); convert again.") from None
 
 
 def read_facts(path: Path) -> Iterator[dict[str, Any]]:

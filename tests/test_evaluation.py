@@ -14,10 +14,12 @@ from s2i_hf.evaluation import (
     C_GRID,
     SETTINGS,
     evaluate_probe,
+    held_out_in_turn,
     knn,
     knn_scores,
     linear_probe,
     metrics,
+    probe_folds,
     softmax_scores,
     validation_folds,
     validation_split,
@@ -107,6 +109,54 @@ def test_whole_subjects_are_held_out(seed):
 def test_of_two_subjects_one_remains_to_train_on():
     held, _ = validation_split(np.repeat([7, 9], [90, 10]), np.zeros(100, dtype=int), 0)
     assert 0 < held.sum() < 100
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("people", [2, 3, 4, 5, 9, 40])
+def test_every_subject_is_held_out_once(seed, people):
+    subjects = np.random.default_rng(people).integers(0, people, 400)
+    masks, note = held_out_in_turn(subjects, np.zeros(400, dtype=int), seed)
+    assert note == "" and 2 <= len(masks) <= 5
+    assert (np.sum(masks, axis=0) == 1).all()  # every clip chooses once
+    for mask in masks:
+        assert not set(subjects[mask]) & set(subjects[~mask])
+    assert (masks[0] == validation_split(subjects, np.zeros(400, dtype=int), seed)[0]).all()
+    if people == 40:
+        assert all(0.12 < mask.mean() < 0.4 for mask in masks)
+
+
+def test_a_subject_with_nearly_all_clips_is_a_fold_of_its_own():
+    masks, _ = held_out_in_turn(np.repeat([1, 2, 3], [3, 94, 3]), np.zeros(100, dtype=int), 0)
+    assert (np.sum(masks, axis=0) == 1).all() and len(masks) == 2
+
+
+def test_one_subject_is_held_out_by_quarters_of_each_class():
+    labels = np.repeat([0, 1, 2], [40, 10, 1])
+    masks, note = held_out_in_turn(np.full(51, 3), labels, 0)
+    assert "one subject" in note and (np.sum(masks, axis=0) == 1).all()
+    assert [int(mask[:40].sum()) for mask in masks] == [10] * 4
+    masks, _ = held_out_in_turn(np.full(2, 3), np.array([0, 1]), 0)
+    assert len(masks) == 1  # nothing is left in the other quarters
+
+
+def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):
+    class Rows:
+        subjects, labels, cameras = np.repeat(np.arange(8), 6), np.arange(48) % 4, np.tile([1, 1, 2, 2, 3, 3], 8)
+
+        def __len__(self):
+            return 48
+
+    rows = Rows()
+    folds = probe_folds(rows, np.array([4]), 5)  # a new view
+    assert len(folds) == 4 * 3 and (np.sum([choose for _, choose in folds], axis=0) == 1).all()
+    for fit, choose in folds:
+        assert not set(rows.subjects[fit]) & set(rows.subjects[choose])
+        assert not set(rows.cameras[fit]) & set(rows.cameras[choose])
+    assert len(probe_folds(rows, np.array([1]), 5)) == 4 and len(probe_folds(rows, np.array([4]), 5, "subjects")) == 4
+    monkeypatch.setattr("s2i_hf.evaluation.CROSS_VALIDATED", 47)
+    [(fit, choose)] = probe_folds(rows, np.array([1]), 5)
+    np.testing.assert_array_equal(choose, validation_split(rows.subjects, rows.labels, 5)[0])
+    np.testing.assert_array_equal(fit, ~choose)
 
 
 def test_one_subject_falls_back_to_a_stratified_split_and_says_so():

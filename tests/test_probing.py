@@ -318,10 +318,11 @@ def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_p
         probing, "evaluate_probe", lambda *all_of_it, **by: given.append(all_of_it[-1]) or evaluate(*all_of_it, **by)
     )
     run(tmp_path / "turned", model, encoders=("raw_joints",), settings=("knn",), copies=2)
-    [[(fit, choose)]] = given  # train and test clips share their camera: one fold
-    fit, choose = fit.reshape(3, 48), choose.reshape(3, 48)
-    assert choose[0].any() and not choose[1:].any()
-    assert fit.any() and (fit == fit[0]).all() and not (fit[0] & choose[0]).any()
+    [folds] = given
+    assert (np.sum([choose[:48] for _, choose in folds], axis=0) == 1).all()  # every clip once
+    for fit, choose in ((fit.reshape(3, 48), choose.reshape(3, 48)) for fit, choose in folds):
+        assert choose[0].any() and not choose[1:].any()
+        assert fit.any() and (fit == fit[0]).all() and not (fit[0] & choose[0]).any()
 
 
 def test_turns_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_path, model, monkeypatch):
@@ -339,7 +340,7 @@ def test_turns_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_
     rows, processor = dataset()["train"], SkeletonProcessor(layout="kinect_v1", size=model.config.image_size)
     expected = extract_features(encoder_of(model), rows, processor, turns=3)["mean"]
     np.testing.assert_allclose(given[0][1]["mean"], expected, atol=1e-4)
-    [(fit, choose)] = given[2][-1]
+    fit, choose = given[2][-1][0]
     assert choose[:48].any() and not choose[48:].any() and (fit.reshape(3, 48) == fit[:48]).all()
     np.testing.assert_array_equal(given[2][2], np.tile([row["label"] for row in rows], 3))
     with pytest.raises(ValueError, match="turns is 0; expected 1 or more"):
