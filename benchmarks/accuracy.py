@@ -1,7 +1,7 @@
 """The real benchmark: floor, untrained, pretrained, fine-tuned, few labels and a supervised peer, on every open data set at hand.
 
     python benchmarks/accuracy.py --data DIR --dry_run                 # what would run, and how long
-    python benchmarks/accuracy.py --data DIR --preset cpu --table      # about two hours on two idle cores
+    python benchmarks/accuracy.py --data DIR --preset cpu --table      # some two hours on two idle cores
     python benchmarks/accuracy.py --data DIR --preset gpu --table      # ViT-S on one GPU
     python benchmarks/accuracy.py --data DIR --sets nw_ucla_xview --stages pretrain,probe --seeds 0,1,2
 

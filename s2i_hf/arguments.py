@@ -331,10 +331,11 @@ def _help(known: Mapping[str, Any], hints: Mapping[str, Any], description: str |
     program = Path(sys.argv[0]).name
     lines = [f"usage: {program} [--config FILE.yaml] [--flag value ...]", ""]
     lines += [description.strip(), ""] if description else []
-    lines += [
-        "  --config FILE.yaml",
-        "      Settings from a file, or of a pushed run: hf://user/name[@revision]; flags win over them.",
-    ]
+    if "config" not in known:  # it may be a setting of the program's own
+        lines += [
+            "  --config FILE.yaml",
+            "      Settings from a file, or of a pushed run: hf://user/name[@revision]; flags win over them.",
+        ]
     for name, field in known.items():
         kind = _describe(hints[name])
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

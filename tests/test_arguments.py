@@ -132,6 +132,17 @@ def test_a_mistake_in_yaml_is_one_sentence(
         assert word in sentence
 
 
+def test_help_shows_a_config_of_the_programs_own_once(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclasses.dataclass
+    class OwnConfig:
+        config: str = arg(help="A grid.")
+
+    with pytest.raises(SystemExit):
+        parse(OwnConfig, ["--help"])
+    text = capsys.readouterr().out
+    assert text.count("\n  --config") == 1 and "A grid." in text
+
+
 def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         parse(Settings, ["--help"], description="Does things.")
