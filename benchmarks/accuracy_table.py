@@ -151,8 +151,8 @@ def _reading(preset: Preset) -> list[str]:
         "- **peer**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
         f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
         "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
-        "- Where the test camera is new (nw_ucla_xview), features of every encoder, trained or not, are the mean over nine views of a clip,",
-        "  turned all around the vertical; raw joints are fitted on these nine views.",
+        "- Where the test camera is new (nw_ucla_xview), features of every encoder, trained or not, are the mean over nine views of a",
+        "  clip, turned all around the vertical; raw joints are fitted on these nine views.",
     ]
 
 
