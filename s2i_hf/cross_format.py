@@ -45,6 +45,7 @@ class CrossFormatArguments:
     )
     encoders: tuple[Literal["pretrained", "untrained"], ...] = arg(("pretrained", "untrained"), "What to compare.")
     output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
+    turns: int = arg(1, "Views that the features of a clip are the mean of, as in examples/probe.py.")
     batch_size: int = arg(64, "Clips a forward pass.")
     seed: int = arg(0, "Seed of the untrained encoder and of the held-out subjects.")
     method: str | None = arg(None, "Name in the results; the kind of model if none.")
@@ -52,8 +53,9 @@ class CrossFormatArguments:
     device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"--batch_size is {self.batch_size}; expected 1 or more.")
+        for name in ("batch_size", "turns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
         for name in ("queries", "encoders"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name at least one.")
@@ -171,7 +173,8 @@ def cross_format_run(
         began, features = time.perf_counter(), {}
         for layout, both in splits.items():
             features[layout] = [
-                extract_features(encoder, part, processor, arguments.batch_size, device) for part in both
+                extract_features(encoder, part, processor, arguments.batch_size, device, turns=arguments.turns)
+                for part in both
             ]
         spent = (time.perf_counter() - began) / len(splits)
         for left, right in pairs:

@@ -122,6 +122,7 @@ class RobustnessArguments:
     )
     crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
     yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
+    turns: int = arg(1, "Of the probe: views that the features of a clip are the mean of, as in examples/probe.py.")
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
     batch_size: int = arg(64, "Clips a forward pass.")
     seed: int = arg(0, "Seed of the damage, of the held-out subjects and of the untrained encoder.")
@@ -130,7 +131,7 @@ class RobustnessArguments:
     device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "test_clips"):
+        for name in ("batch_size", "test_clips", "turns"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
         for name in ("drop_joints", "crop_time"):
@@ -251,11 +252,11 @@ def _probe_scores(
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
     folds = probe_folds(train, test.cameras, arguments.seed)
     folds = folds_with_copies(folds, 1 + arguments.copies)
-    fitted = extract_features(encoder, seen, processor, arguments.batch_size, device)
+    fitted = extract_features(encoder, seen, processor, arguments.batch_size, device, turns=arguments.turns)
     damaged = [
         extract_features(
             encoder, _Damaged(test, partial(damage, center=processor.center)), processor,
-            arguments.batch_size, device,
+            arguments.batch_size, device, turns=arguments.turns,
         )
         for damage in arguments.damages
     ]  # fmt: skip

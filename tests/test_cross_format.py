@@ -8,7 +8,7 @@ from conftest import one_sentence
 from finetune_clips import data
 
 from s2i_hf.cross_format import CrossFormatArguments, cross_format_run, knn_across
-from s2i_hf.evaluation import knn
+from s2i_hf.evaluation import evaluate_probe, probe_folds
 from s2i_hf.features import extract_features
 from s2i_hf.formats import AsLayout
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
@@ -40,14 +40,19 @@ def test_rows_for_every_pair_of_formats(tmp_path, model):
     assert {row["method"] for row in rows} == {"mae"}
 
 
-def test_one_format_is_the_knn_of_the_probe(tmp_path, model):
-    found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",))["results"]
+@pytest.mark.parametrize("turns", [1, 3])
+def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns):
+    found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), turns=turns)["results"]
     splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
     features = {
-        name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32)) for name, rows in splits.items()
+        name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32), turns=turns)
+        for name, rows in splits.items()
     }
     train, test = splits["train"], splits["test"]
-    twin = knn(features["train"], train.labels, train.subjects, features["test"], test.labels)
+    twin = evaluate_probe(
+        "knn", features["train"], train.labels, train.subjects, features["test"], test.labels,
+        folds=probe_folds(train, test.cameras),
+    )  # fmt: skip
     same = found["pretrained", "lcrnet_13", "lcrnet_13"]
     assert same.metrics == twin.metrics and same.chosen == twin.chosen and same.validation == twin.validation
 

@@ -13,7 +13,7 @@ from finetune_clips import CLASSES, data
 
 from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.encoding import encode
-from s2i_hf.evaluation import evaluate_probe, metrics, validation_folds
+from s2i_hf.evaluation import evaluate_probe, metrics, probe_folds
 from s2i_hf.features import extract_features
 from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.layouts import get_layout
@@ -73,6 +73,7 @@ def test_names():
         ({"drop_joints": (), "crop_time": ()}, "name no damage"),
         ({"batch_size": 0}, "--batch_size is 0"),
         ({"copies": -1}, "--copies is -1"),
+        ({"turns": 0}, "--turns is 0"),
         ({"model": "./nowhere"}, "does not exist"),
     ],
 )
@@ -114,20 +115,22 @@ def test_a_classifier_is_tested_on_damaged_clips(classifier):
     assert lines == [summary["table"]] and summary["table"].count("\n") == 5
 
 
-def test_a_probe_is_fitted_once_on_intact_clips(tmp_path):
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_probe_is_fitted_once_on_intact_clips(tmp_path, turns):
     build_mae("config:micro", image_size=32).save_pretrained(tmp_path)
     SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(tmp_path)
     arguments = RobustnessArguments(
         model=str(tmp_path), data="nw_ucla_xview", drop_joints=(0.2,), lost_joints=("missing",), crop_time=(),
-        pooling="mean", device="cpu",
+        pooling="mean", device="cpu", turns=turns,
     )  # fmt: skip
     summary = robustness_run(arguments, data(), report=lambda line: None)
     train, test = as_rows(data()["train"]), as_rows(data()["test"])
     encoder, processor = encoder_of(build_mae("config:micro", image_size=32)), SkeletonProcessor(size=32)
-    folds, _ = validation_folds(train.subjects, train.labels, 0)
-    fitted = extract_features(encoder, train, processor)["mean"]
+    folds = probe_folds(train, test.cameras)
+    fitted = extract_features(encoder, train, processor, turns=turns)["mean"]
     for damage in arguments.damages:
-        seen = extract_features(encoder, [damage(test[index]) for index in range(len(test))], processor)["mean"]
+        damaged = [damage(test[index]) for index in range(len(test))]
+        seen = extract_features(encoder, damaged, processor, turns=turns)["mean"]
         alone = evaluate_probe(
             "linear_probe", fitted, train.labels, train.subjects, seen, test.labels, num_classes=4, folds=folds
         )
