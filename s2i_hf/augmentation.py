@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layouts import PARTS, SkeletonLayout
-from .missing import fill_missing
+from .missing import fill_missing, stand_ins
 from .temporal import play
 
 # What one clip needs, before one number a joint: crop (length, place), mirror, yaw, pitch, roll, scale, and the key of a generator
@@ -119,7 +119,7 @@ class Augmentation:
             joints = about_center(joints, layout, matrix)
         lost = self._lost_joints(layout, draws, later)
         if lost.any():
-            joints = _without_joints(joints, lost)
+            joints = _without_joints(joints, lost, layout.parents)
         if self.drop_frames:
             joints = _without_span(joints, self.drop_frames, *later[_FRAMES])
         if self.jitter:
@@ -189,17 +189,14 @@ def _key(draw: float) -> int:
     return int(draw * 2**_KEY_BITS)
 
 
-def _without_joints(joints: np.ndarray, lost: np.ndarray) -> np.ndarray:
+def _without_joints(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:
     """Lose joints (V,) bool in every frame and fill them as any other gap."""
     rest = joints.copy()
     if not joints.all():  # a zero may be a gap as well
         rest[:, :, lost] = np.nan
-        return fill_missing(rest)[0]
-    kept = np.flatnonzero(~lost).tolist()
-    for person in range(
-        joints.shape[1]
-    ):  # what `fill_missing` does with a joint that is never there, once for all of them
-        rest[:, person, lost] = rest[:, person, kept].mean(axis=1)[:, None]
+        return fill_missing(rest, parents)[0]
+    for person in range(joints.shape[1]):  # what `fill_missing` does, without looking for gaps
+        rest[:, person, lost] = stand_ins(joints[:, person], lost, parents)
     return rest
 
 

@@ -1,6 +1,8 @@
-"""Joints that a sensor lost: found by how they are written down, and filled along time."""
+"""Joints that a sensor lost: found by how they are written down, and filled along time, or from the joints beside them."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,13 +34,51 @@ def find_missing(joints: np.ndarray) -> np.ndarray:
     return missing
 
 
-def fill_missing(joints: np.ndarray) -> tuple[np.ndarray, int]:
+@lru_cache(maxsize=64)
+def bones_apart(parents: tuple[int, ...]) -> np.ndarray:
+    """(V, V) int: bones on the way from one joint to another; V, more than any way has, where there is none.
+
+    Args:
+        parents: Parent of each joint, -1 for a root, as `SkeletonLayout.parents` has them.
+    """
+    count = len(parents)
+    apart = np.full((count, count), count)
+    np.fill_diagonal(apart, 0)
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            apart[joint, parent] = apart[parent, joint] = 1
+    for via in range(count):  # Floyd and Warshall
+        apart = np.minimum(apart, apart[:, via, None] + apart[via])
+    return apart
+
+
+def stand_ins(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:
+    """What takes the place of joints that one person never shows: of the joints that are there, the fewest bones away, or their mean.
+
+    A hand takes the place of its wrist and not that of the body: classifiers that were trained on whole bodies lose far less by it.
+
+    Args:
+        joints: (T, V, 3) of one person; those that are there are complete.
+        lost: (V,) bool, some but not all of them.
+        parents: Parent of each joint; see `bones_apart`.
+
+    Returns:
+        (T, lost.sum(), 3) float32.
+    """
+    apart = bones_apart(parents)[lost][:, ~lost]
+    nearest = (apart == apart.min(axis=1, keepdims=True)).astype(np.float32)
+    places: np.ndarray = (nearest / nearest.sum(axis=1, keepdims=True)) @ joints[:, ~lost]
+    return places
+
+
+def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarray, int]:
     """Fill missing joints along time: linearly between the frames that have them, held before the first and after the last.
 
-    A joint that is missing in every frame takes the place of the person's other joints (their mean, frame by frame).
+    A joint that is missing in every frame takes the place of the joints beside it, frame by frame (see `stand_ins`).
 
     Args:
         joints: (T, M, V, 3); returned unchanged, not copied, when nothing is missing.
+        parents: Parent of each joint; see `bones_apart`.
 
     Returns:
         The filled joints and how many (frame, person, joint) entries were filled.
@@ -49,15 +89,12 @@ def fill_missing(joints: np.ndarray) -> tuple[np.ndarray, int]:
         return joints, 0
     filled = np.array(joints, dtype=np.float32)
     frames = np.arange(len(joints))
-    never: list[tuple[int, int]] = []
-    for person, joint in zip(*np.nonzero(missing.any(axis=0)), strict=True):
+    never = np.asarray(missing.all(axis=0))
+    for person, joint in zip(*np.nonzero(missing.any(axis=0) & ~never), strict=True):
         seen = np.flatnonzero(~missing[:, person, joint])
-        if len(seen) == 0:
-            never.append((person, joint))
-            continue
         for axis in range(3):
             filled[:, person, joint, axis] = np.interp(frames, seen, joints[seen, person, joint, axis])
-    for person, joint in never:
-        others = [j for j in range(joints.shape[2]) if (person, j) not in never]
-        filled[:, person, joint] = filled[:, person, others].mean(axis=1) if others else 0.0
+    for person in np.flatnonzero(never.any(axis=1)):
+        lost = never[person]
+        filled[:, person, lost] = 0.0 if lost.all() else stand_ins(filled[:, person], lost, parents)
     return filled, count

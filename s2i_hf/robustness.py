@@ -3,7 +3,7 @@
 A fine-tuned classifier is tested as it is. Of a pretrained encoder the linear probe is: fitted on intact training clips, with settings
 chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage. Joints are lost in two ways: at zero
 once the body is centred, as in Hyperformer's table (Zhou et al., arXiv 2211.09590), and marked as missing, which the processor fills
-from the other joints as it fills what a sensor lost.
+from the joints beside them as it fills what a sensor lost.
 """
 
 from __future__ import annotations

@@ -110,5 +110,5 @@ def prepare(
             joints = joints[:, there]
     if complete and joints.all():  # no NaN and no zero coordinate, as in most clips: nothing to look for
         return np.ascontiguousarray(joints), 0
-    joints, num_missing = fill_missing(joints)
+    joints, num_missing = fill_missing(joints, layout.parents)
     return np.ascontiguousarray(joints), num_missing

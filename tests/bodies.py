@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from s2i_hf.layouts import LAYOUTS
@@ -58,3 +60,16 @@ def walker(layout: str = "kinect_v1", frames: int = 12, yaw: float = 0.0, seed: 
 def clip(sample_id: str = "clip", layout: str = "kinect_v1", **facts: int) -> SkeletonSequence:
     """A walker as readers return it."""
     return SkeletonSequence(walker(layout), LAYOUTS[layout], sample_id=sample_id, **facts)
+
+
+def nearest_by_walking(joint: int, lost: set[int], parents: Sequence[int]) -> list[int]:
+    """Joints that are not lost, the fewest bones from `joint`: outwards from it, ring by ring."""
+    ring, known = {joint}, {joint}
+    while ring:
+        if found := sorted(ring - lost):
+            return found
+        ring = {
+            other for other, parent in enumerate(parents) for one in ring if one == parent or parents[one] == other
+        } - known
+        known |= ring
+    return [other for other in range(len(parents)) if other not in lost]

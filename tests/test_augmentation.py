@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
 from s2i_hf.augmentation import NO_AUGMENTATION, shear_matrix
@@ -91,10 +92,9 @@ def test_dropped_joints_are_refilled_from_the_others(make_clip: MakeClip) -> Non
         lost = (dropped != joints).any(axis=(0, 1, 3))
         assert np.isfinite(dropped).all()
         if lost.any():
-            centre = joints[:, :, ~lost].mean(axis=2, keepdims=True)
-            np.testing.assert_allclose(
-                dropped[:, :, lost], np.broadcast_to(centre, dropped[:, :, lost].shape), atol=1e-5
-            )
+            for joint in np.flatnonzero(lost):
+                near = nearest_by_walking(joint, set(np.flatnonzero(lost).tolist()), LAYOUT.parents)
+                np.testing.assert_allclose(dropped[:, :, joint], joints[:, :, near].mean(axis=2), atol=1e-5)
         changed += int(lost.sum())
     assert 0.15 < changed / (40 * 25) < 0.25
     np.testing.assert_array_equal(
@@ -160,7 +160,7 @@ def old_formula(joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray, v
     if lost.any() and not lost.all():
         joints = joints.copy()
         joints[:, :, lost] = np.nan
-        joints, _ = fill_missing(joints)
+        joints, _ = fill_missing(joints, layout.parents)
     if given.jitter:
         generator = np.random.Generator(np.random.Philox(key=int(draws[7] * 2**53)))
         joints = joints + generator.normal(0, given.jitter, joints.shape).astype(np.float32)
@@ -306,8 +306,9 @@ def test_parts_are_lost_whole_each_with_the_probability_and_one_stays(make_clip:
             count[part] += 1
         kept = [LAYOUT.joint_names.index(j) for part in PARTS if part not in lost for j in LAYOUT.parts[part]]
         gone = [joint for joint in range(25) if joint not in kept]
-        middle = joints[:, :, kept].mean(axis=2, keepdims=True)
-        np.testing.assert_allclose(dropped[:, :, gone], np.repeat(middle, len(gone), axis=2), atol=1e-5)
+        for joint in gone:
+            near = nearest_by_walking(joint, set(gone), LAYOUT.parents)
+            np.testing.assert_allclose(dropped[:, :, joint], joints[:, :, near].mean(axis=2), atol=1e-5)
     assert all(60 < number < 120 for number in count.values()), count
     stays = [
         lost_parts(joints, Augmentation(drop_parts=1.0)(joints, LAYOUT, draws(seed)), LAYOUT) for seed in range(60)
@@ -345,7 +346,7 @@ def test_a_span_of_frames_is_lost_and_filled_as_any_gap(make_clip: MakeClip) -> 
             places.add(int(lost[0]))
             gaps = joints.copy()
             gaps[lost] = np.nan
-            np.testing.assert_allclose(filled, fill_missing(gaps)[0], atol=1e-5)
+            np.testing.assert_allclose(filled, fill_missing(gaps, LAYOUT.parents)[0], atol=1e-5)
     assert counts == set(range(21)) and {0, 39} & places and 0 in places
     short = make_clip(frames=2)
     for seed in range(40):  # one frame is always left

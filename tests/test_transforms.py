@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from s2i_hf.layouts import LAYOUTS
 from s2i_hf.transforms import fill_missing, find_missing, prepare, present_people
+
+KINECT_V1 = LAYOUTS["kinect_v1"].parents
 
 
 def missing_by_loop(joints: np.ndarray) -> np.ndarray:
@@ -73,12 +79,12 @@ def test_a_frame_of_zeros_is_not_missing_joints() -> None:
 
 
 def test_somebody_who_leaves_is_missing_while_another_stays(make_clip: MakeClip) -> None:
-    joints = make_clip(frames=6, people=2)
+    joints = make_clip("kinect_v1", frames=6, people=2)
     joints[3:, 1] = 0.0  # as padded formats write it
     expected = np.zeros(joints.shape[:3], dtype=bool)
     expected[3:, 1] = True
     np.testing.assert_array_equal(find_missing(joints), expected)
-    np.testing.assert_array_equal(fill_missing(joints)[0][3:, 1], np.repeat(joints[2:3, 1], 3, axis=0))
+    np.testing.assert_array_equal(fill_missing(joints, KINECT_V1)[0][3:, 1], np.repeat(joints[2:3, 1], 3, axis=0))
 
 
 def test_the_root_of_root_centred_data_is_not_missing(make_clip: MakeClip) -> None:
@@ -92,7 +98,7 @@ def test_the_root_of_root_centred_data_is_not_missing(make_clip: MakeClip) -> No
 
 def test_fill_missing_is_linear_in_time_and_touches_nothing_else(holes: np.ndarray) -> None:
     before = holes.copy()
-    filled, count = fill_missing(holes)
+    filled, count = fill_missing(holes, KINECT_V1)
     assert count == 11
     np.testing.assert_array_equal(holes, before)  # the caller's array is left alone
     np.testing.assert_allclose(filled, fill_by_loop(holes), atol=1e-6)
@@ -101,25 +107,53 @@ def test_fill_missing_is_linear_in_time_and_touches_nothing_else(holes: np.ndarr
 
 
 def test_fill_missing_copies_nothing_when_nothing_is_missing(make_clip: MakeClip) -> None:
-    joints = make_clip()
-    filled, count = fill_missing(joints)
+    joints = make_clip("kinect_v1")
+    filled, count = fill_missing(joints, KINECT_V1)
     assert filled is joints and count == 0
 
 
-def test_a_joint_never_seen_takes_the_place_of_the_others(make_clip: MakeClip) -> None:
-    joints = make_clip("sbu_15", frames=4)
-    joints[:, 0, 6] = np.nan
-    joints[:, 0, 9] = 0.0
-    joints[1, 0, 2] = np.nan
-    filled, count = fill_missing(joints)
-    others = [v for v in range(15) if v not in (6, 9)]
-    assert count == 9 and np.isfinite(filled).all()
-    for joint in (6, 9):
-        np.testing.assert_allclose(filled[:, 0, joint], filled[:, 0, others].mean(axis=1), atol=1e-6)
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["sbu_15", "kinect_v2", "mediapipe_33", "coco_17"]), st.integers(0, 10**6), st.floats(0.05, 0.95)
+)
+def test_joints_never_seen_take_the_place_of_the_nearest_that_are(name: str, seed: int, share: float) -> None:
+    layout, generator = LAYOUTS[name], np.random.default_rng(seed)
+    joints = generator.normal(3, 1, (4, 2, layout.num_joints, 3)).astype(np.float32)
+    lost = generator.random((2, layout.num_joints)) < share
+    lost[:, generator.integers(layout.num_joints)] = False
+    gaps = joints.copy()
+    gaps[:, lost] = generator.choice([np.nan, 0.0])
+    filled, count = fill_missing(gaps, layout.parents)
+    assert count == 4 * lost.sum()
+    for person in range(2):
+        missing = set(np.flatnonzero(lost[person]).tolist())
+        for joint in range(layout.num_joints):
+            near = nearest_by_walking(joint, missing, layout.parents)
+            np.testing.assert_allclose(filled[:, person, joint], joints[:, person, near].mean(axis=1), atol=1e-5)
+
+
+def test_a_joint_never_seen_and_gaps_in_time_beside_it(make_clip: MakeClip) -> None:
+    """Wrist and hand of the same arm: the gap of the elbow is closed first, and its place is theirs."""
+    layout, joints = LAYOUTS["kinect_v1"], make_clip("kinect_v1", frames=5)
+    elbow, wrist, hand = (layout.joint_names.index(name) for name in ("ElbowL", "WristL", "HandL"))
+    joints[:, 0, [wrist, hand]] = np.nan
+    joints[2, 0, elbow] = 0.0
+    filled, count = fill_missing(joints, layout.parents)
+    assert count == 11 and np.isfinite(filled).all()
+    np.testing.assert_allclose(filled[2, 0, elbow], (joints[1, 0, elbow] + joints[3, 0, elbow]) / 2, atol=1e-6)
+    for joint in (wrist, hand):
+        np.testing.assert_allclose(filled[:, 0, joint], filled[:, 0, elbow], atol=1e-6)
+
+
+def test_without_a_bone_between_them_joints_take_the_place_of_all() -> None:
+    joints = np.random.default_rng(0).normal(3, 1, (3, 1, 5, 3)).astype(np.float32)
+    joints[:, 0, 4] = np.nan
+    filled, _ = fill_missing(joints, (-1, 0, 0, 0, -1))  # two roots
+    np.testing.assert_allclose(filled[:, 0, 4], joints[:, 0, :4].mean(axis=1), atol=1e-6)
 
 
 def test_nobody_ever_seen_is_filled_with_zeros() -> None:
-    filled, count = fill_missing(np.full((3, 1, 4, 3), np.nan, dtype=np.float32))
+    filled, count = fill_missing(np.full((3, 1, 4, 3), np.nan, dtype=np.float32), (-1, 0, 1, 2))
     assert count == 12 and (filled == 0).all()
 
 
