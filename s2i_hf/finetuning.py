@@ -18,7 +18,6 @@ from .finetune_arguments import FinetuneArguments
 from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report
 from .formats import splits_as_layout
-from .models.attention import suit_attention
 from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
 from .publishing import check_repository, publish_run
@@ -144,7 +143,6 @@ def finetune(
         check_same_settings(arguments.run_dir, asdict(arguments), MAY_CHANGE)
         progress = json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))
         _check_progress(progress, checkpoint, clips, settings.world_size)
-    suit_attention(model, settings.device, arguments.precision)
     with StopRequest() as stop:
         callback = RunCallback(arguments, schedule, held_out is not None, stop, progress)
         trainer = callback.trainer = SkeletonTrainer(

@@ -32,6 +32,7 @@ from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
+from .models.attention import fused, suit_attention
 from .models.classification import lr_groups
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
@@ -80,6 +81,7 @@ class SkeletonTrainer(PushesRuns):
         self.class_weights = None if class_weights is None else class_weights.to(args.device)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
         self.label_names = ["labels"]
+        self._plain = suit_attention(model, args.device, arguments.precision)
         self.average = None if arguments.ema is None else WeightAverage(model, arguments.ema)
         self.extra: dict[str, Any] = {}  # written into progress.json of every checkpoint
         self._micro = (-1, -1)  # optimizer step, and micro-batch within it
@@ -221,7 +223,8 @@ class SkeletonTrainer(PushesRuns):
         count, processes = -(-len(rows) // accelerator.num_processes), accelerator.num_processes
         own = rows.select((np.arange(count) * processes + accelerator.process_index) % max(1, len(rows)))
         options: Any = {"test_clips": test_clips, "batch_size": self.args.eval_batch_size, "device": self.args.device}
-        with nullcontext() if self.average is None else self.average.applied(model):
+        averaged = nullcontext() if self.average is None else self.average.applied(model)
+        with averaged, fused(self._plain):
             found = predict_scores(model, own, self.processor, **options)
         if processes == 1:
             return found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from s2i_hf.models.attention import suit_attention
+from s2i_hf.models.attention import fused, suit_attention
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
@@ -53,15 +53,21 @@ def test_all_parts_compute_the_same_without_fused_attention(build: Any, monkeypa
         loss.backward()
         return loss.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
 
-    fused = gradients()
+    usual = gradients()
     assert len(calls) >= 2
     calls.clear()
-    assert suit_attention(model, "cpu", "bf16")
+    changed = suit_attention(model, "cpu", "bf16")
     plain = gradients()
     assert not calls  # neither in the encoder nor in the decoder
-    torch.testing.assert_close(plain[0], fused[0], atol=1e-5, rtol=1e-5)
-    for one, other in zip(plain[1], fused[1], strict=True):
+    torch.testing.assert_close(plain[0], usual[0], atol=1e-5, rtol=1e-5)
+    for one, other in zip(plain[1], usual[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+    with fused(changed):
+        again = gradients()
+    assert calls and torch.equal(again[0], usual[0])
+    calls.clear()
+    gradients()
+    assert not calls
 
 
 def test_a_gpu_keeps_what_transformers_takes_and_so_does_who_asked_for_another() -> None:
@@ -69,7 +75,8 @@ def test_a_gpu_keeps_what_transformers_takes_and_so_does_who_asked_for_another()
     assert not suit_attention(model, "cuda", "bf16") and not suit_attention(model, "cpu", "no")
     assert model.config._attn_implementation == "sdpa"
     model.config._attn_implementation = "flash_attention_2"
-    assert suit_attention(model, "cpu", "bf16") and model.config._attn_implementation == "flash_attention_2"
+    suit_attention(model, "cpu", "bf16")
+    assert model.config._attn_implementation == "flash_attention_2"
 
 
 def test_nothing_of_it_is_saved(tmp_path: Path) -> None:

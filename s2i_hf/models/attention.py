@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
 
-def suit_attention(model: nn.Module, device: str | torch.device, precision: str) -> bool:
+def suit_attention(model: nn.Module, device: str | torch.device, precision: str) -> list[Any]:
     """Make a model that trains in bfloat16 on a CPU compute attention as matrix products and a softmax; others stay as they are.
 
     The fused attention that transformers takes saves memory, which a GPU is short of. On a CPU it is as fast as the plain one in float32,
@@ -21,12 +23,26 @@ def suit_attention(model: nn.Module, device: str | torch.device, precision: str)
         precision: "no", "bf16" or "fp16".
 
     Returns:
-        Whether the model computes attention plainly now.
+        The configs of the parts that compute attention plainly now, for `fused`.
     """
     if torch.device(device).type != "cpu" or precision != "bf16":
-        return False
+        return []
+    changed: list[Any] = []
     for module in model.modules():
         config: Any = getattr(module, "config", None)
         if getattr(config, "_attn_implementation", None) == "sdpa":  # what nobody has asked for
             config._attn_implementation = "eager"
-    return True
+            changed.append(config)
+    return changed
+
+
+@contextmanager
+def fused(changed: Sequence[Any]) -> Iterator[None]:
+    """What `suit_attention` changed as it was: measured like this, a model says to the last bit what it will say when it is loaded."""
+    for config in changed:
+        config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        for config in changed:
+            config._attn_implementation = "eager"
