@@ -27,7 +27,7 @@ _FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.
 _LEARNING: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 0.75}
 _FROM_SCRATCH: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 1.0}
 # as in examples/configs/probe_nw_ucla_xview.yaml
-_PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "turns": 9}
+PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "turns": 9}
 _QUIET: dict[str, Any] = {"card": False}
 
 
@@ -164,7 +164,7 @@ class Maker:
         need = self.encoder(arm, seed, one) if trained else self.untrained(seed, one)
         flags: dict[str, Any] = {
             **one.flags, "model": str(self.folder(need)), "encoders": "pretrained" if trained else arm,
-            **(_PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
+            **(PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
         }  # fmt: skip
         word = {"raw_joints": "floor", "untrained": "untrained"}.get(arm, "probe")
         seen = (one.train + one.test) * flags.get("turns", 1) * (arm != "raw_joints")

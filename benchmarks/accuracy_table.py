@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from accuracy_plan import DataSet, Preset, Stage
+from accuracy_plan import NEW_VIEW, SETS, DataSet, Preset, Stage
 from accuracy_running import is_done, stage_rows
+from accuracy_stages import PROBE_NEW_VIEW
 
 from s2i_hf.protocols import PROTOCOLS
 
@@ -137,6 +138,7 @@ def table_text(
 
 
 def _reading(preset: Preset) -> list[str]:
+    new, turns = ", ".join(name for name, (_, how) in SETS.items() if how is NEW_VIEW), PROBE_NEW_VIEW["turns"]
     grid = "; ".join(", ".join(f"{key} {value:g}" for key, value in setting.items()) for setting in preset.grid)
     return [
         "- **floor**: linear probe / kNN of the joints themselves; no network. **untrained, probe**: of an encoder before its first step.",
@@ -151,8 +153,8 @@ def _reading(preset: Preset) -> list[str]:
         "- **peer**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
         f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
         "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
-        "- Where the test camera is new (nw_ucla_xview), features of every encoder, trained or not, are the mean over nine views of a",
-        "  clip, turned all around the vertical; raw joints are fitted on these nine views.",
+        f"- Where the test camera is new ({new}), features of every encoder, trained or not, are the mean over {turns} views of a",
+        f"  clip, turned all around the vertical; raw joints are fitted on these {turns} views.",
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from s2i_hf.models.attention import suit_attention
+from s2i_hf.models.attention import suited_attention
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import mae_loss
@@ -37,12 +37,13 @@ def make_step(kind: str, size: str, bf16: bool, plain: bool) -> Callable[[], Non
         model = build_mae(f"config:{size}", image_size=pixels)
     else:
         model, _ = build_classifier(f"config:{size}", [str(label) for label in range(10)], image_size=pixels)
-    if plain:
-        suit_attention(model, "cpu", "bf16")
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with (
+            suited_attention(model, "cpu", "bf16" if plain else "no"),
+            torch.autocast("cpu", torch.bfloat16, enabled=bf16),
+        ):
             if kind == "MAE":
                 loss = mae_loss(model, images, noise, images)
             else:
@@ -69,6 +70,9 @@ def main() -> None:
     sizes = arguments.models.split(",")
     if unknown := [size for size in sizes if size not in BATCHES]:
         parser.error(f"--models has {unknown[0]!r}; expected some of {', '.join(BATCHES)}.")
+    for name in ("repeats", "threads"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} is {getattr(arguments, name)}; expected 1 or more.")
     torch.set_num_threads(arguments.threads)
     print(f"{'training step':34} {'fused':>14} {'plain':>14} {'ratio':>7}   ({arguments.threads} threads)")
     for size in sizes:

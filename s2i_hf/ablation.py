@@ -34,7 +34,7 @@ from .evaluation import (
     probe_folds,
     softmax_scores,
 )
-from .features import extract_features
+from .features import POOLINGS, extract_features
 from .files import write_atomically
 from .locks import Lock
 from .models.diffmae_building import build_diffmae
@@ -110,8 +110,8 @@ def measure(
 ) -> Measured:
     """Probe an encoder on held-out training subjects, and on the test clips only if asked to.
 
-    The numbers are those of `probing.probe_run`. Of the test split nothing but the camera numbers is read without `with_test`:
-    they say whether the protocol asks for an unseen camera.
+    The numbers are those of `probing.probe_run` with these settings, of which a plan takes neither `streams` nor `to_layout`. Of the
+    test split nothing but the camera numbers is read without `with_test`: they say whether the protocol asks for an unseen camera.
 
     Args:
         probe: One classifier in `settings`; pooling, copies and so on.
@@ -128,17 +128,19 @@ def measure(
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     device = pick_device(probe.device)
     times = 1 + probe.copies
-    folds = probe_folds(train, test.cameras, seed)
+    folds = probe_folds(train, test.cameras, seed, probe.validation)
     folds = folds_with_copies(folds, times)
     labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
     seen = WithCopies(train, probe.copies, probe.augmentation, seed)
-    features = extract_features(encoder, seen, processor, probe.batch_size, device, turns=probe.turns)
+
+    def features_of(rows: Any) -> dict[str, np.ndarray]:
+        wanted = POOLINGS if probe.pooling == "auto" else (probe.pooling,)
+        return extract_features(encoder, rows, processor, probe.batch_size, device, poolings=wanted, turns=probe.turns)
+
+    features = features_of(seen)
     held = np.any([choose for _, choose in folds], axis=0)
     if with_test:
-        others, others_y = (
-            extract_features(encoder, test, processor, probe.batch_size, device, turns=probe.turns),
-            test.labels,
-        )
+        others, others_y = features_of(test), test.labels
     else:  # stand-ins: what is counted on them is thrown away
         others, others_y = {pooling: x[held] for pooling, x in features.items()}, labels[held]
     protocol, setting = getattr(train, "name", ""), probe.settings[0]

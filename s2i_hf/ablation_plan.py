@@ -123,7 +123,12 @@ def read_plan(path: str | Path, **base_changes: Any) -> Plan:
             if str(name).replace("-", "_") in ours:
                 raise ValueError(f"{path}: {part} sets {name}, which the ablation gives each run; leave it out.")
     plan = Plan(path.name, method, base, given.get("probe", {}), (), tuple(seeds))
-    plan.probing()
+    probe = plan.probing()
+    if probe.streams or probe.to_layout is not None:
+        name = "streams" if probe.streams else "to_layout"
+        raise ValueError(
+            f"{path}: probe sets {name}, but an ablation reads the images that were pretrained on; leave it out."
+        )
     return Plan(path.name, method, base, plan.probe, _variants(plan, given, path), tuple(seeds))
 
 

@@ -164,7 +164,16 @@ def augment(
 
 
 def about_center(joints: np.ndarray, layout: SkeletonLayout, matrix: np.ndarray) -> np.ndarray:
-    """(T, M, V, 3) float32 joints, mapped by a (3, 3) matrix around the centre of the first person in the first frame."""
+    """Map a clip linearly around the centre of the first person in the first frame, which stays where it is.
+
+    Args:
+        joints: (T, M, V, 3) float32, without gaps.
+        layout: Joint format, whose `center_indices` are that centre.
+        matrix: (3, 3), such as `rotation_matrix`; applied to every joint from the left.
+
+    Returns:
+        (T, M, V, 3) float32.
+    """
     pivot = joints[0, 0, list(layout.center_indices)].mean(axis=0)
     mapped: np.ndarray = (joints - pivot) @ matrix.astype(np.float32).T + pivot
     return mapped

@@ -202,7 +202,8 @@ def _results(run: RunFolder) -> str:
         "The encoder is frozen. `untrained` is the same architecture before training, from the same seed; `raw joints` are the joints "
         "resampled to 16 frames, with the same classifier. Regularisation, k and pooling were chosen on held-out training "
         "subjects (where all test cameras are new, seen by a camera that was not fitted on), never on test clips. Augmented copies of "
-        "training clips (`--copies` of the command) and turned views of every clip (`--turns`), if any, were given to every encoder alike."
+        "training clips (`--copies` of the command), if any, were given to every encoder alike. With `--turns`, features of an encoder are "
+        "the mean over so many turned views of each clip, and raw joints are fitted on these views."
         + (" The weights are those of the last step." if run.metrics else "")
     )
     return "\n\n".join(parts)

@@ -17,6 +17,7 @@ C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in L
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 VALIDATION_SHARE = 0.25  # of the training clips
+MOST_HELD_OUT = 2 / 3  # of the training clips; where somebody has more, the rest is too little to fit on
 CROSS_VALIDATED = (
     4000  # training clips up to which a probe lets all of them choose; a few folds more cost seconds there
 )
@@ -109,8 +110,14 @@ Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose
 def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
     """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
 
+    A subject with more than two thirds of the clips is never held out. With a single subject they are quarters of each class instead.
+
+    Args:
+        subjects, labels: (N,) of the training clips.
+        seed: Draws who is held out with whom.
+
     Returns:
-        (N,) bool masks, and a note ("" if whole subjects are held out). With a single subject they are stratified by class instead.
+        (N,) bool masks, none where there are too few clips to hold any out; and a note ("" if whole subjects are held out).
     """
     subjects, labels = np.asarray(subjects), np.asarray(labels)
     generator = np.random.Generator(np.random.Philox(key=seed))
@@ -125,19 +132,20 @@ def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np
             groups = [groups[0][:-1], groups[0][-1:]]
         if len(groups) > 2 and np.isin(subjects, groups[-1]).mean() < VALIDATION_SHARE / 2:
             groups[-2:] = [[*groups[-2], *groups[-1]]]
-        return [np.isin(subjects, group) for group in groups], ""
+        masks = [np.isin(subjects, group) for group in groups]
+        return [mask for mask in masks if mask.mean() <= MOST_HELD_OUT], ""
     number = round(1 / VALIDATION_SHARE)
-    masks = np.zeros((number, len(subjects)), dtype=bool)
+    quarters = np.zeros((number, len(subjects)), dtype=bool)
     for label in np.unique(labels):
         clips = generator.permutation(np.flatnonzero(labels == label))
-        for mask, start, stop in zip(masks, np.arange(number), np.arange(1, number + 1), strict=True):
+        for mask, start, stop in zip(quarters, np.arange(number), np.arange(1, number + 1), strict=True):
             mask[clips[round(len(clips) * start / number) : round(len(clips) * stop / number)]] = True
-    note = "all training clips are of one subject, so settings were chosen on a random quarter of each class"
-    return [mask for mask in masks if mask.any()], note
+    note = "all training clips are of one subject, so settings were chosen on random quarters of each class, not on held-out people"
+    return [mask for mask in quarters if mask.any() and not mask.all()], note
 
 
 def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
-    """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, and a note."""
+    """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, none where there are too few; and a note."""
     masks, note = held_out_in_turn(subjects, labels, seed)
     return masks[0] if masks else np.zeros(len(np.asarray(subjects)), dtype=bool), note
 
@@ -178,11 +186,22 @@ def validation_folds(
                 f"validation by cameras needs clips of several training cameras, and there are {len(np.unique(cameras))}; hold out "
                 "subjects."
             )
+    masks = masks or [np.zeros(len(np.asarray(subjects)), dtype=bool)]  # too few clips: nothing to choose by
     return [(~held, held) for held in masks], note
 
 
 def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto") -> Folds:
-    """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck."""
+    """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
+
+    Args:
+        rows: `rows.SkeletonRows` of the training split.
+        test_cameras: (N_test,) views of the test clips.
+        seed: Draws the held-out subjects.
+        by: As in `validation_folds`.
+
+    Raises:
+        ValueError: `by` is "cameras", and there are not two of which clips remain.
+    """
     every = len(rows) <= CROSS_VALIDATED
     return validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0]
 
@@ -234,7 +253,7 @@ def evaluate_probe(
         seed: Draws the held-out subjects.
         num_classes: Number of classes; the largest training label + 1 if None. A class without a training clip is never right.
         pooling: One key of `train`, or "auto" to choose it on the validation split too.
-        folds: Masks from `validation_folds`; held-out subjects if None.
+        folds: Masks from `validation_folds` or `probe_folds`; if None, a quarter of the clips is held out, whole subjects.
         metric: What settings are chosen by: "top1" or "mean_class", as the protocol reports.
 
     Raises:

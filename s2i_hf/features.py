@@ -12,7 +12,7 @@ import torch
 from .layouts import SkeletonLayout, get_layout
 from .models.backbone_tokens import backbone_tokens
 from .resizing import Columns, part_columns
-from .transforms import about_center, prepare, resample, rotation_matrix
+from .transforms import MAX_METRES, about_center, prepare, resample, rotation_matrix
 
 POOLINGS = ("mean", "cls", "part")
 WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did
@@ -61,7 +61,7 @@ def extract_features(
         "part_std": (N, 10 D) these, and how much each part's tokens vary in time (standard deviation over the patch rows).
 
     Raises:
-        ValueError: `turns` is below 1, or a clip does not fit its layout.
+        ValueError: `turns` is below 1, or above it for clips in pixels, or a clip does not fit its layout.
     """
     if turns < 1:
         raise ValueError(f"turns is {turns}; expected 1 or more.")
@@ -120,10 +120,27 @@ def _pooled(
 
 
 def turned(row: Mapping[str, Any], angle: float) -> dict[str, Any]:
-    """A row whose people are turned by `angle` radians about the vertical axis, around the first one's centre in the first frame."""
+    """A row whose people are turned about the vertical axis, around the first one's centre in the first frame.
+
+    Args:
+        row: joints (T, M, V, 3) and layout.
+        angle: Radians, counter-clockwise as seen from above.
+
+    Returns:
+        The row with joints (T, M', V, 3) float32, gaps filled. Whoever walks so far that turning takes somebody out of the scene
+        (`transforms.MAX_METRES`) is moved, with all others and in all frames alike, until it has the origin in its middle.
+
+    Raises:
+        ValueError: joints that do not fit the layout, or a layout in pixels, which has no depth.
+    """
     layout = get_layout(row["layout"])
+    if layout.unit == "px":
+        raise ValueError(f"layout {layout.name!r} is in pixels and has no depth to be turned in; take 1 for turns.")
     joints, _ = prepare(row["joints"], layout)  # filled, as a gap at zero would be turned into a place
-    return {**row, "joints": about_center(joints, layout, rotation_matrix(angle, 0, 0))}
+    joints = about_center(joints, layout, rotation_matrix(angle, 0, 0))
+    if layout.unit == "m" and np.abs(joints).max() > MAX_METRES:  # the next check would take them for millimetres
+        joints = joints - (joints.min(axis=(0, 1, 2)) + joints.max(axis=(0, 1, 2))) / 2
+    return {**row, "joints": joints}
 
 
 def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:

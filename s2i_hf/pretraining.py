@@ -25,7 +25,7 @@ from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
 from .encoding import encode_padded
 from .masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from .models.attention import suit_attention
+from .models.attention import suited_attention
 from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
 from .publishing import check_repository
@@ -314,13 +314,13 @@ def pretrain(
     record = RunRecord(arguments, accelerator, schedule, list(rows.sample_ids), notes)
     freeze_positions(model)  # from_pretrained of transformers 5 thaws them
     set_seed(arguments.seed, device_specific=True)
-    suit_attention(model, device, arguments.precision)
     optimizer = build_optimizer(model.to(device).train(), arguments)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     record.begin(model, describe(dataset))
     loader = make_loader(rows, arguments, schedule, record.progress.step, options, grid, accelerator)
 
-    with StopRequest() as stop, record.progress_bar() as bar:
+    plain = suited_attention(model, device, arguments.precision)
+    with plain, StopRequest() as stop, record.progress_bar() as bar:
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:
             record.saw(batch["sample_ids"])

@@ -176,7 +176,8 @@ def robustness_run(
         the probe), found (name of the damage -> metrics), scores (likewise, (N, C)), table (Markdown), run_dir.
 
     Raises:
-        ValueError: no test clips or no labels, other classes than the model's, or a share that leaves no joint.
+        ValueError: no test clips or no labels, other classes than the model's, a share that leaves no joint, or joints at zero in
+            clips that are turned and not centred.
     """
     from .data import load_skeletons
 
@@ -247,6 +248,11 @@ def _probe_scores(
 ) -> tuple[list[np.ndarray], str]:
     """(N, C) scores of one linear probe for each damage, and the kind of model."""
     model, processor = load_model_and_processor(arguments.model)
+    if arguments.turns > 1 and "zero" in arguments.lost_joints and arguments.drop_joints and processor.center == "none":
+        raise ValueError(
+            f"--turns {arguments.turns} turns joints at zero to another place, as nothing is centred by {arguments.model}; take --turns 1 "
+            "or --lost_joints missing."
+        )
     kind = {"vit_mae": "mae"}.get(model.config.model_type, str(model.config.model_type))
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)

@@ -32,7 +32,7 @@ from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
-from .models.attention import fused, suit_attention
+from .models.attention import fused, suited_attention
 from .models.classification import lr_groups
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
@@ -81,7 +81,7 @@ class SkeletonTrainer(PushesRuns):
         self.class_weights = None if class_weights is None else class_weights.to(args.device)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
         self.label_names = ["labels"]
-        self._plain = suit_attention(model, args.device, arguments.precision)
+        self._plain: list[Any] = []  # configs of parts that compute attention plainly while they are trained
         self.average = None if arguments.ema is None else WeightAverage(model, arguments.ema)
         self.extra: dict[str, Any] = {}  # written into progress.json of every checkpoint
         self._micro = (-1, -1)  # optimizer step, and micro-batch within it
@@ -123,6 +123,13 @@ class SkeletonTrainer(PushesRuns):
     def best_file(self) -> Path:
         """Where the weights of the best epoch are kept."""
         return self.arguments.run_dir / CHECKPOINTS / BEST
+
+    def train(self, *args: Any, **options: Any) -> Any:
+        """The stock training, with the attention that trains fastest on this device."""
+        with suited_attention(self.classifier, self.args.device, self.arguments.precision) as self._plain:
+            found = super().train(*args, **options)
+        self._plain = []
+        return found
 
     # -- one step ------------------------------------------------------------------------------------------------------
 

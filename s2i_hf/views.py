@@ -31,7 +31,7 @@ class WithCopies:
         return len(self.rows) * (1 + self.copies)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        copy, index = divmod(index, len(self.rows))
+        copy, index = _which(index, self)
         row = self.rows[index]
         if copy == 0:
             return row
@@ -42,7 +42,12 @@ class WithCopies:
 
 
 class WithTurns:
-    """Rows, and after them all of them turned about the vertical axis, once for each of `turns` - 1 angles evenly over the circle."""
+    """Rows, and after them all of them turned about the vertical axis, once for each of `turns` - 1 angles evenly over the circle.
+
+    Args:
+        rows: `data.SkeletonRows`, or rows of this module.
+        turns: Views of each row, itself the first; the others at 2 pi / turns, twice that, and so on (see `features.turned`).
+    """
 
     def __init__(self, rows: Any, turns: int) -> None:
         self.rows, self.turns = rows, turns
@@ -51,7 +56,7 @@ class WithTurns:
         return len(self.rows) * self.turns
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        turn, index = divmod(index, len(self.rows))
+        turn, index = _which(index, self)
         row: dict[str, Any] = self.rows[index]
         return row if turn == 0 else turned(row, 2 * math.pi * turn / self.turns)
 
@@ -60,5 +65,19 @@ def folds_with_copies(folds: Folds, times: int) -> Folds:
     """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
 
     Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
+
+    Args:
+        folds: Masks (N,) of `validation_folds`.
+        times: How often each clip is there, the first N times as it is.
+
+    Returns:
+        As many folds, masks (times * N,).
     """
     return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
+
+
+def _which(index: int, views: WithCopies | WithTurns) -> tuple[int, int]:
+    """(view, row) of an item. Raises IndexError beyond the last, where iterating stops."""
+    if not 0 <= index < len(views):
+        raise IndexError(f"index is {index}; expected 0 to {len(views) - 1}.")
+    return divmod(index, len(views.rows))

@@ -141,6 +141,27 @@ def test_test_clips_are_left_alone_unless_asked_for(data: Path) -> None:
     assert replace(both, test=None) == plain and set(both.test or {}) >= {"top1", "mean_class"}
 
 
+@pytest.mark.parametrize(
+    "settings", [{"turns": 3, "pooling": "part_std"}, {"turns": 2, "copies": 1, "validation": "subjects"}]
+)
+def test_the_settings_of_the_probe_are_those_of_its_program(
+    data: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    dataset, model = load_skeletons(str(data)), build_mae("config:micro", image_size=64)
+    processor = SkeletonProcessor(layout="kinect_v1", size=64)
+    probe = ProbeArguments(
+        model=str(tmp_path), data=str(data), settings=("linear_probe",), encoders=("pretrained",), device="cpu",
+        card=False, seed=0, **settings,
+    )  # fmt: skip
+    ours = measure(probe, encoder_of(model), processor, dataset, seed=0, with_test=True)
+    theirs = probe_run(probe, model, processor, dataset, report=lambda line: None)["results"]["pretrained"][
+        "linear_probe"
+    ]
+    assert ours.test == theirs.metrics and ours.validation["top1"] == theirs.validation
+    # the pooling is named where there was one to choose
+    assert {"C": theirs.chosen["C"], **ours.chosen} == theirs.chosen
+
+
 def test_a_failing_variant_is_recorded_and_the_rest_goes_on(data: Path, tmp_path: Path) -> None:
     variants = [{"name": "odd size", "size": 40}, {"name": "nothing seen", "mask_ratio": 0.99},
                 {"name": "block", "mask": "block"}]  # fmt: skip

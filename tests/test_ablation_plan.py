@@ -88,6 +88,14 @@ def test_plans_that_mean_nothing(tmp_path: Path, parts: dict[str, Any], says: st
     assert one_sentence(caught.value), caught.value
 
 
+@pytest.mark.parametrize("name", ["streams", "to_layout"])
+def test_the_probe_reads_what_was_pretrained_on(tmp_path: Path, name: str) -> None:
+    settings = {"streams": ["joint", "bone"], "to_layout": "lcrnet_13"}
+    with pytest.raises(ValueError, match=f"probe sets {name}, but an ablation reads the images") as error:
+        plan_of(tmp_path, vary={"mask": ["joint"]}, probe={name: settings[name]})
+    assert one_sentence(error.value)
+
+
 @pytest.mark.parametrize("text", ["- a\n", "a: [", "", "\x80"])
 def test_files_that_are_no_plan(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.yaml").write_bytes(text.encode("latin-1"))

@@ -118,6 +118,7 @@ def test_baselines_stand_beside_the_result(finished):
         "| linear probe | raw joints | 44.4 | 64.4 | 3 |",
     ]
     assert lines.index("| kNN | raw joints | 34.4 | 54.4 | 3 |") > 5
+    assert "mean over so many turned views of each clip" in section((finished / "README.md").read_text(), "Probe")
     assert "1-NN 57.1 %, linear 56.9 %, RBF kernel 66.8 %" in section((finished / "README.md").read_text(), "Probe")
 
 

@@ -125,9 +125,13 @@ def test_every_subject_is_held_out_once(seed, people):
         assert all(0.12 < mask.mean() < 0.4 for mask in masks)
 
 
-def test_a_subject_with_nearly_all_clips_is_a_fold_of_its_own():
-    masks, _ = held_out_in_turn(np.repeat([1, 2, 3], [3, 94, 3]), np.zeros(100, dtype=int), 0)
-    assert (np.sum(masks, axis=0) == 1).all() and len(masks) == 2
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("clips", [(3, 94, 3), (10, 90), (5, 80, 15)])
+def test_a_subject_with_nearly_all_clips_is_never_held_out(clips, seed):
+    subjects = np.repeat(np.arange(len(clips)), clips)
+    masks, note = held_out_in_turn(subjects, np.zeros(100, dtype=int), seed)
+    held = np.sum(masks, axis=0)
+    assert note == "" and held.max() == 1 and not held[subjects == np.argmax(clips)].any() and held.any()
 
 
 def test_one_subject_is_held_out_by_quarters_of_each_class():
@@ -136,7 +140,16 @@ def test_one_subject_is_held_out_by_quarters_of_each_class():
     assert "one subject" in note and (np.sum(masks, axis=0) == 1).all()
     assert [int(mask[:40].sum()) for mask in masks] == [10] * 4
     masks, _ = held_out_in_turn(np.full(2, 3), np.array([0, 1]), 0)
-    assert len(masks) == 1  # nothing is left in the other quarters
+    assert masks == []  # nothing would be left to fit on
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_with_a_clip_a_class_nothing_is_chosen(setting):
+    x, labels, subjects = np.eye(5), np.arange(5), np.zeros(5, dtype=int)
+    [(fit, choose)] = validation_folds(subjects, labels, every=True)[0]
+    assert fit.all() and not choose.any()
+    result = evaluate_probe(setting, x, labels, subjects, x, labels, folds=[(fit, choose)])
+    assert result.metrics["top1"] == 1 and "random quarters" in result.note
 
 
 def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import one_sentence
 
 from s2i_hf.encoding import encode
 from s2i_hf.features import extract_features, part_weights, raw_features, turned
@@ -136,6 +137,25 @@ def test_turning_keeps_heights_and_distances():
     spine = LAYOUTS["kinect_v1"].joint_names.index("Spine")
     np.testing.assert_allclose(joints[0, 0, spine], row["joints"][0, 0, spine], atol=1e-5)
     np.testing.assert_allclose(turned({**row, "joints": joints}, -1.0)["joints"], row["joints"], atol=1e-5)
+
+
+def test_who_walks_far_stays_in_the_scene_when_turned():
+    row = clip(5, frames=40)
+    row["joints"][..., 2] += np.linspace(11, 0, 40)[:, None, None]  # metres, towards the camera
+    joints = turned(row, np.pi)["joints"]
+    assert np.ptp(joints[..., 2]) > 10 and np.abs(joints).max() < 20
+    np.testing.assert_allclose(
+        np.diff(joints[..., [0, 2]], axis=0), -np.diff(row["joints"][..., [0, 2]], axis=0), atol=1e-4
+    )
+    again, _ = prepare(joints, "kinect_v1")  # not taken for millimetres
+    np.testing.assert_array_equal(again, joints)
+
+
+def test_pixels_are_not_turned(model):
+    flat = clip(0, layout="coco_17")
+    with pytest.raises(ValueError, match="'coco_17' is in pixels and has no depth") as error:
+        extract_features(encoder_of(model), [flat], SkeletonProcessor(size=64), turns=3)
+    assert one_sentence(error.value)
 
 
 def test_part_weights_add_up():

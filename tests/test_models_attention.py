@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from s2i_hf.models.attention import fused, suit_attention
+from s2i_hf.models.attention import fused, suited_attention
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
@@ -56,34 +56,38 @@ def test_all_parts_compute_the_same_without_fused_attention(build: Any, monkeypa
     usual = gradients()
     assert len(calls) >= 2
     calls.clear()
-    changed = suit_attention(model, "cpu", "bf16")
-    plain = gradients()
-    assert not calls  # neither in the encoder nor in the decoder
+    with suited_attention(model, "cpu", "bf16") as changed:
+        plain = gradients()
+        assert not calls  # neither in the encoder nor in the decoder
+        with fused(changed):
+            again = gradients()
+        assert calls and torch.equal(again[0], usual[0])
+        calls.clear()
+        gradients()
+        assert not calls
+    gradients()
+    assert calls
     torch.testing.assert_close(plain[0], usual[0], atol=1e-5, rtol=1e-5)
     for one, other in zip(plain[1], usual[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
-    with fused(changed):
-        again = gradients()
-    assert calls and torch.equal(again[0], usual[0])
-    calls.clear()
-    gradients()
-    assert not calls
 
 
 def test_a_gpu_keeps_what_transformers_takes_and_so_does_who_asked_for_another() -> None:
     model = mae()
-    assert not suit_attention(model, "cuda", "bf16") and not suit_attention(model, "cpu", "no")
-    assert model.config._attn_implementation == "sdpa"
+    for device, precision in (("cuda", "bf16"), ("cpu", "no")):
+        with suited_attention(model, device, precision) as changed:
+            assert not changed and model.config._attn_implementation == "sdpa"
     model.config._attn_implementation = "flash_attention_2"
-    suit_attention(model, "cpu", "bf16")
+    with suited_attention(model, "cpu", "bf16"):
+        assert model.config._attn_implementation == "flash_attention_2"
     assert model.config._attn_implementation == "flash_attention_2"
 
 
 def test_nothing_of_it_is_saved(tmp_path: Path) -> None:
     model = mae()
     model.save_pretrained(tmp_path / "before")
-    suit_attention(model, "cpu", "bf16")
-    model.save_pretrained(tmp_path / "after")
+    with suited_attention(model, "cpu", "bf16"):
+        model.save_pretrained(tmp_path / "after")
     assert (tmp_path / "before" / "config.json").read_bytes() == (tmp_path / "after" / "config.json").read_bytes()
     loaded = type(model).from_pretrained(tmp_path / "after")
     assert loaded.config._attn_implementation == "sdpa"

@@ -75,6 +75,31 @@ def weights(run_dir: Path) -> bytes:
     return (run_dir / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize(("precision", "fused"), [("bf16", False), ("no", True)])
+def test_attention_is_plain_in_bfloat16_and_as_before_afterwards(
+    tmp_path: Path, precision: str, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+
+    def count(*arguments: Any, **options: Any) -> Tensor:
+        calls.append(True)
+        return sdpa(*arguments, **options)
+
+    made = make(tmp_path / "run", precision=precision, max_steps=2)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", count)
+    losses: list[bool] = []
+
+    def loss(*arguments: Any) -> Tensor:
+        calls.clear()
+        found = mae_loss(*arguments)
+        losses.append(bool(calls))
+        return found
+
+    pretrain(*made, compute_loss=loss)
+    assert losses == [fused] * 2 and made[1].config._attn_implementation == "sdpa"
+
+
 # --- recipe -----------------------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,15 @@ def test_a_probe_is_fitted_once_on_intact_clips(tmp_path, turns):
     assert {one["setting"] for one in summary["rows"]} == {"linear_probe_drop_joints_20_missing"}
 
 
+def test_zeros_are_not_turned_where_nothing_is_centred(tmp_path):
+    build_mae("config:micro", image_size=32).save_pretrained(tmp_path)
+    SkeletonProcessor(layout="kinect_v1", size=32, center="none").save_pretrained(tmp_path)
+    arguments = RobustnessArguments(model=str(tmp_path), data="nw_ucla_xview", device="cpu", turns=3)
+    with pytest.raises(ValueError, match="--turns 3 turns joints at zero") as error:
+        robustness_run(arguments, data(), report=lambda line: None)
+    assert one_sentence(error.value)
+
+
 def test_other_classes_are_refused(classifier):
     other = data()
     for split in other.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from s2i_hf.transforms import Augmentation, rotation_matrix
 from s2i_hf.views import WithCopies, WithTurns, folds_with_copies
@@ -49,6 +50,14 @@ def test_turns_follow_the_clips_all_around() -> None:
         expected = (rows[5]["joints"] - pivot) @ rotation_matrix(turn * np.pi / 2, 0, 0).T + pivot
         np.testing.assert_allclose(seen[turn * 9 + 5]["joints"], expected, atol=1e-5)
         assert seen[turn * 9 + 5]["label"] == rows[5]["label"]
+
+
+@pytest.mark.parametrize("seen", [WithTurns(clips(3), 4), WithCopies(clips(3), 3, Augmentation(yaw=1.0), seed=0)])
+def test_views_end_with_the_last(seen: Any) -> None:
+    assert len(list(seen)) == len(seen) == 12
+    for index in (-1, 12):
+        with pytest.raises(IndexError, match=rf"index is {index}; expected 0 to 11"):
+            seen[index]
 
 
 def test_copies_are_held_out_with_their_clip_and_never_choose() -> None:

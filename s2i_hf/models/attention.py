@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 
-def suit_attention(model: nn.Module, device: str | torch.device, precision: str) -> list[Any]:
-    """Make a model that trains in bfloat16 on a CPU compute attention as matrix products and a softmax; others stay as they are.
+@contextmanager
+def suited_attention(model: nn.Module, device: str | torch.device, precision: str) -> Iterator[list[Any]]:
+    """A model that trains in bfloat16 on a CPU computes attention as matrix products and a softmax; others stay as they are.
 
     The fused attention that transformers takes saves memory, which a GPU is short of. On a CPU it is as fast as the plain one in float32,
     and slower in bfloat16 (`benchmarks/attention.py`). The result is the same up to rounding, and nothing of the choice is saved.
@@ -22,23 +23,25 @@ def suit_attention(model: nn.Module, device: str | torch.device, precision: str)
         device: Where the model is going to run.
         precision: "no", "bf16" or "fp16".
 
-    Returns:
-        The configs of the parts that compute attention plainly now, for `fused`.
+    Yields:
+        The configs of the parts that compute attention plainly until the block ends, for `fused` within it.
     """
-    if torch.device(device).type != "cpu" or precision != "bf16":
-        return []
     changed: list[Any] = []
-    for module in model.modules():
+    for module in model.modules() if torch.device(device).type == "cpu" and precision == "bf16" else ():
         config: Any = getattr(module, "config", None)
         if getattr(config, "_attn_implementation", None) == "sdpa":  # what nobody has asked for
             config._attn_implementation = "eager"
             changed.append(config)
-    return changed
+    try:
+        yield changed
+    finally:
+        for config in changed:
+            config._attn_implementation = "sdpa"
 
 
 @contextmanager
 def fused(changed: Sequence[Any]) -> Iterator[None]:
-    """What `suit_attention` changed as it was: measured like this, a model says to the last bit what it will say when it is loaded."""
+    """What `suited_attention` changed as it was: measured like this, a model says to the last bit what it will say when it is loaded."""
     for config in changed:
         config._attn_implementation = "sdpa"
     try:
