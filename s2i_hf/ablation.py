@@ -128,7 +128,7 @@ def measure(
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     device = pick_device(probe.device)
     times = 1 + probe.copies
-    folds = probe_folds(train, test.cameras, seed, probe.validation)
+    folds = probe_folds(train, test.cameras, seed, probe.validation, times)
     folds = folds_with_copies(folds, times)
     labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
     seen = WithCopies(train, probe.copies, probe.augmentation, seed)

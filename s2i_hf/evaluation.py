@@ -21,6 +21,7 @@ MOST_HELD_OUT = 2 / 3  # of the training clips; where somebody has more, the res
 CROSS_VALIDATED = (
     4000  # training clips up to which a probe lets all of them choose; a few folds more cost seconds there
 )
+CROSS_VALIDATED_VIEWS = 10_000  # the same for all their views together, which several folds hold in memory at a time
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ def validation_folds(
     return [(~held, held) for held in masks], note
 
 
-def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto") -> Folds:
+def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto", times: int = 1) -> Folds:
     """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
 
     Args:
@@ -198,11 +199,15 @@ def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto") -
         test_cameras: (N_test,) views of the test clips.
         seed: Draws the held-out subjects.
         by: As in `validation_folds`.
+        times: Views of each clip that are fitted on, for `views.folds_with_copies` of these folds.
+
+    Returns:
+        Masks (N,), of the clips alone.
 
     Raises:
         ValueError: `by` is "cameras", and there are not two of which clips remain.
     """
-    every = len(rows) <= CROSS_VALIDATED
+    every = len(rows) <= CROSS_VALIDATED and len(rows) * times <= CROSS_VALIDATED_VIEWS
     return validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0]
 
 

@@ -116,7 +116,6 @@ def probe_run(
     class_names = list(train.class_names)
     num_classes = len(class_names) or None
     class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
-    folds = probe_folds(train, test.cameras, seed, arguments.validation)
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):
@@ -125,6 +124,7 @@ def probe_run(
         if name == "raw_joints":  # a mean over views would leave their heights alone
             seen = WithTurns(seen, arguments.turns)
         times = len(seen) // len(train)
+        folds = probe_folds(train, test.cameras, seed, arguments.validation, times)
         features = _features(name, model, processor, seen, test, seed, device, arguments)
         spent = time.perf_counter() - began
         for setting in dict.fromkeys(arguments.settings):

@@ -256,7 +256,7 @@ def _probe_scores(
     kind = {"vit_mae": "mae"}.get(model.config.model_type, str(model.config.model_type))
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
-    folds = probe_folds(train, test.cameras, arguments.seed)
+    folds = probe_folds(train, test.cameras, arguments.seed, times=1 + arguments.copies)
     folds = folds_with_copies(folds, 1 + arguments.copies)
     fitted = extract_features(encoder, seen, processor, arguments.batch_size, device, turns=arguments.turns)
     damaged = [

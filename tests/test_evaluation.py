@@ -166,6 +166,9 @@ def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):
         assert not set(rows.subjects[fit]) & set(rows.subjects[choose])
         assert not set(rows.cameras[fit]) & set(rows.cameras[choose])
     assert len(probe_folds(rows, np.array([1]), 5)) == 4 and len(probe_folds(rows, np.array([4]), 5, "subjects")) == 4
+    monkeypatch.setattr("s2i_hf.evaluation.CROSS_VALIDATED_VIEWS", 48 * 9)
+    assert len(probe_folds(rows, np.array([1]), 5, times=9)) == 4
+    assert len(probe_folds(rows, np.array([1]), 5, times=10)) == 1
     monkeypatch.setattr("s2i_hf.evaluation.CROSS_VALIDATED", 47)
     [(fit, choose)] = probe_folds(rows, np.array([1]), 5)
     np.testing.assert_array_equal(choose, validation_split(rows.subjects, rows.labels, 5)[0])
