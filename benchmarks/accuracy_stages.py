@@ -1,8 +1,8 @@
 """The stages of the accuracy benchmark, made one by one: which command, which flags, which folders it reads.
 
 Both arms of a comparison (pretrained and from scratch) have the same recipe: steps, batch, augmentation, head, and learning rates that fall
-from layer to layer, which held-out people preferred from scratch as well. With 10 % of the labels, each arm takes the best of one grid, tried
-on held-out people of the training split with as many labelled clips.
+from layer to layer, which held-out people preferred from scratch as well. With 10 % of the labels, each arm takes the best of one grid,
+tried on held-out people of the training split with as many labelled clips.
 """
 
 from __future__ import annotations
