@@ -55,7 +55,7 @@ def bones_apart(parents: tuple[int, ...]) -> np.ndarray:
 def stand_ins(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:
     """What takes the place of joints that one person never shows: of the joints that are there, the fewest bones away, or their mean.
 
-    A hand takes the place of its wrist and not that of the body: classifiers that were trained on whole bodies lose far less by it.
+    A lost hand goes where its wrist is and not into the middle of the body: classifiers that were trained on whole bodies lose less by it.
 
     Args:
         joints: (T, V, 3) of one person; those that are there are complete.

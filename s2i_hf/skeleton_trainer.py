@@ -126,10 +126,11 @@ class SkeletonTrainer(PushesRuns):
 
     def train(self, *args: Any, **options: Any) -> Any:
         """The stock training, with the attention that trains fastest on this device."""
-        with suited_attention(self.classifier, self.args.device, self.arguments.precision) as self._plain:
-            found = super().train(*args, **options)
-        self._plain = []
-        return found
+        try:
+            with suited_attention(self.classifier, self.args.device, self.arguments.precision) as self._plain:
+                return super().train(*args, **options)
+        finally:
+            self._plain = []
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
