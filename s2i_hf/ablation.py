@@ -45,7 +45,7 @@ from .processes import RunInterrupted
 from .protocols import PROTOCOLS
 from .recording import MAY_CHANGE
 from .results import current_commit, hardware_name, public_command
-from .views import WithCopies, folds_with_copies
+from .views import WithCopies
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"
@@ -129,7 +129,6 @@ def measure(
     device = pick_device(probe.device)
     times = 1 + probe.copies
     folds = probe_folds(train, test.cameras, seed, probe.validation, times)
-    folds = folds_with_copies(folds, times)
     labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
     seen = WithCopies(train, probe.copies, probe.augmentation, seed)
 

@@ -18,9 +18,7 @@ K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 VALIDATION_SHARE = 0.25  # of the training clips
 MOST_HELD_OUT = 2 / 3  # of the training clips; where somebody has more, the rest is too little to fit on
-CROSS_VALIDATED = (
-    4000  # training clips up to which a probe lets all of them choose; a few folds more cost seconds there
-)
+CROSS_VALIDATED = 4000  # training clips up to which a probe lets all of them choose: a few folds more cost seconds
 CROSS_VALIDATED_VIEWS = 10_000  # the same for all their views together, which several folds hold in memory at a time
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
@@ -111,7 +109,7 @@ Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose
 def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
     """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
 
-    A subject with more than two thirds of the clips is never held out. With a single subject they are quarters of each class instead.
+    Those who have more than two thirds of the clips are not held out. With a single subject they are quarters of each class instead.
 
     Args:
         subjects, labels: (N,) of the training clips.
@@ -191,6 +189,21 @@ def validation_folds(
     return [(~held, held) for held in masks], note
 
 
+def folds_with_copies(folds: Folds, times: int) -> Folds:
+    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
+
+    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
+
+    Args:
+        folds: Masks (N,), of `validation_folds`.
+        times: How often each clip is there, the first N times as it is.
+
+    Returns:
+        As many folds, masks (times * N,).
+    """
+    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
+
+
 def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto", times: int = 1) -> Folds:
     """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
 
@@ -199,16 +212,18 @@ def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto", t
         test_cameras: (N_test,) views of the test clips.
         seed: Draws the held-out subjects.
         by: As in `validation_folds`.
-        times: Views of each clip that are fitted on, for `views.folds_with_copies` of these folds.
+        times: Views of each clip that are fitted on, the clips themselves first, as `views` has them.
 
     Returns:
-        Masks (N,), of the clips alone.
+        Masks (times * N,); see `folds_with_copies`.
 
     Raises:
         ValueError: `by` is "cameras", and there are not two of which clips remain.
     """
     every = len(rows) <= CROSS_VALIDATED and len(rows) * times <= CROSS_VALIDATED_VIEWS
-    return validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0]
+    return folds_with_copies(
+        validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0], times
+    )
 
 
 @dataclass

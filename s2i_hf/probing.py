@@ -38,7 +38,7 @@ from .results import (
     public_command,
     result_row,
 )
-from .views import WithCopies, WithTurns, folds_with_copies
+from .views import WithCopies, WithTurns
 
 
 def load_model_and_processor(name: str) -> tuple[Any, Any]:
@@ -140,7 +140,7 @@ def probe_run(
                 seed,
                 num_classes,
                 pooling,
-                folds_with_copies(folds, times),
+                folds,
                 metric="mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1",
             )
             seconds = spent + time.perf_counter() - began

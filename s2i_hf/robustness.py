@@ -35,7 +35,7 @@ from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
 from .transforms import Augmentation, prepare
-from .views import WithCopies, folds_with_copies
+from .views import WithCopies
 
 Row = dict[str, Any]
 
@@ -256,8 +256,8 @@ def _probe_scores(
     kind = {"vit_mae": "mae"}.get(model.config.model_type, str(model.config.model_type))
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
-    folds = probe_folds(train, test.cameras, arguments.seed, times=1 + arguments.copies)
-    folds = folds_with_copies(folds, 1 + arguments.copies)
+    times = 1 + arguments.copies
+    folds = probe_folds(train, test.cameras, arguments.seed, times=times)
     fitted = extract_features(encoder, seen, processor, arguments.batch_size, device, turns=arguments.turns)
     damaged = [
         extract_features(
@@ -271,8 +271,8 @@ def _probe_scores(
     wanted = list(fitted) if arguments.pooling == "auto" else [arguments.pooling]
     # one probe sees all the damage as one long test, so that it is the same probe in every line
     result = evaluate_probe(
-        "linear_probe", {name: fitted[name] for name in wanted}, np.tile(train.labels, 1 + arguments.copies),
-        np.tile(train.subjects, 1 + arguments.copies),
+        "linear_probe", {name: fitted[name] for name in wanted}, np.tile(train.labels, times),
+        np.tile(train.subjects, times),
         {name: np.concatenate([features[name] for features in damaged]) for name in wanted},
         np.tile(test.labels, len(damaged)), arguments.seed, len(train.class_names) or None, arguments.pooling, folds,
     )  # fmt: skip

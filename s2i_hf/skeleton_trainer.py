@@ -32,7 +32,7 @@ from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
-from .models.attention import fused, suited_attention
+from .models.attention import suited_attention
 from .models.classification import lr_groups
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
@@ -81,7 +81,6 @@ class SkeletonTrainer(PushesRuns):
         self.class_weights = None if class_weights is None else class_weights.to(args.device)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
         self.label_names = ["labels"]
-        self._plain: list[Any] = []  # configs of parts that compute attention plainly while they are trained
         self.average = None if arguments.ema is None else WeightAverage(model, arguments.ema)
         self.extra: dict[str, Any] = {}  # written into progress.json of every checkpoint
         self._micro = (-1, -1)  # optimizer step, and micro-batch within it
@@ -124,14 +123,6 @@ class SkeletonTrainer(PushesRuns):
         """Where the weights of the best epoch are kept."""
         return self.arguments.run_dir / CHECKPOINTS / BEST
 
-    def train(self, *args: Any, **options: Any) -> Any:
-        """The stock training, with the attention that trains fastest on this device."""
-        try:
-            with suited_attention(self.classifier, self.args.device, self.arguments.precision) as self._plain:
-                return super().train(*args, **options)
-        finally:
-            self._plain = []
-
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
@@ -139,7 +130,8 @@ class SkeletonTrainer(PushesRuns):
         step = self.state.global_step
         self._micro = (step, self._micro[1] + 1 if self._micro[0] == step else 0)
         torch.manual_seed(int(np.random.SeedSequence(self._key).generate_state(1, np.uint64)[0] >> np.uint64(1)))
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        with suited_attention(self.classifier, self.args.device, self.arguments.precision):
+            loss = super().training_step(model, inputs, num_items_in_batch)
         self._broken |= ~torch.isfinite(loss)
         return loss
 
@@ -231,8 +223,7 @@ class SkeletonTrainer(PushesRuns):
         count, processes = -(-len(rows) // accelerator.num_processes), accelerator.num_processes
         own = rows.select((np.arange(count) * processes + accelerator.process_index) % max(1, len(rows)))
         options: Any = {"test_clips": test_clips, "batch_size": self.args.eval_batch_size, "device": self.args.device}
-        averaged = nullcontext() if self.average is None else self.average.applied(model)
-        with averaged, fused(self._plain):
+        with nullcontext() if self.average is None else self.average.applied(model):
             found = predict_scores(model, own, self.processor, **options)
         if processes == 1:
             return found

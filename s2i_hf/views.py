@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from .evaluation import Folds
 from .features import turned
 from .layouts import get_layout
 from .rng import hash_ids, uniform
@@ -59,21 +56,6 @@ class WithTurns:
         turn, index = _which(index, self)
         row: dict[str, Any] = self.rows[index]
         return row if turn == 0 else turned(row, 2 * math.pi * turn / self.turns)
-
-
-def folds_with_copies(folds: Folds, times: int) -> Folds:
-    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
-
-    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
-
-    Args:
-        folds: Masks (N,) of `validation_folds`.
-        times: How often each clip is there, the first N times as it is.
-
-    Returns:
-        As many folds, masks (times * N,).
-    """
-    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
 
 
 def _which(index: int, views: WithCopies | WithTurns) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face is imported: no test asks the network
 
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 
 from s2i_hf.layouts import LAYOUTS, OWN_LAYOUTS, get_layout
+
+if TYPE_CHECKING:
+    import torch
 
 MakeClip = Callable[..., np.ndarray]
 
@@ -42,6 +46,22 @@ def own_layouts_stay_in_their_test() -> Iterator[None]:
     for name in OWN_LAYOUTS - known:
         OWN_LAYOUTS.discard(name)
         LAYOUTS.pop(name, None)
+
+
+@pytest.fixture
+def fused_attention(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
+    """The dtype of every call of torch's fused attention, as it is made."""
+    import torch  # not at the top: tests of the loading scripts run where it is missing
+
+    calls: list[torch.dtype] = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(query: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(query.dtype)
+        return fused(query, *arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    return calls
 
 
 @pytest.fixture

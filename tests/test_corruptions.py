@@ -12,7 +12,7 @@ from conftest import MakeClip, one_sentence
 
 from s2i_hf.corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from s2i_hf.encoding import EncodingOptions, decode, encode
-from s2i_hf.layouts import LAYOUTS, get_layout
+from s2i_hf.layouts import LAYOUTS
 from s2i_hf.transforms import find_missing, prepare
 
 
@@ -79,7 +79,7 @@ def test_missing_is_filled_by_the_processor(make_clip: MakeClip) -> None:
     lost = lost_joint_indices(25, 0.2, 0, "a")
     assert filled == 6 * 5
     for joint in lost:  # never shown: the joints beside it take its place
-        near = nearest_by_walking(joint, set(lost), get_layout("kinect_v2").parents)
+        near = nearest_by_walking(joint, set(lost), LAYOUTS["kinect_v2"].parents)
         np.testing.assert_allclose(prepared[:, :, joint], joints[:, :, near].mean(axis=2), atol=1e-5)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from s2i_hf.evaluation import folds_with_copies
 from s2i_hf.transforms import Augmentation, rotation_matrix
-from s2i_hf.views import WithCopies, WithTurns, folds_with_copies
+from s2i_hf.views import WithCopies, WithTurns
 
 
 def clips(count: int = 9) -> list[dict[str, Any]]:

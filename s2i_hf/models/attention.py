@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,20 +11,18 @@ from torch import nn
 
 
 @contextmanager
-def suited_attention(model: nn.Module, device: str | torch.device, precision: str) -> Iterator[list[Any]]:
+def suited_attention(model: nn.Module, device: str | torch.device, precision: str) -> Iterator[None]:
     """A model that trains in bfloat16 on a CPU computes attention as matrix products and a softmax; others stay as they are.
 
     The fused attention that transformers takes saves memory, which a GPU is short of. On a CPU it is as fast as the plain one in float32,
-    and slower in bfloat16 (`benchmarks/attention.py`). The result is the same up to rounding, and nothing of the choice is saved.
+    and slower in bfloat16 (`benchmarks/attention.py`). The results are the same up to rounding, and nothing of the choice is saved: outside
+    of the block a model says to the last bit what it will say when it is loaded.
 
     Args:
         model: Any model of transformers. Parts with a config of their own, such as the decoder of ViTMAE, are set as well, which
             `set_attn_implementation` of transformers leaves out.
         device: Where the model is going to run.
         precision: "no", "bf16" or "fp16".
-
-    Yields:
-        The configs of the parts that compute attention plainly until the block ends, for `fused` within it.
     """
     changed: list[Any] = []
     for module in model.modules() if torch.device(device).type == "cpu" and precision == "bf16" else ():
@@ -33,19 +31,7 @@ def suited_attention(model: nn.Module, device: str | torch.device, precision: st
             config._attn_implementation = "eager"
             changed.append(config)
     try:
-        yield changed
-    finally:
-        for config in changed:
-            config._attn_implementation = "sdpa"
-
-
-@contextmanager
-def fused(changed: Sequence[Any]) -> Iterator[None]:
-    """What `suited_attention` changed as it was: measured like this, a model says to the last bit what it will say when it is loaded."""
-    for config in changed:
-        config._attn_implementation = "sdpa"
-    try:
         yield
     finally:
         for config in changed:
-            config._attn_implementation = "eager"
+            config._attn_implementation = "sdpa"
