@@ -107,7 +107,7 @@ def knn_across(
         ]
         truth = np.concatenate([gallery_y[held] for _, held in folds])
         for k, *found in zip(K_GRID, *tried, strict=True):
-            accuracy = metrics(np.concatenate(found), truth)["top1"]
+            accuracy = metrics(np.concatenate(found), truth)["top1"] if len(truth) else 0.0
             if accuracy > best[0]:  # the first of equals: fewest neighbours
                 best = (accuracy, pooling, k)
     validation, pooling, k = best

@@ -41,7 +41,14 @@ def test_rows_for_every_pair_of_formats(tmp_path, model):
 
 
 @pytest.mark.parametrize("turns", [1, 3])
-def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns):
+def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns, monkeypatch):
+    galleries = []
+
+    def across(gallery, *rest):
+        galleries.append(gallery)
+        return knn_across(gallery, *rest)
+
+    monkeypatch.setattr("s2i_hf.cross_format.knn_across", across)
     found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), turns=turns)["results"]
     splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
     features = {
@@ -55,6 +62,16 @@ def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns):
     )  # fmt: skip
     same = found["pretrained", "lcrnet_13", "lcrnet_13"]
     assert same.metrics == twin.metrics and same.chosen == twin.chosen and same.validation == twin.validation
+    np.testing.assert_array_equal(same.predictions, twin.predictions)
+    for pooling, learned in features["train"].items():  # few clips are named alike by many features
+        np.testing.assert_allclose(galleries[-1][pooling], learned, atol=1e-5)
+
+
+def test_with_a_clip_a_class_the_first_k_is_taken(recwarn):
+    x, labels = np.eye(5), np.arange(5)
+    folds = [(np.ones(5, dtype=bool), np.zeros(5, dtype=bool))]
+    found = knn_across({"a": x}, labels, {"a": x}, {"a": x}, labels, folds)
+    assert found.metrics["top1"] == 1 and found.chosen["k"] == 1 and found.validation == 0 and not recwarn.list
 
 
 def test_the_gallery_is_in_its_format_and_the_queries_in_theirs():
