@@ -25,8 +25,8 @@ from accuracy_table import table_text
 
 from s2i_hf.arguments import arg, parse, run_main
 from s2i_hf.files import write_atomically
+from s2i_hf.processing.suggestions import did_you_mean
 from s2i_hf.results import public_command
-from s2i_hf.wording import did_you_mean
 
 
 @dataclass

@@ -58,8 +58,8 @@ def prepare_folder(arguments: PrepareArguments, dataset: Any = None) -> Path:
 
 
 def _write_untrained(arguments: PrepareArguments, rows: Any, folder: Path) -> None:
-    from s2i_hf.image_processing_skeleton import SkeletonProcessor
     from s2i_hf.models.initialization import build_mae
+    from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
     layouts = sorted(set(rows.layouts))
     SkeletonProcessor(layout=layouts[0] if len(layouts) == 1 else None, size=arguments.size).save_pretrained(folder)
@@ -69,8 +69,8 @@ def _write_untrained(arguments: PrepareArguments, rows: Any, folder: Path) -> No
 def _write_subset(arguments: PrepareArguments, train: Any, test: Any, folder: Path) -> None:
     from s2i_hf.evaluation import validation_folds
     from s2i_hf.few_labels import stratified_share
+    from s2i_hf.processing.skeleton_sequence import SkeletonSequence
     from s2i_hf.protocols import get_protocol
-    from s2i_hf.sequence import SkeletonSequence
     from s2i_hf.storage import FolderWriter
 
     folds, _ = validation_folds(train.subjects, train.labels, arguments.seed, train.cameras, test.cameras)

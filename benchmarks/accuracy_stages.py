@@ -14,7 +14,7 @@ from typing import Any
 
 from accuracy_plan import LABEL_SETS, LABEL_SHARE, SETS, STAGES, DataSet, Preset, Stage
 
-from s2i_hf.wording import did_you_mean
+from s2i_hf.processing.suggestions import did_you_mean
 
 PREPARE, PROBE, FINETUNE, PEER = (
     "benchmarks/accuracy_prepare.py", "examples/probe.py", "examples/finetune.py", "benchmarks/peer.py",

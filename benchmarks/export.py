@@ -24,8 +24,8 @@ import torch
 
 from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.exporting import TOLERANCE, export_classifier
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 Way = Callable[[np.ndarray], np.ndarray]
 

@@ -40,10 +40,10 @@ from s2i_hf.infilling_baselines import MeanPose, error_unit, fill_linear, fill_m
 from s2i_hf.infilling_gaps import lost_joints
 from s2i_hf.infilling_models import load_infilling_model
 from s2i_hf.infilling_picture import FilledRow, draw_infilling
-from s2i_hf.layouts import SkeletonLayout, get_layout
+from s2i_hf.processing.layouts import SkeletonLayout, get_layout
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.run_folder import RunFolder
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FolderWriter
 from s2i_hf.visualization import MissingExtra
 

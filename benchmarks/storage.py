@@ -23,8 +23,8 @@ import datasets
 import numpy as np
 
 from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FORMATS, FolderWriter
 
 TARGETS = {"size": 1.05, "opening": 0.1, "reads": 10.0}

@@ -14,21 +14,21 @@ from .auto_classes import install
 __version__ = "0.1.0"
 
 _HOME: dict[str, str] = {
-    "LAYOUTS": "layouts",
-    "PARTS": "layouts",
-    "SkeletonLayout": "layouts",
-    "get_layout": "layouts",
-    "register_layout": "layouts",
+    "LAYOUTS": "processing.layouts",
+    "PARTS": "processing.layouts",
+    "SkeletonLayout": "processing.layouts",
+    "get_layout": "processing.layouts",
+    "register_layout": "processing.layouts",
     "DATASETS": "protocols",
     "PROTOCOLS": "protocols",
-    "SkeletonSequence": "sequence",
-    "EncodingOptions": "encoding",
-    "encode": "encoding",
-    "encode_padded": "encoding",
-    "decode": "encoding",
-    "mask_noise": "masking",
-    "Augmentation": "transforms",
-    "SkeletonProcessor": "image_processing_skeleton",
+    "SkeletonSequence": "processing.skeleton_sequence",
+    "EncodingOptions": "processing.encoding",
+    "encode": "processing.encoding",
+    "encode_padded": "processing.encoding",
+    "decode": "processing.encoding",
+    "mask_noise": "processing.masking",
+    "Augmentation": "processing.transforms",
+    "SkeletonProcessor": "processing.image_processing_skeleton",
     "SkeletonCollator": "data",
     "SkeletonRows": "data",
     "as_rows": "data",
@@ -88,11 +88,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .data import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
-    from .encoding import EncodingOptions, decode, encode, encode_padded
-    from .image_processing_skeleton import SkeletonProcessor
     from .infilling import infill
-    from .layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
-    from .masking import mask_noise
     from .model_processors import processor_for
     from .models.backbones import load_backbone
     from .models.classification import build_classifier, lr_groups, set_drop_path
@@ -102,9 +98,13 @@ if TYPE_CHECKING:
     from .models.initialization import build_mae, encoder_of
     from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
     from .models.pooled_vit import PooledViTForImageClassification
+    from .processing.encoding import EncodingOptions, decode, encode, encode_padded
+    from .processing.image_processing_skeleton import SkeletonProcessor
+    from .processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
+    from .processing.masking import mask_noise
+    from .processing.skeleton_sequence import SkeletonSequence
+    from .processing.transforms import Augmentation
     from .protocols import DATASETS, PROTOCOLS
-    from .sequence import SkeletonSequence
-    from .transforms import Augmentation
 
 
 def __getattr__(name: str) -> Any:

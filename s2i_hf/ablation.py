@@ -26,14 +26,7 @@ from .arguments import arg
 from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from .classifier_folder import pick_device
 from .diffmae_pretraining import diffmae_loss
-from .evaluation import (
-    Folds,
-    evaluate_probe,
-    knn_scores,
-    metrics,
-    probe_folds,
-    softmax_scores,
-)
+from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
 from .features import POOLINGS, extract_features
 from .files import write_atomically
 from .locks import Lock
@@ -199,7 +192,7 @@ class _Runner:
     def run(self, variant: Variant, seed: int) -> dict[str, Any]:
         """Pretrain, or go on, or load what is finished; then probe. Returns the row."""
         from .data import as_rows
-        from .image_processing_skeleton import SkeletonProcessor
+        from .processing.image_processing_skeleton import SkeletonProcessor
 
         settings = self.plan.pretraining(variant, seed, self.folder)
         run_dir = settings.run_dir

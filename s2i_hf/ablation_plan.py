@@ -26,8 +26,8 @@ from .arguments import from_values
 from .diffmae_pretraining import DiffMAEArguments
 from .pretraining import PretrainArguments
 from .probe_arguments import ProbeArguments
+from .processing.suggestions import did_you_mean
 from .recording import MAY_CHANGE
-from .wording import did_you_mean
 
 BASE = "base"
 METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}

@@ -21,7 +21,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 
 from .files import write_atomically
 from .hub_errors import hub_file
-from .wording import several
+from .processing.suggestions import several
 
 Arguments = TypeVar("Arguments")
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")

@@ -26,7 +26,7 @@ def register(module: ModuleType) -> None:
     """
     from transformers.configuration_utils import PreTrainedConfig
 
-    from .image_processing_skeleton import SkeletonProcessor
+    from .processing.image_processing_skeleton import SkeletonProcessor
 
     class SkeletonImageConfig(PreTrainedConfig):
         model_type = "s2i_skeleton_image"

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .encoding import EncodingOptions
-from .layouts import get_layout
-from .masking import mask_noise, mask_weights
 from .mixtures import rounds
 from .processes import ignore_interruptions
-from .resizing import part_columns
-from .rng import hash_ids, uniform
+from .processing.encoding import EncodingOptions
+from .processing.layouts import get_layout
+from .processing.masking import mask_noise, mask_weights
+from .processing.resizing import part_columns
+from .processing.rng import hash_ids, uniform
 from .rows import Sources
 
 if TYPE_CHECKING:

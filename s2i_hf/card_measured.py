@@ -14,7 +14,7 @@ from typing import Any
 
 from .card_text import markdown_table, per_cent, plain, words
 from .cost import GRAPH_FRAMES, graph_network_cost, model_cost
-from .layouts import get_layout
+from .processing.layouts import get_layout
 from .run_folder import RunFolder
 
 _DAMAGE = re.compile(r"(drop_joints|crop_time)_([\d.]+)_(\w+)")

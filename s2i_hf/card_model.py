@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .card_text import NOT_MEASURED, markdown_table, pairs
 from .cost import model_cost
-from .masking import MASKS, describe_mask, ratio_range
+from .processing.masking import MASKS, describe_mask, ratio_range
 from .protocols import DATASETS, PROTOCOLS, Dataset
 from .run_folder import RunFolder
 

@@ -21,11 +21,11 @@ from .card_text import front_matter_yaml, words
 from .dataset_cards import write_dataset_card
 from .files import write_atomically
 from .finetune_card import FINETUNE_SECTIONS, FUSION_SECTIONS
+from .processing.suggestions import several
 from .protocols import DATASETS
 from .run_folder import RunFolder, hub_id
 from .storage import META_FILE
 from .visualization import MissingExtra, curve_picture
-from .wording import several
 
 
 def write_card(run_dir: str | Path) -> Path:

@@ -37,7 +37,7 @@ def open_classifier(name: str) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForImageClassification
 
-    from .image_processing_skeleton import SkeletonProcessor
+    from .processing.image_processing_skeleton import SkeletonProcessor
 
     check_classifier(name)
     model, fresh = load_weights(AutoModelForImageClassification, name)

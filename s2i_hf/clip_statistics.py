@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from .body_checks import check_body, nanmedian
-from .layouts import SkeletonLayout
-from .sequence import SkeletonSequence
+from .processing.layouts import SkeletonLayout
+from .processing.skeleton_sequence import SkeletonSequence
 
 Item = TypeVar("Item")
 

@@ -21,10 +21,10 @@ from .classifier_folder import pick_device
 from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
 from .features import extract_features
 from .formats import AsLayout
-from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import load_model_and_processor
+from .processing.layouts import get_layout
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
 

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .layouts import LAYOUTS, get_layout
 from .mixtures import JoinReport, Mixture, describe_sources, family, held_out, join
+from .processing.layouts import LAYOUTS, get_layout
+from .processing.rng import hash_ids, uniform
+from .processing.transforms import NUM_DRAWS, Augmentation, augment, prepare
 from .protocols import PROTOCOLS, Protocol, get_protocol
 from .readers.recordings import find_recordings
-from .rng import hash_ids, uniform
 from .rows import SkeletonRows, as_rows, row_of_table
 from .sources import OWN, Source, open_source
-from .transforms import NUM_DRAWS, Augmentation, augment, prepare
 
 __all__ = ["SkeletonCollator", "SkeletonRows", "as_rows", "describe", "load_skeletons"]
 

@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 
 from .batches import Schedule
 from .finetune_arguments import FinetuneArguments
-from .rng import hash_ids, uniform
+from .processing.rng import hash_ids, uniform
 
 
 def finetune_schedule(arguments: FinetuneArguments, num_clips: int, num_processes: int) -> Schedule:

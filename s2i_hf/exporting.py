@@ -37,8 +37,8 @@ from .export_formats import (
 )
 from .export_source import SOURCE, digest_of_model
 from .files import umask
-from .layouts import SkeletonLayout, get_layout
-from .resizing import joint_weights
+from .processing.layouts import SkeletonLayout, get_layout
+from .processing.resizing import joint_weights
 
 FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
 DEFAULT_OPSET = 18

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .arguments import arg
 from .models.loading import check_model_name
-from .transforms import Augmentation
+from .processing.transforms import Augmentation
 
 
 @dataclass

@@ -12,13 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .processing.skeleton_sequence import SkeletonSequence
+from .processing.suggestions import did_you_mean
 from .protocols import DATASETS, PROTOCOLS, get_protocol
 from .readers import READERS, RawFile, ReadError, get_reader, own
 from .readers.raw_files import find_raw_files
 from .readers.recordings import read_file
-from .sequence import SkeletonSequence
 from .stored_clips import is_converted
-from .wording import did_you_mean
 
 _OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves

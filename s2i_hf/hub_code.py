@@ -39,7 +39,7 @@ def code_files(model_type: str = "") -> dict[str, str]:
     Raises:
         ValueError: a file imports what is not beside it, or two files have one name: a fault of this package.
     """
-    start = [PROCESSOR_CLASS, *(f"models.{name}" for name in own_classes(model_type).values())]
+    start = [f"processing.{PROCESSOR_CLASS}", *(f"models.{name}" for name in own_classes(model_type).values())]
     waiting = [name.rpartition(".")[0] for name in start]
     found: dict[str, str] = {}
     origin: dict[str, str] = {}

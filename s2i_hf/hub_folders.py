@@ -21,7 +21,7 @@ from .cards import render_card
 from .environment import ENVIRONMENT, describe_environment
 from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
-from .layouts import get_layout
+from .processing.layouts import get_layout
 from .run_folder import RunFolder
 
 logger = logging.getLogger(__name__)

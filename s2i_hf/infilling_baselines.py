@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .layouts import SkeletonLayout, get_layout
-from .transforms import find_missing
+from .processing.layouts import SkeletonLayout, get_layout
+from .processing.transforms import find_missing
 
 if TYPE_CHECKING:
     from .rows import SkeletonRows

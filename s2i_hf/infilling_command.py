@@ -19,11 +19,11 @@ from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_po
 from .infilling_gaps import lost_joints
 from .infilling_models import load_infilling_model
 from .infilling_picture import FilledRow, draw_infilling
-from .layouts import SkeletonLayout, get_layout
+from .processing.layouts import SkeletonLayout, get_layout
+from .processing.skeleton_sequence import SkeletonSequence
+from .processing.suggestions import did_you_mean
+from .processing.transforms import find_missing
 from .readers import ReadError
-from .sequence import SkeletonSequence
-from .transforms import find_missing
-from .wording import did_you_mean
 
 OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
 _MOST_CLIPS = 10_000

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .encoding import EncodingOptions
-from .layouts import PARTS, SkeletonLayout, get_layout
-from .resizing import joint_weights, resize_weights
-from .transforms import find_missing
-from .wording import did_you_mean, several
+from .processing.encoding import EncodingOptions
+from .processing.layouts import PARTS, SkeletonLayout, get_layout
+from .processing.resizing import joint_weights, resize_weights
+from .processing.suggestions import did_you_mean, several
+from .processing.transforms import find_missing
 
 _NO_WEIGHT = 1e-6  # of a joint in a pixel: rounding of the resize, not a share
 _RANGE = re.compile(r"(\d*):(\d*)")

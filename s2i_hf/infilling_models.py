@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .image_processing_skeleton import SkeletonProcessor
 from .models.loading import load_weights, model_type
+from .processing.image_processing_skeleton import SkeletonProcessor
 from .run_folder import RunFolder
 
 

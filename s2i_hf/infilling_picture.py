@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .layouts import SkeletonLayout
-from .transforms import find_missing
+from .processing.layouts import SkeletonLayout
+from .processing.transforms import find_missing
 
 # Okabe and Ito's palette (2008), told apart by most colour-blind readers
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from .layouts import get_layout
+from .processing.layouts import get_layout
+from .processing.rng import uniform
 from .protocols import PROTOCOLS, Protocol
-from .rng import uniform
 from .rows import SkeletonRows, Sources
 
 Mixture = str | float | Mapping[str, float]

@@ -26,9 +26,9 @@ from typing import Any
 
 from .clip_files import ClipFileWriter, checksum
 from .files import umask, write_atomically
-from .layouts import OWN_LAYOUTS
 from .locks import PATIENCE, Lock
 from .plans import Plan
+from .processing.layouts import OWN_LAYOUTS
 from .protocols import Protocol
 from .readers import NoClip, RawFile, ReadError
 from .readers.recordings import read_file

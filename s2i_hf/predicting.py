@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from .classifier_folder import class_names_of
+from .processing.skeleton_sequence import SkeletonSequence
+from .processing.transforms import prepare, present_people
 from .readers import ReadError
 from .scoring import predict_scores
-from .sequence import SkeletonSequence
-from .transforms import prepare, present_people
 
 
 @dataclass(frozen=True)

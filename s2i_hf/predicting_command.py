@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .classifier_folder import open_classifier, pick_device
 from .found_clips import FoundClips, find_clips
-from .layouts import get_layout
 from .predicting import Predicted, Span, predict_clips
+from .processing.layouts import get_layout
 from .readers import ReadError
 
 _SHOWN = 5  # names of files that were left out

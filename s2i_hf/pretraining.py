@@ -23,21 +23,21 @@ from torch import Tensor, nn
 from .arguments import arg, pairs
 from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
-from .encoding import encode_padded
-from .masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
 from .models.attention import suited_attention
 from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
+from .processing.encoding import encode_padded
+from .processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
+from .processing.suggestions import several
+from .processing.transforms import Augmentation
 from .publishing import check_repository
 from .recording import RunRecord
-from .transforms import Augmentation
-from .wording import several
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from .image_processing_skeleton import SkeletonProcessor
+    from .processing.image_processing_skeleton import SkeletonProcessor
 
 ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 

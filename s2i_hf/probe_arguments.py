@@ -8,10 +8,10 @@ from typing import Literal
 
 from .arguments import arg
 from .evaluation import SETTINGS
-from .layouts import get_layout
 from .models.loading import check_model_name
+from .processing.layouts import get_layout
+from .processing.transforms import Augmentation
 from .results import ENCODERS, results_dir
-from .transforms import Augmentation
 
 
 @dataclass

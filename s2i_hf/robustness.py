@@ -26,15 +26,15 @@ from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
 from .files import write_atomically
 from .formats import splits_as_layout
-from .layouts import get_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import load_model_and_processor
+from .processing.layouts import get_layout
+from .processing.transforms import Augmentation, prepare
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
-from .transforms import Augmentation, prepare
 from .views import WithCopies
 
 Row = dict[str, Any]

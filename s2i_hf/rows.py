@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from .layouts import LAYOUTS, register_layout
+from .processing.layouts import LAYOUTS, register_layout
 
 
 class Columns(Protocol):

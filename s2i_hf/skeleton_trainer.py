@@ -27,13 +27,13 @@ from .averaging import WeightAverage
 from .batches import RoundRows, Schedule, loader_options
 from .checkpoints import CHECKPOINTS, keep_newest, put_in_place
 from .data import SkeletonCollator
-from .encoding import encode_padded
 from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
 from .models.attention import suited_attention
 from .models.classification import lr_groups
+from .processing.encoding import encode_padded
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
 

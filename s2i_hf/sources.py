@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from .hub_errors import explained, hub_file, is_offline
-from .layouts import get_layout, register_layout
+from .processing.layouts import get_layout, register_layout
+from .processing.suggestions import did_you_mean
 from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
 from .protocols.folder import FolderProtocol
 from .readers import get_reader
 from .readers.recordings import Recordings, file_id, find_recordings
 from .rows import SafetensorsColumns, SkeletonRows
 from .storage import FORMATS, META_FILE, empty_split, read_meta
-from .wording import did_you_mean
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
@@ -184,9 +184,9 @@ def _broken(recordings: Recordings, split: Any, found: Sequence[str]) -> list[st
 def _code_hash() -> str:
     """Hash of all code and lists that decide what a row holds, so that a cache never outlives them."""
     package = resources.files(__package__)
-    names = ["sequence.py", "layouts.py", "skeleton_layout.py", "tables.py", "building.py", "own_building.py"]
+    names = ["tables.py", "building.py", "own_building.py"]
     files = [package / name for name in names]
-    for folder in (package / "protocols", package / "readers", package / "resources"):
+    for folder in (package / "processing", package / "protocols", package / "readers", package / "resources"):
         files += sorted(
             (file for file in folder.iterdir() if file.name.endswith((".py", ".txt"))), key=lambda file: file.name
         )

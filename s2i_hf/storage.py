@@ -18,7 +18,7 @@ from typing import Any, Literal
 from typing import Protocol as Interface
 
 from .clip_files import ClipFileWriter
-from .sequence import SkeletonSequence
+from .processing.skeleton_sequence import SkeletonSequence
 from .tables import TableWriter, empty_split, finish_arrow, finish_parquet, row_features
 
 __all__ = [

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .hub_errors import first_line
-from .layouts import SkeletonLayout, get_layout
+from .processing.layouts import SkeletonLayout, get_layout
+from .processing.skeleton_sequence import SkeletonSequence
 from .readers import ReadError
-from .sequence import SkeletonSequence
 from .storage import META_FILE, read_meta
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .sequence import SkeletonSequence
+from .processing.skeleton_sequence import SkeletonSequence
 from .synthetic_actions import ACTIONS, JOINT, LAYOUT, PITCH, ROLL, TOUCH, TWIST, YAW, Mover, ease
 from .synthetic_files import write_skeleton
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from .sequence import SkeletonSequence
+from .processing.skeleton_sequence import SkeletonSequence
 from .synthetic_actions import JOINT, LAYOUT
 
 

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from .features import turned
-from .layouts import get_layout
-from .rng import hash_ids, uniform
-from .transforms import NUM_DRAWS, Augmentation, prepare
+from .processing.layouts import get_layout
+from .processing.rng import hash_ids, uniform
+from .processing.transforms import NUM_DRAWS, Augmentation, prepare
 
 
 class WithCopies:

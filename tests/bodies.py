@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
 _MIDDLE = {
     "HipCenter": (0, 0, 0), "Spine": (0, 0.1, 0), "ShoulderCenter": (0, 0.5, 0), "Head": (0, 0.7, 0), "SpineBase": (0, 0, 0),

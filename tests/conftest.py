@@ -12,7 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face 
 import numpy as np
 import pytest
 
-from s2i_hf.layouts import LAYOUTS, OWN_LAYOUTS, get_layout
+from s2i_hf.processing.layouts import LAYOUTS, OWN_LAYOUTS, get_layout
 
 if TYPE_CHECKING:
     import torch

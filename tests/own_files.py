@@ -12,8 +12,8 @@ import numpy as np
 from conftest import one_sentence
 from hypothesis import strategies as st
 
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.skeleton_layout import SkeletonLayout
 
 STAR = SkeletonLayout(
     "test_star", ["pelvis", "head", "left_hand", "right_hand"], [None, "pelvis", "pelvis", "pelvis"], center="pelvis"

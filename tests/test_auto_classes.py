@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import s2i_hf
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 SLOW_TO_IMPORT = ("transformers", "datasets", "evaluate", "accelerate", "huggingface_hub", "sklearn", "matplotlib")
 
@@ -41,7 +41,7 @@ def test_import_loads_nothing_heavy() -> None:
 
 USE = (
     "processor = AutoImageProcessor.from_pretrained({folder!r});"
-    "assert type(processor).__module__ == 's2i_hf.image_processing_skeleton', type(processor);"
+    "assert type(processor).__module__ == 's2i_hf.processing.image_processing_skeleton', type(processor);"
     "assert processor.layout == 'kinect_v1' and processor.size == {{'height': 64, 'width': 64}};"
     "print(type(processor).__name__)"
 )

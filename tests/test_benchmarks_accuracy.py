@@ -20,9 +20,9 @@ from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.probing import load_model_and_processor
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.results import append_results, result_row
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FolderWriter
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

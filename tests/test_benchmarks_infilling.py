@@ -14,14 +14,14 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.data import as_rows, describe, load_skeletons
 from s2i_hf.evaluation import validation_split
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.infilling import infill
 from s2i_hf.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints
 from s2i_hf.infilling_models import load_infilling_model
-from s2i_hf.layouts import get_layout
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import get_layout
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KINECT = get_layout("kinect_v1")

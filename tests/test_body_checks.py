@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2i_hf.body_checks import bone_pairs, check_body, landmarks, layout_misfit, nanmedian
-from s2i_hf.layouts import LAYOUTS, SkeletonLayout
+from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
 
 V1 = LAYOUTS["kinect_v1"]
 KNOWN = tuple(LAYOUTS.values())  # before tests make formats of their own known

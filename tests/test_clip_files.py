@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from s2i_hf.clip_files import ClipFileWriter, checksum, read_ids, read_rows
-from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
 
 def some_clips(count: int) -> list[SkeletonSequence]:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2i_hf.clip_statistics import NUM_WORST, ClipStatistics, EvenSample, leading, quantile
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
 
 def sequence(joints, sample_id="clip", **facts):

@@ -20,8 +20,8 @@ import s2i_hf.merging
 import s2i_hf.pieces
 from s2i_hf.conversion import StrictError, convert, merge
 from s2i_hf.data import as_rows, load_skeletons
-from s2i_hf.layouts import SkeletonLayout
 from s2i_hf.pieces import pieces_folder
+from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.storage import FORMATS, Format
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]

@@ -10,10 +10,10 @@ import pytest
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
 from s2i_hf.cost import GRAPH_FRAMES, graph_network_cost, model_cost
-from s2i_hf.layouts import get_layout
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
 from s2i_hf.models.initialization import MODEL_SIZES
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
+from s2i_hf.processing.layouts import get_layout
 
 
 def transformer_flops(tokens, width, inner, layers):
@@ -105,8 +105,8 @@ def test_measuring_speed_writes_it_into_the_card(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
     import cost
 
-    from s2i_hf.image_processing_skeleton import SkeletonProcessor
     from s2i_hf.models.classification import build_classifier
+    from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
     model, _ = build_classifier("config:micro", ["wave", "throw"], image_size=32)
     model.save_pretrained(tmp_path / "run")

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from s2i_hf.diffmae_pretraining import draw_noise
-from s2i_hf.masking import MASKS, mask_noise
 from s2i_hf.models.counter_noise import derived_keys, integers, keys_of_ids, keys_of_order, normals
-from s2i_hf.rng import uniform
+from s2i_hf.processing.masking import MASKS, mask_noise
+from s2i_hf.processing.rng import uniform
 
 IDS = [f"clip{index:05}" for index in range(4000)]
 
 
 def test_the_mixer_is_splitmix64() -> None:
     """The same bits as the numpy generator of `rng`, from a key made to be its state."""
-    from s2i_hf import rng
     from s2i_hf.models import counter_noise
+    from s2i_hf.processing import rng
 
     words = np.array([0, 1, 2**63, 0xDEADBEEFDEADBEEF, 2**64 - 1], dtype=np.uint64)
     with np.errstate(over="ignore"):
@@ -108,7 +108,7 @@ def test_noise_depends_on_the_mask_alone() -> None:
 
 def test_it_is_as_good_as_the_generator_of_the_masks() -> None:
     """Uniform numbers of `rng` and these normals, drawn for the same clips, do not know of each other."""
-    from s2i_hf.rng import hash_ids
+    from s2i_hf.processing.rng import hash_ids
 
     flat = uniform(0, 0, hash_ids(IDS[:500]), 200, "mask/random") - 0.5
     drawn = normals(keys_of_ids(IDS[:500], 0), "noise", 200).numpy()

@@ -22,8 +22,8 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.pretraining import PretrainArguments
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.synthetic import write_dataset
 

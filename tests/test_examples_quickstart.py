@@ -13,12 +13,12 @@ from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probe_arguments import ProbeArguments
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.suggestions import several
 from s2i_hf.synthetic import write_dataset
-from s2i_hf.wording import several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

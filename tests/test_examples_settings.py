@@ -18,17 +18,17 @@ from s2i_hf.conversion import convert
 from s2i_hf.cross_format import CrossFormatArguments
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.finetune_arguments import FinetuneArguments
-from s2i_hf.formats import joint_indices
 from s2i_hf.fusion import FuseArguments
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import get_layout
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probe_arguments import ProbeArguments
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layout_conversion import joint_indices
+from s2i_hf.processing.layouts import get_layout
+from s2i_hf.processing.suggestions import several
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.robustness import RobustnessArguments
-from s2i_hf.wording import several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SETTINGS = sorted((EXAMPLES / "configs" / "settings").glob("*.yaml"))

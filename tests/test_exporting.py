@@ -23,9 +23,9 @@ from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.export_formats import check_private
 from s2i_hf.export_source import digest_of_model, is_fresh_export, onnx_metadata
 from s2i_hf.exporting import Parity, export_classifier, read_metadata, synthetic_clips
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import get_layout
 from s2i_hf.models.classification import build_classifier
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import get_layout
 from s2i_hf.scoring import predict_scores
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "predict_onnx.py"
@@ -120,7 +120,7 @@ def test_the_example_makes_the_images_of_the_processor(recipe: dict[str, Any], p
 
 
 def test_joint_weights_are_those_of_the_encoder(folder: Path) -> None:
-    from s2i_hf.resizing import joint_matrix
+    from s2i_hf.processing.resizing import joint_matrix
 
     model, processor = open_classifier(str(folder))
     facts = json.loads(json.dumps(exporting.metadata_of(model, processor)))

@@ -17,9 +17,9 @@ from s2i_hf.epochs import EpochOrder, finetune_schedule
 from s2i_hf.finetune_preparing import balanced_weights, check_fit, choose_clips, load_classifier
 from s2i_hf.finetuning import finetune, start
 from s2i_hf.formats import AsLayout
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.results import read_results
 from s2i_hf.rows import as_rows
 from s2i_hf.scoring import predict_scores

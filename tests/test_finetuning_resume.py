@@ -67,7 +67,7 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
 def launch() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["s2i_hf.skeleton_trainer", "s2i_hf.finetuning", "s2i_hf.finetune_recording",
-                                    "s2i_hf.image_processing_skeleton", "transformers.models.vit.modeling_vit"])  # fmt: skip
+                                    "s2i_hf.processing.image_processing_skeleton", "transformers.models.vit.modeling_vit"])  # fmt: skip
 
     def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:
         child = context.Process(target=_child, args=(str(run_dir), settings, kill_at, how))

@@ -20,7 +20,7 @@ from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.conversion import convert
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 NOBODY = {"HF_TOKEN": "", "HF_TOKEN_PATH": "/nowhere"}
 WEIGHTS, CONFIG, PROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"

@@ -21,7 +21,7 @@ from s2i_hf.environment import describe_environment
 from s2i_hf.export_source import digest_of_model, onnx_metadata
 from s2i_hf.hub_code import code_files
 from s2i_hf.hub_folders import check_public, public_files, public_text, write_files
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 needs_pillow = pytest.mark.skipif(
     importlib.util.find_spec("PIL") is None,

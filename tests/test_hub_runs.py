@@ -77,7 +77,10 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
             done = run(hub, tmp_path, "-c", CLASSIFY, package)
             assert done.returncode == 0, done.stderr
             answers.append(json.loads(done.stdout))
-        assert answers[0][1] == answers[1][1] and answers[0][0] == "s2i_hf.image_processing_skeleton" != answers[1][0]
+        assert (
+            answers[0][1] == answers[1][1]
+            and answers[0][0] == "s2i_hf.processing.image_processing_skeleton" != answers[1][0]
+        )
 
     # the pushed settings repeat the run, bit for bit
     again = ("--data_dir", "raw", "--cache_dir", "cache", "--output_dir", "again")

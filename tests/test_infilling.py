@@ -14,14 +14,14 @@ import torch
 from conftest import one_sentence
 
 from s2i_hf.cli import main
-from s2i_hf.encoding import encode
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.infilling import infill, infill_clips, predict_hidden
 from s2i_hf.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints, touched_pixels
-from s2i_hf.layouts import get_layout
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.processing.encoding import encode
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import get_layout
 
 KINECT = get_layout("kinect_v1")
 FIXED = {"value_range": "fixed", "value_scale": 2.0, "center": "none", "do_normalize": False}

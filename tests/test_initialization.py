@@ -12,13 +12,7 @@ import torch
 from conftest import one_sentence
 from transformers import ViTConfig, ViTForImageClassification, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
 
-from s2i_hf.models.initialization import (
-    MODEL_SIZES,
-    build_mae,
-    encoder_of,
-    initialize_mae,
-    untrained_like,
-)
+from s2i_hf.models.initialization import MODEL_SIZES, build_mae, encoder_of, initialize_mae, untrained_like
 from s2i_hf.models.positions import sincos_positions
 
 Weights = dict[str, torch.Tensor]

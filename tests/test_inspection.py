@@ -12,9 +12,9 @@ from skeleton_files import skeleton_text
 
 from s2i_hf.clip_statistics import leading
 from s2i_hf.inspection.inspector import inspect, run
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FORMATS, FolderWriter
 from s2i_hf.stored_clips import stored_files
 
@@ -183,7 +183,7 @@ def test_clips_in_both_splits_are_a_leak(tmp_path):
 
 
 def test_formats_of_ones_own_are_known_from_the_json(tmp_path):
-    from s2i_hf.skeleton_layout import SkeletonLayout
+    from s2i_hf.processing.skeleton_layout import SkeletonLayout
 
     mine = SkeletonLayout("only_here", ["pelvis", "head", "left_foot", "right_foot"], [-1, 0, 0, 0])
     writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "safetensors", ("train", "test"))

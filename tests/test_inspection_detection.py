@@ -14,7 +14,7 @@ from conftest import one_sentence
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.inspection.detection import detect
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import PROTOCOLS
 
 NTU = ["S001C001P001R001A001", "S001C002P002R001A014", "S017C003P008R002A060"]

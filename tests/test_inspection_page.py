@@ -17,8 +17,8 @@ from s2i_hf.inspection.census import Detection
 from s2i_hf.inspection.charts import columns, histogram, numbers, rows, strip
 from s2i_hf.inspection.inspector import Inspection, inspect
 from s2i_hf.inspection.page import render_page, write_page
-from s2i_hf.layouts import LAYOUTS, PARTS
-from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.processing.layouts import LAYOUTS, PARTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
 NASTY = '<script>alert("1")</script>&\x1b[0m\udcff'
 

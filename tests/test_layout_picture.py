@@ -7,7 +7,7 @@ import pytest
 from bodies import pose
 
 from s2i_hf.layout_picture import draw_layout
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize("name", ["kinect_v1", "kinect_v2", "mediapipe_33"])

@@ -13,18 +13,10 @@ from conftest import one_sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.layouts import get_layout
-from s2i_hf.mixtures import (
-    describe_sources,
-    draws_of_epoch,
-    family,
-    held_out,
-    join,
-    rounds,
-    set_weights,
-)
+from s2i_hf.mixtures import describe_sources, draws_of_epoch, family, held_out, join, rounds, set_weights
+from s2i_hf.processing.layouts import get_layout
+from s2i_hf.processing.rng import hash_ids
 from s2i_hf.protocols import PROTOCOLS, get_protocol
-from s2i_hf.rng import hash_ids
 from s2i_hf.rows import SkeletonRows, Sources, as_rows
 
 UCLA = [

@@ -12,16 +12,8 @@ from transformers import AutoModelForImageClassification
 from vision_backbones import FAMILIES, save_backbone
 
 from s2i_hf.models.backbone_tokens import backbone_tokens, stride_of
-from s2i_hf.models.backbones import (
-    FAMILIES as KNOWN,
-)
-from s2i_hf.models.backbones import (
-    backbone_of,
-    fits,
-    load_backbone,
-    poolings_of,
-    untrained_backbone,
-)
+from s2i_hf.models.backbones import FAMILIES as KNOWN
+from s2i_hf.models.backbones import backbone_of, fits, load_backbone, poolings_of, untrained_backbone
 from s2i_hf.models.blocks import blocks_of
 from s2i_hf.models.classification import build_classifier, lr_groups, set_drop_path
 from s2i_hf.models.pooled_backbone import PooledBackboneForImageClassification

@@ -26,12 +26,12 @@ from s2i_hf import checkpoints, processes, recording
 from s2i_hf.arguments import parse, run_main
 from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.checkpoints import MetricsFile, find_checkpoints
-from s2i_hf.encoding import encode
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.masking import mask_noise
 from s2i_hf.mixtures import join
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments, build_optimizer, mae_loss, pretrain, start
+from s2i_hf.processing.encoding import encode
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.masking import mask_noise
 from s2i_hf.rows import as_rows
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
@@ -223,7 +223,7 @@ def test_images_and_masks_of_a_mixture_are_drawn_by_round(tmp_path: Path, mask: 
             torch.testing.assert_close(images[at], image[0], atol=2e-4, rtol=0)
             parts = None
             if mask == "body_part":
-                from s2i_hf.resizing import part_columns
+                from s2i_hf.processing.resizing import part_columns
 
                 parts = [part_columns(metadata[0].layout, metadata[0].num_people, 64, "joints")]
             drawn = mask_noise(mask, [ids[index]], (4, 4), 0.5, arguments.seed, turn, parts)
@@ -371,7 +371,7 @@ def test_images_targets_and_masks_of_a_step(tmp_path: Path, target: str, mask: s
             torch.testing.assert_close(targets, moved, atol=2e-4, rtol=0)
         parts = None
         if mask == "body_part":
-            from s2i_hf.resizing import part_columns
+            from s2i_hf.processing.resizing import part_columns
 
             parts = [part_columns(clip.layout, clip.num_people, 64, "joints") for clip in metadata]
         drawn = mask_noise(mask, row["sample_ids"], (4, 4), 0.6, 3, row["epoch"], parts)
@@ -496,7 +496,7 @@ Launch = Callable[..., int]
 @pytest.fixture(scope="module")
 def launch() -> Launch:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2i_hf.pretraining", "s2i_hf.data", "s2i_hf.image_processing_skeleton", "accelerate",
+    context.set_forkserver_preload(["s2i_hf.pretraining", "s2i_hf.data", "s2i_hf.processing.image_processing_skeleton", "accelerate",
                                     "transformers.models.vit_mae.modeling_vit_mae"])  # fmt: skip
 
     def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from s2i_hf.arguments import parse
 from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import get_layout
-from s2i_hf.masking import drawn_strategies, mask_noise, ratio_of_step
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
-from s2i_hf.resizing import part_columns
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import get_layout
+from s2i_hf.processing.masking import drawn_strategies, mask_noise, ratio_of_step
+from s2i_hf.processing.resizing import part_columns
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
          "log_every": 1, "save_every": 2, "card": False, "num_workers": 0}  # fmt: skip

@@ -11,11 +11,11 @@ from vision_backbones import save_backbone
 
 from s2i_hf.evaluation import evaluate_probe
 from s2i_hf.features import extract_features
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.probing import load_model_and_processor, probe_run
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.results import RESULT_COLUMNS, read_results, read_results_csv
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import PROTOCOLS, SPLITS, get_protocol, parse_name, short_names
 from s2i_hf.readers import READERS
 from s2i_hf.resources import read_list

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy.io import loadmat
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import DATASETS, PROTOCOLS, SampleName, parse_name
 from s2i_hf.readers import READERS, RawFile, get_reader
 from s2i_hf.readers.recordings import file_id, find_recordings

@@ -157,7 +157,7 @@ def a_run(folder: Path, **changes: object) -> Path:
     """The folder of a tiny fine-tuning as it ends, without the training."""
     from transformers import ViTConfig, ViTForImageClassification
 
-    from s2i_hf.image_processing_skeleton import SkeletonProcessor
+    from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
     config = ViTConfig(
         image_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=3

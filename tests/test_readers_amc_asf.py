@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_files import AMC, ASF, damages, raw, reads_or_refuses
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError, amc_asf
-from s2i_hf.skeleton_layout import SkeletonLayout
 
 METRES = 0.0254 / 0.45
 # name, parent, direction, length, axis (degrees about x, y, z), degrees of freedom: ASF as a person reads it

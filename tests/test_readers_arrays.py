@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_files import FLAT_STAR, STAR, damages, joints, npy, npz, raw, reads_or_refuses
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import ReadError, arrays
 
 ONE, TWO = joints(12), joints(12, people=2)  # (T, M, V, 3)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_files import BVH, damages, raw, reads_or_refuses
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError, bvh
-from s2i_hf.skeleton_layout import SkeletonLayout
 
 ARMS = SkeletonLayout("test_arms", ["right_arm", "hips", "left_hand"], [1, -1, 1], mirror_pairs=())
 

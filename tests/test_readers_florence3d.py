@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper_files import florence_text, walk
 
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.readers import ReadError, florence3d
 from s2i_hf.readers.raw_files import find_raw_files
 from s2i_hf.readers.recordings import find_recordings, read_file
-from s2i_hf.sequence import SkeletonSequence
 
 ALL = "Florence_dataset_WorldCoordinates.txt"
 

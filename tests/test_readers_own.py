@@ -13,14 +13,14 @@ from conftest import one_sentence
 from own_files import AMC, ASF, BVH, FLAT_STAR, STAR, joints, npy, npz, raw
 
 from s2i_hf.data import SkeletonCollator, as_rows, load_skeletons
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import LAYOUTS, get_layout, register_layout
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import LAYOUTS, get_layout, register_layout
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols.folder import FolderProtocol
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.own import find_own
 from s2i_hf.readers.recordings import Clip, Recordings, read_file
-from s2i_hf.sequence import SkeletonSequence
-from s2i_hf.skeleton_layout import SkeletonLayout
 
 
 @pytest.fixture(autouse=True)

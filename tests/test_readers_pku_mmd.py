@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper_files import pku_text, split_text, walk, write_pku
 
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
 from s2i_hf.readers import RawFile, ReadError, pku_mmd
 from s2i_hf.readers.raw_files import find_raw_files
 from s2i_hf.readers.recordings import find_recordings, read_file
-from s2i_hf.sequence import SkeletonSequence
 
 
 def clips_of(file: RawFile, denoise: bool = True) -> list[SkeletonSequence]:

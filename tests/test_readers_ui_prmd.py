@@ -13,7 +13,7 @@ from conftest import one_sentence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError, ui_prmd_kinect, ui_prmd_vicon
 from s2i_hf.readers.recordings import find_recordings, read_file
 

@@ -9,9 +9,9 @@ from conftest import one_sentence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.readers import RawFile, ReadError, utkinect
 from s2i_hf.readers.recordings import find_recordings, read_file
-from s2i_hf.sequence import SkeletonSequence
 
 IDS = (100, 102, 106, 106, 110, 112, 118, 120)  # gaps, and one twice
 LABELS = "s03_e01\nwalk: 1 5\ns03_e02\nwalk: 100 106\nsitDown: 107 112 \nstandUp: 112 900\n"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from s2i_hf.encoding import encode
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.masking import MASKS, mask_noise
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.processing.encoding import encode
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.masking import MASKS, mask_noise
 from s2i_hf.reconstruction import _patchify, _unpatchify, reconstruct
 
 

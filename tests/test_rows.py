@@ -12,10 +12,10 @@ import pytest
 import torch
 from conftest import one_sentence
 
-from s2i_hf.layouts import SkeletonLayout, register_layout
+from s2i_hf.processing.layouts import SkeletonLayout, register_layout
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.rows import SkeletonRows, as_rows, row_of_table
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import row_features
 
 
@@ -145,7 +145,7 @@ def test_a_process_started_afresh_learns_custom_layouts(tmp_path: Path) -> None:
     rows = as_rows([{"joints": np.ones((2, 1, 3, 3), np.float32), "layout": mine.name, "sample_id": "a"}])
     (tmp_path / "rows.pickle").write_bytes(pickle.dumps(rows))
     program = (
-        "import pickle, pathlib; from s2i_hf.layouts import LAYOUTS, get_layout; assert 'rows_of_my_own' not in LAYOUTS; "
+        "import pickle, pathlib; from s2i_hf.processing.layouts import LAYOUTS, get_layout; assert 'rows_of_my_own' not in LAYOUTS; "
         f"rows = pickle.loads(pathlib.Path({str(tmp_path / 'rows.pickle')!r}).read_bytes()); "
         "print(get_layout(rows[0]['layout']).num_joints)"
     )

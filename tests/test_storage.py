@@ -8,9 +8,9 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf.data import load_skeletons
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.rows import SafetensorsColumns, as_rows
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FORMATS, META_FILE, FolderWriter, Format, is_whole, read_meta, row_features
 
 PROTOCOL = PROTOCOLS["nw_ucla_xview"]

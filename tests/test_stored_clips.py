@@ -9,10 +9,10 @@ import pytest
 from bodies import clip
 from conftest import one_sentence
 
-from s2i_hf.layouts import LAYOUTS
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
 from s2i_hf.readers import ReadError
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FORMATS, FolderWriter
 from s2i_hf.stored_clips import count_rows, custom_layouts, is_converted, read_facts, read_rows, stored_files
 
@@ -80,7 +80,7 @@ def test_a_cut_file_is_an_error_that_names_it(stored, share):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_layout_that_nobody_knows_is_an_error_of_that_row(tmp_path, format):
-    from s2i_hf.skeleton_layout import SkeletonLayout
+    from s2i_hf.processing.skeleton_layout import SkeletonLayout
 
     strange = SkeletonLayout("strange", ["head", "left_foot", "right_foot"], [-1, 0, 0])
     odd = SkeletonSequence(np.ones((2, 1, 3, 3), np.float32), strange, sample_id="odd")

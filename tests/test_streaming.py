@@ -14,11 +14,11 @@ import torch
 from datasets.distributed import split_dataset_by_node
 
 from s2i_hf.data import SkeletonCollator, as_rows, load_skeletons
-from s2i_hf.layouts import get_layout
+from s2i_hf.processing.layouts import get_layout
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
+from s2i_hf.processing.transforms import Augmentation
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.sequence import SkeletonSequence
 from s2i_hf.storage import FolderWriter
-from s2i_hf.transforms import Augmentation
 
 COUNT = 47
 PROTOCOL = PROTOCOLS["nw_ucla_xview"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2i_hf.evaluation import folds_with_copies
-from s2i_hf.transforms import Augmentation, rotation_matrix
+from s2i_hf.processing.transforms import Augmentation, rotation_matrix
 from s2i_hf.views import WithCopies, WithTurns
 
 

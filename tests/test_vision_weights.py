@@ -22,13 +22,13 @@ from s2i_hf.checkpoints import MetricsFile
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.finetune_preparing import load_classifier
 from s2i_hf.finetuning import finetune
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.taken_over import checkpoint_parts, checkpoint_shapes, start_notes
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.probing import load_model_and_processor
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.rows import as_rows
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from s2i_hf.layouts import SkeletonLayout, get_layout
+from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 
 PARTITIONS = 3
 CHANNELS, STRIDES = (1, 1, 1, 2, 2, 2, 4, 4), (2, 1, 1, 2, 1, 1, 2, 1)  # of the blocks, in widths and in frames

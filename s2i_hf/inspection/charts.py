@@ -10,7 +10,7 @@ import numpy as np
 
 from ..body_checks import not_seen
 from ..clip_statistics import DrawnClip
-from ..layouts import PARTS, SkeletonLayout
+from ..processing.layouts import PARTS, SkeletonLayout
 
 _WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
 _BINS = 30

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..body_checks import layout_misfit
 from ..clip_statistics import ClipStatistics, leading
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
 from .own_detection import CLEAR
 from .text import UNIT_NAMES, Tally, counted, listed, share
 

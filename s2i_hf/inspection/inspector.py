@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..clip_statistics import ClipStatistics
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
 from ..readers import NoClip, RawFile, ReadError, get_reader
 from ..readers.own import find_own
 from ..readers.recordings import read_file
-from ..sequence import SkeletonSequence
 from ..storage import META_FILE, read_meta
 from ..stored_clips import count_rows, custom_layouts, read_rows, stored_files
 from .census import Detection

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..body_checks import check_body, layout_misfit
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import RawFile, ReadError, own
 from ..readers.own import find_own
 from ..readers.recordings import read_file
-from ..sequence import SkeletonSequence
 from .peeks import npz_headers
 
 Item = TypeVar("Item")

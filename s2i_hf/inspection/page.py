@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..clip_statistics import ClipStatistics, DrawnClip
 from ..files import write_atomically
-from ..layouts import PARTS
+from ..processing.layouts import PARTS
 from .charts import columns, histogram, numbers, rows, strip
 from .text import UNIT_NAMES, class_name
 

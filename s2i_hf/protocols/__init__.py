@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..wording import did_you_mean
+from ..processing.suggestions import did_you_mean
 from . import florence3d, ntu, nw_ucla, open_sets, pku_mmd, sbu, smarthome, synthetic_people
 from .rules import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from typing import Protocol as Shape
 
-from ..skeleton_layout import SkeletonLayout
+from ..processing.skeleton_layout import SkeletonLayout
 from .rules import SPLITS, Protocol, Split
 
 

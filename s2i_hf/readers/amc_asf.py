@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..layouts import LAYOUTS
-from ..skeleton_layout import SkeletonLayout
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_layout import SkeletonLayout
 from . import RawFile, ReadError, read_bytes
 from .bvh import named_layout, pick
 from .kinematics import in_blocks, positions, rotations

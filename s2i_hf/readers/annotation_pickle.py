@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from ..files import umask
-from ..layouts import get_layout
-from ..skeleton_layout import SkeletonLayout
+from ..processing.layouts import get_layout
+from ..processing.skeleton_layout import SkeletonLayout
 from . import ReadError
 from .plain_pickle import load
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..skeleton_layout import SkeletonLayout
+from ..processing.skeleton_layout import SkeletonLayout
 from . import RawFile, ReadError, read_bytes
 from .numpy_files import open_npz, read_npy
 

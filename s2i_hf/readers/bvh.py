@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..skeleton_layout import SkeletonLayout
-from ..wording import did_you_mean
+from ..processing.skeleton_layout import SkeletonLayout
+from ..processing.suggestions import did_you_mean
 from . import RawFile, ReadError, read_bytes
 from .kinematics import in_blocks, positions, rotations
 from .tables import joint_key

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..processing.skeleton_layout import SkeletonLayout
 from ..protocols import Split
-from ..skeleton_layout import SkeletonLayout
 from . import RawFile, ReadError
 from .numpy_files import Npz, open_npz
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
 from ..protocols.florence3d import NUM_ACTIONS
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres, read_bytes
 from .number_tables import read_table
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres, read_bytes
 
 _INDEX = {name: index for index, name in enumerate(LAYOUTS["kinect_v2"].joint_names)}

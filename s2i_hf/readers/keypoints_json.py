@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..skeleton_layout import SkeletonLayout
+from ..processing.skeleton_layout import SkeletonLayout
 from . import RawFile, ReadError
 from .arrays import MAX_PEOPLE, from_lists, number_array, read_json
 from .numpy_files import MAX_ARRAY

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres
 from .number_tables import read_table
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
 from ..protocols.nw_ucla import ACTIONS
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres, read_bytes
 
 _NUM_JOINTS = 20

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from ..layouts import LAYOUTS, get_layout, register_layout
+from ..processing.layouts import LAYOUTS, get_layout, register_layout
+from ..processing.skeleton_layout import SkeletonLayout
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import SPLITS, Split
 from ..protocols.folder import FolderProtocol, FolderSample
-from ..sequence import SkeletonSequence
-from ..skeleton_layout import SkeletonLayout
 from . import RawFile, ReadError, amc_asf, arrays, bvh, ctrgcn_npz, keypoints_json, tables
 from .own_labels import Labels, from_folders, from_table
 from .raw_files import find_raw_files

@@ -14,9 +14,9 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..processing.suggestions import did_you_mean
 from ..protocols import Split
 from ..protocols.folder import FolderSample
-from ..wording import did_you_mean
 from . import RawFile, ReadError, read_bytes
 
 SPLIT_NAMES: Mapping[str, Split] = {

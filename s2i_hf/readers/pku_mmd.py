@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
 from ..protocols.pku_mmd import NUM_ACTIONS
-from ..sequence import SkeletonSequence
 from . import NoClip, RawFile, ReadError, check_metres, read_bytes
 from .number_rows import read_rows
 

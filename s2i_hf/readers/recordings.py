@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split, get_protocol, parse_name
 from ..protocols.folder import FolderProtocol
-from ..sequence import SkeletonSequence
 from . import READERS, RawFile, ReadError, get_reader, read_bytes
 from .raw_files import find_raw_files
 

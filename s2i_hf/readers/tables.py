@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..skeleton_layout import SkeletonLayout
-from ..wording import did_you_mean
+from ..processing.skeleton_layout import SkeletonLayout
+from ..processing.suggestions import did_you_mean
 from . import RawFile, ReadError, read_bytes
 from .arrays import as_clip
 

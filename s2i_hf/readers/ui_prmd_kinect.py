@@ -21,9 +21,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres
 from .number_tables import read_table
 from .ui_prmd import positions, sample_id

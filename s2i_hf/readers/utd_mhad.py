@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
-from ..sequence import SkeletonSequence
 from . import RawFile, ReadError, check_metres, read_bytes
 from .mat_files import read_array
 

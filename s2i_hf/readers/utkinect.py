@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
+from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import parse_name
-from ..sequence import SkeletonSequence
 from . import NoClip, RawFile, ReadError, check_metres, read_bytes
 from .number_tables import read_table
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from .rng import hash_ids, uniform
-from .wording import did_you_mean
+from .suggestions import did_you_mean
 
 MASKS: tuple[str, ...] = ("random", "block", "joint", "temporal", "body_part")
 Ratio = float | Sequence[float]

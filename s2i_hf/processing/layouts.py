@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .skeleton_layout import PARTS, SkeletonLayout
-from .wording import did_you_mean
+from .suggestions import did_you_mean
 
 __all__ = ["LAYOUTS", "PARTS", "SkeletonLayout", "get_layout", "register_layout"]
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.encoding import encode
-from s2i_hf.formats import _CALLED, PLACES, AsLayout, joint_indices, places, splits_as_layout, to_layout
-from s2i_hf.layouts import LAYOUTS, SkeletonLayout
+from s2i_hf.formats import AsLayout, splits_as_layout
+from s2i_hf.processing.encoding import encode
+from s2i_hf.processing.layout_conversion import _CALLED, PLACES, joint_indices, places, to_layout
+from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
 from s2i_hf.rows import as_rows
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.sequence import SkeletonSequence
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
 
 def test_row_round_trip(make_clip: MakeClip) -> None:

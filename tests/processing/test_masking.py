@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from conftest import one_sentence
 
-from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout
-from s2i_hf.masking import (
+from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
+from s2i_hf.processing.masking import (
     MASKS,
     check_mask,
     describe_mask,
@@ -27,7 +27,7 @@ from s2i_hf.masking import (
     ratio_range,
     typical_ratio,
 )
-from s2i_hf.resizing import part_columns
+from s2i_hf.processing.resizing import part_columns
 
 GRID = (14, 14)
 IDS = [f"S001C001P001R001A{number:03d}" for number in range(64)]
@@ -212,7 +212,7 @@ def test_a_mask_depends_on_seed_epoch_and_sample_alone(strategy: str) -> None:
 
 def test_another_process_draws_the_same_masks() -> None:
     code = (
-        "from s2i_hf.masking import mask_noise;"
+        "from s2i_hf.processing.masking import mask_noise;"
         "print(mask_noise('block', ['x', 'y'], (4, 4), 0.5, seed=7, epoch=3).int().tolist())"
     )
     found = subprocess.run(

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from s2i_hf.rng import hash_ids, uniform
+from s2i_hf.processing.rng import hash_ids, uniform
 
 WORD = (1 << 64) - 1
 
@@ -58,7 +58,7 @@ def test_depends_on_nothing_but_seed_epoch_id_and_purpose() -> None:
 
 def test_another_process_draws_the_same() -> None:
     code = (
-        "from s2i_hf.rng import hash_ids, uniform; import numpy as np;"
+        "from s2i_hf.processing.rng import hash_ids, uniform; import numpy as np;"
         "np.random.seed(99); print(uniform(5, 6, hash_ids(['x', 'y']), 3, 'crop').tobytes().hex())"
     )
     found = subprocess.run(

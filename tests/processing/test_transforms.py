@@ -14,8 +14,8 @@ from conftest import MakeClip, one_sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.transforms import fill_missing, find_missing, prepare, present_people
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.transforms import fill_missing, find_missing, prepare, present_people
 
 KINECT_V1 = LAYOUTS["kinect_v1"].parents
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.temporal import central_crop, clip_windows, frames_at, play, resample
+from s2i_hf.processing.temporal import central_crop, clip_windows, frames_at, play, resample
 
 
 @pytest.mark.parametrize(("frames", "wanted"), [(10, 16), (50, 16), (7, 7), (1, 16), (9, 1), (2, 3)])

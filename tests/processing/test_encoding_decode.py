@@ -14,8 +14,8 @@ from conftest import MakeClip, one_sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.encoding import EncodingOptions, decode, encode
-from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout
+from s2i_hf.processing.encoding import EncodingOptions, decode, encode
+from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 
 METRES = 1e-4
 STREAMS = ("joint", "bone", "motion")

@@ -14,9 +14,9 @@ import torch
 from conftest import MakeClip, one_sentence
 
 import s2i_hf
-from s2i_hf.encoding import EncodingOptions, encode
-from s2i_hf.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, PRESETS, SkeletonProcessor
-from s2i_hf.layouts import LAYOUTS, SkeletonLayout
+from s2i_hf.processing.encoding import EncodingOptions, encode
+from s2i_hf.processing.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, PRESETS, SkeletonProcessor
+from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
 
 HAS_PILLOW = importlib.util.find_spec("PIL") is not None
 ALL_OPTIONS = {

@@ -7,9 +7,9 @@ import pytest
 import torch
 from conftest import MakeClip
 
-from s2i_hf.encoding import EncodingOptions, _encode_groups, encode, encode_padded
-from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout
-from s2i_hf.resizing import part_columns
+from s2i_hf.processing.encoding import EncodingOptions, _encode_groups, encode, encode_padded
+from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
+from s2i_hf.processing.resizing import part_columns
 
 
 def ragged_batch(make_clip: MakeClip) -> tuple[list[np.ndarray], list[str]]:

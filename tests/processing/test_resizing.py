@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.encoding import EncodingOptions, _encode_groups, decode, encode, encode_padded
-from s2i_hf.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.resizing import Columns, image_order, joint_weights, part_columns, resize_weights, time_taps
+from s2i_hf.processing.encoding import EncodingOptions, _encode_groups, decode, encode, encode_padded
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.resizing import Columns, image_order, joint_weights, part_columns, resize_weights, time_taps
 
 LENGTHS = [(1, 7), (7, 7), (5, 224), (223, 224), (225, 224), (900, 224), (33, 14), (3, 1), (2, 224)]
 PLAIN = {"center": "none", "value_range": "fixed"}

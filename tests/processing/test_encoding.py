@@ -14,15 +14,10 @@ import torch.nn.functional as F
 from conftest import MakeClip, one_sentence
 from s2i_reference import reference_image, taps
 
-from s2i_hf.encoding import (
-    ClipMetadata,
-    EncodingOptions,
-    decode,
-    encode,
-)
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.resizing import linear_weights
-from s2i_hf.transforms import prepare
+from s2i_hf.processing.encoding import ClipMetadata, EncodingOptions, decode, encode
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.resizing import linear_weights
+from s2i_hf.processing.transforms import prepare
 
 # Image order of four formats, typed from the description of the method: torso, left arm, right arm, left leg, right leg, top-down.
 # Joint indices are those of the public format definitions; then the parents and the joints of the centre.

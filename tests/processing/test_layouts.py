@@ -8,7 +8,7 @@ import re
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
 
 KINECT_LIMBS = (
     "ShoulderL ElbowL WristL HandL ShoulderR ElbowR WristR HandR HipL KneeL AnkleL FootL HipR KneeR AnkleR FootR"

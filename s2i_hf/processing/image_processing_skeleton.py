@@ -16,7 +16,7 @@ from transformers.processing_utils import ImagesKwargs
 
 from .encoding import OPTION_NAMES, ClipMetadata, EncodingOptions, LayoutLike, decode, encode
 from .layouts import SkeletonLayout, get_layout
-from .wording import did_you_mean
+from .suggestions import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -11,9 +11,9 @@ from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
 from s2i_hf.corruptions import crop_time, drop_joints_exactly, lost_joint_indices
-from s2i_hf.encoding import EncodingOptions, decode, encode
-from s2i_hf.layouts import LAYOUTS
-from s2i_hf.transforms import find_missing, prepare
+from s2i_hf.processing.encoding import EncodingOptions, decode, encode
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.transforms import find_missing, prepare
 
 
 @pytest.mark.parametrize("name", ["kinect_v2", "kinect_v1", "lcrnet_13"])
