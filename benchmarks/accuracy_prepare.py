@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from s2i_hf.arguments import arg, parse, run_main
 from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.utils.arguments import arg, parse, run_main
 
 
 @dataclass

@@ -31,7 +31,6 @@ from typing import Any
 import numpy as np
 from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show, write
 
-from s2i_hf.arguments import run_main
 from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.evaluation import validation_split
@@ -45,6 +44,7 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.run_folder import RunFolder
 from s2i_hf.storage import FolderWriter
+from s2i_hf.utils.arguments import run_main
 from s2i_hf.visualization import MissingExtra
 
 GAP, SHORTEST = 30, 45  # frames

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from s2i_hf.files import write_atomically
 from s2i_hf.results import current_commit, public_command
+from s2i_hf.utils.files import write_atomically
 
 LINEAR, MEAN_POSE = "linear interpolation", "mean pose"
 

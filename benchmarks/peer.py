@@ -12,7 +12,7 @@ from __future__ import annotations
 from peers.running import peer_run
 from peers.training import PeerArguments
 
-from s2i_hf.arguments import parse, run_main
+from s2i_hf.utils.arguments import parse, run_main
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ training subjects; `--report both` adds the test clips. Exit status 1: a variant
 from __future__ import annotations
 
 from s2i_hf.ablation import AblateArguments, ablate
-from s2i_hf.arguments import parse, run_main
+from s2i_hf.utils.arguments import parse, run_main
 
 
 def main() -> None:

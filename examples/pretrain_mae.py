@@ -10,12 +10,12 @@ trained on together, without the test clips of the protocols named in --holdout.
 
 from __future__ import annotations
 
-from s2i_hf.arguments import parse, run_main
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.taken_over import start_notes
 from s2i_hf.pretraining import PretrainArguments, pretrain, start
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.utils.arguments import parse, run_main
 
 
 def main() -> None:

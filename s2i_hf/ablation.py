@@ -22,13 +22,11 @@ from typing import Any, Literal
 import numpy as np
 
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
-from .arguments import arg
 from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from .classifier_folder import pick_device
 from .diffmae_pretraining import diffmae_loss
 from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
 from .features import POOLINGS, extract_features
-from .files import write_atomically
 from .locks import Lock
 from .models.diffmae_building import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
@@ -38,6 +36,8 @@ from .processes import RunInterrupted
 from .protocols import PROTOCOLS
 from .recording import MAY_CHANGE
 from .results import current_commit, hardware_name, public_command
+from .utils.arguments import arg
+from .utils.files import write_atomically
 from .views import WithCopies
 
 MEASURES = tuple(

@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .arguments import from_values
 from .diffmae_pretraining import DiffMAEArguments
 from .pretraining import PretrainArguments
 from .probe_arguments import ProbeArguments
 from .processing.suggestions import did_you_mean
 from .recording import MAY_CHANGE
+from .utils.arguments import from_values
 
 BASE = "base"
 METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}

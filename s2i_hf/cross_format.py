@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .arguments import arg
 from .classifier_folder import pick_device
 from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
 from .features import extract_features
@@ -27,6 +26,7 @@ from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
 from .rows import SkeletonRows, as_rows
+from .utils.arguments import arg
 
 Features = Mapping[str, np.ndarray]
 

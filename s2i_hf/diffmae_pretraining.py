@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from .arguments import arg
 from .models.counter_noise import integers, keys_of_order, normals
 from .models.schedule import check_schedule
 from .pretraining import PretrainArguments
+from .utils.arguments import arg
 
 
 @dataclass

@@ -36,9 +36,9 @@ from .export_formats import (
     torch_bytes,
 )
 from .export_source import SOURCE, digest_of_model
-from .files import umask
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.resizing import joint_weights
+from .utils.files import umask
 
 FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
 DEFAULT_OPSET = 18

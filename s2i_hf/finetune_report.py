@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .evaluation import metrics
-from .files import write_atomically
 from .finetune_arguments import FinetuneArguments
 from .results import METRICS, append_results, current_commit, public_command, result_row
+from .utils.files import write_atomically
 
 
 def write_report(

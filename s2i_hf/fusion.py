@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import arg
 from .cards import write_card
 from .classifier_folder import check_classes, check_classifier, open_classifier, pick_device
 from .evaluation import metrics
-from .files import write_atomically
 from .formats import splits_as_layout
 from .models.loading import check_model_name
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
 from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
+from .utils.arguments import arg
+from .utils.files import write_atomically
 
 STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips that choose
 
@@ -248,9 +248,9 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
     Raises:
         ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
     """
-    from .arguments import from_values
     from .finetune_arguments import FinetuneArguments
     from .finetune_preparing import choose_clips
+    from .utils.arguments import from_values
 
     first: list[str] = []
     for name, setting in zip(names, settings, strict=True):

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .arguments import SETTINGS_HEADER
 from .card_text import front_matter_yaml
 from .cards import render_card
 from .environment import ENVIRONMENT, describe_environment
@@ -23,6 +22,7 @@ from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
 from .processing.layouts import get_layout
 from .run_folder import RunFolder
+from .utils.arguments import SETTINGS_HEADER
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from .files import write_atomically
 from .found_clips import check_protocol, clips_of_file
 from .infilling import Infilled, infill
 from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
@@ -24,6 +23,7 @@ from .processing.skeleton_sequence import SkeletonSequence
 from .processing.suggestions import did_you_mean
 from .processing.transforms import find_missing
 from .readers import ReadError
+from .utils.files import write_atomically
 
 OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
 _MOST_CLIPS = 10_000

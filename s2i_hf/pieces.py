@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from .clip_files import ClipFileWriter, checksum
-from .files import umask, write_atomically
 from .locks import PATIENCE, Lock
 from .plans import Plan
 from .processing.layouts import OWN_LAYOUTS
 from .protocols import Protocol
 from .readers import NoClip, RawFile, ReadError
 from .readers.recordings import read_file
+from .utils.files import umask, write_atomically
 
 PLAN_FILE, PIECE_FILE, LOCK_FILE = "plan.json", "piece.json", "lock"
 

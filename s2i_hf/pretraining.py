@@ -20,18 +20,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .arguments import arg, pairs
 from .batches import Schedule, make_loader
 from .checkpoints import check_run_folder
-from .models.attention import suited_attention
 from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
 from .processing.encoding import encode_padded
 from .processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from .processing.suggestions import several
 from .processing.transforms import Augmentation
 from .publishing import check_repository
 from .recording import RunRecord
+from .utils.arguments import arg, pairs, several
+from .utils.attention import suited_attention
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

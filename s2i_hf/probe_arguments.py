@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .arguments import arg
 from .evaluation import SETTINGS
 from .models.loading import check_model_name
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation
 from .results import ENCODERS, results_dir
+from .utils.arguments import arg
 
 
 @dataclass

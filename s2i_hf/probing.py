@@ -17,7 +17,6 @@ import numpy as np
 from .classifier_folder import pick_device
 from .evaluation import ProbeResult, check_labels, evaluate_probe, probe_folds
 from .features import WIDE_POOLING, extract_features, raw_features
-from .files import write_atomically
 from .formats import splits_as_layout
 from .model_processors import check_size, layout_note, processor_for
 from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
@@ -26,6 +25,7 @@ from .probe_arguments import ProbeArguments
 from .processing.layouts import get_layout
 from .protocols import PROTOCOLS
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .utils.files import write_atomically
 from .views import WithCopies, WithTurns
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .export_source import WEIGHTS
-from .files import write_atomically
 from .hub_code import pushed_code_names
-from .hub_errors import explained
 from .hub_folders import NAMES, PUSHED, check_public, public_files
 from .storage import REPOSITORY, read_meta
+from .utils.files import write_atomically
+from .utils.hub_errors import explained
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)

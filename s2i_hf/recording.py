@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .arguments import save_arguments
 from .batches import Schedule
 from .checkpoints import (
     METRICS,
@@ -38,6 +37,7 @@ from .checkpoints import (
 from .processes import RunInterrupted
 from .publishing import publish_run
 from .results import current_commit, public_command
+from .utils.arguments import save_arguments
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

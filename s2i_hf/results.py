@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import write_atomically
+from .utils.files import write_atomically
 
 RESULT_COLUMNS: tuple[str, ...] = (
     "dataset", "protocol", "setting", "encoder", "method", "metric", "value", "train_clips", "test_clips", "seed", "command",

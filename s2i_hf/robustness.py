@@ -18,13 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .arguments import arg
 from .card_measured import damage_table
 from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
-from .files import write_atomically
 from .formats import splits_as_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
@@ -35,6 +33,8 @@ from .results import METRICS, append_results, current_commit, hardware_name, pub
 from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
+from .utils.arguments import arg
+from .utils.files import write_atomically
 from .views import WithCopies
 
 Row = dict[str, Any]

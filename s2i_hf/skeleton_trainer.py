@@ -31,11 +31,11 @@ from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
-from .models.attention import suited_attention
 from .models.classification import lr_groups
 from .processing.encoding import encode_padded
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
+from .utils.attention import suited_attention
 
 AVERAGE, BEST = "average.safetensors", "best.safetensors"
 

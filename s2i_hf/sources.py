@@ -11,7 +11,6 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-from .hub_errors import explained, hub_file, is_offline
 from .processing.layouts import get_layout, register_layout
 from .processing.suggestions import did_you_mean
 from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
@@ -20,6 +19,7 @@ from .readers import get_reader
 from .readers.recordings import Recordings, file_id, find_recordings
 from .rows import SafetensorsColumns, SkeletonRows
 from .storage import FORMATS, META_FILE, empty_split, read_meta
+from .utils.hub_errors import explained, hub_file, is_offline
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .hub_errors import first_line
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.skeleton_sequence import SkeletonSequence
 from .readers import ReadError
 from .storage import META_FILE, read_meta
+from .utils.hub_errors import first_line
 
 if TYPE_CHECKING:
     from .rows import SafetensorsColumns

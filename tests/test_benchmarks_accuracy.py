@@ -13,7 +13,6 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf import finetune_arguments, probe_arguments
-from s2i_hf.arguments import parse
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
@@ -24,6 +23,7 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.results import append_results, result_row
 from s2i_hf.storage import FolderWriter
+from s2i_hf.utils.arguments import parse
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/accuracy.py` finds its modules

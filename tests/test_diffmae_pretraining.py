@@ -17,13 +17,13 @@ import torch
 from conftest import one_sentence
 from torch import Tensor, nn
 
-from s2i_hf.arguments import parse
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss, draw_noise
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, normalise_patches
 from s2i_hf.pretraining import build_optimizer, pretrain
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
+from s2i_hf.utils.arguments import parse
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

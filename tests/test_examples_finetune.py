@@ -141,7 +141,7 @@ def test_help_lists_every_setting(in_process: Any) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_configs_are_valid(path: Path) -> None:
-    from s2i_hf.arguments import from_values
+    from s2i_hf.utils.arguments import from_values
 
     values = yaml.safe_load(path.read_text())
     assert from_values(FinetuneArguments, {"model": "config:micro", **values}, path.name).data == values["data"]

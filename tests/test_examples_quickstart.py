@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
@@ -17,8 +16,8 @@ from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.processing.suggestions import several
 from s2i_hf.synthetic import write_dataset
+from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -13,7 +13,6 @@ import torch
 import yaml
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.arguments import parse
 from s2i_hf.conversion import convert
 from s2i_hf.cross_format import CrossFormatArguments
 from s2i_hf.data import as_rows, load_skeletons
@@ -26,9 +25,9 @@ from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layout_conversion import joint_indices
 from s2i_hf.processing.layouts import get_layout
-from s2i_hf.processing.suggestions import several
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.robustness import RobustnessArguments
+from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SETTINGS = sorted((EXAMPLES / "configs" / "settings").glob("*.yaml"))

@@ -19,13 +19,13 @@ import torch
 from conftest import one_sentence
 from finetune_clips import arguments, curve, data, run, weights
 
-from s2i_hf.arguments import run_main
 from s2i_hf.checkpoints import find_checkpoints
 from s2i_hf.finetune_preparing import load_classifier
 from s2i_hf.finetuning import finetune
 from s2i_hf.results import read_results
 from s2i_hf.rows import as_rows
 from s2i_hf.skeleton_trainer import SkeletonTrainer
+from s2i_hf.utils.arguments import run_main
 
 HARD: dict[str, Any] = {  # everything that draws random numbers, and everything that has a state
     "mixup": 0.8, "cutmix": 1.0, "drop_path": 0.3, "ema": 0.9, "yaw": 0.5, "jitter": 0.01, "gradient_accumulation": 2, "batch_size": 4,

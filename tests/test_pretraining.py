@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 
 from s2i_hf import checkpoints, processes, recording
-from s2i_hf.arguments import parse, run_main
 from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.checkpoints import MetricsFile, find_checkpoints
 from s2i_hf.mixtures import join
@@ -33,6 +32,7 @@ from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
 from s2i_hf.rows import as_rows
+from s2i_hf.utils.arguments import parse, run_main
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
          "log_every": 1, "save_every": 3, "card": False, "num_workers": 0}  # fmt: skip

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s2i_hf.arguments import parse
 from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.models.diffmae_building import build_diffmae
@@ -21,6 +20,7 @@ from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.masking import drawn_strategies, mask_noise, ratio_of_step
 from s2i_hf.processing.resizing import part_columns
+from s2i_hf.utils.arguments import parse
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
          "log_every": 1, "save_every": 2, "card": False, "num_workers": 0}  # fmt: skip

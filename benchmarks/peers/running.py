@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from s2i_hf.arguments import save_arguments
 from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.evaluation import metrics, validation_folds
-from s2i_hf.files import write_atomically
 from s2i_hf.results import METRICS, append_results, hardware_name, result_row
+from s2i_hf.utils.arguments import save_arguments
+from s2i_hf.utils.files import write_atomically
 
 from .training import PeerArguments, check_splits, fit_peer
 

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from s2i_hf.arguments import arg
 from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data import as_rows
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import Augmentation, prepare
+from s2i_hf.utils.arguments import arg
 
 from .graph_network import GraphNetwork, network_cost
 from .inputs import PeerInputs

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..clip_statistics import ClipStatistics, DrawnClip
-from ..files import write_atomically
 from ..processing.layouts import PARTS
+from ..utils.files import write_atomically
 from .charts import columns, histogram, numbers, rows, strip
 from .text import UNIT_NAMES, class_name
 

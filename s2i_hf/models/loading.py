@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..hub_errors import first_line, has_hub_file, hub_file
+from ..utils.hub_errors import first_line, has_hub_file, hub_file
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import umask
 from ..processing.layouts import get_layout
 from ..processing.skeleton_layout import SkeletonLayout
+from ..utils.files import umask
 from . import ReadError
 from .plain_pickle import load
 

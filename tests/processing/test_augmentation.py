@@ -373,7 +373,7 @@ def test_smooth_noise_is_as_large_and_changes_slowly() -> None:
 
 
 def test_one_line_each_in_yaml(tmp_path: object) -> None:
-    from s2i_hf.arguments import from_values
+    from s2i_hf.utils.arguments import from_values
 
     values = {"data": "synthetic_xsub", "speed": [0.8, 1.25], "shear": 0.2, "drop_parts": 0.1, "drop_frames": 0.3,
               "jitter": 0.01, "jitter_frames": 5}  # fmt: skip

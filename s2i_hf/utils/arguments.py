@@ -21,7 +21,6 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 
 from .files import write_atomically
 from .hub_errors import hub_file
-from .processing.suggestions import several
 
 Arguments = TypeVar("Arguments")
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
@@ -93,6 +92,16 @@ def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], wher
         if field.default is field.default_factory is dataclasses.MISSING and name not in converted:
             raise ValueError(f"{where} does not set {name}. {_help_of(field)}".rstrip())
     return dataclass_type(**converted)
+
+
+def several(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The items of a setting that is one or several: `"a,b"` and `["a", "b"]` alike. What is a file or folder is one."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        parts = [value] if os.path.exists(value) else value.split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+    return tuple(item for part in value for item in several(str(part)))
 
 
 def pairs(flag: str, value: str | Sequence[str], names: Sequence[str]) -> dict[str, str]:

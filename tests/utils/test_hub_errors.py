@@ -34,7 +34,7 @@ hub = HubStandIn().__enter__()
 os.environ.update(hub.environment)
 time.sleep = lambda seconds: None  # clients wait longer and longer between their attempts
 from pathlib import Path
-from s2i_hf.arguments import arg, parse, run_main
+from s2i_hf.utils.arguments import arg, parse, run_main
 from s2i_hf.cli import main
 from s2i_hf.data import load_skeletons
 from s2i_hf.streaming import open_stream
@@ -102,7 +102,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(cases: list[dict[str, Any]], home: Path) -> list[tuple[Any, str]]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)], input=json.dumps(cases), capture_output=True, text=True,
+        [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[1])], input=json.dumps(cases), capture_output=True, text=True,
         timeout=400, env={**os.environ, "HF_HOME": str(home), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from s2i_hf.models.attention import suited_attention
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.utils.attention import suited_attention
 
 
 def mae() -> Any:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from s2i_hf.arguments import arg, parse, run_main, save_arguments
+from s2i_hf.utils.arguments import arg, parse, run_main, save_arguments
 
 
 @dataclasses.dataclass
@@ -203,7 +203,7 @@ def test_an_error_of_a_loader_worker_keeps_its_sentence(capsys: pytest.CaptureFi
 
 
 def test_a_closed_pipe_is_no_error() -> None:
-    script = "from s2i_hf.arguments import run_main\nrun_main(lambda: [print('x' * 1000) for _ in range(10000)])"
+    script = "from s2i_hf.utils.arguments import run_main\nrun_main(lambda: [print('x' * 1000) for _ in range(10000)])"
     reader = f'{sys.executable} -c "{script}" | head -n 1'
     done = subprocess.run(
         reader, shell=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
