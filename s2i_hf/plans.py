@@ -136,7 +136,7 @@ def _code() -> str:
     """Hash of all code and lists that decide which rows a recording gives."""
     package = resources.files(__package__)
     files = [package / name for name in ("clip_files.py", "pieces.py", "plans.py")]
-    for folder in ("processing", "protocols", "readers", "resources"):
+    for folder in ("processing", "protocols", "readers", "protocols/resources"):
         files += sorted((file for file in (package / folder).iterdir() if file.is_file()), key=lambda file: file.name)
     digest = hashlib.sha256()
     for file in files:

@@ -186,7 +186,12 @@ def _code_hash() -> str:
     package = resources.files(__package__)
     names = ["tables.py", "building.py", "own_building.py"]
     files = [package / name for name in names]
-    for folder in (package / "processing", package / "protocols", package / "readers", package / "resources"):
+    for folder in (
+        package / "processing",
+        package / "protocols",
+        package / "readers",
+        package / "protocols" / "resources",
+    ):
         files += sorted(
             (file for file in folder.iterdir() if file.name.endswith((".py", ".txt"))), key=lambda file: file.name
         )

@@ -155,7 +155,9 @@ def test_strict_makes_no_output_and_looks_at_names_first(
     assert one_sentence(caught.value) and "missing: a01_s01_e00_v02" in "\n".join(caught.value.report.lines())
     assert only(tmp_path) == ["raw"]
     monkeypatch.setattr("s2i_hf.plans.PROTOCOLS", {})
-    monkeypatch.setattr("s2i_hf.protocols.rules.Protocol.expected", lambda self, split: {"train": 3, "test": 1}[split])
+    monkeypatch.setattr(
+        "s2i_hf.protocols.protocol.Protocol.expected", lambda self, split: {"train": 3, "test": 1}[split]
+    )
     (raw / NAMES[0]).with_suffix(".json").write_text("")
     with pytest.raises(StrictError, match="1 broken and 1 missing") as caught:
         convert("nw_ucla_xview", raw, out, strict=True)

@@ -42,7 +42,7 @@ def read_line_by_line(path: Path) -> list[dict[int, np.ndarray]]:
 
 
 def test_actions_are_the_classes_of_the_protocol():
-    text = files("s2i_hf.resources").joinpath("synthetic_classes.txt").read_text()
+    text = files("s2i_hf.protocols.resources").joinpath("synthetic_classes.txt").read_text()
     assert [line for line in text.splitlines() if line and not line.startswith("#")] == list(ACTIONS)
 
 

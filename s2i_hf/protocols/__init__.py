@@ -9,8 +9,10 @@ import re
 from collections.abc import Mapping
 
 from ..processing.suggestions import did_you_mean
-from . import florence3d, ntu, nw_ucla, open_sets, pku_mmd, sbu, smarthome, synthetic_people
-from .rules import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
+from . import florence3d, ntu, nw_ucla, pku_mmd, sbu, smarthome
+from . import single_person_sets as open_sets
+from . import synthetic as synthetic_people
+from .protocol import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
 
 __all__ = [
     "DATASETS",

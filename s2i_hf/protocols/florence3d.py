@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .rules import Dataset, NameParser, Protocol, SampleName
+from .protocol import Dataset, NameParser, Protocol, SampleName
 
 NUM_ACTIONS = 9
 _ACTORS = frozenset(range(1, 11))

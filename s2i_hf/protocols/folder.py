@@ -10,7 +10,7 @@ from typing import NamedTuple
 from typing import Protocol as Shape
 
 from ..processing.skeleton_layout import SkeletonLayout
-from .rules import SPLITS, Protocol, Split
+from .protocol import SPLITS, Protocol, Split
 
 
 class _File(Shape):

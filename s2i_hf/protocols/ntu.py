@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any, Literal
 
-from ..resources import read_list
-from .rules import Dataset, NameParser, Protocol, SampleName, numbers
+from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
+from .resources import read_list
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R\d{3}A(\d{3})", re.ASCII)
 

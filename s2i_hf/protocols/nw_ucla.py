@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..resources import read_list
-from .rules import Dataset, Protocol
+from .protocol import Dataset, Protocol
+from .resources import read_list
 
 NAMES = {"nw_ucla": re.compile(r"a(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}_v(?P<camera>\d{2})")}
 

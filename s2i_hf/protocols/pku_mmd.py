@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .rules import Dataset, NameParser, Protocol, SampleName, numbers
+from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
 
 NUM_ACTIONS = 51
 _VIEWS = {"L": 1, "M": 2, "R": 3}

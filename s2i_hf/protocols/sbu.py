@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .rules import Dataset, NameParser, Protocol, SampleName
+from .protocol import Dataset, NameParser, Protocol, SampleName
 
 _NAME = re.compile(r"s(?P<first>\d{2})s(?P<second>\d{2})_(?P<action>\d{2})_\d{3}", re.ASCII)
 

@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from ..resources import read_list
-from .rules import Dataset, NameParser, Protocol, SampleName, numbers
+from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
+from .resources import read_list
 
 _NAME = re.compile(r"(?P<action>[A-Za-z.]+)_p(?P<subject>\d{2})_r\d{2}_v\d{2}_c(?P<camera>\d{2})", re.ASCII)
 _CLASSES = "smarthome_classes.txt"

@@ -6,8 +6,8 @@ import pytest
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import PROTOCOLS, SPLITS, get_protocol, parse_name, short_names
+from s2i_hf.protocols.resources import read_list
 from s2i_hf.readers import READERS
-from s2i_hf.resources import read_list
 
 COUNTS = {  # of the literature, after the lists of missing skeletons
     "ntu60_xsub": (40_091, 16_487),
@@ -112,7 +112,7 @@ def test_an_unknown_name_is_corrected() -> None:
 
 
 def test_every_resource_says_where_its_facts_come_from() -> None:
-    folder = Path(__file__).parent.parent / "s2i_hf" / "resources"
+    folder = Path(__file__).parents[2] / "s2i_hf" / "protocols" / "resources"
     for path in folder.glob("*.txt"):
         assert path.read_text(encoding="utf-8").startswith("# Source: "), path.name
         assert all(line == line.strip() and not line.startswith("#") for line in read_list(path.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .rules import Dataset, Protocol
+from .protocol import Dataset, Protocol
 
 DATASETS = (
     Dataset(

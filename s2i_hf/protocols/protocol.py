@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from ..resources import read_list
+from .resources import read_list
 
 Split = Literal["train", "test", "exemplars"]
 SPLITS: tuple[Split, ...] = ("train", "test")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection
 from functools import lru_cache
 
-from ..resources import read_list
-from .rules import Dataset, NameParser, Protocol, numbers
+from .protocol import Dataset, NameParser, Protocol, numbers
+from .resources import read_list
 
 _UI_PRMD_NAME = re.compile(r"m(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}")
 NAMES: dict[str, NameParser] = {
