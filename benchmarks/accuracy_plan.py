@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.readers.recordings import find_recordings
+from s2i_hf.readers.discovery import find_recordings
 from s2i_hf.storage import META_FILE, read_meta
 
 STAGES = ("floor", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer")

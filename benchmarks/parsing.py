@@ -27,9 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from s2i_hf.readers import RawFile, ntu_rgbd, pku_mmd, read_bytes
+from s2i_hf.readers import RawFile, read_bytes
+from s2i_hf.readers.benchmarks import ntu_rgbd, pku_mmd
+from s2i_hf.readers.benchmarks.ntu_text import WAY_VARIABLE, Way, parse_text
 from s2i_hf.readers.raw_files import find_raw_files
-from s2i_hf.readers.skeleton_text import WAY_VARIABLE, Way, parse_text
 from s2i_hf.synthetic import generate
 from s2i_hf.synthetic_actions import ACTIONS, LAYOUT, TOUCH
 

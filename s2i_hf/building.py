@@ -14,7 +14,7 @@ import datasets
 
 from .protocols import DATASETS, PROTOCOLS, Protocol, Split, get_protocol
 from .readers import RawFile, ReadError
-from .readers.recordings import find_recordings, read_file
+from .readers.discovery import find_recordings, read_file
 from .storage import row_features
 
 logger = logging.getLogger(__name__)

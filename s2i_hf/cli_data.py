@@ -114,7 +114,7 @@ def pickle_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_convert_pickle(arguments: argparse.Namespace) -> int:
     """Annotation pickles to a folder of arrays."""
-    from .readers.annotation_pickle import convert_pickle
+    from .readers.generic.annotation_pickle import convert_pickle
 
     print("\n".join(convert_pickle(arguments.file, arguments.output, layout=arguments.layout)))
     return 0

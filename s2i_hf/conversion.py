@@ -21,7 +21,8 @@ from .pieces import PIECE_FILE, load_piece, load_plan, piece_folder, pieces_fold
 from .plans import PackedFiles, Plan, cut, newest_change
 from .protocols import Protocol
 from .readers import RawFile, get_reader
-from .readers.recordings import Recordings, file_id, find_recordings
+from .readers.discovery import find_recordings
+from .readers.recordings import Recordings, file_id
 from .storage import FORMATS, META_FILE, Format, is_whole, read_meta
 from .workers import make_pieces
 
@@ -161,7 +162,7 @@ def _check_options(format: str, num_proc: int, shard: tuple[int, int] | None) ->
 
 def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | None, unit: str | None) -> Recordings:
     if name == OWN:
-        from .readers.own import find_own
+        from .readers.generic.folder import find_own
 
         return find_own(data_dir, layout=layout, labels=labels, unit=unit)
     for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):

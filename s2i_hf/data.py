@@ -26,7 +26,7 @@ from .processing.layouts import LAYOUTS, get_layout
 from .processing.rng import hash_ids, uniform
 from .processing.transforms import NUM_DRAWS, Augmentation, augment, prepare
 from .protocols import PROTOCOLS, Protocol, get_protocol
-from .readers.recordings import find_recordings
+from .readers.discovery import find_recordings
 from .rows import SkeletonRows, as_rows, row_of_table
 from .sources import OWN, Source, open_source
 

@@ -15,9 +15,10 @@ from typing import Any
 from .processing.skeleton_sequence import SkeletonSequence
 from .processing.suggestions import did_you_mean
 from .protocols import DATASETS, PROTOCOLS, get_protocol
-from .readers import READERS, RawFile, ReadError, get_reader, own
+from .readers import READERS, RawFile, ReadError, get_reader
+from .readers.discovery import read_file
+from .readers.generic import folder as own
 from .readers.raw_files import find_raw_files
-from .readers.recordings import read_file
 from .stored_clips import is_converted
 
 _OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these

@@ -30,7 +30,7 @@ from .plans import Plan
 from .processing.layouts import OWN_LAYOUTS
 from .protocols import Protocol
 from .readers import NoClip, RawFile, ReadError
-from .readers.recordings import read_file
+from .readers.discovery import read_file
 from .utils.files import umask, write_atomically
 
 PLAN_FILE, PIECE_FILE, LOCK_FILE = "plan.json", "piece.json", "lock"

@@ -16,7 +16,8 @@ from .processing.suggestions import did_you_mean
 from .protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
 from .protocols.folder import FolderProtocol
 from .readers import get_reader
-from .readers.recordings import Recordings, file_id, find_recordings
+from .readers.discovery import find_recordings
+from .readers.recordings import Recordings, file_id
 from .rows import SafetensorsColumns, SkeletonRows
 from .storage import FORMATS, META_FILE, empty_split, read_meta
 from .utils.hub_errors import explained, hub_file, is_offline
@@ -61,7 +62,7 @@ def open_source(
         ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
     """
     if name == OWN:
-        from .readers.own import find_own
+        from .readers.generic.folder import find_own
 
         if data_dir is None:
             raise ValueError(f"{OWN!r} stands for recordings of your own: pass data_dir, the folder they are in.")

@@ -196,7 +196,7 @@ def test_turning_is_a_rotation():
 
 
 def test_real_people_have_their_left_on_their_left(real_data):
-    from s2i_hf.readers import nw_ucla
+    from s2i_hf.readers.benchmarks import nw_ucla
 
     files = sorted((real_data / "NW-UCLA" / "all_sqe").glob("*.json"))[::25]
     checks = [check_body(clip.joints, clip.layout) for clip in map(nw_ucla.read, files)]

@@ -172,7 +172,7 @@ def test_shards_say_what_to_do_next(raw: Path, tmp_path: Path, capsys: pytest.Ca
         ),
         (
             ["convert-pickle", "x.pkl", "--output", "OUT", "--layout", "coco_17"],
-            "s2i_hf.readers.annotation_pickle", "convert_pickle", (("x.pkl", "OUT"), {"layout": "coco_17"}),
+            "s2i_hf.readers.generic.annotation_pickle", "convert_pickle", (("x.pkl", "OUT"), {"layout": "coco_17"}),
         ),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 from s2i_hf import dataset_scripts
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.recordings import find_recordings, read_file
+from s2i_hf.readers.discovery import find_recordings, read_file
 
 pytestmark = pytest.mark.skipif(
     int(datasets.__version__.split(".")[0]) > 3, reason="datasets 4 and newer run no scripts; see `make test-datasets3`"

@@ -22,7 +22,8 @@ from s2i_hf.pieces import (
 )
 from s2i_hf.plans import Plan, cut
 from s2i_hf.readers import RawFile
-from s2i_hf.readers.recordings import Recordings, find_recordings
+from s2i_hf.readers.discovery import find_recordings
+from s2i_hf.readers.recordings import Recordings
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"]
 

@@ -11,8 +11,9 @@ from skeleton_files import write_nw_ucla
 from s2i_hf.plans import Names, PackedFiles, Plan, cut, newest_change
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers import RawFile
+from s2i_hf.readers.discovery import find_recordings
 from s2i_hf.readers.raw_files import find_raw_files
-from s2i_hf.readers.recordings import Recordings, find_recordings
+from s2i_hf.readers.recordings import Recordings
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"]
 

@@ -17,7 +17,7 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 from s2i_hf.conversion import convert
 from s2i_hf.data import as_rows, load_skeletons
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.readers import nw_ucla
+from s2i_hf.readers.benchmarks import nw_ucla
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
 

@@ -14,7 +14,7 @@ import torch
 from s2i_hf import synthetic
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
-from s2i_hf.readers import ntu_rgbd
+from s2i_hf.readers.benchmarks import ntu_rgbd
 from s2i_hf.synthetic import ACTIONS, anatomy, generate, perform, write_dataset, write_skeleton
 from s2i_hf.synthetic_actions import JOINT, TOUCH
 

@@ -13,7 +13,8 @@ from skeleton_files import write_nw_ucla
 import s2i_hf.workers as workers
 from s2i_hf.pieces import load_piece
 from s2i_hf.readers import RawFile
-from s2i_hf.readers.recordings import Recordings, find_recordings
+from s2i_hf.readers.discovery import find_recordings
+from s2i_hf.readers.recordings import Recordings
 from s2i_hf.workers import make_pieces
 
 Work = list[tuple[int, list[RawFile]]]

@@ -16,9 +16,11 @@ from typing import Any
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
-from ..readers import READERS, RawFile, ReadError, get_reader, own
+from ..readers import READERS, RawFile, ReadError, get_reader
+from ..readers.discovery import find_recordings
+from ..readers.generic import folder as own
 from ..readers.raw_files import find_raw_files
-from ..readers.recordings import Recordings, find_recordings
+from ..readers.recordings import Recordings
 from ..stored_clips import is_converted
 from .census import Detection, Suffix, all_files, count_suffixes, suffix_of, with_suffix
 from .own_detection import compare_layouts, ctr_gcn_shapes, fit_layouts, spread

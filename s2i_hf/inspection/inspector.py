@@ -23,8 +23,8 @@ from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
 from ..readers import NoClip, RawFile, ReadError, get_reader
-from ..readers.own import find_own
-from ..readers.recordings import read_file
+from ..readers.discovery import read_file
+from ..readers.generic.folder import find_own
 from ..storage import META_FILE, read_meta
 from ..stored_clips import count_rows, custom_layouts, read_rows, stored_files
 from .census import Detection

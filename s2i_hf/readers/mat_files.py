@@ -15,7 +15,7 @@ from math import prod
 
 import numpy as np
 
-from . import ReadError
+from .raw_files import ReadError
 
 _HEADER = 128
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}

@@ -16,13 +16,24 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from .errors import ReadError
+import numpy as np
 
 _DEPTH = 4  # levels of folders below the one that is named: archives unpack into one to four of their own
 _MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything like this is not one
 _MAX_MEMBERS = 2_000_000  # NTU-120 has 114,480
 _LOCAL_HEADER = 30  # bytes before the name in a zip archive's record of a member
 _ARCHIVE_LOCK = threading.Lock()
+_MAX_UNPACKED = 256 << 20
+_MAX_EXTENT = 20.0  # no body is 20 metres wide; 1.7 m in millimetres is 1,700
+_TEXT_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a zip archive", b"\x1f\x8b": "gzip"}
+
+
+class ReadError(ValueError):
+    """A recording that cannot be read. The message is one sentence that names the file and the line or frame."""
+
+
+class NoClip(ReadError):
+    """An entry of the data set that stands for no clip (a label row without frames): counted, but nothing is broken."""
 
 
 @dataclass(frozen=True)
@@ -223,3 +234,59 @@ def _walk(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
                 yield from _walk(Path(entry.path), depth - 1)
         else:
             yield entry
+
+
+def read_bytes(file: str | Path | RawFile, text: bool = True) -> bytes:
+    """Contents of a recording, on disk or in an archive; `.gz` is unpacked.
+
+    Args:
+        file: Where it is.
+        text: Whether it must be plain text; a byte order mark is taken off.
+
+    Raises:
+        ReadError: there is no such file, it is a folder, a pipe or a device, it is far too large, damaged, or not text.
+    """
+    file = RawFile.of(file)
+    data = file.read()
+    if file.name.endswith(".gz"):
+        data = _gunzip(data, file.name)
+    if not data or data.isspace():
+        raise ReadError(f"{file.name}: the file is empty.")
+    if not text:
+        return data
+    for mark, kind in _TEXT_MARKS.items():
+        if data.startswith(mark):
+            raise ReadError(f"{file.name}: the file is {kind}; expected plain ASCII text.")
+    return data.removeprefix(b"\xef\xbb\xbf")  # the byte order mark that some Windows editors write
+
+
+def _gunzip(data: bytes, name: str) -> bytes:
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacker.decompress(data, _MAX_UNPACKED)
+    except zlib.error as error:
+        raise ReadError(f"{name}: damaged gzip ({error}); download it again.") from None
+    if unpacker.unconsumed_tail:
+        raise ReadError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; expected a recording.")
+    if not unpacker.eof:
+        raise ReadError(f"{name}: the gzip file ends too early; download it again.")
+    return unpacked
+
+
+def check_metres(bodies: np.ndarray, path: str | Path) -> None:
+    """Refuse joints in millimetres.
+
+    Args:
+        bodies: (N, V, 3), the joints of one body in one frame each; NaN where not measured.
+        path: The recording, named in the error.
+
+    Raises:
+        ReadError: the median body is more than 20 units wide. The median, because a single ghost body may well be.
+    """
+    extents = (np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)).max(axis=-1)
+    extent = float(np.nanmedian(extents))
+    if extent > _MAX_EXTENT:
+        raise ReadError(
+            f"{Path(path).name}: the bodies are {extent:,.0f} units large, which cannot be metres; if the file is in "
+            "millimetres, divide its coordinates by 1000."
+        )

@@ -1,0 +1,112 @@
+"""Florence 3D Actions (Kinect v1, 15 joints, millimetres): all clips in one file, or a file a clip.
+
+    Florence_dataset_WorldCoordinates.txt    a line a frame: video, actor, category and 15 x (x, y, z)
+    v001_s01_a01.txt, a01_s01_e01.txt        a line a frame of 45 numbers, or 15 lines a frame of three
+
+Not checked against real files: the columns are those the authors document, the files of single clips those that were seen
+in public code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ...protocols.florence3d import NUM_ACTIONS
+from ..number_text import read_table
+from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+
+_NUM_JOINTS = 15
+_KEYS = ("video", "actor", "category")
+_MIN_EXTENT = 0.1  # metres; a body that seems smaller was not in millimetres
+
+
+def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+    """The file with all clips where it is there, else the files of single clips; what is left out, by reason."""
+    named = [(file, parse_name("florence3d", file.stem)) for file in files]
+    together = [file for file, name in named if name is not None and name.action < 0]
+    single = [file for file, name in named if name is not None and name.action >= 0]
+    left_out = {"not named like a recording": [file.name for file, name in named if name is None]}
+    if together:
+        left_out["also in the file of all clips"] = [file.name for file in single]
+    return together or single, {reason: names for reason, names in left_out.items() if names}
+
+
+def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+    """Read all clips of a file.
+
+    Args:
+        file: The file of all clips, or of a single one.
+        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+
+    Yields:
+        Clips with joints (T, 1, 15, 3) in metres, in the order of the file; or an error for a clip whose actor or category
+        changes, is none of the dataset's, or that is there twice.
+
+    Raises:
+        ReadError: the file is not in the format, or not in millimetres; the message names the line.
+    """
+    path = RawFile.of(file)
+    name = parse_name("florence3d", path.stem)
+    if name is not None and name.action >= 0:
+        joints = _metres(_single_clip(path), path.name)
+        yield _sequence(joints, name.action, name.subject, path.stem)
+        return
+    table = read_table(path, len(_KEYS) + 3 * _NUM_JOINTS, "video, actor, category and 15 x (x, y, z)")
+    _check_keys(table[:, : len(_KEYS)], path.name)
+    joints = _metres(table[:, len(_KEYS) :].reshape(-1, _NUM_JOINTS, 3), path.name)
+    keys = table[:, : len(_KEYS)].astype(np.int64)
+    starts = np.flatnonzero(np.diff(keys[:, 0], prepend=-1))
+    seen: set[int] = set()
+    for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
+        video, actor, category = keys[start].tolist()
+        where = f"{path.name}: video {video}, from row {start + 1} on"
+        if video in seen:
+            yield ReadError(f"{where}, is there for the second time; it is left out.")
+        elif (keys[start:end] != keys[start]).any():
+            yield ReadError(f"{where}, changes its actor or category; expected one of each in a video.")
+        elif not 1 <= category <= NUM_ACTIONS:
+            yield ReadError(f"{where}, has category {category}; expected 1 to {NUM_ACTIONS}.")
+        else:
+            yield _sequence(joints[start:end], category, actor, f"v{video:03}_s{actor:02}_a{category:02}")
+        seen.add(video)
+
+
+def _sequence(joints: np.ndarray, action: int, subject: int, sample_id: str) -> SkeletonSequence:
+    return SkeletonSequence(joints[:, None], LAYOUTS["florence_15"], action - 1, subject, sample_id=sample_id)
+
+
+def _single_clip(path: RawFile) -> np.ndarray:
+    """(T, 15, 3), in the unit of the file."""
+    first = read_bytes(path).split(b"\n", 1)[0].split(None, 4)
+    if len(first) > 3:
+        return read_table(path, 3 * _NUM_JOINTS, "15 x (x, y, z)").reshape(-1, _NUM_JOINTS, 3)
+    table = read_table(path, 3, "x y z of a joint")
+    if len(table) % _NUM_JOINTS:
+        raise ReadError(f"{path.name}: {len(table)} lines; expected {_NUM_JOINTS} for each frame.")
+    return table.reshape(-1, _NUM_JOINTS, 3)
+
+
+def _check_keys(keys: np.ndarray, file: str) -> None:
+    bad = np.argwhere((keys != np.floor(keys)) | (keys < 0) | (keys > 9_999))
+    if len(bad):
+        row, column = bad[0]
+        raise ReadError(
+            f"{file}: row {row + 1}: the {_KEYS[column]} is {keys[row, column]:g}; expected a whole number."
+        )
+
+
+def _metres(joints: np.ndarray, file: str) -> np.ndarray:
+    metres = (joints / 1000).astype(np.float32)
+    extent = float(np.median(np.ptp(metres, axis=1).max(axis=-1)))
+    if extent < _MIN_EXTENT:
+        raise ReadError(
+            f"{file}: the bodies would be {1000 * extent:.3g} mm large; expected coordinates in millimetres."
+        )
+    check_metres(metres, file)
+    return metres

@@ -1,0 +1,143 @@
+"""The text of `.skeleton` files read line by line: the definition of the format, and the words for what is wrong.
+
+    <frames>
+    per frame:  <bodies>                  0 does occur
+     per body:  bodyID and 9 more values
+                <joints>                  25
+     per joint: x y z and 9 more values
+
+Format: github.com/shahroudy/NTURGB-D. Body ids have 17 digits and are never floats: as float64 those of two actors
+become equal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..raw_files import ReadError
+
+NUM_JOINTS = 25
+BODY_VALUES = 10
+JOINT_VALUES = 12
+MAX_FRAMES = 1_000_000  # nine hours; a file that declares more is corrupt
+
+
+@dataclass
+class BodyFrames:
+    """The N bodies of all frames, in the order of the file."""
+
+    num_frames: int
+    frame: np.ndarray  # (N,) int64, 0-based
+    body_id: np.ndarray  # (N,) int64
+    joints: np.ndarray  # (N, 25, 3) float32, metres
+
+
+def parse_lines(data: bytes, file: str) -> BodyFrames:
+    """Read line by line. Memory stays within a few times the size of the file, whatever the file declares.
+
+    Args:
+        data: Contents of the file, lines ended by LF or CRLF.
+        file: Its name, for errors.
+
+    Raises:
+        ReadError: the text is not in this format; the message names the line and the frame.
+    """
+    lines = _Lines(data, file)
+    num_frames = lines.count("the number of frames")
+    if num_frames == 0:
+        raise lines.error("0 frames are declared; expected at least one")
+    if num_frames > min(MAX_FRAMES, len(data) // 2):  # the shortest frame is "0\n"
+        raise lines.error(f"{num_frames} frames are declared, which a file of {len(data)} bytes cannot hold")
+    frame: list[int] = []
+    body_id: list[int] = []
+    joints: list[np.ndarray] = []
+    for index in range(num_frames):
+        lines.where = f"frame {index + 1} of {num_frames}"
+        for _ in range(lines.count("the number of bodies")):
+            body = lines.next("a body").split()
+            if len(body) != BODY_VALUES:
+                raise lines.error(f"a body has {len(body)} values; expected {BODY_VALUES}")
+            frame.append(index)
+            body_id.append(lines.integer(body[0], "the body id", low=-(2**63)))
+            count = lines.count("the number of joints")
+            if count != NUM_JOINTS:
+                raise lines.error(f"a body has {count} joints; expected the {NUM_JOINTS} of Kinect v2")
+            joints.append(_parse_joints(lines))
+    if data[lines.at :].strip():
+        lines.number += 1
+        raise lines.error(f"the file goes on after the {num_frames} frames it declares")
+    stacked = np.stack(joints) if joints else np.empty((0, NUM_JOINTS, 3), dtype=np.float32)
+    return BodyFrames(num_frames, np.array(frame, dtype=np.int64), np.array(body_id, dtype=np.int64), stacked)
+
+
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+
+
+def parse_number(token: bytes) -> float | None:
+    """The number in `token`; None for anything else, NaN, infinity and what float32 cannot hold among it."""
+    if len(token) > 64 or not _NUMBER.fullmatch(token) or not abs(float(token)) < 3e38:
+        return None
+    return float(token)
+
+
+def parse_singly(numbers: np.ndarray, which: np.ndarray, data: bytes, start: np.ndarray, end: np.ndarray) -> bool:
+    """Set `numbers[i]`, float32, to the token [start[k], end[k]) for each i = which[k]; False if one is no number."""
+    for index, first, past in zip(which.tolist(), start.tolist(), end.tolist(), strict=True):
+        number = parse_number(data[first:past])
+        if number is None:
+            return False
+        numbers[index] = number
+    return True
+
+
+class _Lines:
+    """The lines of a file one by one, without a list of them all, and errors that name the line."""
+
+    def __init__(self, data: bytes, file: str) -> None:
+        self.data, self.file, self.at, self.number, self.where = data, file, 0, 0, "before the first frame"
+
+    def error(self, problem: str) -> ReadError:
+        return ReadError(f"{self.file}: line {self.number} ({self.where}): {problem}.")
+
+    def next(self, expected: str) -> bytes:
+        if self.at >= len(self.data):
+            raise ReadError(
+                f"{self.file}: the file ends at line {self.number} ({self.where}); expected {expected} next."
+            )
+        end = self.data.find(b"\n", self.at)
+        end = len(self.data) if end < 0 else end
+        line = self.data[self.at : end].strip()
+        self.at, self.number = end + 1, self.number + 1
+        return line
+
+    def count(self, what: str) -> int:
+        return self.integer(self.next(what), what, low=0)
+
+    def integer(self, token: bytes, what: str, low: int) -> int:
+        if not re.fullmatch(rb"-?\d{1,19}", token) or not low <= int(token) < 2**63:
+            raise self.error(f"{what} is {_quote(token)}; expected a whole number")
+        return int(token)
+
+
+def _quote(token: bytes) -> str:
+    text = token[:40].decode("ascii", errors="backslashreplace")
+    return repr(text + "..." if len(token) > 40 else text)
+
+
+def _parse_joints(lines: _Lines) -> np.ndarray:
+    """(25, 3) float32 from the next 25 lines."""
+    joints = np.empty((NUM_JOINTS, 3), dtype=np.float32)
+    for joint in range(NUM_JOINTS):
+        values = lines.next("a joint").split()
+        if len(values) != JOINT_VALUES:
+            raise lines.error(f"joint {joint + 1} has {len(values)} values; expected {JOINT_VALUES}")
+        for axis in range(3):
+            number = parse_number(values[axis])
+            if number is None:
+                problem = f"{'xyz'[axis]} of joint {joint + 1} is {_quote(values[axis])}"
+                raise lines.error(f"{problem}; expected a number of metres")
+            joints[joint, axis] = number
+    return joints

@@ -1,0 +1,102 @@
+"""NW-UCLA skeletons (Kinect v1, 20 joints, metres) as JSON, the form in which CTR-GCN and others distribute them.
+
+    {"file_name": "a01_s01_e00_v01", "skeletons": T x 20 x 3 numbers, "label": 1}
+
+Labels go from 1 to 10 (file actions a01-a06, a08, a09, a11, a12). One person a clip; clips of one frame occur, and in
+two files single joints are zero because they were not seen: they are returned as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ...protocols.nw_ucla import ACTIONS
+from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+
+_NUM_JOINTS = 20
+_NUM_CLASSES = 10
+
+
+def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+    """Read one recording.
+
+    Args:
+        file: A file such as `a01_s02_e03_v01.json`. Subject and camera (view) come from its name and are -1 if it is
+            named otherwise.
+        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+
+    Returns:
+        joints (T, 1, 20, 3) in metres, neither centred nor scaled.
+
+    Raises:
+        ReadError: the file is no such JSON, its joints are not T x 20 x 3 finite numbers in metres, or its label is
+            not 1..10 or not the one its name stands for; the message names the file and the frame.
+    """
+    path = RawFile.of(file)
+    try:
+        content = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(f"{path.name}: not JSON ({error}); the file is truncated or corrupt.") from None
+    if not isinstance(content, dict) or not {"skeletons", "label"} <= content.keys():
+        raise ReadError(f"{path.name}: expected an object with 'skeletons' and 'label', as NW-UCLA files have.")
+    joints = _joints(content["skeletons"], path.name)
+    label = content["label"]
+    if type(label) is not int or not 1 <= label <= _NUM_CLASSES:
+        raise ReadError(f"{path.name}: label is {str(label)[:40]!r}; expected a whole number from 1 to {_NUM_CLASSES}.")
+    name = parse_name("nw_ucla", path.stem)
+    if name and name.action in ACTIONS and ACTIONS.index(name.action) != label - 1:
+        raise ReadError(f"{path.name}: holds label {label}, but its name stands for {ACTIONS.index(name.action) + 1}.")
+    return SkeletonSequence(
+        joints=joints[:, None],
+        layout=LAYOUTS["kinect_v1"],
+        label=label - 1,
+        subject=name.subject if name else -1,
+        camera=name.camera if name else -1,
+        sample_id=path.stem,
+    )
+
+
+def _joints(skeletons: object, file: str) -> np.ndarray:
+    """(T, 20, 3) float32, checked."""
+    if not isinstance(skeletons, list) or not skeletons:
+        raise ReadError(f"{file}: 'skeletons' holds no frames; expected T x {_NUM_JOINTS} x 3 numbers.")
+    try:
+        numbers = np.array(skeletons)
+    except ValueError:  # ragged
+        numbers = np.empty(0)
+    if numbers.ndim != 3 or numbers.shape[1:] != (_NUM_JOINTS, 3) or numbers.dtype.kind not in "fi":
+        raise ReadError(f"{file}: {_problem(skeletons)}")
+    with np.errstate(over="ignore"):
+        joints = numbers.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(joints))
+    if len(bad):
+        frame, joint, axis = (int(index) for index in bad[0])
+        where = f"{file}: frame {frame + 1} of {len(joints)}: {'xyz'[axis]} of joint {joint + 1}"
+        raise ReadError(f"{where} is {joints[frame, joint, axis]}; expected a number of metres.")
+    check_metres(joints, file)
+    return joints
+
+
+def _problem(skeletons: list[object]) -> str:
+    """The first thing that keeps `skeletons` from being T x 20 x 3 numbers."""
+    for index, frame in enumerate(skeletons):
+        where = f"frame {index + 1} of {len(skeletons)}"
+        if not isinstance(frame, list) or len(frame) != _NUM_JOINTS:
+            count = len(frame) if isinstance(frame, list) else "no"
+            return f"{where} has {count} joints; expected the {_NUM_JOINTS} of Kinect v1."
+        for joint in frame:
+            if (
+                not isinstance(joint, list)
+                or len(joint) != 3
+                or any(type(value) not in (float, int) for value in joint)
+            ):
+                return f"{where} has a joint {str(joint)[:60]}; expected three numbers of metres."
+    return "has a coordinate that no float can hold; the file is corrupt."

@@ -1,0 +1,177 @@
+"""PKU-MMD I and II: clips cut out of untrimmed Kinect v2 videos by their label files.
+
+    skeletons   0002-L.txt    a line a frame: 2 bodies x 25 joints x (x, y, z) in metres; who is not there is all zero
+    labels      0002-L.txt    (in another folder) rows `action,start,end,confidence`, actions from 1
+
+The skeletons were checked against a real file of part II, the labels and part I only against what public code does with
+them. A clip has the frames start..end-1 counted from 0, as the preparation scripts of MAMP, MacDiff and others cut them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ...protocols.pku_mmd import NUM_ACTIONS
+from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
+from .number_rows import read_rows
+
+_PEOPLE, _NUM_JOINTS = 2, 25
+_MAX_ROWS = 10_000  # a video has about twenty actions
+_LABEL_BYTES = 64 << 10  # a label file has one kilobyte, a video of ten seconds a hundred
+
+
+def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+    """Pair every video with the label file of the same name.
+
+    Which one is which is told by the folder ("label" or "skel" in its name), else by size, else by a look inside.
+
+    Returns:
+        The videos, each with its label file as companion; and those left out, by reason.
+    """
+    left_out: dict[str, list[str]] = {}
+    videos: list[RawFile] = []
+    labels: dict[str, RawFile] = {}
+    for file in files:
+        name = parse_name("pku_mmd", file.stem)
+        if name is None or name.action >= 0:
+            left_out.setdefault("not named like a recording", []).append(file.name)
+        elif not _is_label_file(file):
+            videos.append(file)
+        elif file.stem in labels:
+            left_out.setdefault("second label file of a video", []).append(str(file))
+        else:
+            labels[file.stem] = file
+    paired = [video.with_companions(labels[video.stem]) for video in videos if video.stem in labels]
+    if len(paired) < len(videos):
+        left_out["without a label file"] = [video.name for video in videos if video.stem not in labels]
+    alone = labels.keys() - {video.stem for video in videos}
+    if alone:
+        left_out["label file without a video"] = sorted(labels[stem].name for stem in alone)
+    return paired, left_out
+
+
+def _is_label_file(file: RawFile) -> bool:
+    folder = file.folder.lower()
+    if "label" in folder or "skel" in folder:
+        return "label" in folder
+    if file.size > _LABEL_BYTES:
+        return False
+    try:
+        return b"," in read_bytes(file).split(b"\n", 1)[0]
+    except ReadError:
+        return False  # reading it as a video will say what is wrong
+
+
+class _Segment(NamedTuple):
+    row: int
+    action: int
+    start: int
+    end: int
+
+
+def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+    """Read a video once and cut out all its actions.
+
+    Args:
+        file: The video, with its label file as companion, as `select` pairs them.
+        denoise: Order the people by motion, as is done for NTU RGB+D; False: as the file has them. Nobody is dropped either
+            way: a body 2 that the sensor saw in an action of one person is returned, too.
+
+    Yields:
+        Clips with joints (T, M, 25, 3) in metres, M = 1 or 2, NaN in frames where somebody was not seen. An action that goes
+        on after the end of the video is cut there. Rows of the label file that cannot be used come out as errors:
+        start not before end, start after the video, an action that is not 1..51, nobody seen, a row for the second time.
+
+    Raises:
+        ReadError: there is no label file, or one of the two files is not in the format; the message names the line.
+    """
+    video = RawFile.of(file)
+    if not video.companions:
+        raise ReadError(
+            f"{video.name}: no label file is given; pass RawFile(video).with_companions(RawFile(labels)), or read the "
+            "whole folder, where files of the same name are paired."
+        )
+    label_file = video.companions[0]
+    segments = _read_labels(read_bytes(label_file), f"{label_file.name} (labels)")
+    rows = read_rows(read_bytes(video), video.name, _PEOPLE * _NUM_JOINTS * 3)
+    bodies = rows.reshape(-1, _PEOPLE, _NUM_JOINTS, 3)
+    present: np.ndarray = (bodies != 0).any(axis=(2, 3))
+    if present.any():
+        check_metres(bodies[present], video.name)
+    bodies[~present] = np.nan
+    seen: set[_Segment] = set()
+    for segment in segments:
+        if isinstance(segment, ReadError):
+            yield segment
+        elif (same := segment._replace(row=0)) in seen:
+            yield NoClip(f"{label_file.name} (labels): row {segment.row} is there for the second time; it is left out.")
+        else:
+            seen.add(same)
+            yield _cut(bodies, present, segment, video, denoise)
+
+
+def _cut(
+    bodies: np.ndarray, present: np.ndarray, segment: _Segment, video: RawFile, denoise: bool
+) -> SkeletonSequence | ReadError:
+    where = f"{video.name} (labels): row {segment.row}"
+    if segment.start >= len(bodies):
+        return NoClip(f"{where} starts at frame {segment.start}, but the video has {len(bodies)} frames.")
+    frames = slice(segment.start, segment.end)
+    people = np.flatnonzero(present[frames].any(axis=0))
+    if len(people) == 0:
+        return NoClip(f"{where}: nobody is seen in frames {segment.start} to {segment.end} of the video.")
+    if denoise and len(people) > 1:
+        motion = [np.nanvar(bodies[frames, body].reshape(-1, 3), axis=0).sum() for body in people]
+        people = people[np.argsort([-amount for amount in motion], kind="stable")]
+    name = parse_name("pku_mmd", video.stem)
+    return SkeletonSequence(
+        joints=bodies[frames, people],
+        layout=LAYOUTS["kinect_v2"],
+        label=segment.action - 1,
+        subject=name.subject if name else -1,
+        camera=name.camera if name else -1,
+        body_ids=people,
+        sample_id=f"{video.stem}_A{segment.action:02}_{segment.start:05}-{segment.end:05}",
+    )
+
+
+_ROW = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*(?:,\s*\d{1,9}\s*)?")
+
+
+def _read_labels(data: bytes, name: str) -> list[_Segment | ReadError]:
+    lines = data.rstrip().split(b"\n")
+    if len(lines) > _MAX_ROWS:
+        raise ReadError(f"{name}: {len(lines):,} rows; expected the few actions of one video.")
+    segments: list[_Segment | ReadError] = []
+    readable = False
+    for row, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = _ROW.fullmatch(line)
+        if match is None:
+            shown = line.strip()[:40].decode("ascii", errors="backslashreplace")
+            segments.append(ReadError(f"{name}: row {row} is {shown!r}; expected action,start,end,confidence."))
+            continue
+        readable = True
+        action, start, end = map(int, match.groups())
+        if not 1 <= action <= NUM_ACTIONS:
+            segments.append(ReadError(f"{name}: row {row} has action {action}; expected 1 to {NUM_ACTIONS}."))
+        elif start >= end:
+            segments.append(
+                NoClip(f"{name}: row {row} goes from frame {start} to {end}; expected the start before the end.")
+            )
+        else:
+            segments.append(_Segment(row, action, start, end))
+    if not readable:
+        first = segments[0]
+        assert isinstance(first, ReadError)
+        raise first
+    return segments

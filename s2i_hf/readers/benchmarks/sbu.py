@@ -1,0 +1,74 @@
+"""SBU Kinect Interaction: two people, 15 joints each, in `s01s02/01/001/skeleton_pos.txt` (pair, action, sequence).
+
+    frame,x,y,z,...    a line a frame: its number and 2 people x 15 joints x (x, y, z), normalised
+
+The README of the dataset gives X = 1280 - 2560 x, Y = 960 - 1920 y and Z = 10000 z / 7.8125 in millimetres, which is the
+frame of the Kinect: y up, z away from the sensor. Not checked against real files; people who measured them found that left
+and right are right in this reading, and that the colour images are mirrored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ..number_text import read_table
+from ..raw_files import RawFile, ReadError, check_metres
+
+_PEOPLE, _NUM_JOINTS = 2, 15
+_SCALE = np.array([-2.56, -1.92, 10 / 7.8125])  # metres
+_OFFSET = np.array([1.28, 0.96, 0.0])
+_MAX_NORMALISED = (
+    8.0  # the sensor sees no further than eight metres; joints outside of the image are somewhat beyond 0..1
+)
+
+
+def sample_id(file: RawFile) -> str:
+    """`s01s02_01_001` from the folders the file lies in; its stem if they are others, because all files are called alike."""
+    name = "_".join(file.folders[-3:])
+    return name if parse_name("sbu", name) is not None else file.stem
+
+
+def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+    """Read one recording.
+
+    Args:
+        file: A file such as `s01s02/01/001/skeleton_pos.txt`; pair and action come from its folders.
+        denoise: For the signature all readers share; who is in these files is one of the two.
+
+    Returns:
+        joints (T, 2, 15, 3) in metres, people in the order of the file. Somebody all of whose numbers are zero in a frame is
+        NaN in it. The subject is the pair: s01s02 is 102.
+
+    Raises:
+        ReadError: the file has not 91 numbers in every line, they are not normalised, or nobody is in it; the message names the
+            file and the line.
+    """
+    path = RawFile.of(file)
+    table = read_table(path, 1 + _PEOPLE * _NUM_JOINTS * 3, "the frame and 2 x 15 x (x, y, z)", separator=b",")
+    normalised = table[:, 1:].reshape(-1, _PEOPLE, _NUM_JOINTS, 3)
+    if np.median(np.abs(normalised)) > _MAX_NORMALISED:
+        raise ReadError(
+            f"{path.name}: coordinates are beyond {_MAX_NORMALISED:g}; expected them normalised to the image."
+        )
+    present = normalised.any(axis=(2, 3))
+    people = np.flatnonzero(present.any(axis=0))
+    if len(people) == 0:
+        raise ReadError(f"{path.name}: all of its {len(table)} frames are zero; expected two people.")
+    joints = (normalised * _SCALE + _OFFSET).astype(np.float32)
+    check_metres(joints[present], path.name)
+    joints[~present] = np.nan
+    own_id = sample_id(path)
+    name = parse_name("sbu", own_id)
+    return SkeletonSequence(
+        joints=joints[:, people],
+        layout=LAYOUTS["sbu_15"],
+        label=name.action - 1 if name else -1,
+        subject=name.subject if name else -1,
+        body_ids=people,
+        sample_id=own_id,
+    )

@@ -1,0 +1,100 @@
+"""Toyota Smarthome skeletons (LCR-Net, 13 joints) as JSON, versions 1.0 and 1.1.
+
+    {"njts": 13, "frames": [[{"pose2d": 26 numbers, "pose3d": 39 numbers, "cumscore": 12.3}, ...], [], ...]}
+
+A frame is a list of detected people and may be empty; `cumscore` came with 1.1. Numbers are coordinate-major: 13 x, 13 y,
+13 z. Not checked against real files: metres, and y up, are what the drawings of the LCR-Net demo imply.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+
+_NUM_JOINTS = 13
+_MAX_FRAMES = 1_000_000  # the longest clips have 4,000
+
+
+def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+    """Read one recording.
+
+    Args:
+        file: A file such as `Cook.Cleandishes_p02_r00_v03_c03.json`. Action, subject and camera come from its name and are -1
+            if it is named otherwise.
+        denoise: For the signature all readers share.
+
+    Returns:
+        joints (T, 1, 13, 3) in metres: in every frame the detection with the highest `cumscore`, or the first one where
+        there is no score (these people live alone; who is detected besides is mostly an error). Frames without a detection
+        are NaN, and stay, because clips are timed by them.
+
+    Raises:
+        ReadError: the file is no such JSON, a detection has not 39 finite numbers, or nobody is detected in any frame; the
+            message names the file and the frame.
+    """
+    path = RawFile.of(file)
+    try:
+        content = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(f"{path.name}: not JSON ({error}); the file is truncated or corrupt.") from None
+    if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
+        raise ReadError(f"{path.name}: expected an object with 'njts' and 'frames', as Smarthome files have.")
+    if content.get("njts", _NUM_JOINTS) != _NUM_JOINTS:
+        raise ReadError(
+            f"{path.name}: njts is {str(content['njts'])[:40]}; expected the {_NUM_JOINTS} joints of LCR-Net."
+        )
+    joints = _joints(content["frames"], path.name)
+    name = parse_name("smarthome", path.stem)
+    return SkeletonSequence(
+        joints=joints[:, None],
+        layout=LAYOUTS["lcrnet_13"],
+        label=name.action - 1 if name and name.action > 0 else -1,
+        subject=name.subject if name else -1,
+        camera=name.camera if name else -1,
+        sample_id=path.stem,
+    )
+
+
+def _joints(frames: list[object], file: str) -> np.ndarray:
+    """(T, 13, 3) float32, checked; NaN where nobody was detected."""
+    if not 1 <= len(frames) <= _MAX_FRAMES:
+        raise ReadError(f"{file}: 'frames' has {len(frames):,} frames; expected 1 to {_MAX_FRAMES:,}.")
+    joints = np.full((len(frames), _NUM_JOINTS, 3), np.nan, dtype=np.float32)
+    for index, detections in enumerate(frames):
+        where = f"{file}: frame {index + 1} of {len(frames)}"
+        if not isinstance(detections, list) or not all(isinstance(detection, dict) for detection in detections):
+            raise ReadError(f"{where} is no list of detections.")
+        if detections:
+            joints[index] = _pose(max(detections, key=_score), where).reshape(3, _NUM_JOINTS).T
+    seen = ~np.isnan(joints[:, 0, 0])
+    if not seen.any():
+        raise ReadError(f"{file}: nobody is detected in any of its {len(frames)} frames.")
+    check_metres(joints[seen], file)
+    return joints
+
+
+def _score(detection: dict[str, object]) -> float:
+    """How sure the detector is; the same for all without a score, so that the first one is taken."""
+    score = detection.get("cumscore")
+    return score if isinstance(score, float | int) and score == score else float("-inf")
+
+
+def _pose(detection: dict[str, object], where: str) -> np.ndarray:
+    """(39,) float32."""
+    pose = detection.get("pose3d")
+    if not isinstance(pose, list) or len(pose) != 3 * _NUM_JOINTS:
+        count = len(pose) if isinstance(pose, list) else "no"
+        raise ReadError(f"{where}: 'pose3d' has {count} numbers; expected {3 * _NUM_JOINTS}.")
+    wrong = next((value for value in pose if type(value) not in (float, int) or not abs(value) < 3e38), None)
+    if wrong is not None or None in pose:
+        raise ReadError(f"{where}: 'pose3d' holds {str(wrong)[:40]!r}; expected numbers of metres.")
+    return np.array(pose, dtype=np.float32)

@@ -1,0 +1,63 @@
+"""UTD-MHAD skeletons (Kinect v1, 20 joints, metres, y up) as MATLAB files: a variable `d_skel`, 20 x 3 x T.
+
+The joints are in the order of the layout "utd_mhad" (head first), as the list that comes with the data says. One person a
+clip, every joint always there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ..mat_files import read_array
+from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+
+_VARIABLE = "d_skel"
+_NUM_JOINTS = 20
+_TOO_LARGE = 1e6  # metres; NaN is not below it either
+
+
+def sample_id(file: RawFile) -> str:
+    """`a1_s1_t1_skeleton.mat` -> "a1_s1_t1"."""
+    return file.stem.removesuffix("_skeleton")
+
+
+def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+    """Read one recording.
+
+    Args:
+        file: A file such as `a27_s8_t3_skeleton.mat`.
+        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+
+    Returns:
+        joints (T, 1, 20, 3) in metres, neither centred nor scaled.
+
+    Raises:
+        ReadError: no MATLAB 5 file, or its `d_skel` is no 20 x 3 x T array of finite numbers in metres.
+    """
+    file = RawFile.of(file)
+    array = read_array(read_bytes(file, text=False), _VARIABLE, file.name)
+    if array.ndim == 2:
+        array = array[..., None]  # MATLAB drops a last axis of length 1: a clip of one frame
+    if array.ndim != 3 or array.shape[:2] != (_NUM_JOINTS, 3) or not array.size:
+        shape = " x ".join(map(str, array.shape))
+        raise ReadError(f"{file.name}: {_VARIABLE} is {shape}; expected {_NUM_JOINTS} x 3 x frames.")
+    bad = np.argwhere(~(np.abs(array.transpose(2, 0, 1).astype(np.float64)) < _TOO_LARGE))
+    if len(bad):
+        frame, joint, axis = (int(index) for index in bad[0])
+        where = f"{file.name}: frame {frame + 1} of {array.shape[2]}: {'xyz'[axis]} of joint {joint + 1}"
+        raise ReadError(f"{where} is {array[joint, axis, frame]:g}; expected a number of metres.")
+    joints = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
+    check_metres(joints, file.name)
+    name = parse_name("utd_mhad", sample_id(file))
+    return SkeletonSequence(
+        joints=joints[:, None],
+        layout=LAYOUTS["utd_mhad"],
+        label=name.action - 1 if name else -1,
+        subject=name.subject if name else -1,
+        sample_id=sample_id(file),
+    )

@@ -1,0 +1,137 @@
+"""UTKinect-Action3D (Kinect v1, 20 joints, metres, y up): untrimmed recordings, cut by `actionLabel.txt`.
+
+`joints_s01_e01.txt` has a line a frame: the number of the colour frame and 20 x (x, y, z). Frame numbers have gaps, and 542 lines
+repeat the number of the line before: the skeleton differs, as it does between neighbours, so it is a frame of its own and kept.
+`actionLabel.txt` lists the ten actions of each recording, with the first and the last frame number:
+
+    s01_e01
+    walk: 252 390
+
+One label is `NaN NaN` (carry of s10_e02). `actionLabel_modified.txt`, which some copies have, is not the original, and not used.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import parse_name
+from ..number_text import read_table
+from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
+
+LABELS = "actionLabel.txt"
+ACTIONS = ("walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands")
+_NUM_JOINTS = 20
+_MAX_LABEL_LINES = 10_000  # there are 220
+
+
+def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+    """Recordings, each with the label file that lies nearest to it."""
+    labels = [file for file in files if file.name == LABELS]
+    other = [file for file in files if file.name.startswith("actionLabel") and file.name != LABELS]
+    recordings = [file for file in files if not file.name.startswith("actionLabel")]
+    if labels:
+        recordings = [file.with_companions(_nearest(file, labels)) for file in recordings]
+    return recordings, {"changed labels, not the original ones": [file.name for file in other]} if other else {}
+
+
+def _nearest(file: RawFile, labels: Sequence[RawFile]) -> RawFile:
+    """The label file that shares most folders with a recording."""
+
+    def shared(label: RawFile) -> tuple[int, int]:
+        same = [a == b for a, b in zip(file.folders, label.folders, strict=False)]
+        return (same.index(False) if False in same else len(same)), -len(label.folders)
+
+    return max(labels, key=shared)
+
+
+def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+    """Read a recording once and cut it into its actions.
+
+    Args:
+        file: A file such as `joints_s01_e01.txt`, with `actionLabel.txt` as its companion, beside it or one folder above.
+        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+
+    Yields:
+        A clip an action, in the order of the labels: joints (T, 1, 20, 3) in metres, neither centred nor scaled; or the error
+        of an action that cannot be cut out.
+
+    Raises:
+        ReadError: the lines are no 61 finite numbers each, not metres, or there are no labels for the recording.
+    """
+    file = RawFile.of(file)
+    name = parse_name("utkinect", file.stem)
+    if name is None:
+        raise ReadError(f"{file.name}: not named like a recording of UTKinect (joints_s01_e01.txt).")
+    labels = file.companions[0] if file.companions else _beside(file)
+    table = read_table(file, 1 + 3 * _NUM_JOINTS, "a frame number and x y z of 20 joints")
+    frames = table[:, 0]
+    joints = table[:, 1:].reshape(-1, 1, _NUM_JOINTS, 3).astype(np.float32)
+    check_metres(joints[:, 0], file.name)
+    for segment in _segments(labels, name.video):
+        if isinstance(segment, ReadError):
+            yield segment
+            continue
+        action, first, last = segment
+        inside = (frames >= first) & (frames <= last)
+        if not inside.any():
+            word = ACTIONS[action - 1]
+            yield ReadError(f"{file.name}: no frame of {word}, {first} to {last} in {labels.name}.")
+            continue
+        yield SkeletonSequence(
+            joints=joints[inside],
+            layout=LAYOUTS["kinect_v1"],
+            label=action - 1,
+            subject=name.subject,
+            sample_id=f"{name.video}_a{action:02}",
+        )
+
+
+def _beside(file: RawFile) -> RawFile:
+    for folder in (file.path.parent, file.path.parent.parent):
+        if (folder / LABELS).is_file():
+            return RawFile(folder / LABELS)
+    raise ReadError(f"{file.name}: no {LABELS} with it, which says where its actions begin and end.")
+
+
+def _segments(labels: RawFile, video: str) -> Iterator[tuple[int, int, int] | ReadError]:
+    """Action (from 1), first and last frame number of each action of a recording.
+
+    Raises:
+        ReadError: the label file is unreadable or does not have this recording.
+    """
+    inside, found, seen = False, False, set()
+    for number, raw in enumerate(io.BytesIO(read_bytes(labels)), 1):
+        if number > _MAX_LABEL_LINES:
+            raise ReadError(f"{labels.name}: more than {_MAX_LABEL_LINES:,} lines; expected the labels of UTKinect.")
+        line = raw.decode("ascii", "replace").strip()
+        if line and ":" not in line:
+            inside = line == video
+            found = found or inside
+        elif line and inside:
+            segment = _segment(line, f"{labels.name}: line {number} ({video})")
+            if not isinstance(segment, ReadError) and segment[0] in seen:
+                segment = NoClip(f"{labels.name}: line {number}: {line[:40]!r} labels an action of {video} twice.")
+            elif not isinstance(segment, ReadError):
+                seen.add(segment[0])
+            yield segment
+    if not found:
+        raise ReadError(f"{labels.name}: no labels of {video}; expected a line with its name above them.")
+
+
+def _segment(line: str, where: str) -> tuple[int, int, int] | ReadError:
+    word, _, span = line.partition(":")
+    numbers = span.split()
+    if word.strip() not in ACTIONS:
+        return ReadError(f"{where}: unknown action {word.strip()[:40]!r}; expected one of {', '.join(ACTIONS)}.")
+    if len(numbers) != 2 or not all(text.isdecimal() and len(text) < 10 for text in numbers):
+        return NoClip(f"{where}: {line[:60]!r} has no first and last frame; the action is left out.")
+    first, last = int(numbers[0]), int(numbers[1])
+    if first > last:
+        return NoClip(f"{where}: {line[:60]!r} ends before it begins; the action is left out.")
+    return ACTIONS.index(word.strip()) + 1, first, last

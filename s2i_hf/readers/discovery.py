@@ -1,0 +1,195 @@
+"""The recordings of a protocol in a folder or archive: found, split, fingerprinted and read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..processing.skeleton_sequence import SkeletonSequence
+from ..protocols import Protocol, Split, get_protocol, parse_name
+from ..protocols.folder import FolderProtocol
+from .benchmarks import READERS, get_reader
+from .generic.folder import read_clips
+from .raw_files import RawFile, ReadError, find_raw_files, read_bytes
+from .recordings import Clip, Recordings, file_id, fingerprint
+
+_MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
+_VIDEO = re.compile(r"[A-Za-z0-9_]+-[LMR]")
+
+
+def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Recordings:
+    """Find the recordings of a protocol in `data_dir`.
+
+    Args:
+        protocol: The protocol or its name.
+        data_dir: Folder with the raw files or with the archives they come in, up to four levels deep; or one archive.
+
+    Raises:
+        ValueError: no such protocol or folder, no recording of it there, or one recording there in two versions. The
+            message says what was looked for.
+    """
+    protocol = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    reader = READERS[protocol.reader]
+    if data_dir is None:
+        raise ValueError(
+            f"{protocol.name} is made from raw files: pass data_dir, the folder with files like {reader.example}."
+        )
+    folder = Path(data_dir).expanduser()
+    if not folder.is_dir() and folder.suffix.lower() != ".zip":
+        kind = "a file, not a folder or zip archive" if folder.exists() else "not there"
+        raise ValueError(f"The data folder {folder} is {kind}; expected the folder with files like {reader.example}.")
+    broken: list[str] = []
+    found = find_raw_files(folder, reader.suffixes, broken)
+    protocol = _with_split_file(protocol, found)
+    chosen, left_out = found, {}
+    select: Callable[[Sequence[RawFile]], tuple[list[RawFile], dict[str, list[str]]]] | None
+    if (select := getattr(get_reader(protocol.reader), "select", None)) is not None:
+        chosen, left_out = select([file for file in found if file.name not in protocol.split_files])
+    if broken:
+        left_out = {**left_out, "zip archives that cannot be read": broken}
+    files = _split(protocol, chosen, left_out)
+    if not any(files.values()):
+        looked = f"looked for files like {reader.example} in it, in its archives and four levels of folders below"
+        if found:
+            looked += f", and none of the {len(found)} {reader.suffixes[0]} files there (such as {found[0].name}) belongs to it"
+        raise ValueError(f"No recordings of {protocol.name} in {folder}: {looked}.")
+    recordings = Recordings(protocol, files, {reason: sorted(names) for reason, names in left_out.items()})
+    fingerprint(recordings)
+    return recordings
+
+
+def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, list[str]]) -> dict[Split, list[RawFile]]:
+    """The files of each split; what belongs to none goes to `left_out`."""
+    files: dict[Split, list[RawFile]] = {split: [] for split in protocol.splits}
+    seen: dict[str, RawFile] = {}
+    for name, file in sorted(((file_id(protocol, file), file) for file in chosen), key=lambda pair: pair[0]):
+        splits = protocol.file_splits(name)
+        if not splits:
+            left_out.setdefault(_why_not(protocol, name), []).append(file.name)
+        elif name in seen:
+            if seen[name].size != file.size:
+                raise ValueError(f"{seen[name]} and {file} are two versions of one recording; keep one of them.")
+            left_out.setdefault("there twice", []).append(file.name)
+        else:
+            seen[name] = file
+            for split in splits:
+                files[split].append(file)
+    return files
+
+
+def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
+    """The protocol, decided by the lists of a file that came with the data, where it has one.
+
+    Raises:
+        ValueError: it needs one, and there is none.
+    """
+    if not protocol.split_files:
+        return protocol
+    file = next((file for name in protocol.split_files for file in found if file.name == name), None)
+    if file is not None:
+        train, test = read_split_file(read_bytes(file), file.name)
+        return replace(protocol, split_by="sample", train=train, test=test)
+    if not protocol.train:
+        raise ValueError(
+            f"{protocol.name} is decided by a file that comes with the data: expected {protocol.split_files[0]} in the data folder."
+        )
+    return protocol
+
+
+def _why_not(protocol: Protocol, name: str) -> str:
+    if isinstance(protocol, FolderProtocol):
+        return "not in the list of labels"
+    if parse_name(protocol.reader, name) is None:
+        return "not named like a recording"
+    if name in protocol.missing_samples:
+        return "on the list of missing skeletons"
+    return "not part of this protocol"
+
+
+def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = True) -> Iterator[Clip | ReadError]:
+    """Read all clips of a file that the protocol keeps; a broken clip, or the whole file, comes out as its error.
+
+    Args:
+        file: As `find_recordings` lists it, with its companions.
+        protocol: The protocol of `Recordings`.
+        denoise: Choose the actors, where a format has more bodies than people.
+    """
+    file = RawFile.of(file)
+    try:
+        for sequence in _sequences(file, protocol, denoise):
+            if isinstance(sequence, ReadError):
+                yield sequence
+            elif (split := protocol.split(sequence.sample_id)) is not None:
+                yield Clip(split, replace(sequence, label=protocol.label(sequence.sample_id)))
+    except ReadError as error:
+        yield error
+
+
+def _sequences(file: RawFile, protocol: Protocol, denoise: bool) -> Iterator[SkeletonSequence | ReadError]:
+    if isinstance(protocol, FolderProtocol):
+        yield from read_clips(file, protocol)
+        return
+    reader = get_reader(protocol.reader)
+    if hasattr(reader, "read_clips"):
+        yield from reader.read_clips(file, denoise=denoise)
+    else:
+        yield reader.read(file, denoise=denoise)
+
+
+def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Videos that train and videos that test, such as "0002-L".
+
+        Training videos:
+        0002-L, 0002-M, 0002-R, ...,
+        Validataion videos:                   (spelled like this)
+        0291-L, ...
+
+    Args:
+        data: Contents of the file.
+        name: Its name, for errors.
+
+    Raises:
+        ReadError: it is not such a list, a video is in both parts, or a part is empty; the message names the line.
+    """
+    if len(data) > _MAX_SPLIT_FILE:
+        raise ReadError(f"{name}: {len(data) >> 10:,} kB large; expected two lists of videos.")
+    try:
+        lines = data.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise ReadError(f"{name}: holds bytes that are no ASCII text; expected two lists of videos.") from None
+    parts: dict[str, set[str]] = {"train": set(), "test": set()}
+    part = ""
+    for number, line in enumerate(lines, start=1):
+        header, colon, rest = line.rpartition(":")
+        words = re.split(r"[,\s]+", rest.strip(" ,\t"))
+        if colon or not all(_VIDEO.fullmatch(word.removesuffix(".txt")) for word in words if word):
+            header = header if colon else rest
+            part = _part_of(header)
+            if not part:
+                raise ReadError(
+                    f"{name}: line {number} is {line[:40]!r}; expected a list of videos, or a header such as 'Training videos:'."
+                )
+            words = words if colon else []
+        for word in filter(None, words):
+            video = word.removesuffix(".txt")
+            if not part:
+                raise ReadError(
+                    f"{name}: line {number} lists videos before any header; expected 'Training videos:' first."
+                )
+            if not _VIDEO.fullmatch(video):
+                raise ReadError(f"{name}: line {number}: {word[:40]!r} is no video; expected names such as 0002-L.")
+            parts[part].add(video)
+    for part, videos in parts.items():
+        if not videos:
+            raise ReadError(f"{name}: lists no video that {part}s; the file is cut off, or no split file.")
+    both = sorted(parts["train"] & parts["test"])
+    if both:
+        raise ReadError(f"{name}: {both[0]} is in both lists; expected every video in one of them.")
+    return frozenset(parts["train"]), frozenset(parts["test"])
+
+
+def _part_of(header: str) -> str:
+    words = header.lower()
+    return "train" if "train" in words else "test" if "val" in words or "test" in words else ""

@@ -1,0 +1,314 @@
+"""Skeletons of your own: any folder or archive of clips in a general format, found, labelled and read.
+
+    .npy .npz .json   arrays and nested lists (`arrays`), keypoints of pose estimators (`keypoints_json`)
+    .npz              with x_train, y_train: the form of CTR-GCN and MAMP (`ctrgcn_npz`)
+    .csv              a row a frame (`tables`)
+    .bvh .amc + .asf  motion capture (`bvh`, `amc_asf`)
+
+Joints come out as everywhere in this package, in the unit of the layout with y up. In images, and in MediaPipe, y points down: for
+layouts in pixels or normalized coordinates and for "mediapipe_33" y and z change their signs, which turns the body about the x axis
+and so keeps left and right. In pixels z is 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...processing.layouts import LAYOUTS, get_layout, register_layout
+from ...processing.skeleton_layout import SkeletonLayout
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import SPLITS, Split
+from ...protocols.folder import FolderProtocol, FolderSample
+from ..raw_files import RawFile, ReadError, find_raw_files
+from ..recordings import Recordings, fingerprint
+from . import amc_asf, arrays, bvh, ctrgcn_npz, keypoints_json
+from . import csv_files as tables
+from .folder_labels import Labels, from_folders, from_table
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".npy", ".npz", ".csv", ".json", ".bvh", ".amc", ".asf")
+UNITS: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_MOCAP = {".bvh": bvh, ".amc": amc_asf}
+_DOWN = frozenset({"mediapipe_33"})  # layouts in metres whose y axis points down, and z away from the camera
+_LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
+_TABLE = "labels.csv"
+
+
+def find_own(
+    data_dir: str | Path,
+    layout: str | Path | SkeletonLayout | Mapping[str, Any] | None = None,
+    labels: str | Path | None = None,
+    unit: str | None = None,
+    labelled: bool = True,
+) -> Recordings:
+    """Find recordings of your own, with their labels and splits.
+
+    Args:
+        data_dir: Folder (looked through three levels deep), zip archive, or a single file.
+        layout: Joint format: a name in `LAYOUTS`, a `SkeletonLayout`, its `to_dict` form, or a JSON file with that. None: that
+            of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A format of your own is made
+            known by its name (`register_layout`).
+        labels: CSV file with the columns id and label, and maybe split, subject and camera. None: `labels.csv` in the folder, if
+            there is one, else the sub-folders; see `own_labels`.
+        unit: "m", "cm" or "mm": what the coordinates are given in. None: the unit of the layout, and for AMC files the scale of
+            CMU. Nothing is guessed: bodies that cannot be of this size are errors.
+        labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
+
+    Returns:
+        `Recordings` of a `FolderProtocol`. Without any labels all clips train, with label -1.
+
+    Raises:
+        ValueError: nothing to read there, no layout, an unknown unit, or labels that do not fit; says what to do.
+    """
+    folder = Path(data_dir).expanduser()
+    if (folder / "s2i.json").is_file():
+        raise ValueError(f"{folder} was made by `s2i convert`; load it by its path, without data_dir.")
+    if unit is not None and unit not in UNITS:
+        raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}.")
+    table = None if labels is None else Path(labels).expanduser()
+    if table is not None and not table.is_file():
+        raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
+    found, table_file, left_out = _find(folder, table, Path(layout) if isinstance(layout, Path | str) else None)
+    skeleton = register_layout(_resolve(layout, found))
+    if unit is not None and skeleton.unit != "m":
+        raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
+    protocol = FolderProtocol(layout=skeleton.name, skeleton=skeleton, unit=unit, root=str(folder))
+    ids = _ids(found, protocol)
+    containers = {name: file for name, file in ids.items() if ctrgcn_npz.is_container(file)}
+    if containers:
+        protocol, known = _contained(protocol, containers, table_file)
+        if len(containers) < len(ids):
+            known.left_out["beside an .npz file that holds many clips"] = sorted(set(ids) - set(containers))
+    else:
+        if not labelled:
+            known = Labels({name: FolderSample("test") for name in ids}, ())
+        else:
+            known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
+        protocol = replace(protocol, table=known.table, names=known.names)
+    files: dict[Split, list[RawFile]] = {
+        split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
+    }
+    for reason, names in known.left_out.items():
+        left_out.setdefault(reason, []).extend(names)
+    if labelled and not protocol.names:
+        logger.warning(
+            "%s: nothing says what the clips show, so all labels are -1: put each clip in a folder named after its class, or list "
+            "them in a %s with the columns id and label.",
+            folder, _TABLE,
+        )  # fmt: skip
+    recordings = Recordings(protocol, files, {reason: sorted(names) for reason, names in left_out.items()})
+    _fingerprint(recordings)
+    return recordings
+
+
+def _find(
+    folder: Path, table: Path | None, layout: Path | None
+) -> tuple[list[RawFile], RawFile | None, dict[str, list[str]]]:
+    """The clips, the table of labels, and files that are left out."""
+    if folder.is_file() and folder.suffix.lower() != ".zip":
+        status = folder.stat()
+        found = [RawFile(folder, size=status.st_size, stamp=status.st_mtime_ns)]
+        if not folder.name.removesuffix(".gz").endswith(SUFFIXES):
+            raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
+    elif folder.exists():
+        found = find_raw_files(folder, SUFFIXES)
+    else:
+        raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
+    beside = [
+        file
+        for file in found
+        if file.name == _TABLE or (file.stem.startswith("labels_") and file.name.endswith(".csv"))
+    ]
+    own = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
+    clips = [file for file in found if file not in beside and not (not file.member and file.path.resolve() in own)]
+    if table is not None:
+        status = table.stat()
+        table_file: RawFile | None = RawFile(table, size=status.st_size, stamp=status.st_mtime_ns)
+    else:
+        named = sorted(
+            (file for file in beside if file.name == _TABLE), key=lambda file: (len(file.folders), str(file))
+        )
+        table_file = named[0] if named else None
+        if table_file is None and beside:
+            raise ValueError(
+                f"{folder} has several tables of labels; pass one of {', '.join(file.name for file in beside)} as labels."
+            )
+    amc, left_out = amc_asf.select(clips)
+    clips = [file for file in clips if not file.name.removesuffix(".gz").endswith((".amc", ".asf"))] + amc
+    if not clips:
+        pickles = folder.is_dir() and any(folder.glob("*.pkl"))
+        hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
+        hint += f" {next(iter(left_out.values()))[0]}: {next(iter(left_out))}." if left_out else ""
+        raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)} three levels deep.{hint}")
+    return clips, table_file, left_out
+
+
+def _resolve(layout: Any, files: Sequence[RawFile]) -> SkeletonLayout:
+    if isinstance(layout, Path) or (isinstance(layout, str) and layout.endswith(".json")):
+        path = Path(layout).expanduser()
+        try:
+            return get_layout(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is no layout: {error} Expected the JSON form of SkeletonLayout.to_dict()."
+            ) from None
+    if layout is not None:
+        return get_layout(layout)
+    for file in files:
+        module = _MOCAP.get(_suffix(file))
+        if module is not None:
+            try:
+                return module.read_layout(file)
+            except ReadError as error:
+                problem = str(error)
+                break
+    else:
+        problem = f"{files[0].name} does not say which joints it holds."
+    raise ValueError(f"{problem} Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own.")
+
+
+def _suffix(file: RawFile) -> str:
+    return Path(file.name.removesuffix(".gz")).suffix
+
+
+def _ids(files: Sequence[RawFile], protocol: FolderProtocol) -> dict[str, RawFile]:
+    ids: dict[str, RawFile] = {}
+    for name, file in sorted(((protocol.file_id(file), file) for file in files), key=lambda pair: pair[0]):
+        if name in ids:
+            raise ValueError(f"{ids[name]} and {file} would be one clip {name!r}; rename or remove one of them.")
+        ids[name] = file
+    return ids
+
+
+def _contained(
+    protocol: FolderProtocol, files: Mapping[str, RawFile], table: RawFile | None
+) -> tuple[FolderProtocol, Labels]:
+    """The protocol of files that hold many clips, with their labels."""
+    if table is not None:
+        raise ValueError(f"{next(iter(files.values())).name} has its labels in it; leave out {table.name}.")
+    samples: dict[str, FolderSample] = {}
+    containers: dict[str, tuple[Split, ...]] = {}
+    count = 0
+    for name, file in files.items():
+        labels, classes = ctrgcn_npz.read_labels(file)
+        count = max(count, classes)
+        containers[name] = tuple(labels)
+        for split, numbers in labels.items():
+            for index, label in enumerate(numbers.tolist()):
+                samples[ctrgcn_npz.clip_id(name, split, index)] = FolderSample(split, label)
+    names = tuple(map(str, range(count)))
+    return replace(protocol, table=samples, names=names, containers=containers), Labels(samples, names)
+
+
+def _fingerprint(recordings: Recordings) -> None:
+    """Labels, layout and unit change the rows as the files do."""
+    fingerprint(recordings)
+    protocol = recordings.protocol
+    assert isinstance(protocol, FolderProtocol) and protocol.skeleton is not None
+    rule = repr((protocol.skeleton.to_dict(), protocol.unit, protocol.names, sorted(protocol.table.items()))).encode()
+    recordings.fingerprint = hashlib.sha256(recordings.fingerprint.encode() + rule).hexdigest()
+    recordings.content = hashlib.sha256(recordings.content.encode() + rule).hexdigest()
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequence | ReadError]:
+    """Read the clips of a file; broken ones come out as their errors.
+
+    Args:
+        file: As `find_own` lists it.
+        protocol: The protocol of the `Recordings` it is from.
+
+    Raises:
+        ReadError: the file is damaged, of another joint format, or in another unit.
+    """
+    layout, name = protocol.skeleton, protocol.file_id(file)
+    assert layout is not None  # find_own sets it
+    if name in protocol.containers:
+        for split, index, clip in ctrgcn_npz.read_clips(file, layout):
+            sample_id = ctrgcn_npz.clip_id(name, split, index)
+            try:
+                yield (
+                    clip
+                    if isinstance(clip, ReadError)
+                    else _sequence(clip, protocol, sample_id, file.name, protocol.unit)
+                )
+            except ReadError as error:
+                yield error
+        return
+    unit = protocol.unit
+    suffix = _suffix(file)
+    if suffix == ".amc":
+        joints = amc_asf.read_joints(file, layout, metres=unit is None)
+    elif suffix == ".bvh":
+        joints = bvh.read_joints(file, layout)
+    else:
+        module = {".csv": tables, ".json": keypoints_json}.get(suffix, arrays)
+        joints = module.read_joints(file, layout)
+    yield _sequence(joints, protocol, name, file.name, unit)
+
+
+def _sequence(
+    joints: np.ndarray, protocol: FolderProtocol, sample_id: str, file: str, unit: str | None
+) -> SkeletonSequence:
+    layout = protocol.skeleton
+    assert layout is not None
+    sample = protocol.table[sample_id]
+    return SkeletonSequence(
+        joints=_in_layout(joints, layout, file, unit),
+        layout=layout,
+        label=sample.label,
+        subject=sample.subject,
+        camera=sample.camera,
+        sample_id=sample_id,
+    )
+
+
+def _in_layout(joints: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> np.ndarray:
+    """(T, M, V, 2 or 3) as in the file -> (T, M, V, 3) float32 in the unit of the layout, y up, checked."""
+    if layout.unit == "px" and joints.shape[-1] == 3:  # x, y and a score
+        joints = np.where(joints[..., 2:] > 0, joints[..., :2], np.nan)
+    if joints.shape[-1] == 2:
+        joints = np.concatenate([joints, np.where(np.isnan(joints[..., :1]), np.nan, 0.0)], axis=-1)
+    joints = joints * UNITS[unit or "m"]
+    if layout.unit != "m" or layout.name in _DOWN:
+        joints[..., 1:] *= -1
+    with np.errstate(over="ignore"):
+        joints = joints.astype(np.float32) + np.float32(0)  # no negative zeros
+    bad = np.argwhere(np.isinf(joints))
+    if len(bad):
+        frame, _, joint, axis = (int(index) for index in bad[0])
+        where = f"{file}: frame {frame + 1} of {len(joints)}: {'xyz'[axis]} of {layout.joint_names[joint]}"
+        raise ReadError(f"{where} is no finite number; mark joints that were not seen with NaN.")
+    seen = ~np.isnan(joints).any(axis=-1)
+    if not seen.any():
+        raise ReadError(f"{file}: nobody is seen in any of its {len(joints):,} frames.")
+    if layout.unit == "m":
+        _check_size(joints[seen.any(axis=-1)], layout, file, unit)
+    return joints
+
+
+def _check_size(bodies: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> None:
+    """Refuse bodies, (N, V, 3) in metres, that no person can be; the median, because a single one may be a ghost."""
+    extents = (np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)).max(axis=-1)
+    extent = float(np.nanmedian(extents))
+    given = extent / UNITS[unit or "m"]
+    if extent > _LARGEST:
+        right = "cm" if given < 400 else "mm"
+        raise ReadError(
+            f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}; pass unit={right!r} if they are {right}."
+        )
+    if layout.num_joints > 1 and 0 < extent < _SMALLEST:
+        raise ReadError(
+            f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}; coordinates must be in m, cm or mm."
+        )

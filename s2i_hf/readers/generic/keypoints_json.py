@@ -1,0 +1,174 @@
+"""Your own clips as pose estimators write them in JSON, one video a file: COCO keypoints, and predictions of MMPose.
+
+    COCO          {"images": [{"id": 1}, ...], "annotations": [{"image_id": 1, "keypoints": [x, y, score, ...], "track_id": 3}]}
+    COCO results  [{"image_id": "0.jpg", "keypoints": [x, y, score, ...], "idx": 1}, ...]        also of AlphaPose
+    MMPose        {"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}]}
+
+Frames come in the order of their ids, numbers in names compared as numbers; a frame that "images" or "instance_info" lists and nobody
+is in stays, as NaN. People are told apart by track_id, person_id or idx; where there is none of these, by their place in the
+frame. Joints with score 0 (COCO: not labelled) are NaN. At most ten people are kept, those who are there the longest.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...processing.skeleton_layout import SkeletonLayout
+from ..raw_files import RawFile, ReadError
+from .arrays import MAX_PEOPLE, from_lists, number_array, read_json
+from .numpy_files import MAX_ARRAY
+
+_FRAME_KEYS = ("image_id", "frame_id", "frame_index", "frame")
+_TRACK_KEYS = ("track_id", "person_id", "idx")
+_MAX_FRAMES = 1_000_000
+
+
+class _Body(NamedTuple):
+    frame: Hashable
+    person: Hashable
+    keypoints: Any
+    scores: Any
+
+
+def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
+    """Read a clip in one of the forms above, or as nested lists (see `arrays`).
+
+    Returns:
+        (T, M, V, 2 or 3) float64 in the file's axes, NaN where not seen.
+
+    Raises:
+        ReadError: no JSON of these forms, or keypoints of another count than the layout has; names the frame.
+    """
+    content = read_json(file)
+    found = _bodies(content, file.name)
+    if found is None:
+        return from_lists(content, layout, file.name)
+    frames, bodies = found
+    if not bodies:
+        raise ReadError(f"{file.name}: nobody is in any of its {len(frames):,} frames.")
+    return _assemble(frames, bodies, layout, file.name)
+
+
+def _bodies(content: Any, name: str) -> tuple[list[Hashable], list[_Body]] | None:
+    """Ids of the frames in their order, and who is in them; None if the content has none of the known forms."""
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        images = content.get("images")
+        ids = [image["id"] for image in images if _has(image, "id")] if isinstance(images, list) else []
+        return _from_annotations(content["annotations"], ids, name)
+    if isinstance(content, dict) and isinstance(content.get("instance_info"), list):
+        content = content["instance_info"]
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        return None
+    if "instances" in content[0]:
+        return _from_frames(content, name)
+    if "keypoints" in content[0] and not any(key in content[0] for key in _FRAME_KEYS):
+        return _from_frames([{"frame_id": 0, "instances": content}], name)  # MMPose's predictions of a single image
+    return _from_annotations(content, [], name) if "keypoints" in content[0] else None
+
+
+def _has(item: Any, *keys: str) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(key), int | str) for key in keys)
+
+
+def _from_annotations(
+    annotations: Sequence[Any], listed: Sequence[Hashable], name: str
+) -> tuple[list[Hashable], list[_Body]]:
+    bodies, seen = [], Counter[Hashable]()
+    for number, item in enumerate(annotations, 1):
+        key = next((key for key in _FRAME_KEYS if _has(item, key)), None)
+        if key is None or "keypoints" not in item:
+            raise ReadError(f"{name}: annotation {number} has no image_id or no keypoints; expected COCO keypoints.")
+        frame = item[key]
+        bodies.append(_Body(frame, _person(item, seen[frame]), item["keypoints"], item.get("keypoint_scores")))
+        seen[frame] += 1
+    return _ordered([*listed, *seen], name), bodies
+
+
+def _from_frames(content: Sequence[Any], name: str) -> tuple[list[Hashable], list[_Body]]:
+    bodies, frames = [], []
+    for number, item in enumerate(content, 1):
+        instances = item.get("instances") if isinstance(item, dict) else None
+        if not isinstance(instances, list):
+            raise ReadError(
+                f"{name}: frame {number} of {len(content)} has no list of instances; expected MMPose's form."
+            )
+        frame = item["frame_id"] if _has(item, "frame_id") else number
+        frames.append(frame)
+        for place, instance in enumerate(instances):
+            if not isinstance(instance, dict) or "keypoints" not in instance:
+                raise ReadError(f"{name}: frame {number} of {len(content)}: instance {place + 1} has no keypoints.")
+            person = _person(instance, place)
+            bodies.append(_Body(frame, person, instance["keypoints"], instance.get("keypoint_scores")))
+    return _ordered(frames, name), bodies
+
+
+def _person(item: Mapping[str, Any], place: int) -> Hashable:
+    track = next((item[key] for key in _TRACK_KEYS if _has(item, key)), None)
+    return ("place", place) if track is None else ("track", track)
+
+
+def _ordered(frames: Sequence[Hashable], name: str) -> list[Hashable]:
+    ids = list(dict.fromkeys(frames))
+    if len(ids) > _MAX_FRAMES:
+        raise ReadError(f"{name}: {len(ids):,} frames; expected one video, of at most {_MAX_FRAMES:,}.")
+    return sorted(
+        ids, key=lambda frame: [(len(digits.lstrip("0")), digits.lstrip("0"), text) for digits, text in _split(frame)]
+    )
+
+
+def _split(frame: Hashable) -> list[tuple[str, str]]:
+    """`"img_9.jpg"` -> digits and text in turn, so that 9 comes before 10."""
+    return [(match[1], match[2]) for match in re.finditer(r"(\d*)(\D*)", str(frame)) if match[0]]
+
+
+def _assemble(frames: Sequence[Hashable], bodies: Sequence[_Body], layout: SkeletonLayout, name: str) -> np.ndarray:
+    place = {frame: index for index, frame in enumerate(frames)}
+    counts = Counter(body.person for body in bodies)
+    people = [person for person, _ in counts.most_common(MAX_PEOPLE)]
+    column = {
+        person: index for index, person in enumerate(sorted(people, key=lambda person: list(counts).index(person)))
+    }
+    joints: np.ndarray | None = None
+    for body in bodies:
+        if body.person not in column:
+            continue
+        where = f"{name}: frame {body.frame}"
+        points = _points(body, layout, where)
+        if joints is None:
+            shape = (len(frames), len(column), *points.shape)
+            if math.prod(shape) * 8 > MAX_ARRAY:
+                raise ReadError(f"{name}: {len(frames):,} frames of {len(column)} people; expected one video.")
+            joints = np.full(shape, np.nan)
+        if points.shape[1] != joints.shape[3]:
+            raise ReadError(f"{where}: keypoints of {points.shape[1]} values; expected {joints.shape[3]} as before.")
+        joints[place[body.frame], column[body.person]] = points
+    assert joints is not None  # somebody is there
+    return joints
+
+
+def _points(body: _Body, layout: SkeletonLayout, where: str) -> np.ndarray:
+    """(V, 2 or 3), NaN where the score is 0."""
+    values = number_array(body.keypoints, where)
+    count = layout.num_joints
+    if values.ndim == 1 and values.size in (2 * count, 3 * count):
+        values = values.reshape(count, -1)
+    if values.ndim == 3 and len(values) == 1:
+        values = values[0]
+    if values.ndim != 2 or len(values) != count or values.shape[1] not in (2, 3):
+        raise ReadError(f"{where}: keypoints of shape {values.shape}; expected the {count} of layout {layout.name!r}.")
+    scores = None
+    if body.scores is not None:
+        scores = number_array(body.scores, where).reshape(-1)
+        if len(scores) != count:
+            raise ReadError(f"{where}: {len(scores)} keypoint_scores; expected {count}.")
+    elif values.shape[1] == 3 and layout.unit != "m":
+        values, scores = values[:, :2], values[:, 2]
+    if scores is not None:
+        values = np.where((scores > 0)[:, None], values, np.nan)
+    return values

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import one_sentence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from own_files import BVH, damages, raw, reads_or_refuses
+
+from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
+from s2i_hf.readers import RawFile, ReadError
+from s2i_hf.readers.generic import bvh
+
+ARMS = SkeletonLayout("test_arms", ["right_arm", "hips", "left_hand"], [1, -1, 1], mirror_pairs=())
+
+
+def turn(axis: str, degrees: float) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array(
+        {
+            "X": [[1, 0, 0], [0, c, -s], [0, s, c]],
+            "Y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+            "Z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+        }[axis]
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RawFile:
+    return raw(tmp_path, "walk.bvh", BVH)
+
+
+def test_layout_is_that_of_the_file(file: RawFile, tmp_path: Path) -> None:
+    layout = bvh.read_layout(file)
+    assert layout.joint_names == ("Hips", "LeftArm", "LeftHand", "RightArm", "RightHand")  # End Sites are no joints
+    assert layout.parents == (-1, 0, 1, 0, 3)
+    assert layout.parts["left_arm"] == ("LeftArm", "LeftHand") and layout.parts["torso"] == ("Hips",)
+    assert bvh.read_layout(raw(tmp_path, "run.bvh", BVH.replace("0.9", "0.8"))).name == layout.name
+    assert bvh.read_layout(raw(tmp_path, "other.bvh", BVH.replace("Hand", "Wrist"))).name != layout.name
+
+
+def test_hand_computed_frames(file: RawFile) -> None:
+    clip = bvh.read_joints(file, bvh.read_layout(file))
+    assert clip.shape == (3, 1, 5, 3)
+    np.testing.assert_allclose(
+        clip[0, 0], [[0, 0.9, 0], [0.2, 1.4, 0], [0.5, 1.4, 0], [-0.2, 1.4, 0], [-0.5, 1.4, 0]], atol=1e-12
+    )
+    # hips turned a quarter about y: x points to -z; the left arm a quarter about its z: x points up
+    np.testing.assert_allclose(
+        clip[1, 0], [[0.1, 0.9, 0], [0.1, 1.4, -0.2], [0.1, 1.7, -0.2], [0.1, 1.4, 0.2], [0.1, 1.4, 0.5]], atol=1e-12
+    )
+
+
+def test_rotations_follow_the_order_of_the_channels(file: RawFile) -> None:
+    clip = bvh.read_joints(file, bvh.read_layout(file))[2, 0]
+    hips = turn("Z", 10) @ turn("X", 20) @ turn("Y", 30)
+    arm = hips @ turn("Z", 40) @ turn("X", 50) @ turn("Y", 60)
+    root = np.array([0.2, 0.9, -0.15])
+    np.testing.assert_allclose(clip[1], root + hips @ [0.2, 0.5, 0], atol=1e-12)
+    np.testing.assert_allclose(clip[2], root + hips @ [0.2, 0.5, 0] + arm @ [0.3, 0, 0], atol=1e-12)
+
+
+def test_joints_are_picked_by_name(file: RawFile, tmp_path: Path) -> None:
+    whole = bvh.read_joints(file, bvh.read_layout(file))
+    np.testing.assert_array_equal(bvh.read_joints(file, ARMS), whole[:, :, [3, 0, 2]])
+    prefixed = raw(tmp_path, "mixamo.bvh", BVH.replace("JOINT ", "JOINT mixamorig:"))
+    np.testing.assert_array_equal(bvh.read_joints(prefixed, ARMS), whole[:, :, [3, 0, 2]])
+    with pytest.raises(ReadError, match=r"no joint 'HipCenter', which layout 'kinect_v1' needs"):
+        bvh.read_joints(file, LAYOUTS["kinect_v1"])
+
+
+def test_a_position_channel_takes_the_place_of_the_offset(tmp_path: Path) -> None:
+    text = BVH.replace("CHANNELS 3 Zrotation Xrotation Yrotation\n    JOINT L", "CHANNELS 1 Yposition\n    JOINT L")
+    text = text.replace("90 0 0  0 0 0", "0.7  0 0 0").replace(
+        "0 0 0  0 0 0  0 0 0  0 0 0  0 0 0\n", "0 0 0  0.7  0 0 0  0 0 0  0 0 0\n"
+    )
+    text = text.replace("40 50 60  70", "0.7  70")
+    file = raw(tmp_path, "moving.bvh", text)
+    np.testing.assert_allclose(bvh.read_joints(file, bvh.read_layout(file))[0, 0, 1], [0.2, 0.9 + 0.7, 0], atol=1e-12)
+
+
+def test_windows_line_ends_and_braces_on_the_line_of_the_name(tmp_path: Path, file: RawFile) -> None:
+    text = BVH.replace("Hips\n{", "Hips {").replace("\n", "\r\n")
+    other = raw(tmp_path, "windows.bvh", text)
+    layout = bvh.read_layout(file)
+    np.testing.assert_array_equal(bvh.read_joints(other, layout), bvh.read_joints(file, layout))
+
+
+BROKEN = {
+    "another format": (BVH.replace("HIERARCHY", "HIERARCHIE"), "line 1"),
+    "two roots": (BVH.replace("JOINT RightArm", "ROOT RightArm"), "line 20"),
+    "offset of two": (BVH.replace("OFFSET 0.2 0.5 0.0", "OFFSET 0.2 0.5"), "line 8"),
+    "NaN offset": (BVH.replace("OFFSET 0.2 0.5 0.0", "OFFSET 0.2 nan 0.0"), "line 8"),
+    "channel of no kind": (BVH.replace("Zrotation Xrotation Yrotation\n  JOINT", "Zrotation Wrotation Yrotation\n  JOINT"), "line 5"),
+    "count of channels": (BVH.replace("CHANNELS 6", "CHANNELS 5"), "line 5"),
+    "channels twice": (BVH.replace("OFFSET -0.2", "CHANNELS 1 Zrotation\n OFFSET -0.2"), "line 24"),
+    "no braces": (BVH.replace("}", ""), "line 2"),
+    "frames": (BVH.replace("Frames: 3", "Frames: 4"), "found 3"),
+    "fewer frames": (BVH.replace("Frames: 3", "Frames: 2"), "line 36"),
+    "no frame": (BVH.replace("Frames: 3", "Frames: 0"), "line 32"),
+    "huge count": (BVH.replace("Frames: 3", "Frames: 999999999"), "found 3"),
+    "short frame": (BVH.replace("10 20 30\n0.2", "10 20\n0.2"), "line 35: frame 2 has 17 numbers; expected 18"),
+    "infinite": (BVH.replace("-1.5e-1", "1e999"), "line 36"),
+    "word": (BVH.replace("-1.5e-1", "one"), "line 36"),
+    "empty": ("\n", "empty"),
+    "UTF-16": (BVH.encode("utf-16"), "UTF-16"),
+    "deep": ("HIERARCHY\n" + "ROOT a {\n" + "JOINT b {\n" * 5000, "at most 1000 joints"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
+    content, words = BROKEN[case]
+    with pytest.raises(ReadError) as caught:
+        bvh.read_joints(raw(tmp_path, "walk.bvh", content), ARMS)
+    assert one_sentence(caught.value) and "walk.bvh" in str(caught.value) and words in str(caught.value)
+
+
+def test_names_that_say_nothing_ask_for_a_layout(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=r"walk\.bvh: .*'Bone7'.*pass layout="):
+        bvh.read_layout(raw(tmp_path, "walk.bvh", BVH.replace("RightArm", "Bone7")))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    file = raw(tmp_path_factory.getbasetemp(), "fuzz.bvh", data.draw(damages(BVH.encode())))
+    reads_or_refuses(lambda: bvh.read_joints(file, ARMS), "fuzz.bvh")
+    reads_or_refuses(lambda: bvh.read_layout(file), "fuzz.bvh")

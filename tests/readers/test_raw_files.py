@@ -1,0 +1,172 @@
+"""Raw files on disk, in `.gz` and in zip archives: found, read, and refused when damaged."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import one_sentence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skeleton_files import person, skeleton_text
+
+from s2i_hf.readers import RawFile, ReadError, read_bytes
+from s2i_hf.readers.discovery import find_recordings, read_file
+from s2i_hf.readers.raw_files import find_raw_files
+
+NAMES = ["S001C001P001R001A001", "S001C002P003R001A002", "S001C001P004R001A003"]
+
+
+def clip(seed: int) -> bytes:
+    return skeleton_text([[(1, person(seed))], [(1, person(seed + 1))]])
+
+
+def write_zip(path: Path, names: list[str], compression: int = zipfile.ZIP_DEFLATED, extra: bytes = b"") -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name in names:
+            archive.writestr(f"nturgb+d_skeletons/{name}.skeleton", clip(NAMES.index(name)) + extra)
+
+
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2], ids=["deflated", "stored", "bzip2"]
+)
+@pytest.mark.parametrize("inside", [True, False], ids=["folder of archives", "archive"])
+def test_an_archive_holds_what_the_folder_does(tmp_path: Path, compression: int, inside: bool) -> None:
+    folder, zipped = tmp_path / "folder" / "deep", tmp_path / "zipped"
+    folder.mkdir(parents=True)
+    zipped.mkdir()
+    for seed, name in enumerate(NAMES):
+        (folder / f"{name}.skeleton").write_bytes(clip(seed))
+    write_zip(zipped / "a.zip", NAMES, compression)
+    plain = find_recordings("ntu60_xsub", tmp_path / "folder")
+    packed = find_recordings("ntu60_xsub", zipped if inside else zipped / "a.zip")
+    assert plain.content == packed.content and plain.fingerprint != packed.fingerprint
+    assert [file.stem for file in packed.all_files] == sorted(NAMES)
+    for split in ("train", "test"):
+        assert [file.stem for file in packed.files[split]] == [file.stem for file in plain.files[split]]
+    for one, other in zip(plain.all_files, packed.all_files, strict=True):
+        assert one.read() == other.read() and one.name == other.name
+        (first,), (second,) = read_file(one, plain.protocol), read_file(other, packed.protocol)
+        assert not isinstance(first, ReadError) and not isinstance(second, ReadError)
+        assert first.split == second.split and first.sequence.joints.tobytes() == second.sequence.joints.tobytes()
+
+
+def test_two_archives_make_one_dataset(tmp_path: Path) -> None:
+    write_zip(tmp_path / "s001.zip", NAMES[:2])
+    write_zip(tmp_path / "s002.zip", NAMES[1:])
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ValueError, match="two versions"):  # the one they share differs in its contents
+        write_zip(tmp_path / "s003.zip", NAMES, extra=b" ")
+        find_recordings("ntu60_xsub", tmp_path)
+    (tmp_path / "s003.zip").unlink()
+    recordings = find_recordings("ntu60_xsub", tmp_path)
+    assert [file.stem for file in recordings.all_files] == sorted(NAMES)
+    assert recordings.left_out["zip archives that cannot be read"] == ["broken.zip"]
+    assert recordings.left_out["there twice"] == [f"{NAMES[1]}.skeleton"]
+
+
+def test_names_that_point_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in (f"../{NAMES[0]}", f"/etc/{NAMES[1]}", f"__MACOSX/{NAMES[2]}", f"a/.{NAMES[2]}", f"ok/{NAMES[2]}"):
+            archive.writestr(f"{name}.skeleton", clip(0))
+    before = sorted(tmp_path.rglob("*"))
+    assert [file.member for file in find_raw_files(tmp_path, (".skeleton",))] == [f"ok/{NAMES[2]}.skeleton"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def damaged(tmp_path: Path, how: str) -> RawFile:
+    path = tmp_path / "a.zip"
+    write_zip(path, NAMES[:1])
+    data = bytearray(path.read_bytes())
+    central = data.rindex(b"PK\x01\x02")
+    if how == "contents":
+        data[200] ^= 0xFF
+    elif how == "bomb":  # declares 64 bytes and unpacks to more
+        data[central + 24 : central + 28] = struct.pack("<I", 64)
+    elif how == "huge":
+        data[central + 24 : central + 28] = struct.pack("<I", 1 << 30)
+    elif how == "offset":
+        data[central + 42 : central + 46] = struct.pack("<I", 7)
+    elif how == "encrypted":
+        data[central + 8] |= 1
+    elif how == "method":
+        data[central + 10 : central + 12] = struct.pack("<H", 97)
+    path.write_bytes(data)
+    return RawFile(path, f"nturgb+d_skeletons/{NAMES[0]}.skeleton" if how != "gone" else "nobody.skeleton")
+
+
+@pytest.mark.parametrize("how", ["contents", "bomb", "huge", "offset", "encrypted", "method", "gone"])
+def test_damaged_members_are_one_clear_sentence(tmp_path: Path, how: str) -> None:
+    with pytest.raises(ReadError) as caught:
+        read_bytes(damaged(tmp_path, how))
+    assert one_sentence(caught.value) and "a.zip" in str(caught.value) + str(how == "huge" and "a.zip")
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 10_000), flips=st.lists(st.integers(0, 10_000), max_size=4), seed=st.integers(0, 99))
+def test_no_damage_to_an_archive_escapes(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, flips: list[int], seed: int
+) -> None:
+    path = tmp_path_factory.mktemp("zip") / "a.zip"
+    write_zip(path, NAMES)
+    data = bytearray(path.read_bytes())
+    for flip in flips:
+        data[flip % len(data)] = random.Random(seed).randrange(256)
+    path.write_bytes(data[: len(data) - cut % 50])
+    try:
+        for file in find_raw_files(path, (".skeleton",)):
+            try:
+                assert len(read_bytes(file)) == file.size
+            except ReadError as error:
+                assert one_sentence(error)
+    except ReadError as error:
+        assert one_sentence(error)
+
+
+def test_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "m01.txt.gz"
+    path.write_bytes(gzip.compress(b"1 2 3\n"))
+    assert read_bytes(path) == b"1 2 3\n" and RawFile(path).stem == "m01"
+    assert [file.name for file in find_raw_files(tmp_path, (".txt",))] == ["m01.txt.gz"]
+    for data, words in (
+        (gzip.compress(b"1 2 3\n" * 99)[:-9], "ends too early"),
+        (b"\x1f\x8bno gzip at all", "damaged gzip"),
+        (gzip.compress(bytes(300 << 20), 1), "unpacks to more than"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ReadError, match=words) as caught:
+            read_bytes(path)
+        assert one_sentence(caught.value)
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    for name in ("pipe.json", "folder.json", "nothing.json"):
+        with pytest.raises(ReadError) as caught:
+            read_bytes(tmp_path / name)
+        assert one_sentence(caught.value) and name in str(caught.value)
+
+
+def test_companions_and_folders() -> None:
+    label = RawFile(Path("/data/labels/0002-L.txt"))
+    video = RawFile(Path("/data/pku.zip"), "Data/skeleton/0002-L.txt").with_companions(label)
+    assert video.companions == (label,) and video.folders == ("Data", "skeleton") and video.folder == "skeleton"
+    assert (video.name, video.stem) == ("0002-L.txt", "0002-L") and str(video).endswith(
+        "pku.zip!Data/skeleton/0002-L.txt"
+    )
+
+
+def test_a_changed_byte_of_a_stored_member_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, NAMES[:1], zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1  # nothing but the checksum tells
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="its size or checksum is another"):
+        read_bytes(RawFile(path, f"nturgb+d_skeletons/{NAMES[0]}.skeleton"))
