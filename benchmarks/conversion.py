@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.storage import FORMATS
-from s2i_hf.synthetic import write_dataset
+from s2i_hf.synthetic.people import write_dataset
 
 PROTOCOL = PROTOCOLS["ntu60_xsub"]
 MOST_MEMORY = 1.10  # all files against a tenth of them

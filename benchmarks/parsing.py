@@ -31,8 +31,8 @@ from s2i_hf.readers import RawFile, read_bytes
 from s2i_hf.readers.benchmarks import ntu_rgbd, pku_mmd
 from s2i_hf.readers.benchmarks.ntu_text import WAY_VARIABLE, Way, parse_text
 from s2i_hf.readers.raw_files import find_raw_files
-from s2i_hf.synthetic import generate
-from s2i_hf.synthetic_actions import ACTIONS, LAYOUT, TOUCH
+from s2i_hf.synthetic.actions import ACTIONS, LAYOUT, TOUCH
+from s2i_hf.synthetic.people import generate
 
 TARGETS = {"numpy": 10.0, "numba": 25.0, "zip": 1.75, "pku": 15.0}
 LINE_READER = "line reader"

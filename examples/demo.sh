@@ -16,7 +16,7 @@ if [ -z "$data" ]; then
     data=$work/skeletons
     rm -rf "$data"
     echo "== 1. Raw skeleton files: synthetic people, written as NTU .skeleton files"
-    python -m s2i_hf.synthetic --output "$data" --subjects 10 --replications 2 --seed 0
+    python -m s2i_hf.synthetic.people --output "$data" --subjects 10 --replications 2 --seed 0
 else
     echo "== 1. Raw skeleton files: $dataset"
 fi

@@ -274,7 +274,7 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
 
 
 def test_the_example_runs_from_raw_files(tmp_path: Path) -> None:
-    from s2i_hf.synthetic import write_dataset
+    from s2i_hf.synthetic.people import write_dataset
 
     write_dataset(tmp_path / "raw", subjects=2, replications=1)
     words = ["--data", "synthetic_xsub", "--data_dir", tmp_path / "raw", "--cache_dir", tmp_path / "cache"]

@@ -16,7 +16,7 @@ from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.synthetic import write_dataset
+from s2i_hf.synthetic.people import write_dataset
 from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from .processing.skeleton_sequence import SkeletonSequence
-from .synthetic_actions import JOINT, LAYOUT
+from ..processing.skeleton_sequence import SkeletonSequence
+from .actions import JOINT, LAYOUT
 
 
 @cache

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from s2i_hf import synthetic
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.readers.benchmarks import ntu_rgbd
-from s2i_hf.synthetic import ACTIONS, anatomy, generate, perform, write_dataset, write_skeleton
-from s2i_hf.synthetic_actions import JOINT, TOUCH
+from s2i_hf.synthetic import people as synthetic
+from s2i_hf.synthetic.actions import JOINT, TOUCH
+from s2i_hf.synthetic.people import ACTIONS, anatomy, generate, perform, write_dataset, write_skeleton
 
 PARENTS = LAYOUTS["kinect_v2"].parents
 
@@ -235,7 +235,7 @@ def test_write_dataset_refuses_and_leaves_nothing_half_written(tmp_path: Path, c
 
 def test_command_line(tmp_path: Path):
     (tmp_path / "empty").mkdir()  # an empty folder is fine
-    command = [sys.executable, "-m", "s2i_hf.synthetic", "--output", str(tmp_path / "empty")]
+    command = [sys.executable, "-m", "s2i_hf.synthetic.people", "--output", str(tmp_path / "empty")]
     options = ["--subjects", "1", "--replications", "1", "--cameras", "1", "--seed", "4", "--actions", "kick", "clap"]
     done = subprocess.run(command + options, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .processing.layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["kinect_v2"]
 JOINT = {name: index for index, name in enumerate(LAYOUT.joint_names)}

@@ -1,9 +1,9 @@
 """Synthetic people: forward-kinematic actors who perform labelled actions before a simulated Kinect v2.
 
 For tests, demos and CI without a licensed dataset: `generate` makes one clip, `write_dataset` a folder of true NTU RGB+D
-`.skeleton` files for the reader of the real ones. From a shell: `python -m s2i_hf.synthetic --output DIR --subjects 10`.
+`.skeleton` files for the reader of the real ones. From a shell: `python -m s2i_hf.synthetic.people --output DIR --subjects 10`.
 
-An action is a function that turns joints over time (`synthetic_actions.py`); everything else is nuisance that a model has to
+An action is a function that turns joints over time (`actions`); everything else is nuisance that a model has to
 see through: proportions, posture, handedness, tempo, reach, start delay, repetitions, facing direction, sway, view, sensor.
 Trained on odd subjects and tested on even ones (2 performances of each action by 10 subjects, 3 cameras), a linear classifier
 on joints resampled to 16 frames gets about 0.65 right, a small temporal convolution net over 0.95.
@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .processing.skeleton_sequence import SkeletonSequence
-from .synthetic_actions import ACTIONS, JOINT, LAYOUT, PITCH, ROLL, TOUCH, TWIST, YAW, Mover, ease
-from .synthetic_files import write_skeleton
+from ..processing.skeleton_sequence import SkeletonSequence
+from .actions import ACTIONS, JOINT, LAYOUT, PITCH, ROLL, TOUCH, TWIST, YAW, Mover, ease
+from .ntu_writer import write_skeleton
 
 FRAMES_PER_SECOND = 30
 CAMERAS = {1: (0, 1.1, 4), 2: (45, 1.4, 9), 3: (-45, 0.8, -1)}  # yaw in degrees, height in m, downward tilt in degrees
@@ -261,9 +261,9 @@ def write_dataset(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line of `python -m s2i_hf.synthetic`; returns the exit status."""
+    """Command line of `python -m s2i_hf.synthetic.people`; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m s2i_hf.synthetic",
+        prog="python -m s2i_hf.synthetic.people",
         description="Write a folder of synthetic NTU RGB+D .skeleton files, for the protocols synthetic_xsub and synthetic_xview.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to make")

@@ -1,0 +1,1 @@
+"""Forward-kinematic people who perform labelled actions, written as the files of a real sensor."""
