@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from s2i_hf.data.storage import META_FILE, read_meta
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers.discovery import find_recordings
-from s2i_hf.storage import META_FILE, read_meta
 
 STAGES = ("floor", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer")
 Stages = Literal["floor", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer"]

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.utils.arguments import arg, parse, run_main
 
 
@@ -67,11 +67,11 @@ def _write_untrained(arguments: PrepareArguments, rows: Any, folder: Path) -> No
 
 
 def _write_subset(arguments: PrepareArguments, train: Any, test: Any, folder: Path) -> None:
+    from s2i_hf.data.label_subsets import stratified_share
+    from s2i_hf.data.storage import FolderWriter
     from s2i_hf.evaluation import validation_folds
-    from s2i_hf.few_labels import stratified_share
     from s2i_hf.processing.skeleton_sequence import SkeletonSequence
     from s2i_hf.protocols import get_protocol
-    from s2i_hf.storage import FolderWriter
 
     folds, _ = validation_folds(train.subjects, train.labels, arguments.seed, train.cameras, test.cameras)
     fit, choose = (np.flatnonzero(mask) for mask in folds[0])

@@ -27,8 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from s2i_hf.data.storage import FORMATS
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.storage import FORMATS
 from s2i_hf.synthetic.people import write_dataset
 
 PROTOCOL = PROTOCOLS["ntu60_xsub"]

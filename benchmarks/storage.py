@@ -22,10 +22,10 @@ from typing import Any
 import datasets
 import numpy as np
 
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.loading import as_rows, load_skeletons
+from s2i_hf.data.storage import FORMATS, FolderWriter
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.storage import FORMATS, FolderWriter
 
 TARGETS = {"size": 1.05, "opening": 0.1, "reads": 10.0}
 JOINTS, PEOPLE = 25, 2

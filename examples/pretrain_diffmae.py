@@ -10,7 +10,7 @@ trained on together, without the test clips of the protocols named in --holdout.
 
 from __future__ import annotations
 
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.taken_over import start_notes

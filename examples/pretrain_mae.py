@@ -10,7 +10,7 @@ trained on together, without the test clips of the protocols named in --holdout.
 
 from __future__ import annotations
 
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.taken_over import start_notes
 from s2i_hf.pretraining import PretrainArguments, pretrain, start

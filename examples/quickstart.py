@@ -13,7 +13,7 @@ import torch
 from transformers import ViTMAEForPreTraining
 
 import s2i_hf
-from s2i_hf.data import as_rows
+from s2i_hf.data.loading import as_rows
 from s2i_hf.models.loading import check_model_name
 from s2i_hf.utils.arguments import arg, parse, run_main
 

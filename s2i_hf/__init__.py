@@ -29,10 +29,10 @@ _HOME: dict[str, str] = {
     "mask_noise": "processing.masking",
     "Augmentation": "processing.transforms",
     "SkeletonProcessor": "processing.image_processing_skeleton",
-    "SkeletonCollator": "data",
-    "SkeletonRows": "data",
-    "as_rows": "data",
-    "load_skeletons": "data",
+    "SkeletonCollator": "data.loading",
+    "SkeletonRows": "data.loading",
+    "as_rows": "data.loading",
+    "load_skeletons": "data.loading",
     "build_mae": "models.initialization",
     "infill": "infilling",
     "build_diffmae": "models.diffmae_building",
@@ -87,7 +87,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .data import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
+    from .data.loading import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
     from .infilling import infill
     from .model_processors import processor_for
     from .models.backbones import load_backbone

@@ -24,10 +24,10 @@ import numpy as np
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from .classifier_folder import pick_device
+from .data.locks import Lock
 from .diffmae_pretraining import diffmae_loss
 from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
 from .features import POOLINGS, extract_features
-from .locks import Lock
 from .models.diffmae_building import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
 from .pretraining import PretrainArguments, mae_loss, pretrain, start
@@ -116,7 +116,7 @@ def measure(
     Raises:
         ValueError: clips without labels, or fewer than two classes.
     """
-    from .data import as_rows
+    from .data.loading import as_rows
 
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     device = pick_device(probe.device)
@@ -181,7 +181,7 @@ class _Runner:
         self._untrained: dict[tuple[str, ...], Measured] = {}
 
     def dataset(self, settings: PretrainArguments) -> Any:
-        from .data import load_skeletons
+        from .data.loading import load_skeletons
 
         options = settings.data_options
         key = json.dumps(options, sort_keys=True, default=str)
@@ -191,7 +191,7 @@ class _Runner:
 
     def run(self, variant: Variant, seed: int) -> dict[str, Any]:
         """Pretrain, or go on, or load what is finished; then probe. Returns the row."""
-        from .data import as_rows
+        from .data.loading import as_rows
         from .processing.image_processing_skeleton import SkeletonProcessor
 
         settings = self.plan.pretraining(variant, seed, self.folder)

@@ -18,11 +18,11 @@ from typing import Any
 from .card_measured import is_damaged
 from .card_sections import METRIC_NAMES, SECTIONS
 from .card_text import front_matter_yaml, words
+from .data.storage import META_FILE
 from .dataset_cards import write_dataset_card
 from .finetune_card import FINETUNE_SECTIONS, FUSION_SECTIONS
 from .protocols import DATASETS
 from .run_folder import RunFolder, hub_id
-from .storage import META_FILE
 from .utils.arguments import several
 from .utils.files import write_atomically
 from .visualization import MissingExtra, curve_picture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .data.skeleton_rows import SkeletonRows
 from .models.loading import check_object, load_weights, model_file, model_type
-from .rows import SkeletonRows
 
 
 def is_classifier(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .storage import Format
+    from .data.storage import Format
 
 
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def _shard(text: str) -> tuple[int, int]:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Raw recordings to a folder that training reads."""
-    from .conversion import StrictError, convert, merge
-    from .pieces import pieces_folder
+    from .data.convert import StrictError, convert, merge
+    from .data.convert_shards import pieces_folder
 
     hub, shard = arguments.push_to_hub, arguments.shard
     format: Format = arguments.format or ("parquet" if hub else "arrow")

@@ -17,15 +17,15 @@ from typing import Any, Literal
 import numpy as np
 
 from .classifier_folder import pick_device
+from .data.converted_rows import AsLayout
+from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
 from .features import extract_features
-from .formats import AsLayout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
-from .rows import SkeletonRows, as_rows
 from .utils.arguments import arg
 
 Features = Mapping[str, np.ndarray]
@@ -138,7 +138,7 @@ def cross_format_run(
     Raises:
         ValueError: no clips or no labels, or a format whose joints the recorded one lacks.
     """
-    from .data import load_skeletons
+    from .data.loading import load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)

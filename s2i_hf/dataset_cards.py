@@ -20,12 +20,12 @@ import numpy as np
 
 from .card_text import front_matter_yaml, markdown_table, plain
 from .clip_statistics import quantile
+from .data.storage import META_FILE, read_meta, readme_header
+from .data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
 from .layout_picture import draw_layout
 from .processing.layouts import PARTS, SkeletonLayout, get_layout
 from .processing.transforms import find_missing
 from .protocols import DATASETS, PROTOCOLS, Dataset
-from .storage import META_FILE, read_meta, readme_header
-from .stored_clips import custom_layouts, read_facts, read_rows, stored_files
 from .utils.files import write_atomically
 
 PICTURE = "layout.png"
@@ -320,7 +320,7 @@ def _usage(meta: Mapping[str, Any], layouts: Sequence[SkeletonLayout | None], re
     place = repository if meta["format"] == "parquet" else "path/to/this/folder"
     return (
         f"{plain}With s2i-hf joints come in their shape, and become images:\n\n```python\nimport s2i_hf\n"
-        "from s2i_hf.data import as_rows\n\n"
+        "from s2i_hf.data.loading import as_rows\n\n"
         f'data = s2i_hf.load_skeletons("{place}")\nrow = as_rows(data["train"])[0]\n'
         f'processor = s2i_hf.SkeletonProcessor(layout="{layout}")\n'
         'image = processor(row["joints"], return_tensors="pt")["pixel_values"]  # (1, 3, 224, 224)\n```'

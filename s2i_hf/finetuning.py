@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
+from .data.converted_rows import splits_as_layout
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report
-from .formats import splits_as_layout
 from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
 from .publishing import check_repository, publish_run
@@ -121,7 +121,7 @@ def finetune(
 
     from transformers.trainer_callback import PrinterCallback
 
-    from .data import as_rows, describe
+    from .data.loading import as_rows, describe
     from .epochs import finetune_schedule
     from .finetune_recording import MAY_CHANGE, RunCallback, begin_folder, hash_of_ids
     from .skeleton_trainer import SkeletonTrainer

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .data.stored_clips import is_converted
 from .processing.skeleton_sequence import SkeletonSequence
 from .processing.suggestions import did_you_mean
 from .protocols import DATASETS, PROTOCOLS, get_protocol
@@ -19,7 +20,6 @@ from .readers import READERS, RawFile, ReadError, get_reader
 from .readers.discovery import read_file
 from .readers.generic import folder as own
 from .readers.raw_files import find_raw_files
-from .stored_clips import is_converted
 
 _OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
@@ -191,7 +191,7 @@ def _of_own(place: Path, layout: Any, unit: str | None, default_layout: Any) -> 
 
 
 def _converted(place: Path) -> Iterator[Found]:
-    from .data import as_rows, load_skeletons
+    from .data.loading import as_rows, load_skeletons
 
     for split in load_skeletons(str(place)).values():
         rows = as_rows(split)

@@ -21,11 +21,11 @@ import numpy as np
 
 from .cards import write_card
 from .classifier_folder import check_classes, check_classifier, open_classifier, pick_device
+from .data.converted_rows import splits_as_layout
+from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import metrics
-from .formats import splits_as_layout
 from .models.loading import check_model_name
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
-from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
 from .utils.arguments import arg
@@ -170,7 +170,7 @@ def fuse_runs(
         ValueError: a model is no classifier or has other classes than the data; weights are to be chosen on validation clips and the
             runs did not hold out the same ones.
     """
-    from .data import load_skeletons
+    from .data.loading import load_skeletons
     from .protocols import PROTOCOLS
 
     began = time.perf_counter()

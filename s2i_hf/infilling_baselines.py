@@ -15,7 +15,7 @@ from .processing.layouts import SkeletonLayout, get_layout
 from .processing.transforms import find_missing
 
 if TYPE_CHECKING:
-    from .rows import SkeletonRows
+    from .data.skeleton_rows import SkeletonRows
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single answer to ==

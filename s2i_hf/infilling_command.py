@@ -140,7 +140,7 @@ def _mean_pose(settings: InfillSettings, layout: SkeletonLayout) -> MeanPose | N
         if settings.data_dir is not None:
             raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
         return None
-    from .data import as_rows, load_skeletons
+    from .data.loading import as_rows, load_skeletons
 
     return mean_pose(as_rows(load_skeletons(settings.data, settings.data_dir)["train"]), layout)
 

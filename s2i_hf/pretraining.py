@@ -302,7 +302,7 @@ def pretrain(
     """
     from accelerate.utils import set_seed
 
-    from .data import as_rows, describe
+    from .data.loading import as_rows, describe
 
     accelerator = accelerator or start(arguments)
     device, options = accelerator.device, processor.encoding_options

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .classifier_folder import pick_device
+from .data.converted_rows import splits_as_layout
 from .evaluation import ProbeResult, check_labels, evaluate_probe, probe_folds
 from .features import WIDE_POOLING, extract_features, raw_features
-from .formats import splits_as_layout
 from .model_processors import check_size, layout_note, processor_for
 from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from .models.loading import load_weights, model_type
@@ -77,7 +77,7 @@ def probe_run(
     Raises:
         ValueError: data without labels or classes, or images of another size than the model's.
     """
-    from .data import as_rows, describe, load_skeletons
+    from .data.loading import as_rows, describe, load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)

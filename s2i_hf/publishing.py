@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .data.storage import REPOSITORY, read_meta
 from .export_source import WEIGHTS
 from .hub_code import pushed_code_names
 from .hub_folders import NAMES, PUSHED, check_public, public_files
-from .storage import REPOSITORY, read_meta
 from .utils.files import write_atomically
 from .utils.hub_errors import explained
 

@@ -21,16 +21,16 @@ import numpy as np
 from .card_measured import damage_table
 from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
+from .data.converted_rows import splits_as_layout
+from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
-from .formats import splits_as_layout
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation, prepare
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
-from .rows import SkeletonRows, as_rows
 from .run_folder import RunFolder
 from .scoring import predict_scores
 from .utils.arguments import arg
@@ -179,7 +179,7 @@ def robustness_run(
         ValueError: no test clips or no labels, other classes than the model's, a share that leaves no joint, or joints at zero in
             clips that are turned and not centred.
     """
-    from .data import load_skeletons
+    from .data.loading import load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from .averaging import WeightAverage
 from .batches import RoundRows, Schedule, loader_options
 from .checkpoints import CHECKPOINTS, keep_newest, put_in_place
-from .data import SkeletonCollator
+from .data.loading import SkeletonCollator
 from .epochs import EpochOrder
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments

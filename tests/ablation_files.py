@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.conversion import convert
+from s2i_hf.data.convert import convert
 
 BASE: dict[str, Any] = {
     "model": "config:micro", "size": 64, "max_steps": 3, "batch_size": 8, "base_lr": 0.05, "warmup_epochs": 0.5,

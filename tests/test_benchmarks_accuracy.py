@@ -13,7 +13,8 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf import finetune_arguments, probe_arguments
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.loading import as_rows, load_skeletons
+from s2i_hf.data.storage import FolderWriter
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.pretraining import PretrainArguments
@@ -22,7 +23,6 @@ from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.results import append_results, result_row
-from s2i_hf.storage import FolderWriter
 from s2i_hf.utils.arguments import parse
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

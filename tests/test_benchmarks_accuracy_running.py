@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.locks import Lock
+from s2i_hf.data.locks import Lock
 from s2i_hf.processes import RunInterrupted
 from s2i_hf.results import read_results_csv, result_row
 

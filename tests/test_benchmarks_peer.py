@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import one_sentence
 
-from s2i_hf.data import as_rows
+from s2i_hf.data.loading import as_rows
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.transforms import Augmentation
 
@@ -293,7 +293,7 @@ def test_clips_that_do_not_fit_are_refused_before_training(make_clip):
 
 @pytest.mark.slow
 def test_nw_ucla_in_a_few_epochs(real_data, tmp_path):
-    from s2i_hf.data import load_skeletons
+    from s2i_hf.data.loading import load_skeletons
 
     data = load_skeletons("nw_ucla_xview", real_data / "NW-UCLA", cache_dir=tmp_path)
     arguments = PeerArguments(data="nw_ucla_xview", epochs=3, warmup_epochs=0.5, output_dir=str(tmp_path))

@@ -19,11 +19,11 @@ from huggingface_hub.utils import validate_repo_id
 
 from s2i_hf.card_text import front_matter_yaml
 from s2i_hf.cards import render_card, write_card
+from s2i_hf.data.storage import FolderWriter, readme_header
 from s2i_hf.dataset_cards import CardCounts, dataset_card, front_matter, write_dataset_card
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import DATASETS, PROTOCOLS
 from s2i_hf.results import read_results_csv, result_row
-from s2i_hf.storage import FolderWriter, readme_header
 
 LICENCES = {
     "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",

@@ -9,10 +9,10 @@ from finetune_clips import CLASSES, data
 from safetensors.torch import load_file, save_file
 
 from s2i_hf.classifier_folder import check_classes, class_names_of, is_classifier, open_classifier
+from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.rows import as_rows
 
 
 @pytest.fixture(params=["cls", "mean"])

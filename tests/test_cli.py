@@ -121,7 +121,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_pr
     names = [f"a{a:02}_s{s:02}_e{e:02}_v01" for a in (1, 2) for s in range(1, 11) for e in range(10)]
     write_nw_ucla(tmp_path / "raw", names)
     program = (
-        "import sys, time\nimport s2i_hf.pieces as module, s2i_hf.plans\nread = module.read_file\ns2i_hf.plans._MAX_FILES = 4\n"
+        "import sys, time\nimport s2i_hf.data.convert_shards as module, s2i_hf.data.convert_plans as plans\n"
+        "read = module.read_file\nplans._MAX_FILES = 4\n"
         "def slow(*args):\n    time.sleep(0.05)\n    return read(*args)\nmodule.read_file = slow\n"
         "from s2i_hf.cli import main\nsys.exit(main(sys.argv[1:]))"
     )

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from bodies import clip, walker
 
+from s2i_hf.data.storage import FORMATS, FolderWriter, is_whole, read_meta
 from s2i_hf.dataset_cards import CardCounts, dataset_card, write_dataset_card
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
-from s2i_hf.storage import FORMATS, FolderWriter, is_whole, read_meta
 
 RULE = get_protocol("nw_ucla_xview")
 

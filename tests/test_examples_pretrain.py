@@ -20,7 +20,7 @@ import pytest
 from safetensors.numpy import load_file
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.conversion import convert
+from s2i_hf.data.convert import convert
 from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.protocols import PROTOCOLS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s2i_hf.conversion import convert
+from s2i_hf.data.convert import convert
 from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.models.initialization import build_mae

@@ -13,9 +13,9 @@ import torch
 import yaml
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.conversion import convert
 from s2i_hf.cross_format import CrossFormatArguments
-from s2i_hf.data import as_rows, load_skeletons
+from s2i_hf.data.convert import convert
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.fusion import FuseArguments
 from s2i_hf.models.classification import build_classifier

@@ -185,7 +185,7 @@ def test_a_stranger_loads_a_diffmae(hub: HubStandIn, tmp_path: Path) -> None:
 
 
 def test_a_stranger_streams_a_data_set(hub: HubStandIn, tmp_path: Path) -> None:
-    from s2i_hf.data import as_rows, load_skeletons
+    from s2i_hf.data.loading import as_rows, load_skeletons
 
     write_nw_ucla(tmp_path / "raw", CLIPS)
     argv = (

@@ -11,12 +11,12 @@ from conftest import one_sentence
 from skeleton_files import skeleton_text
 
 from s2i_hf.clip_statistics import leading
+from s2i_hf.data.storage import FORMATS, FolderWriter
+from s2i_hf.data.stored_clips import stored_files
 from s2i_hf.inspection.inspector import inspect, run
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
-from s2i_hf.storage import FORMATS, FolderWriter
-from s2i_hf.stored_clips import stored_files
 
 NAMES = [f"a0{action}_s{subject:02}_e00_v0{view}" for action in (1, 2, 3) for subject in (1, 2) for view in (1, 2, 3)]
 
@@ -153,7 +153,7 @@ def test_classes_of_very_different_size(tmp_path):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_converted_folders(tmp_path, raw, format):
-    from s2i_hf.conversion import convert
+    from s2i_hf.data.convert import convert
 
     convert("nw_ucla_xview", raw, tmp_path / "out", format)
     report, before = inspect(tmp_path / "out"), inspect(raw)

@@ -11,7 +11,7 @@ import pytest
 from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.conversion import convert
+from s2i_hf.data.convert import convert
 from s2i_hf.publishing import check_repository, publish, split_branch
 
 NAMES = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in range(20)]

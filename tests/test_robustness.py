@@ -12,6 +12,7 @@ from conftest import one_sentence
 from finetune_clips import CLASSES, data
 
 from s2i_hf.classifier_folder import open_classifier
+from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation import evaluate_probe, metrics, probe_folds
 from s2i_hf.features import extract_features
 from s2i_hf.models.classification import build_classifier
@@ -21,7 +22,6 @@ from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.results import read_results
 from s2i_hf.robustness import Damage, RobustnessArguments, robustness_run, robustness_table
-from s2i_hf.rows import as_rows
 from s2i_hf.scoring import predict_scores
 
 

@@ -19,6 +19,7 @@ from vision_backbones import save_backbone
 from vision_weights import digests, layout, write_checkpoint
 
 from s2i_hf.checkpoints import MetricsFile
+from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.finetune_preparing import load_classifier
 from s2i_hf.finetuning import finetune
@@ -29,7 +30,6 @@ from s2i_hf.models.taken_over import checkpoint_parts, checkpoint_shapes, start_
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.rows import as_rows
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])

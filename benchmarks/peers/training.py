@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from s2i_hf.classifier_folder import pick_device
-from s2i_hf.data import as_rows
+from s2i_hf.data.loading import as_rows
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import Augmentation, prepare

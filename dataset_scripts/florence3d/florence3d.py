@@ -6,7 +6,7 @@ Florence 3D Actions, from its single file or one file a clip. As a script, under
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class Florence3D(SkeletonBuilder):

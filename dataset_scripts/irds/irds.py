@@ -6,7 +6,7 @@ IntelliRehabDS: rehabilitation gestures by Kinect v2. As a script, under `datase
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class Irds(SkeletonBuilder):

@@ -6,7 +6,7 @@ MSR-Action3D from its real-world skeleton files (`skeleton3D.txt`). As a script,
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class MsrAction3D(SkeletonBuilder):

@@ -6,7 +6,7 @@ NTU RGB+D 60 and 120, and synthetic recordings in their format. As a script, und
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class NtuRgbd(SkeletonBuilder):

@@ -6,7 +6,7 @@ NW-UCLA Multiview Action 3D from its JSON files (`all_sqe`). As a script, under 
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class NwUcla(SkeletonBuilder):

@@ -6,7 +6,7 @@ PKU-MMD I and II: clips cut from untrimmed videos by their label files. As a scr
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class PkuMmd(SkeletonBuilder):

@@ -6,7 +6,7 @@ SBU Kinect Interaction: two people, from `skeleton_pos.txt` files. As a script, 
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class Sbu(SkeletonBuilder):

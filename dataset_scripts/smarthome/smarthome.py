@@ -6,7 +6,7 @@ Toyota Smarthome from its skeleton JSON files (V1.0 and V1.1). As a script, unde
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class Smarthome(SkeletonBuilder):

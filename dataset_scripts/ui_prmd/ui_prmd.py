@@ -6,7 +6,7 @@ UI-PRMD: rehabilitation exercises by Kinect and by Vicon. As a script, under `da
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class UiPrmd(SkeletonBuilder):

@@ -6,7 +6,7 @@ UTD-MHAD from its skeleton `.mat` files. As a script, under `datasets` 3.6 with 
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class UtdMhad(SkeletonBuilder):

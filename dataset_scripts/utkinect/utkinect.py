@@ -6,7 +6,7 @@ UTKinect-Action3D: clips cut from untrimmed recordings by `actionLabel.txt`. As 
 
 from __future__ import annotations
 
-from s2i_hf.building import SkeletonBuilder, configs_of
+from s2i_hf.data.builders import SkeletonBuilder, configs_of
 
 
 class UTKinect(SkeletonBuilder):

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..data.stored_clips import is_converted
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
@@ -21,7 +22,6 @@ from ..readers.discovery import find_recordings
 from ..readers.generic import folder as own
 from ..readers.raw_files import find_raw_files
 from ..readers.recordings import Recordings
-from ..stored_clips import is_converted
 from .census import Detection, Suffix, all_files, count_suffixes, suffix_of, with_suffix
 from .own_detection import compare_layouts, ctr_gcn_shapes, fit_layouts, spread
 from .peeks import PICKLE, describe, is_pickle

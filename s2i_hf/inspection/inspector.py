@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from ..clip_statistics import ClipStatistics
+from ..data.storage import META_FILE, read_meta
+from ..data.stored_clips import count_rows, custom_layouts, read_rows, stored_files
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
 from ..readers import NoClip, RawFile, ReadError, get_reader
 from ..readers.discovery import read_file
 from ..readers.generic.folder import find_own
-from ..storage import META_FILE, read_meta
-from ..stored_clips import count_rows, custom_layouts, read_rows, stored_files
 from .census import Detection
 from .detection import detect, first_clips, recording_name
 from .findings import findings

@@ -19,7 +19,7 @@ from conftest import one_sentence
 from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.conversion import convert
+from s2i_hf.data.convert import convert
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 NOBODY = {"HF_TOKEN": "", "HF_TOKEN_PATH": "/nowhere"}
@@ -37,7 +37,7 @@ from pathlib import Path
 from s2i_hf.utils.arguments import arg, parse, run_main
 from s2i_hf.cli import main
 from s2i_hf.data import load_skeletons
-from s2i_hf.streaming import open_stream
+from s2i_hf.data.streaming import open_stream
 import dataclasses
 
 @dataclasses.dataclass
@@ -211,7 +211,9 @@ def test_a_push_a_data_set_and_settings(base: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_offline_works_from_the_cache(base: Path, tmp_path: Path) -> None:
     program = "import sys; from s2i_hf.cli import main; sys.exit(main(sys.argv[1:]))"
-    rows = "import sys; from s2i_hf.data import load_skeletons; print(len(load_skeletons(sys.argv[1])['train']))"
+    rows = (
+        "import sys; from s2i_hf.data.loading import load_skeletons; print(len(load_skeletons(sys.argv[1])['train']))"
+    )
 
     def start(program: str, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,0 +1,1 @@
+"""Rows of skeletons: converted, stored, loaded, mixed, drawn and collated."""

@@ -1,0 +1,84 @@
+"""What all builders in `dataset_scripts/` share: a `datasets` builder over the readers and protocols of one format.
+
+A builder file names its reader and says where the data comes from; everything else is here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+
+from ..protocols import DATASETS, PROTOCOLS, Protocol, Split, get_protocol
+from ..readers import RawFile, ReadError
+from ..readers.discovery import find_recordings, read_file
+from .storage import row_features
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class SkeletonConfig(datasets.BuilderConfig):
+    """Named like the protocol.
+
+    Args:
+        denoise: Choose the actors, where a format has more bodies than people; False: all tracked bodies.
+        fingerprint: Hash of the raw files (`Recordings.fingerprint`), so that changed files are built anew.
+    """
+
+    denoise: bool = True
+    fingerprint: str = ""
+
+
+def configs_of(*readers: str) -> list[SkeletonConfig]:
+    """One configuration for each protocol of these readers."""
+    return [
+        SkeletonConfig(
+            name=name, version="1.0.0", description=f"{protocol.dataset}, {protocol.rule}: {protocol.source}"
+        )
+        for name, protocol in PROTOCOLS.items()
+        if protocol.reader in readers
+    ]
+
+
+class SkeletonBuilder(datasets.GeneratorBasedBuilder):
+    """Rows of the recordings in `data_dir`, split by the protocol; broken ones are logged and left out.
+
+    Subclasses set `BUILDER_CONFIGS = configs_of(reader)`.
+    """
+
+    BUILDER_CONFIG_CLASS = SkeletonConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        protocol = get_protocol(self.config.name)
+        dataset = DATASETS[protocol.dataset]
+        return datasets.DatasetInfo(
+            description=f"Skeletons of {dataset.title} (layout {protocol.layout}) as flat joints with their shape (T, M, V, 3).",
+            features=row_features(protocol.class_names),
+            homepage=dataset.homepage,
+            license=dataset.licence,
+            citation=dataset.citation,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        recordings = find_recordings(self.config.name, self.config.data_dir)
+        # The protocol travels too: where a file beside the data decides, it is not the one of PROTOCOLS
+        return [
+            datasets.SplitGenerator(
+                name=split, gen_kwargs={"files": files, "split": split, "protocol": recordings.protocol}
+            )
+            for split, files in recordings.files.items()
+        ]
+
+    def _generate_examples(
+        self, files: list[RawFile], split: Split, protocol: Protocol
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for file in files:
+            for clip in read_file(file, protocol, self.config.denoise):
+                if isinstance(clip, ReadError):
+                    logger.warning("Left out: %s", clip)
+                elif clip.split == split:
+                    yield clip.sequence.sample_id, clip.sequence.to_row()

@@ -1,0 +1,331 @@
+"""Data sets by name, by folder or from the Hub, one or several, and the collator that makes batches of them.
+
+    data = load_skeletons("nw_ucla_xview", data_dir="NW-UCLA")     # raw files, built once and cached
+    data = load_skeletons("out")                                   # a folder made by `s2i convert`
+    data = load_skeletons("folder", data_dir="mine", layout="kinect_v2")            # recordings of your own
+    data = load_skeletons(["ntu", "pku"], mixture="equal", holdout=["ntu60_xsub"])  # several as one
+    loader = DataLoader(as_rows(data["train"]), batch_size=64, collate_fn=SkeletonCollator())
+
+Batches carry raw joints; the encoder turns them into images on the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..processing.layouts import LAYOUTS, get_layout
+from ..processing.rng import hash_ids, uniform
+from ..processing.transforms import NUM_DRAWS, Augmentation, augment, prepare
+from ..protocols import PROTOCOLS, Protocol, get_protocol
+from ..readers.discovery import find_recordings
+from .mixtures import JoinReport, Mixture, describe_sources, family, held_out, join
+from .skeleton_rows import SkeletonRows, as_rows, row_of_table
+from .sources import OWN, Source, open_source
+
+__all__ = ["SkeletonCollator", "SkeletonRows", "as_rows", "describe", "load_skeletons"]
+
+logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
+
+
+def load_skeletons(
+    source: str | Path | Sequence[str | Path],
+    data_dir: str | Path | Mapping[str, str | Path] | None = None,
+    *,
+    mixture: Mixture | None = None,
+    holdout: str | Sequence[str] = (),
+    streaming: bool = False,
+    layout: Any = None,
+    labels: str | Path | None = None,
+    unit: str | None = None,
+    cache_dir: str | Path | None = None,
+    num_proc: int | None = None,
+) -> Any:
+    """Load the splits of a data set, or of several as one.
+
+    Args:
+        source: Name of a protocol ("nw_ucla_xview"; needs `data_dir`), "folder" for recordings of your own in `data_dir`, a folder
+            made by `s2i convert`, or a Hub repository ("user/name") that holds such a folder; or a list of these, for one model
+            on all of them.
+        data_dir: Folder (or zip archive) with the raw files. For a list: a mapping from source to its folder, or one folder for
+            all, which may have a sub-folder for each, named like the source or its dataset.
+        mixture: How often an epoch of pretraining draws from each of a list: None (as many clips as it has), "equal", an exponent of its
+            size such as 0.5, or a weight for each source; see `mixtures.set_weights`.
+        holdout: Protocols whose test clips may not be trained on: they are taken out of the training split, told in the log and in
+            `describe`. Equal names in NTU RGB+D 60 and 120 are one recording.
+        streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict`; see `streaming`.
+        layout: For "folder": joint format.
+        labels: For "folder": table of labels.
+        unit: For "folder": unit of its coordinates.
+        cache_dir: Where built data sets are kept; None: the cache of `datasets`. They are built anew when a raw file or the
+            code that reads it changes.
+        num_proc: Processes that read raw files.
+
+    Returns:
+        A dict of splits, "train" and "test" (and "exemplars" in one-shot protocols): a `datasets.DatasetDict`, or for safetensors a
+        plain dict of `SkeletonRows` (which needs no `datasets`). `as_rows(data["train"])` gives fast access to either. For a list,
+        or with `holdout`, a plain dict of `SkeletonRows`: of a list "train" and "test", joined as `mixtures.join` says, with labels of
+        all sets behind one another.
+
+    Raises:
+        ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
+            Options that do not go together.
+    """
+    holdout = [holdout] if isinstance(holdout, str) else list(holdout)
+    rules = [get_protocol(name) for name in holdout]  # before any long work
+    several = not isinstance(source, (str, Path))
+    names = [str(name) for name in source] if isinstance(source, Iterable) and several else [str(source)]
+    if streaming:
+        from .streaming import open_stream
+
+        if several or holdout or mixture is not None:
+            raise ValueError("streaming=True is for one source as it is; a mixture or holdout needs clips by index.")
+        return open_stream(names[0])
+    if not several and mixture is not None:
+        raise ValueError("mixture says how often to draw from each of several sources, and there is one; pass a list.")
+    if several:
+        _check_names(names)
+    opened = [
+        open_source(
+            name,
+            _data_dir_of(name, names, data_dir) if several or isinstance(data_dir, Mapping) else data_dir,
+            **({"layout": layout, "labels": labels, "unit": unit} if name == OWN or not several else {}),
+            cache_dir=cache_dir,
+            num_proc=num_proc,
+        )
+        for name in names
+    ]
+    if not several and not holdout:
+        return opened[0].splits
+    parts = {
+        name: {split: as_rows(rows) for split, rows in one.splits.items()}
+        for name, one in zip(_unique_names(opened), opened, strict=True)
+    }
+    dropped = _drop_test_clips(parts, [_decidable(rule, opened) for rule in rules])
+    if not several:
+        (splits,) = parts.values()
+        if not len(splits["train"]):
+            raise ValueError(f"Every training clip of {names[0]} is a test clip of {' or '.join(holdout)}.")
+        splits["train"].description = {"held_out": dropped}
+        return splits
+    joined, report = join(parts, _by_unique_name(mixture, opened, list(parts)))
+    joined["train"].description = {"held_out": dropped, **_told(report)}
+    return joined
+
+
+# -- several -----------------------------------------------------------------------------------------------------------
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if not names:
+        raise ValueError("The list of sources is empty; name at least one protocol or converted folder.")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is in the list of sources twice.")
+
+
+def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
+    """The folder of raw files of one of several sources; None for what is not made from raw files."""
+    if isinstance(data_dir, Mapping):
+        unknown = [key for key in data_dir if str(key) not in names]
+        if unknown:
+            raise ValueError(f"data_dir names {unknown[0]!r}, which is no source; the sources are {', '.join(names)}.")
+        return data_dir.get(name)
+    if data_dir is None or (name not in PROTOCOLS and name != OWN):
+        return None
+    parent = Path(data_dir).expanduser()
+    own = [parent / name, *([parent / PROTOCOLS[name].dataset] if name in PROTOCOLS else [])]
+    return next((folder for folder in own if folder.exists()), parent)
+
+
+def _unique_names(opened: Sequence[Source]) -> list[str]:
+    """What the sources are called: like their protocol, or like their folder where that says nothing or not enough."""
+    protocols = [as_rows(one.splits["train"]).name for one in opened]
+    names: list[str] = []
+    for one, protocol in zip(opened, protocols, strict=True):
+        named = protocol not in ("", OWN) and protocols.count(protocol) == 1
+        name = protocol if named else Path(one.given).name
+        names.append(name if name not in names else f"{name} {len(names) + 1}")
+    return names
+
+
+def _by_unique_name(mixture: Any, opened: Sequence[Source], names: Sequence[str]) -> Any:
+    """A mapping of weights by the names that the sources go by here."""
+    if not isinstance(mixture, Mapping):
+        return mixture
+    given = {one.given: name for one, name in zip(opened, names, strict=True)}
+    return {given.get(str(key), str(key)): weight for key, weight in mixture.items()}
+
+
+def _drop_test_clips(parts: dict[str, dict[str, SkeletonRows]], rules: Sequence[Protocol]) -> dict[str, int]:
+    """Take the test clips of `rules` out of the training splits; how many clips each rule named."""
+    dropped = dict.fromkeys((rule.name for rule in rules), 0)
+    for name, splits in parts.items():
+        rows = splits["train"]
+        if rules and family(rows.name) is None:
+            logger.warning("%s: its clips belong to no known protocol, so none can be held out of it.", name)
+        out = np.zeros(len(rows), dtype=bool)
+        for rule in rules:
+            hit = held_out(rows, rule)
+            dropped[rule.name] += int(hit.sum())
+            out |= hit
+        if out.any():
+            splits["train"] = rows.select(np.flatnonzero(~out))
+            logger.warning("%s: %s of %s training clips are held out.", name, f"{out.sum():,}", f"{len(rows):,}")
+    for rule_name, count in dropped.items():
+        logger.warning("Held out, because %s tests on them: %s training clips.", rule_name, f"{count:,}")
+    return dropped
+
+
+def _decidable(rule: Protocol, opened: Sequence[Source]) -> Protocol:
+    """`rule` with the lists that decide it, where they come with the data.
+
+    Raises:
+        ValueError: they are not there, and clips of its dataset are.
+    """
+    if not rule.split_files:
+        return rule
+    concerned = [one for one in opened if one.protocol is not None and family(one.protocol.name) == family(rule.name)]
+    for one in concerned:
+        known = one.protocol
+        if known is not None and known.name == rule.name and known.split_by == "sample" and known.train:
+            return known
+    for one in concerned:
+        if one.data_dir is not None:
+            try:
+                return find_recordings(rule, one.data_dir).protocol
+            except ValueError:
+                continue  # its list is not in that folder
+    if rule.train or not concerned:
+        return rule
+    raise ValueError(
+        f"holdout names {rule.name}, which is decided by the file {rule.split_files[0]}, and no source has it; add {rule.name} itself, "
+        "or a folder converted from it, to the sources."
+    )
+
+
+def _told(report: JoinReport) -> dict[str, Any]:
+    """Log what was left out when sets were joined, and return it as JSON values."""
+    for name, count in report.duplicates.items():
+        if count:
+            logger.warning(
+                "%s: %s training clips are in a source before it as well and count once.", name, f"{count:,}"
+            )
+    if report.tests_that_train:
+        logger.warning("%s test clips train in another source and do not test.", f"{report.tests_that_train:,}")
+    return {
+        "duplicates": {name: count for name, count in report.duplicates.items() if count},
+        "tests_that_train": report.tests_that_train,
+    }
+
+
+def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """What a run was trained and tested on, as plain JSON values.
+
+    Args:
+        data: Splits, as `load_skeletons` returns them.
+        name: Name of the data; by default that of the protocol.
+
+    Returns:
+        name, class_names, layouts, and for each split its clips, frames and subjects; `test_ids_sha256` is the hash of the
+        sorted ids of the test clips, one a line: two runs with the same hash were tested on the same clips. For a mixture also
+        `sources` (clips, share of an epoch, layouts and number of subjects of each; `subjects` is empty then, for sets number
+        theirs alike), `duplicates` and `tests_that_train` (see `mixtures.JoinReport`); with `holdout`, `held_out`: protocol ->
+        training clips that it took away.
+    """
+    rows = {split: as_rows(part) for split, part in data.items()}
+    first = next(iter(rows.values()))
+    train = rows.get("train", first)
+    mixed = train.sources is not None
+    test_ids = sorted(rows["test"].sample_ids) if "test" in rows else []
+    return {
+        "name": name or first.name,
+        "class_names": list(first.class_names),
+        "layouts": sorted({get_layout(layout).name for part in rows.values() for layout in part.layouts}),
+        "counts": {split: len(part) for split, part in rows.items()},
+        "frames": {split: int(part.shapes[:, 0].sum()) for split, part in rows.items()},
+        "subjects": {} if mixed else {split: np.unique(part.subjects).tolist() for split, part in rows.items()},
+        "test_ids_sha256": hashlib.sha256("\n".join(test_ids).encode()).hexdigest(),
+        **({"sources": describe_sources(train)} if mixed else {}),
+        **{key: value for key, value in train.description.items() if value},
+    }
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+class SkeletonCollator:
+    """Rows to one batch of joints, padded with zeros, ready for `encoding.encode_padded`.
+
+    Args:
+        augmentation: Applied to every clip; None: nothing.
+        seed: Of the augmentation, which depends on seed, epoch and sample id alone: neither on the batch nor on the worker. A row
+            that has an "epoch" is augmented as in that one.
+        with_labels: Whether the batch holds `labels`.
+
+    Calling it with a list of rows (dicts, or Arrow tables of one row each, of a stream) returns a dict: joints (B, T, M, V, 3)
+    float32 of the largest T, M and V in the batch, num_frames and num_people (lists of B int), layouts (list of B names, or
+    `SkeletonLayout` for those not in `LAYOUTS`), sample_ids (list of B str), num_missing (joints that were filled in, over the
+    batch), labels (B,) int64.
+
+    Raises:
+        ValueError: a clip does not match its layout, is not in metres, or has no frame; the message names it.
+    """
+
+    def __init__(self, augmentation: Augmentation | None = None, seed: int = 0, with_labels: bool = True) -> None:
+        self.augmentation = augmentation
+        self.seed = seed
+        self.with_labels = with_labels
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # so that running workers see it change
+
+    @property
+    def epoch(self) -> int:
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the augmentation of this epoch from now on, in all workers."""
+        self._epoch.fill_(epoch)
+
+    def __call__(self, rows: Sequence[Any]) -> dict[str, Any]:
+        rows = [row if isinstance(row, Mapping) else row_of_table(row) for row in rows]
+        sample_ids = [str(row.get("sample_id", "")) for row in rows]
+        layouts = [get_layout(row["layout"]) for row in rows]
+        clips, num_missing = [], 0
+        for row, layout, sample_id in zip(rows, layouts, sample_ids, strict=True):
+            joints = row["joints"]
+            if "shape" in row:  # a row as it is stored
+                joints = np.asarray(joints, dtype=np.float32).reshape([int(size) for size in row["shape"]])
+            clip, missing = prepare(joints, layout, sample_id=sample_id)
+            clips.append(clip)
+            num_missing += missing
+        if self.augmentation is not None:
+            count = NUM_DRAWS + max(layout.num_joints for layout in layouts)
+            draws, hashes = np.empty((len(rows), count)), hash_ids(sample_ids)
+            epochs = np.array([row.get("epoch", self.epoch) for row in rows])
+            for epoch in np.unique(epochs):
+                of_epoch = epochs == epoch
+                draws[of_epoch] = uniform(self.seed, int(epoch), hashes[of_epoch], count, "augment")
+            clips = augment(clips, layouts, draws, self.augmentation)
+        sizes = np.array([clip.shape for clip in clips])
+        joints = np.zeros((len(clips), *sizes.max(axis=0)), dtype=np.float32)
+        for into, clip in zip(joints, clips, strict=True):
+            into[tuple(slice(size) for size in clip.shape)] = clip
+        batch: dict[str, Any] = {
+            "joints": torch.from_numpy(joints),
+            "num_frames": sizes[:, 0].tolist(),
+            "num_people": sizes[:, 1].tolist(),
+            "layouts": [layout.name if LAYOUTS.get(layout.name) == layout else layout for layout in layouts],
+            "sample_ids": sample_ids,
+            "num_missing": num_missing,
+        }
+        if self.with_labels:
+            batch["labels"] = torch.tensor([int(row.get("label", -1)) for row in rows])
+        return batch

@@ -1,0 +1,327 @@
+"""Several datasets as one: joined without copying joints, drawn from in a chosen mixture, and clear of test clips.
+
+    rows = join({"ntu120_xsub": ..., "pku1_xsub": ...})["train"]     # two joint formats, one set of rows
+    set_weights("equal", ...), set_weights(0.5, ...)                 # how often an epoch draws from each
+    held_out(rows, PROTOCOLS["ntu60_xview"])                         # which rows are test clips of another rule
+
+An epoch of a mixture has as many clips as the sets together. Each set is gone through in rounds, every clip once a round,
+each round in an order of its own, and goes on in the next epoch where it stopped, so that a small set is seen several times an
+epoch, a large one over several epochs, and no clip twice as often as another of its set. See `rounds`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..processing.layouts import get_layout
+from ..processing.rng import uniform
+from ..protocols import PROTOCOLS, Protocol
+from .skeleton_rows import SkeletonRows, Sources
+
+Mixture = str | float | Mapping[str, float]
+
+# Datasets whose clips have each other's names for the same recordings; any other dataset is a family of its own.
+_FAMILIES = {"ntu60": "ntu", "ntu120": "ntu", "ui_prmd_kinect": "ui_prmd", "ui_prmd_vicon": "ui_prmd"}
+
+
+def family(protocol: str) -> str | None:
+    """The datasets that a protocol shares its recordings with: equal names in one family are one recording.
+
+    NTU RGB+D 60 is a part of NTU RGB+D 120, and UI-PRMD was recorded by two sensors at once.
+
+    Args:
+        protocol: Name of a protocol.
+
+    Returns:
+        Name of the family; None if there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        return None
+    dataset = PROTOCOLS[protocol].dataset
+    return _FAMILIES.get(dataset, dataset)
+
+
+# -- test clips --------------------------------------------------------------------------------------------------------
+
+
+def held_out(rows: SkeletonRows, protocol: Protocol) -> np.ndarray:
+    """(N,) bool: which rows are test clips (or, in one-shot protocols, exemplars) of `protocol`, by their ids.
+
+    Rows of other datasets are none, whatever their ids look like.
+    """
+    kind = family(rows.name)
+    if kind is None or kind != family(protocol.name):
+        return np.zeros(len(rows), dtype=bool)
+    return np.array([protocol.split(name) in ("test", "exemplars") for name in rows.sample_ids], dtype=bool)
+
+
+# -- joining -----------------------------------------------------------------------------------------------------------
+
+
+class JoinedColumns:
+    """The clips of several `SkeletonRows` behind one another; joints stay where they are.
+
+    Args:
+        parts: Name of each dataset -> its rows.
+        sample_ids: Ids of all clips, in the order of the parts.
+        weights: Share of an epoch that each gives; None: as many clips as it has.
+
+    Labels are those of the parts, moved up so that no two sets share one; -1 stays -1. A class is called "set: class".
+    Subjects and cameras keep the numbers of their own set.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, SkeletonRows], sample_ids: Sequence[str], weights: Sequence[float] | None = None
+    ) -> None:
+        rows = list(parts.values())
+        self._columns = [part.columns for part in rows]
+        self._part = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        self._index = np.concatenate([part.indices for part in rows])
+        self.shapes: np.ndarray = np.concatenate([part.shapes for part in rows])
+        self.subjects: np.ndarray = np.concatenate([part.subjects for part in rows])
+        self.cameras: np.ndarray = np.concatenate([part.cameras for part in rows])
+        counts = [max(len(part.class_names), int(part.labels.max(initial=-1)) + 1) for part in rows]
+        first = np.cumsum([0, *counts])
+        self.labels: np.ndarray = np.concatenate(
+            [np.where(part.labels < 0, -1, part.labels + first[at]) for at, part in enumerate(rows)]
+        )
+        self.class_names: list[str] = [
+            f"{name}: {part.class_names[label] if label < len(part.class_names) else label}"
+            for (name, part), count in zip(parts.items(), counts, strict=True)
+            for label in range(count)
+        ]
+        self.sample_ids = list(sample_ids)
+        self.layouts: list[str] = [layout for part in rows for layout in part.layouts]
+        self.protocol = " + ".join(parts)
+        shares = None if weights is None else tuple(float(weight) for weight in weights)
+        self.sources = Sources(tuple(parts), self._part, shares)
+
+    def joints(self, index: int) -> np.ndarray:
+        """Flat float32 joints of one clip; a view, not to be written to."""
+        return self._columns[self._part[index]].joints(int(self._index[index]))
+
+
+@dataclass
+class JoinReport:
+    """What `join` did.
+
+    Args:
+        clips: Clips of each set that train.
+        duplicates: Clips of each set that were left out because a set before it has them.
+        tests_that_train: Test clips left out because they train in another set.
+        prefixed: Sets whose ids begin with their name now, because they share ids with another one.
+    """
+
+    clips: dict[str, int] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
+    tests_that_train: int = 0
+    prefixed: list[str] = field(default_factory=list)
+
+
+def join(
+    parts: Mapping[str, Mapping[str, SkeletonRows]], mixture: Mixture | None = None
+) -> tuple[dict[str, SkeletonRows], JoinReport]:
+    """Several datasets as one, with a "train" and a "test" split.
+
+    A recording that several sets have (NTU RGB+D 60 and 120) is kept once, in the first of them; a test clip that trains in any
+    set is left out of the test split. Sets that share ids without sharing recordings get ids "set/id".
+
+    Args:
+        parts: Name of each set -> its splits. Of other splits than "train" and "test" nothing is taken.
+        mixture: See `set_weights`.
+
+    Returns:
+        The splits, without copies of joints, and what was left out.
+
+    Raises:
+        ValueError: no clip trains, or the mixture does not fit.
+    """
+    prefixed = _collisions(parts)
+    report = JoinReport(prefixed=[name for name in parts if name in prefixed])
+    train = {name: splits["train"] for name, splits in parts.items() if "train" in splits}
+    test = {name: splits["test"] for name, splits in parts.items() if "test" in splits}
+    seen: set[tuple[str, ...]] = set()
+    used = _first_of_each(train, seen)
+    report.clips = {name: len(rows) for name, rows in used.items()}
+    report.duplicates = {name: len(train[name]) - len(rows) for name, rows in used.items()}
+    if not any(report.clips.values()):
+        raise ValueError(f"There is no training clip in {', '.join(parts)}, or none is left.")
+    report.tests_that_train = sum(key in seen for name, rows in test.items() for key in _recordings(name, rows))
+    tested = _first_of_each(test, seen)
+    used = {name: rows for name, rows in used.items() if len(rows)}
+    weights = set_weights(mixture, {name: len(rows) for name, rows in used.items()}, list(parts))
+    joined = {"train": _joined(used, prefixed, weights)}
+    if tested:
+        joined["test"] = _joined(tested, prefixed, None)
+    return joined, report
+
+
+def _first_of_each(parts: Mapping[str, SkeletonRows], seen: set[tuple[str, ...]]) -> dict[str, SkeletonRows]:
+    """Each set without the recordings that are in `seen`, which grows."""
+    kept = {}
+    for name, rows in parts.items():
+        new = []
+        for index, key in enumerate(_recordings(name, rows)):
+            if key not in seen:
+                seen.add(key)
+                new.append(index)
+        kept[name] = rows.select(new) if len(new) < len(rows) else rows
+    return kept
+
+
+def _joined(parts: Mapping[str, SkeletonRows], prefixed: set[str], weights: Sequence[float] | None) -> SkeletonRows:
+    ids = [
+        f"{name}/{sample_id}" if name in prefixed else sample_id
+        for name, rows in parts.items()
+        for sample_id in rows.sample_ids
+    ]
+    return SkeletonRows(JoinedColumns(parts, ids, weights))
+
+
+def _recordings(name: str, rows: SkeletonRows) -> Iterator[tuple[str, ...]]:
+    """What tells recordings apart: within a family id and joint format, otherwise the set and the id."""
+    kind = family(rows.name)
+    for sample_id, layout in zip(rows.sample_ids, rows.layouts, strict=True):
+        yield (name, sample_id) if kind is None else (kind, sample_id, get_layout(layout).name)
+
+
+def _collisions(parts: Mapping[str, Mapping[str, SkeletonRows]]) -> set[str]:
+    """Sets with an id that stands for another recording in another set."""
+    owner: dict[str, tuple[tuple[str, ...], str]] = {}
+    colliding: set[str] = set()
+    for name, splits in parts.items():
+        for rows in splits.values():
+            for key, sample_id in zip(_recordings(name, rows), rows.sample_ids, strict=True):
+                first, of = owner.setdefault(sample_id, (key, name))
+                if first != key:
+                    colliding |= {name, of}
+    return colliding
+
+
+# -- how often ---------------------------------------------------------------------------------------------------------
+
+
+def set_weights(
+    mixture: Mixture | None, sizes: Mapping[str, int], known: Sequence[str] = ()
+) -> tuple[float, ...] | None:
+    """Share of an epoch's clips that each set gives.
+
+    Args:
+        mixture: None: as many as it has. "equal": the same number from each set. A number alpha: in proportion to
+            size ** alpha (1: to its size, 0: equal, 0.5 between the two). A mapping: in proportion to these numbers.
+        sizes: Name of each set -> its clips.
+        known: Sets that the mapping may name although they have no clips.
+
+    Raises:
+        ValueError: not one of these, or a mapping that does not name the sets.
+    """
+    if mixture is None:
+        return None
+    if isinstance(mixture, Mapping):
+        names = {*sizes, *known}
+        for name in mixture:
+            if name not in names:
+                raise ValueError(f"mixture names {name!r}; expected a weight for each of {', '.join(sizes)}.")
+        for name in sizes:
+            if name not in mixture:
+                raise ValueError(f"mixture has no weight for {name}; expected one for each of {', '.join(sizes)}.")
+        numbers = [mixture[name] for name in sizes]
+    else:
+        alpha = 0.0 if mixture == "equal" else mixture
+        if not isinstance(alpha, (int, float)) or not 0 <= alpha < math.inf:
+            raise ValueError(
+                f"mixture is {mixture!r}; expected 'equal', an exponent of the size such as 0.5, or a weight for each set."
+            )
+        largest = max(sizes.values())  # so that a large exponent does not overflow
+        numbers = [(size / largest) ** alpha for size in sizes.values()]
+    if not all(isinstance(number, (int, float)) and 0 < number < math.inf for number in numbers):
+        raise ValueError(
+            f"mixture has the weights {dict(zip(sizes, numbers, strict=True))}; expected numbers above zero. Leave a set out to "
+            "draw nothing from it."
+        )
+    total = math.fsum(numbers)
+    return tuple(number / total for number in numbers)
+
+
+def draws_of_epoch(weights: Sequence[float], names: Sequence[str], count: int) -> list[int]:
+    """How many of `count` clips each set gives: `weights` times `count`, rounded so that the sum is `count`.
+
+    Raises:
+        ValueError: a set would give none.
+    """
+    exact = [weight * count for weight in weights]
+    draws = [int(number) for number in exact]
+    # The largest remainders are rounded up; ties by name, so that the order of the sets does not matter
+    order = sorted(range(len(draws)), key=lambda at: (round(draws[at] - exact[at], 9), names[at]))
+    for at in order[: count - sum(draws)]:
+        draws[at] += 1
+    for name, number in zip(names, draws, strict=True):
+        if number == 0:
+            raise ValueError(
+                f"The mixture takes none of the {count} clips of an epoch from {name}; give it more weight."
+            )
+    return draws
+
+
+def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The clips of an epoch of a mixture, in their order.
+
+    Set k gives `draws_of_epoch` clips: the next ones of its rounds. What an epoch takes depends on (seed, epoch), the clips' ids
+    and the weights alone.
+
+    Args:
+        sources: The set of each clip, and the weights.
+        hashes: (N,) uint64 of the clips' ids.
+        seed: Of the run.
+        epoch: Which epoch.
+        count: Clips of an epoch.
+
+    Returns:
+        (count,) indices, and (count,) the round that each clip is in: no clip comes twice in one round, so masks and augmentation
+        drawn by round differ whenever a clip comes again.
+    """
+    assert sources.weights is not None
+    present = np.unique(sources.of)
+    weights = np.array([sources.weights[at] for at in present])
+    names = [sources.names[at] for at in present]
+    draws = draws_of_epoch(weights / weights.sum(), names, count)
+    indices, numbers, places = [], [], []
+    for at, number in zip(present, draws, strict=True):
+        members = np.flatnonzero(sources.of == at)
+        begin, end = epoch * number, (epoch + 1) * number
+        first = begin // len(members)
+        for turn in range(first, (end - 1) // len(members) + 1):
+            order = members[np.argsort(uniform(seed, turn, hashes[members], 1, "order")[:, 0], kind="stable")]
+            chosen = order[max(begin - turn * len(members), 0) : end - turn * len(members)]
+            indices.append(chosen)
+            numbers.append(np.full(len(chosen), turn))
+            # where in the epoch: a draw for each round of the clip, as one epoch may have it in several
+            purpose = f"mixture order/{turn - first}"
+            places.append(uniform(seed, epoch, hashes[chosen], 1, purpose)[:, 0])
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return np.concatenate(indices)[order], np.concatenate(numbers)[order]
+
+
+def describe_sources(rows: SkeletonRows) -> dict[str, Any]:
+    """Facts about each set of a mixture, as JSON values: name -> clips, share of an epoch, joint formats, subjects."""
+    sources = rows.sources
+    if sources is None:
+        return {}
+    counts = Counter(sources.of.tolist())
+    facts: dict[str, Any] = {}
+    for at, name in enumerate(sources.names):
+        members = np.flatnonzero(sources.of == at)
+        share = sources.weights[at] if sources.weights else counts[at] / max(len(rows), 1)
+        facts[name] = {
+            "clips": counts[at],
+            "share": round(share, 4),
+            "layouts": sorted({get_layout(rows.layouts[index]).name for index in members}),
+            "subjects": len(np.unique(rows.subjects[members])),
+        }
+    return facts

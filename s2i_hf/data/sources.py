@@ -1,0 +1,310 @@
+"""One data set from where it is: raw files of a protocol or of one's own, a folder made by `s2i convert`, or the Hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..processing.layouts import get_layout, register_layout
+from ..processing.suggestions import did_you_mean
+from ..protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
+from ..protocols.folder import FolderProtocol
+from ..readers import get_reader
+from ..readers.discovery import find_recordings
+from ..readers.recordings import Recordings, file_id
+from ..utils.hub_errors import explained, hub_file, is_offline
+from .code_hash import code_hash
+from .skeleton_rows import SafetensorsColumns, SkeletonRows
+from .storage import FORMATS, META_FILE, empty_split, read_meta
+
+logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
+
+OWN = "folder"
+"""What `load_skeletons` calls a folder of one's own recordings."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that was found and opened.
+
+    Args:
+        given: What it was asked for by: a protocol, a folder or a Hub repository.
+        splits: A `datasets.DatasetDict`, or a dict of `SkeletonRows`.
+        protocol: How it was split, with what a file beside the data decided; None if that is not known.
+        data_dir: Folder of the raw files, if it was read from them.
+    """
+
+    given: str
+    splits: Mapping[str, Any]
+    protocol: Protocol | None = None
+    data_dir: Path | None = field(default=None, compare=False)
+
+
+def open_source(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    layout: Any = None,
+    labels: str | Path | None = None,
+    unit: str | None = None,
+    cache_dir: str | Path | None = None,
+    num_proc: int | None = None,
+) -> Source:
+    """Find a data set, build or load it, and say what is missing. The arguments are those of `data.load_skeletons`.
+
+    Raises:
+        ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
+    """
+    if name == OWN:
+        from ..readers.generic.folder import find_own
+
+        if data_dir is None:
+            raise ValueError(f"{OWN!r} stands for recordings of your own: pass data_dir, the folder they are in.")
+        found = find_own(data_dir, layout=layout, labels=labels, unit=unit)
+        return _build(found, Path(data_dir), cache_dir, num_proc, name)
+    for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
+        if value is not None:
+            raise ValueError(f"{option} is for recordings of your own, load_skeletons({OWN!r}, ...), not for {name!r}.")
+    if name in PROTOCOLS:
+        found = find_recordings(name, data_dir)
+        return _build(found, Path(str(data_dir)), cache_dir, num_proc, name)
+    folder = Path(name).expanduser()
+    if folder.exists():
+        meta = folder_meta(folder)
+        return Source(name, _load_folder(folder, meta, cache_dir), _protocol_of(meta))
+    if is_repository(name):
+        data, meta = _load_from_hub(name, cache_dir)
+        return Source(name, data, _protocol_of(meta))
+    raise unknown_source(name)
+
+
+def unknown_source(name: str) -> ValueError:
+    """The error for a name that stands for nothing."""
+    return ValueError(
+        f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
+        f"folders are made by `s2i convert`; {OWN!r} with data_dir stands for recordings of your own."
+    )
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name can be that of a Hub repository."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+# -- raw files ---------------------------------------------------------------------------------------------------------
+
+
+def _build(
+    recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None, given: str
+) -> Source:
+    protocol, data_dir = recordings.protocol, data_dir.expanduser()
+    builder = _builder(recordings)(
+        config_name=protocol.name,
+        data_dir=str(data_dir.resolve()),
+        fingerprint=recordings.fingerprint,
+        hash=code_hash(),
+        cache_dir=str(cache_dir) if cache_dir is not None else None,
+    )
+    builder.recordings = recordings
+    count = len(recordings.all_files)
+    builder.download_and_prepare(num_proc=num_proc if num_proc is not None and 1 < num_proc < count else None)
+    parts = {split: builder.as_dataset(split) for split in protocol.splits if builder.info.splits[split].num_examples}
+    if not parts:
+        raise ValueError(
+            f"None of the {count} recordings in {data_dir} can be read; the warnings say why, first of "
+            f"{recordings.all_files[0]}."
+        )
+    data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
+    for split in protocol.splits:
+        _report_gaps(recordings, split, data[split]["sample_id"])
+    return Source(given, data, protocol, data_dir)
+
+
+def _builder(recordings: Recordings) -> Any:
+    """The builder class of these recordings."""
+    if isinstance(recordings.protocol, FolderProtocol):
+        from .own_builder import own_builder
+
+        return own_builder(recordings)
+    scripts = import_module(f"{__package__.rpartition('.')[0]}.dataset_scripts")
+    module, name = scripts.BUILDERS[recordings.protocol.reader]
+    return getattr(import_module(f"{scripts.__name__}.{module}.{module}"), name)
+
+
+def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str], splits: Sequence[str]) -> Any:
+    """A DatasetDict with all splits, each of which knows its protocol; `datasets` has no splits without rows."""
+    import datasets
+
+    data = datasets.DatasetDict(
+        {split: parts[split] if split in parts else empty_split(class_names) for split in splits}
+    )
+    for split in splits:
+        data[split].info.config_name = protocol
+    return data
+
+
+def _report_gaps(recordings: Recordings, split: Any, sample_ids: Sequence[str]) -> None:
+    """Warn about recordings that are there but broken, and about those that a complete data set would have."""
+    found = list(sample_ids)
+    broken = _broken(recordings, split, found)
+    if broken:
+        logger.warning(
+            "%s: %d of %d recordings of the %s split could not be read and are left out, the first is %s.",
+            recordings.protocol.name, len(broken), len(recordings.files[split]), split, broken[0],
+        )  # fmt: skip
+    missing = recordings.missing(split, found)
+    if missing:
+        logger.warning(
+            "%s: the %s split has %d clips, the complete one has %s; the first that is missing is %s.",
+            recordings.protocol.name, split, len(found), recordings.protocol.expected(split), missing[0],
+        )  # fmt: skip
+
+
+def _broken(recordings: Recordings, split: Any, found: Sequence[str]) -> list[str]:
+    """Names of files that gave no clip, where the names of clips say which file they are from."""
+    protocol = recordings.protocol
+    if isinstance(protocol, FolderProtocol):
+        return []  # a file may hold many clips, named as it likes
+    one_clip = not hasattr(get_reader(protocol.reader), "read_clips")
+
+    def video(name: str) -> str:
+        sample = parse_name(protocol.reader, name)
+        return (sample.video if sample else "") or (name if one_clip else "")
+
+    seen = {video(name) for name in found} | {""}
+    names = [file_id(protocol, file) for file in recordings.files[split]]
+    return [name for name in names if video(name) not in seen]
+
+
+# -- converted folders -------------------------------------------------------------------------------------------------
+
+
+def folder_meta(folder: Path) -> dict[str, Any]:
+    """`storage.read_meta` of a converted folder, once its joint formats are known.
+
+    Raises:
+        ValueError: it was not made by `s2i convert`.
+    """
+    if not (folder / META_FILE).is_file():
+        looked = f"expected a folder made by `s2i convert`, with {META_FILE} in it"
+        raise ValueError(
+            f"{folder} is no converted data set: {looked}. For raw files pass a protocol and data_dir={str(folder)!r}."
+        )
+    meta = read_meta(folder)
+    _register_layouts(meta)
+    return meta
+
+
+def _register_layouts(meta: Mapping[str, Any]) -> None:
+    """Make the custom joint formats of a converted data set known by name, as its rows call them."""
+    for layout in (meta.get("layouts") or {}).values():
+        register_layout(get_layout(layout))
+
+
+def _protocol_of(meta: Mapping[str, Any]) -> Protocol | None:
+    """How a converted data set was split, with the lists of a file that decided."""
+    if meta.get("protocol") not in PROTOCOLS:
+        return None
+    protocol, lists = get_protocol(meta["protocol"]), meta.get("split_lists")
+    if not lists:
+        return protocol
+    return replace(
+        protocol, split_by="sample", train=frozenset(lists["train"]), test=frozenset(lists.get("test") or ()) or None
+    )
+
+
+def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Any:
+    try:
+        if meta["format"] == "safetensors":
+            return {
+                split: SkeletonRows(SafetensorsColumns(folder / f"{split}.safetensors")) for split in meta["counts"]
+            }
+        return _load_tables(folder, meta, cache_dir)
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is incomplete ({error}); make it again with `s2i convert`.") from None
+
+
+def _load_tables(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise ValueError(
+            f"{folder} is in {meta['format']} format, which needs `pip install datasets`; without it use a folder made with "
+            f"--format {FORMATS[-1]}."
+        ) from None
+    if meta["format"] == "arrow":
+        parts = datasets.load_from_disk(str(folder))
+    else:
+        parts = datasets.load_dataset(
+            "parquet", data_files=parquet_files(folder, meta), cache_dir=str(cache_dir) if cache_dir else None
+        )
+    for split, count in meta["counts"].items():
+        have = len(parts[split]) if split in parts else 0
+        if have != count:
+            raise FileNotFoundError(f"its {split} split has {have} clips, but {META_FILE} says {count}")
+    return _complete(parts, meta["protocol"], meta["class_names"], list(meta["counts"]))
+
+
+def parquet_files(folder: Path, meta: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The files of each split that has clips, in order."""
+    found = {
+        split: sorted(str(path) for path in (folder / "data").glob(f"{split}-*.parquet")) for split in meta["counts"]
+    }
+    files = {split: paths for split, paths in found.items() if paths}
+    if not files:
+        raise FileNotFoundError("it has no data/*.parquet")
+    return files
+
+
+# -- the Hub -----------------------------------------------------------------------------------------------------------
+
+
+def _load_from_hub(name: str, cache_dir: str | Path | None) -> tuple[Any, dict[str, Any]]:
+    import datasets
+
+    meta = hub_meta(name)
+    try:
+        data = datasets.load_dataset(name, cache_dir=str(cache_dir) if cache_dir else None)
+    except Exception as error:  # whatever the network and the Hub come up with
+        raise hub_error(name, error) from error
+    lacking = [split for split in SPLITS if split not in data]
+    if lacking and meta:  # it says itself that the split has no clips
+        return _complete(data, meta["protocol"], meta["class_names"], list(meta["counts"])), meta
+    if lacking:
+        raise ValueError(f"{name!r} on the Hub has no {lacking[0]} split; expected a data set made by `s2i convert`.")
+    return data, meta
+
+
+def hub_meta(name: str) -> dict[str, Any]:
+    """`s2i.json` of a data set on the Hub, once its joint formats are known; empty if it has none.
+
+    Raises:
+        ValueError: the repository cannot be had, or the file is damaged.
+    """
+    try:
+        path = hub_file(name, META_FILE, repo_type="dataset")
+    except FileNotFoundError as error:
+        if is_offline():
+            return {}  # `datasets` has a cache of its own, and may have the rows
+        raise ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {error}") from None
+    if path is None:
+        return {}  # not by `s2i convert`
+    try:
+        meta = read_meta(path.parent)
+    except ValueError:
+        raise ValueError(
+            f"{META_FILE} of data set {name!r} is damaged or of a newer version; push it again, or update s2i_hf."
+        ) from None
+    _register_layouts(meta)
+    return meta
+
+
+def hub_error(name: str, error: Exception) -> ValueError:
+    """The error for a data set repository that cannot be loaded, with the way out."""
+    return ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {explained(error, name)}.")

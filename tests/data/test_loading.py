@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import MakeClip, one_sentence
+from skeleton_files import person, skeleton_text, write_nw_ucla
+
+from s2i_hf.data.convert import convert
+from s2i_hf.data.loading import SkeletonCollator, as_rows, describe, load_skeletons
+from s2i_hf.processing.layouts import SkeletonLayout
+from s2i_hf.processing.transforms import Augmentation
+
+NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
+AUGMENTATION = Augmentation(crop=(0.5, 1.0), yaw=1.0, mirror=0.5, jitter=0.01)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    write_nw_ucla(tmp_path / "raw" / "all_sqe", NAMES)
+    return tmp_path / "raw"
+
+
+# -- load_skeletons and describe ----------------------------------------------------------------------------------------
+
+
+def test_describe(raw: Path, tmp_path: Path) -> None:
+    import hashlib
+
+    convert("nw_ucla_xview", raw, tmp_path / "out", "safetensors")
+    built = load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
+    found = describe(load_skeletons(tmp_path / "out"))
+    assert found == describe(built)
+    assert (found["name"], found["counts"]) == ("nw_ucla_xview", {"train": 3, "test": 1})
+    assert found["frames"] == {"train": sum(len(row["joints"]) for row in as_rows(built["train"])), "test": 6}
+    assert found["layouts"] == ["kinect_v1"] and found["subjects"] == {"train": [1, 2], "test": [2]}
+    assert found["test_ids_sha256"] == hashlib.sha256(NAMES[2].encode()).hexdigest()
+    assert describe(built, "mine")["name"] == "mine"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_the_real_data(real_data: Path, cache: Path) -> None:
+    data = load_skeletons("nw_ucla_xview", data_dir=real_data / "NW-UCLA", cache_dir=cache)
+    assert (len(data["train"]), len(data["test"])) == (1020, 464)
+    rows = as_rows(data["test"])
+    assert set(rows.cameras.tolist()) == {3} and rows.shapes[:, 0].min() >= 1
+    batch = SkeletonCollator()([rows[index] for index in range(len(rows))])
+    assert batch["joints"].isfinite().all() and batch["joints"].abs().max() < 10
+
+
+# -- several, and test clips held out ----------------------------------------------------------------------------------
+
+NTU = [f"S{setup:03}C{view:03}P{who:03}R001A001" for setup in (1, 2) for view in (1, 2, 3) for who in (1, 3, 8)]
+PKU = ["0002-L", "0003-L", "0002-M"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Raw files of three datasets, in folders named like them or like their protocol below `all`."""
+    made = tmp_path_factory.mktemp("folders")
+    ntu, pku = made / "all" / "ntu60", made / "all" / "pku1_xsub"
+    write_nw_ucla(made / "all" / "nw_ucla" / "all_sqe", NAMES)
+    ntu.mkdir()
+    frames = [[(72057594037931691, person(0))]] * 5
+    for name in NTU:
+        (ntu / f"{name}.skeleton").write_bytes(skeleton_text(frames))
+    write_pku(pku)
+    return {
+        "all": made / "all",
+        "nw_ucla_xview": made / "all" / "nw_ucla",
+        "ntu60_xsub": ntu,
+        "pku1_xsub": pku,
+        "cache": made / "cache",
+    }
+
+
+def write_pku(folder: Path) -> None:
+    """Three videos of two actions each, and the list of those that test across subjects."""
+    (folder / "skeleton").mkdir(parents=True)
+    (folder / "label").mkdir()
+    for name in PKU:
+        lines = [" ".join(f"{value:.6f}" for value in [*person(at).reshape(-1), *np.zeros(75)]) for at in range(30)]
+        (folder / "skeleton" / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        (folder / "label" / f"{name}.txt").write_text("5,2,9,2\n7,12,25,2\n")
+    (folder / "cross_subject.txt").write_text("Training videos:\n0002-L, 0002-M,\n\nValidation videos:\n0003-L,\n")
+
+
+def test_several_sources_are_one(folders: dict[str, Path]) -> None:
+    names = ["nw_ucla_xview", "ntu60_xsub"]
+    load = lambda given: load_skeletons(names, given, cache_dir=folders["cache"], mixture="equal")  # noqa: E731
+    data = load({name: folders[name] for name in names})
+    assert set(data) == {"train", "test"}
+    train, alone = (
+        data["train"],
+        as_rows(load_skeletons(names[1], folders[names[1]], cache_dir=folders["cache"])["train"]),
+    )
+    assert (len(train), len(data["test"])) == (3 + 12, 1 + 6)
+    assert train.sources is not None and train.sources.names == tuple(names) and train.sources.weights == (0.5, 0.5)
+    assert sorted(set(train.layouts)) == ["kinect_v1", "kinect_v2"]
+    np.testing.assert_array_equal(train[3]["joints"], alone[0]["joints"])
+    assert train.class_names[10] == "ntu60_xsub: drink water" and train.labels[3] == 10
+    parent = load(folders["all"])  # one folder above all
+    assert parent["train"].sample_ids == train.sample_ids
+
+
+@pytest.mark.parametrize("format", ["arrow", "parquet", "safetensors"])
+def test_converted_folders_are_called_like_their_protocol(
+    folders: dict[str, Path], tmp_path: Path, format: Any
+) -> None:
+    for name in ("nw_ucla_xview", "ntu60_xsub"):
+        convert(name, folders[name], tmp_path / "out" / name[:3], format)
+    sources = [tmp_path / "out" / "nw_", tmp_path / "out" / "ntu"]
+    weights = {str(sources[0]): 3, "ntu60_xsub": 1}  # by what was given, or by protocol
+    data = load_skeletons(sources, cache_dir=folders["cache"], mixture=weights, holdout="nw_ucla_xview1")
+    found = describe(data)
+    assert found["name"] == "nw_ucla_xview + ntu60_xsub" and found["layouts"] == ["kinect_v1", "kinect_v2"]
+    assert found["counts"] == {"train": 1 + 12, "test": 1 + 6} and found["subjects"] == {}
+    assert found["held_out"] == {"nw_ucla_xview1": 2}
+    assert found["sources"] == {
+        "nw_ucla_xview": {"clips": 1, "share": 0.75, "layouts": ["kinect_v1"], "subjects": 1},
+        "ntu60_xsub": {"clips": 12, "share": 0.25, "layouts": ["kinect_v2"], "subjects": 2},
+    }
+    json.dumps(found)
+    rows = data["train"]
+    batch = SkeletonCollator()([rows[index] for index in range(len(rows))])
+    assert batch["joints"].shape[3] == 25 and batch["layouts"][0] == "kinect_v1"
+
+
+def test_what_is_held_out_is_told(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Of one source as well; subjects 1 and 8 of NTU-60 train, and view 1 would test."""
+    with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+        data = load_skeletons(
+            "ntu60_xsub", folders["ntu60_xsub"], cache_dir=folders["cache"], holdout=["ntu60_xview", "ntu120_xset"]
+        )
+    assert sorted(data["train"].sample_ids) == [
+        name for name in NTU if "P003" not in name and "S002" in name and "C001" not in name
+    ]
+    assert len(data["test"]) == 6
+    assert describe(data)["held_out"] == {"ntu60_xview": 4, "ntu120_xset": 6}
+    assert "ntu60_xsub: 8 of 12 training clips are held out" in caplog.text  # two are in both
+    assert "because ntu120_xset tests on them: 6 training clips" in caplog.text
+    ucla = {"data_dir": folders["nw_ucla_xview"], "cache_dir": folders["cache"]}
+    with pytest.raises(
+        ValueError, match="Every training clip of nw_ucla_xview is a test clip of nw_ucla_xview1 or"
+    ) as caught:
+        load_skeletons("nw_ucla_xview", **ucla, holdout=["nw_ucla_xview1", "nw_ucla_xview2"])
+    assert one_sentence(caught.value)
+
+
+def test_of_several_processes_the_main_one_tells(
+    folders: dict[str, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rank, lines in (("0", 2), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        caplog.clear()
+        load_skeletons("ntu60_xsub", folders["ntu60_xsub"], cache_dir=folders["cache"], holdout="ntu60_xview")
+        assert caplog.text.lower().count("held out") == lines
+
+
+def test_a_recording_in_two_sources_counts_once(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    data = load_skeletons(
+        ["ntu60_xsub", "ntu120_xsub"], folders["ntu60_xsub"], cache_dir=folders["cache"], holdout="ntu60_xview"
+    )
+    assert len(data["train"]) == len(set(data["train"].sample_ids)) == 8
+    assert describe(data)["duplicates"] == {"ntu120_xsub": 8} and len(data["test"]) == 6
+    assert "ntu120_xsub: 8 training clips are in a source before it as well and count once" in caplog.text
+
+
+def test_the_list_of_a_split_file_holds_out(folders: dict[str, Path], tmp_path: Path) -> None:
+    """PKU-MMD: who tests across subjects is in a file beside the data; view L tests across views."""
+    pku, options = tmp_path / "pku", {"cache_dir": folders["cache"]}
+    write_pku(pku)
+    views = load_skeletons("pku1_xview", pku, **options)
+    assert [len(views[split]) for split in ("train", "test")] == [2, 4]
+    subjects = load_skeletons("pku1_xsub", pku, **options)
+    assert {name[:6] for name in subjects["test"]["sample_id"]} == {"0003-L"}
+    held = load_skeletons("pku1_xsub", pku, holdout="pku1_xview", **options)
+    assert {name[:6] for name in held["train"].sample_ids} == {"0002-M"}
+    (pku / "cross_view.txt").write_text("Training videos:\n0003-L, 0002-L\nValidation videos:\n0002-M\n")
+    views = load_skeletons("pku1_xview", pku, holdout="pku1_xsub", **options)  # finds the other file
+    assert describe(views)["held_out"] == {"pku1_xsub": 2}
+    assert {name[:6] for name in views["train"].sample_ids} == {"0002-L"}
+
+
+def test_the_lists_travel_with_a_converted_folder(folders: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("pku1_xsub", "pku1_xview"):
+        convert(name, folders["pku1_xsub"], tmp_path / name, "safetensors")
+    both = load_skeletons([tmp_path / "pku1_xsub", tmp_path / "pku1_xview"], holdout=["pku1_xsub", "pku1_xview"])
+    assert {name[:6] for name in both["train"].sample_ids} == {"0002-M"}
+    with pytest.raises(ValueError) as caught:
+        load_skeletons(tmp_path / "pku1_xview", holdout=["pku1_xsub"])
+    assert "cross_subject.txt" in str(caught.value) and one_sentence(caught.value)
+    assert len(load_skeletons(tmp_path / "pku1_xview", holdout=["ntu60_xsub"])["train"]) == 2
+
+
+def test_a_video_that_gives_no_clip_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_pku(tmp_path / "pku")
+    (tmp_path / "pku" / "skeleton" / "0002-M.txt").write_text("not numbers\n")
+    with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+        data = load_skeletons("pku1_xsub", tmp_path / "pku", cache_dir=tmp_path / "cache")
+    assert {name[:6] for name in data["train"]["sample_id"]} == {"0002-L"}
+    assert "1 of 2 recordings of the train split could not be read and are left out, the first is 0002-M" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        ([], {}, "list of sources is empty"),
+        (["ntu60_xsub", "ntu60_xsub"], {}, "twice"),
+        (["ntu60_xsub", "nw_ucla_xview"], {"mixture": "often"}, "expected 'equal'"),
+        (["ntu60_xsub", "nw_ucla_xview"], {"mixture": {"ntu60_xsub": 1, "pku": 2}}, "'pku'"),
+        (["ntu60_xsub"], {"data_dir": {"pku1_xsub": "x"}}, "data_dir names 'pku1_xsub'"),
+        ("ntu60_xsub", {"mixture": "equal"}, "pass a list"),
+        ("ntu60_xsub", {"holdout": ["ntu60_xsu"]}, "Did you mean 'ntu60_xsub'"),
+        ("ntu60_xsub", {"layout": "kinect_v2"}, "layout is for recordings of your own"),
+        ("folder", {"data_dir": None}, "pass data_dir"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    folders: dict[str, Path], source: Any, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        load_skeletons(source, **{"data_dir": folders["all"], "cache_dir": folders["cache"], **options})
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mixture_of_real_data(real_data: Path, cache: Path) -> None:
+    """Views 1 and 2 of NW-UCLA train; view 1 has 516 clips and is the test set of another rule."""
+    sources = {"nw_ucla_xview": real_data / "NW-UCLA", "nw_ucla_xview2": real_data / "NW-UCLA"}
+    data = load_skeletons(list(sources), sources, cache_dir=cache, holdout=["nw_ucla_xview"])
+    found = describe(data)
+    assert found["held_out"] == {"nw_ucla_xview": 464} and found["duplicates"] == {"nw_ucla_xview2": 516}
+    assert found["counts"] == {"train": 1020, "test": 464} and found["tests_that_train"] == 504
+
+
+# -- SkeletonCollator --------------------------------------------------------------------------------------------------
+
+
+def row(joints: np.ndarray, layout: Any = "kinect_v2", label: int = 0, sample_id: str = "clip") -> dict[str, Any]:
+    return {"joints": joints, "layout": layout, "label": label, "sample_id": sample_id}
+
+
+def test_a_batch_is_padded_with_zeros(make_clip: MakeClip) -> None:
+    clips = [make_clip("kinect_v2", 7, 2), make_clip("kinect_v1", 9, 1), make_clip("kinect_v2", 1, 1)]
+    layouts = ["kinect_v2", "kinect_v1", "kinect_v2"]
+    names = [f"clip{index}" for index in range(3)]
+    rows = [row(clip, layouts[index], index + 3, names[index]) for index, clip in enumerate(clips)]
+    batch = SkeletonCollator()(rows)
+    assert batch["joints"].shape == (3, 9, 2, 25, 3) and batch["joints"].dtype == torch.float32
+    assert (batch["num_frames"], batch["num_people"]) == ([7, 9, 1], [2, 1, 1])
+    assert (batch["layouts"], batch["sample_ids"]) == (layouts, names)
+    assert batch["labels"].tolist() == [3, 4, 5] and batch["labels"].dtype == torch.int64 and batch["num_missing"] == 0
+    expected = np.zeros((3, 9, 2, 25, 3), dtype=np.float32)
+    for index, clip in enumerate(clips):
+        frames, people, joints = clip.shape[:3]
+        expected[index, :frames, :people, :joints] = clip
+    np.testing.assert_array_equal(batch["joints"].numpy(), expected)
+    assert "labels" not in SkeletonCollator(with_labels=False)(rows)
+
+
+def test_rows_as_they_are_stored(make_clip: MakeClip) -> None:
+    clip = make_clip("kinect_v2", 5, 1)
+    stored = {**row(clip), "joints": clip.reshape(-1).tolist(), "shape": list(clip.shape)}
+    assert torch.equal(SkeletonCollator()([stored])["joints"], SkeletonCollator()([row(clip)])["joints"])
+
+
+def test_absent_people_and_missing_joints(make_clip: MakeClip) -> None:
+    clip = make_clip("kinect_v2", 6, 2)
+    clip[:, 1] = np.nan
+    clip[2, 0, 4] = np.nan
+    batch = SkeletonCollator()([row(clip)])
+    assert batch["num_people"] == [1] and batch["num_missing"] == 1 and batch["joints"].isfinite().all()
+
+
+def test_a_layout_of_ones_own(make_clip: MakeClip) -> None:
+    mine = SkeletonLayout(
+        "mine", ["head", "spine", "left_hand", "right_hand", "left_foot", "right_foot"], [1, -1, 1, 1, 1, 1]
+    )
+    batch = SkeletonCollator()([row(make_clip(mine, 4), mine), row(make_clip(mine, 3), mine.to_dict())])
+    assert batch["layouts"] == [mine, mine] and batch["joints"].shape == (2, 4, 1, 6, 3)
+
+
+def test_a_row_may_bring_its_own_epoch(make_clip: MakeClip) -> None:
+    rows = [row(make_clip("kinect_v2", 30, 1, seed=index), sample_id=f"clip{index}") for index in range(3)]
+    mixed = SkeletonCollator(AUGMENTATION, seed=5)([{**rows[i], "epoch": epoch} for i, epoch in enumerate((4, 0, 7))])
+    for index, epoch in enumerate((4, 0, 7)):
+        collator = SkeletonCollator(AUGMENTATION, seed=5)
+        collator.set_epoch(epoch)
+        alone = collator([rows[index]])
+        assert mixed["num_frames"][index] == alone["num_frames"][0]
+        assert torch.equal(mixed["joints"][index, : alone["num_frames"][0]], alone["joints"][0])
+
+
+def test_augmentation_depends_on_seed_epoch_and_id_alone(make_clip: MakeClip) -> None:
+    rows = [row(make_clip("kinect_v2", 30, 1, seed=index), sample_id=f"clip{index}") for index in range(4)]
+
+    def clips(collator: SkeletonCollator, some: list[dict[str, Any]]) -> list[np.ndarray]:
+        batch = collator(some)
+        return [joints[:frames].numpy() for joints, frames in zip(batch["joints"], batch["num_frames"], strict=True)]
+
+    collator = SkeletonCollator(AUGMENTATION, seed=5)
+    together = clips(collator, rows)
+    for index in (3, 1):
+        np.testing.assert_array_equal(clips(SkeletonCollator(AUGMENTATION, seed=5), [rows[index]])[0], together[index])
+    collator.set_epoch(1)
+    assert collator.epoch == 1
+    other_epoch, other_seed = clips(collator, rows), clips(SkeletonCollator(AUGMENTATION, seed=6), rows)
+    for index in range(4):
+        for changed in (other_epoch[index], other_seed[index]):
+            assert changed.shape != together[index].shape or not np.array_equal(changed, together[index])
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_the_epoch_reaches_running_workers(context: str) -> None:
+    rows = as_rows([row(np.random.default_rng(i).normal(size=(20, 1, 25, 3)), sample_id=str(i)) for i in range(6)])
+    collator = SkeletonCollator(AUGMENTATION)
+    loader = torch.utils.data.DataLoader(
+        rows, batch_size=2, num_workers=1, persistent_workers=True, collate_fn=collator, multiprocessing_context=context
+    )
+    for epoch in (0, 1, 4):
+        collator.set_epoch(epoch)
+        alone = SkeletonCollator(AUGMENTATION)
+        alone.set_epoch(epoch)
+        for index, batch in enumerate(loader):
+            assert torch.equal(batch["joints"], alone([rows[2 * index], rows[2 * index + 1]])["joints"])
+
+
+def test_a_bad_clip_is_named(make_clip: MakeClip) -> None:
+    for clip, words in ((make_clip("kinect_v1"), "25"), (make_clip() * 1000, "metres"), (make_clip()[:0], "frame")):
+        with pytest.raises(ValueError, match=words) as caught:
+            SkeletonCollator()([row(make_clip()), row(clip, sample_id="the_bad_one")])
+        assert "the_bad_one" in str(caught.value)
