@@ -22,9 +22,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.exporting import TOLERANCE, export_classifier
 from s2i_hf.models.classification import build_classifier
+from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 Way = Callable[[np.ndarray], np.ndarray]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .auto_classes import install
+from .models.registration import install
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ _HOME: dict[str, str] = {
     "load_skeletons": "data.loading",
     "build_mae": "models.initialization",
     "infill": "infilling",
-    "build_diffmae": "models.diffmae_building",
+    "build_diffmae": "models.building_diffmae",
     "DiffMAEConfig": "models.configuration_diffmae",
     "DiffMAEForPreTraining": "models.modeling_diffmae",
     "DiffMAEModel": "models.modeling_diffmae",
@@ -44,9 +44,9 @@ _HOME: dict[str, str] = {
     "lr_groups": "models.classification",
     "set_drop_path": "models.classification",
     "PooledViTConfig": "models.configuration_pooled_vit",
-    "PooledViTForImageClassification": "models.pooled_vit",
+    "PooledViTForImageClassification": "models.modeling_pooled_vit",
     "load_backbone": "models.backbones",
-    "processor_for": "model_processors",
+    "processor_for": "models.model_processors",
 }
 
 __all__ = [
@@ -89,15 +89,15 @@ __all__ = [
 if TYPE_CHECKING:
     from .data.loading import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
     from .infilling import infill
-    from .model_processors import processor_for
     from .models.backbones import load_backbone
+    from .models.building_diffmae import build_diffmae
     from .models.classification import build_classifier, lr_groups, set_drop_path
     from .models.configuration_diffmae import DiffMAEConfig
     from .models.configuration_pooled_vit import PooledViTConfig
-    from .models.diffmae_building import build_diffmae
     from .models.initialization import build_mae, encoder_of
+    from .models.model_processors import processor_for
     from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
-    from .models.pooled_vit import PooledViTForImageClassification
+    from .models.modeling_pooled_vit import PooledViTForImageClassification
     from .processing.encoding import EncodingOptions, decode, encode, encode_padded
     from .processing.image_processing_skeleton import SkeletonProcessor
     from .processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout

@@ -23,13 +23,13 @@ import numpy as np
 
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
-from .classifier_folder import pick_device
 from .data.locks import Lock
 from .diffmae_pretraining import diffmae_loss
 from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
 from .features import POOLINGS, extract_features
-from .models.diffmae_building import build_diffmae
+from .models.building_diffmae import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
+from .models.saved_models import pick_device
 from .pretraining import PretrainArguments, mae_loss, pretrain, start
 from .probe_arguments import ProbeArguments
 from .processes import RunInterrupted

@@ -13,7 +13,7 @@ from statistics import mean
 from typing import Any
 
 from .card_text import markdown_table, per_cent, plain, words
-from .cost import GRAPH_FRAMES, graph_network_cost, model_cost
+from .models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
 from .processing.layouts import get_layout
 from .run_folder import RunFolder
 

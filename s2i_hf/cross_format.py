@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .classifier_folder import pick_device
 from .data.converted_rows import AsLayout
 from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
 from .features import extract_features
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
+from .models.saved_models import pick_device
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir

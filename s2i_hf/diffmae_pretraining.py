@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from .models.counter_noise import integers, keys_of_order, normals
-from .models.schedule import check_schedule
+from .models.noise_diffmae import integers, keys_of_order, normals
+from .models.scheduling_diffmae import check_schedule
 from .pretraining import PretrainArguments
 from .utils.arguments import arg
 

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .classifier_folder import class_names_of, open_classifier
 from .export_formats import (
     OPSETS,
     check_private,
@@ -36,6 +35,7 @@ from .export_formats import (
     torch_bytes,
 )
 from .export_source import SOURCE, digest_of_model
+from .models.saved_models import class_names_of, open_classifier
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.resizing import joint_weights
 from .utils.files import umask

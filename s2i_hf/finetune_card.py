@@ -8,7 +8,7 @@ from typing import Any
 from .card_measured import fusion_section
 from .card_sections import METRIC_NAMES, SECTIONS, origin_words
 from .card_text import NOT_MEASURED, markdown_table, pairs, per_cent, plain, show, words
-from .cost import model_cost
+from .models.model_cost import model_cost
 from .run_folder import RunFolder
 
 _RECIPE_KEYS = (

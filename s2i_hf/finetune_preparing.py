@@ -10,8 +10,8 @@ import torch
 from .data.converted_rows import AsLayout
 from .evaluation import validation_split
 from .finetune_arguments import FinetuneArguments
-from .model_processors import check_size, layout_note, processor_for
 from .models.classification import build_classifier
+from .models.model_processors import check_size, layout_note, processor_for
 
 
 def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, list[str]]:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .auto_classes import OWN_MODELS
+from .models.registration import OWN_MODELS
 
 PROCESSOR_CLASS = "image_processing_skeleton.SkeletonProcessor"
 _PACKAGE = Path(__file__).parent

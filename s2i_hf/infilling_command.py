@@ -16,8 +16,8 @@ from .found_clips import check_protocol, clips_of_file
 from .infilling import Infilled, infill
 from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from .infilling_gaps import lost_joints
-from .infilling_models import load_infilling_model
 from .infilling_picture import FilledRow, draw_infilling
+from .models.pretrained_models import load_infilling_model
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.skeleton_sequence import SkeletonSequence
 from .processing.suggestions import did_you_mean

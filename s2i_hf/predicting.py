@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .classifier_folder import class_names_of
+from .models.saved_models import class_names_of
 from .processing.skeleton_sequence import SkeletonSequence
 from .processing.transforms import prepare, present_people
 from .readers import ReadError

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .classifier_folder import open_classifier, pick_device
 from .found_clips import FoundClips, find_clips
+from .models.saved_models import open_classifier, pick_device
 from .predicting import Predicted, Span, predict_clips
 from .processing.layouts import get_layout
 from .readers import ReadError

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from .classifier_folder import pick_device
 from .data.converted_rows import splits_as_layout
 from .evaluation import ProbeResult, check_labels, evaluate_probe, probe_folds
 from .features import WIDE_POOLING, extract_features, raw_features
-from .model_processors import check_size, layout_note, processor_for
 from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from .models.loading import load_weights, model_type
+from .models.model_processors import check_size, layout_note, processor_for
+from .models.saved_models import pick_device
 from .probe_arguments import ProbeArguments
 from .processing.layouts import get_layout
 from .protocols import PROTOCOLS

@@ -19,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 
 from .card_measured import damage_table
-from .classifier_folder import check_classes, is_classifier, open_classifier, pick_device
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from .data.converted_rows import splits_as_layout
 from .data.skeleton_rows import SkeletonRows, as_rows
@@ -27,6 +26,7 @@ from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
+from .models.saved_models import check_classes, is_classifier, open_classifier, pick_device
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation, prepare

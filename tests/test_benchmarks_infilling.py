@@ -17,9 +17,9 @@ from s2i_hf.evaluation import validation_split
 from s2i_hf.infilling import infill
 from s2i_hf.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints
-from s2i_hf.infilling_models import load_infilling_model
-from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.pretrained_models import load_infilling_model
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 

@@ -12,7 +12,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from s2i_hf.cards import render_card, write_card
-from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.results import append_results, result_row

@@ -18,7 +18,7 @@ from conftest import one_sentence
 from torch import Tensor, nn
 
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss, draw_noise
-from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, normalise_patches
 from s2i_hf.pretraining import build_optimizer, pretrain
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -262,7 +262,7 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     assert added == [
         "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
         "from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss",
-        "from s2i_hf.models.diffmae_building import build_diffmae",
+        "from s2i_hf.models.building_diffmae import build_diffmae",
         "from s2i_hf.pretraining import pretrain, start",
         "arguments = parse(DiffMAEArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",

@@ -10,11 +10,11 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data, run
 
-from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.data.converted_rows import splits_as_layout
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation import metrics
 from s2i_hf.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
+from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.results import read_results, read_results_csv
 from s2i_hf.scoring import predict_scores
 

@@ -66,7 +66,7 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
     assert done.returncode == 0 and "Uploaded: http" in done.stdout, done.stderr
     classifier = hub.repositories["model", "someone/classifier"]
     assert len(classifier.snapshots) == 2 and b"base_model: someone/mae" in classifier.files["README.md"]
-    assert {"results.json", "pooled_vit.py", "run.yaml"} <= set(classifier.files)
+    assert {"results.json", "modeling_pooled_vit.py", "run.yaml"} <= set(classifier.files)
     for files in (pretrained.files, classifier.files):
         assert not [name for name, data in files.items() if str(tmp_path).encode() in data or b"hf_stand_in" in data]
 

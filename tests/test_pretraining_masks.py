@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
-from s2i_hf.models.diffmae_building import build_diffmae
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor

@@ -11,12 +11,12 @@ import yaml
 from conftest import one_sentence
 from finetune_clips import CLASSES, data
 
-from s2i_hf.classifier_folder import open_classifier
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation import evaluate_probe, metrics, probe_folds
 from s2i_hf.features import extract_features
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
+from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout

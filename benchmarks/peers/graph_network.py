@@ -187,7 +187,7 @@ class GraphNetwork(nn.Module):
 def network_cost(
     network: GraphNetwork, layout: str | SkeletonLayout, num_frames: int, num_people: int
 ) -> dict[str, int]:
-    """Parameters, and FLOPs of one clip forward; a multiplication and an addition are two, as in `s2i_hf.cost`."""
+    """Parameters, and FLOPs of one clip forward; a multiplication and an addition are two, as in `s2i_hf.models.model_cost`."""
     from copy import deepcopy
 
     from torch.utils.flop_counter import FlopCounterMode

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from s2i_hf.classifier_folder import pick_device
 from s2i_hf.data.loading import as_rows
+from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import Augmentation, prepare

@@ -87,7 +87,7 @@ def load_backbone(name: str) -> nn.Module:
 
     kind = model_type(name)
     if kind == "pooled_backbone":
-        from .pooled_backbone import PooledBackboneForImageClassification
+        from .modeling_pooled_backbone import PooledBackboneForImageClassification
 
         return load_weights(PooledBackboneForImageClassification, name)[0].backbone.float().eval()
     config = transformers.AutoConfig.from_pretrained(name)
@@ -102,7 +102,7 @@ def load_backbone(name: str) -> nn.Module:
 
         return encoder_of(load_weights(DiffMAEForPreTraining, name)[0].float())
     if kind == "pooled_vit":
-        from .pooled_vit import PooledViTForImageClassification
+        from .modeling_pooled_vit import PooledViTForImageClassification
 
         return encoder_of(load_weights(PooledViTForImageClassification, name)[0].float())
     options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit") else {}
@@ -203,7 +203,7 @@ def fresh_classifier(
             model = stock(config)
         else:
             from .configuration_pooled_backbone import PooledBackboneConfig
-            from .pooled_backbone import PooledBackboneForImageClassification
+            from .modeling_pooled_backbone import PooledBackboneForImageClassification
 
             model = PooledBackboneForImageClassification(
                 PooledBackboneConfig(backbone_config=config.to_dict(), pooling=pooling, image_size=side, **labels)

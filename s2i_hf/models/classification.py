@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from .blocks import lr_groups, set_drop_path
 from .initialization import MODEL_SIZES, initialize_mae
+from .layerwise import lr_groups, set_drop_path
 from .loading import load_weights, model_type
-from .taken_over import checkpoint_parts, left_out, part_of, shown
+from .loading_report import checkpoint_parts, left_out, part_of, shown
 
 __all__ = ["CLASSIFIER_POOLINGS", "build_classifier", "lr_groups", "set_drop_path"]
 
@@ -147,7 +147,7 @@ def _from_vit(
 
         loaded = load_weights(DiffMAEForPreTraining, source)[0].vit
     elif kind == "pooled_vit":
-        from .pooled_vit import PooledViTForImageClassification
+        from .modeling_pooled_vit import PooledViTForImageClassification
 
         loaded = load_weights(PooledViTForImageClassification, source)[0].vit
     else:
@@ -169,7 +169,7 @@ def _fresh_vit(fields: dict[str, Any], names: list[str], pooling: str, seed: int
             model = ViTForImageClassification(ViTConfig(**fields))
         else:
             from .configuration_pooled_vit import PooledViTConfig
-            from .pooled_vit import PooledViTForImageClassification
+            from .modeling_pooled_vit import PooledViTForImageClassification
 
             model = PooledViTForImageClassification(PooledViTConfig(**fields, pooling=pooling))
     initialize_mae(model.vit, seed)

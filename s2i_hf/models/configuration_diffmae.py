@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import ViTMAEConfig
 
-from .schedule import check_schedule
+from .scheduling_diffmae import check_schedule
 
 DECODER_TYPES: tuple[str, ...] = ("cross", "cross-self", "joint")
 NOISY_INPUTS: tuple[str, ...] = ("scaled", "plain")

@@ -22,10 +22,10 @@ from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel
 from transformers.utils import ModelOutput
 
 from .configuration_diffmae import DiffMAEConfig, check_visible, num_visible
-from .diffmae_decoder import DiffMAEDenoiser
+from .decoder_diffmae import DiffMAEDenoiser
 from .positions import freeze_positions, sincos_positions
-from .sampling import fill_in
-from .schedule import NoiseSchedule
+from .sampling_diffmae import fill_in
+from .scheduling_diffmae import NoiseSchedule
 
 
 @dataclass

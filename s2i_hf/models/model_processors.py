@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from .models.backbone_tokens import side_and_patch, stride_of
-from .models.backbones import FAMILIES, Family, fits
-from .processing.image_processing_skeleton import SkeletonProcessor
+from ..processing.image_processing_skeleton import SkeletonProcessor
+from .backbone_tokens import side_and_patch, stride_of
+from .backbones import FAMILIES, Family, fits
 
 
 def processor_for(config: Any, name: str, size: int | None = None, **options: Any) -> SkeletonProcessor:

@@ -10,8 +10,8 @@ import torch
 from conftest import one_sentence
 from transformers import ViTConfig, ViTMAEForPreTraining, ViTModel
 
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import MODEL_SIZES, build_mae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encode_visible
 

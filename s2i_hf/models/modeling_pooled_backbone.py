@@ -14,7 +14,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .backbone_tokens import backbone_tokens, stride_of
 from .configuration_pooled_backbone import PooledBackboneConfig
-from .pooled_vit import pool_patches
+from .modeling_pooled_vit import pool_patches
 
 # Backbones that make a pooling layer which is not used here if they are not told otherwise.
 _WITHOUT_POOLER = ("deit", "vit")

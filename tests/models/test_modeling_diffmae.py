@@ -13,9 +13,9 @@ from diffmae_reference import alpha_bars, ddpm_step, forward
 from torch import Tensor
 from transformers import ViTMAEModel
 
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.diffmae_building import build_diffmae
-from s2i_hf.models.diffmae_decoder import encoder_blocks_seen
+from s2i_hf.models.decoder_diffmae import encoder_blocks_seen
 from s2i_hf.models.initialization import build_mae, untrained_like
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encode_visible
 from s2i_hf.models.positions import sincos_positions

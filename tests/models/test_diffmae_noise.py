@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from s2i_hf.diffmae_pretraining import draw_noise
-from s2i_hf.models.counter_noise import derived_keys, integers, keys_of_ids, keys_of_order, normals
+from s2i_hf.models.noise_diffmae import derived_keys, integers, keys_of_ids, keys_of_order, normals
 from s2i_hf.processing.masking import MASKS, mask_noise
 from s2i_hf.processing.rng import uniform
 
@@ -16,7 +16,7 @@ IDS = [f"clip{index:05}" for index in range(4000)]
 
 def test_the_mixer_is_splitmix64() -> None:
     """The same bits as the numpy generator of `rng`, from a key made to be its state."""
-    from s2i_hf.models import counter_noise
+    from s2i_hf.models import noise_diffmae as counter_noise
     from s2i_hf.processing import rng
 
     words = np.array([0, 1, 2**63, 0xDEADBEEFDEADBEEF, 2**64 - 1], dtype=np.uint64)

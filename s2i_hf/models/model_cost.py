@@ -28,8 +28,8 @@ def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
     config_class: Any
     model_class: Any
     if kind == "diffmae":
-        from .models.configuration_diffmae import DiffMAEConfig
-        from .models.modeling_diffmae import DiffMAEForPreTraining
+        from .configuration_diffmae import DiffMAEConfig
+        from .modeling_diffmae import DiffMAEForPreTraining
 
         config_class, model_class = DiffMAEConfig, DiffMAEForPreTraining
     elif kind == "vit_mae":

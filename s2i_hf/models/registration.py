@@ -26,7 +26,7 @@ def register(module: ModuleType) -> None:
     """
     from transformers.configuration_utils import PreTrainedConfig
 
-    from .processing.image_processing_skeleton import SkeletonProcessor
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
     class SkeletonImageConfig(PreTrainedConfig):
         model_type = "s2i_skeleton_image"
@@ -43,17 +43,17 @@ OWN_MODELS: dict[str, dict[str, str]] = {
         "AutoModelForPreTraining": "modeling_diffmae.DiffMAEForPreTraining",
     },
     "configuration_pooled_vit.PooledViTConfig": {
-        "AutoModelForImageClassification": "pooled_vit.PooledViTForImageClassification",
+        "AutoModelForImageClassification": "modeling_pooled_vit.PooledViTForImageClassification",
     },
     "configuration_pooled_backbone.PooledBackboneConfig": {
-        "AutoModelForImageClassification": "pooled_backbone.PooledBackboneForImageClassification",
+        "AutoModelForImageClassification": "modeling_pooled_backbone.PooledBackboneForImageClassification",
     },
 }
 
 
 def _own_class(name: str) -> Any:
     module, _, name = name.partition(".")
-    return getattr(importlib.import_module(f".models.{module}", __package__), name)
+    return getattr(importlib.import_module(f".{module}", __package__), name)
 
 
 class _Later:
@@ -92,7 +92,7 @@ _BASES = ("transformers.models.vit.configuration_vit", "transformers.models.vit_
 REGISTER: dict[str, Callable[[ModuleType], None]] = {
     AUTO_MODULE: register,
     **dict.fromkeys((_CONFIGS, _MODELS, *_BASES), register_models),
-    **{f"{__package__}.models.{name.partition('.')[0]}": register_models for name in OWN_MODELS},
+    **{f"{__package__}.{name.partition('.')[0]}": register_models for name in OWN_MODELS},
 }
 
 

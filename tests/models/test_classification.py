@@ -16,12 +16,12 @@ from conftest import one_sentence
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
 
-from s2i_hf.models.blocks import DropPath, blocks_of
+from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.classification import build_classifier, initialize_head, lr_groups, set_drop_path
 from s2i_hf.models.configuration_pooled_vit import PooledViTConfig
-from s2i_hf.models.diffmae_building import build_diffmae
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.models.pooled_vit import PooledViTForImageClassification
+from s2i_hf.models.layerwise import DropPath, blocks_of
+from s2i_hf.models.modeling_pooled_vit import PooledViTForImageClassification
 from s2i_hf.models.positions import sincos_positions
 
 CLASSES = ["wave", "kick", "fall"]

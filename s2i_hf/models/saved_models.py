@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .data.skeleton_rows import SkeletonRows
-from .models.loading import check_object, load_weights, model_file, model_type
+from ..data.skeleton_rows import SkeletonRows
+from .loading import check_object, load_weights, model_file, model_type
 
 
 def is_classifier(name: str) -> bool:
@@ -37,7 +37,7 @@ def open_classifier(name: str) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForImageClassification
 
-    from .processing.image_processing_skeleton import SkeletonProcessor
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
     check_classifier(name)
     model, fresh = load_weights(AutoModelForImageClassification, name)

@@ -14,9 +14,9 @@ from vision_backbones import FAMILIES, save_backbone
 from s2i_hf.models.backbone_tokens import backbone_tokens, stride_of
 from s2i_hf.models.backbones import FAMILIES as KNOWN
 from s2i_hf.models.backbones import backbone_of, fits, load_backbone, poolings_of, untrained_backbone
-from s2i_hf.models.blocks import blocks_of
 from s2i_hf.models.classification import build_classifier, lr_groups, set_drop_path
-from s2i_hf.models.pooled_backbone import PooledBackboneForImageClassification
+from s2i_hf.models.layerwise import blocks_of
+from s2i_hf.models.modeling_pooled_backbone import PooledBackboneForImageClassification
 
 CLASSES = ["wave", "kick", "fall"]
 # family -> prefix tokens, grid, blocks, has a summary

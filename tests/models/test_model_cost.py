@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
-from s2i_hf.cost import GRAPH_FRAMES, graph_network_cost, model_cost
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
 from s2i_hf.models.initialization import MODEL_SIZES
+from s2i_hf.models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
 from s2i_hf.processing.layouts import get_layout
 
@@ -88,7 +88,7 @@ def test_diffmae(decoder_type, levels):
 
 @pytest.mark.parametrize("layout", ["kinect_v1", "coco_17"])
 def test_the_graph_network_of_the_cards_is_the_one_of_the_benchmark(layout, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     from peers.graph_network import CHANNELS, STRIDES, GraphNetwork, network_cost
     from peers.training import PeerArguments
 
@@ -102,7 +102,7 @@ def test_the_graph_network_of_the_cards_is_the_one_of_the_benchmark(layout, monk
 
 def test_measuring_speed_writes_it_into_the_card(tmp_path, monkeypatch, capsys):
     """benchmarks/cost.py: a run's model and the graph network, timed on this machine; a folder of something else is refused."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     import cost
 
     from s2i_hf.models.classification import build_classifier

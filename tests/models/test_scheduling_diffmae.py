@@ -13,7 +13,7 @@ from conftest import one_sentence
 from diffmae_reference import alpha_bars, ddpm_step
 
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.schedule import NoiseSchedule
+from s2i_hf.models.scheduling_diffmae import NoiseSchedule
 
 KINDS = [(1.0, "beta"), (0.8, "beta"), (1.2, "beta"), (0.8, "alpha_bar"), (1.5, "alpha_bar")]
 

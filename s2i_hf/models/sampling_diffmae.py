@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .counter_noise import derived_keys, keys_of_ids, normals
-from .schedule import NoiseSchedule
+from .noise_diffmae import derived_keys, keys_of_ids, normals
+from .scheduling_diffmae import NoiseSchedule
 
 SAMPLERS: tuple[str, ...] = ("ddim", "ddpm")
 Predict = Callable[[Tensor, Tensor], Tensor]  # noisy patches (R, S, N, P), their steps (R, S) -> clean patches
