@@ -10,7 +10,7 @@ from typing import Any
 
 from accuracy_plan import Preset, Stage
 
-from s2i_hf.checkpoints import SUMMARY
+from s2i_hf.runs.checkpoints import SUMMARY
 
 # Clips a second of one job, and the seconds in which it starts, reads its data and tests. cpu: measured on one core of an AMD EPYC (Zen 4)
 # that others used too, config:tiny at 112 px in bf16. gpu: guesses, until summaries of finished stages say better.

@@ -43,7 +43,7 @@ from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.run_folder import RunFolder
+from s2i_hf.runs.run_folder import RunFolder
 from s2i_hf.utils.arguments import run_main
 from s2i_hf.visualization import MissingExtra
 

@@ -22,7 +22,6 @@ from typing import Any, Literal
 import numpy as np
 
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
-from .checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from .data.locks import Lock
 from .diffmae_pretraining import diffmae_loss
 from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
@@ -35,7 +34,8 @@ from .probe_arguments import ProbeArguments
 from .processes import RunInterrupted
 from .protocols import PROTOCOLS
 from .recording import MAY_CHANGE
-from .results import current_commit, hardware_name, public_command
+from .runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
+from .runs.results import current_commit, hardware_name, public_command
 from .utils.arguments import arg
 from .utils.files import write_atomically
 from .views import WithCopies

@@ -15,7 +15,7 @@ from typing import Any
 from .card_text import markdown_table, per_cent, plain, words
 from .models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
 from .processing.layouts import get_layout
-from .run_folder import RunFolder
+from .runs.run_folder import RunFolder
 
 _DAMAGE = re.compile(r"(drop_joints|crop_time)_([\d.]+)_(\w+)")
 _HOW = {"zero": "at zero", "missing": "filled", "random": "random window"}

@@ -9,7 +9,7 @@ from .card_text import NOT_MEASURED, markdown_table, pairs
 from .models.model_cost import model_cost
 from .processing.masking import MASKS, describe_mask, ratio_range
 from .protocols import DATASETS, PROTOCOLS, Dataset
-from .run_folder import RunFolder
+from .runs.run_folder import RunFolder
 
 KINDS: dict[str, str] = {
     "vit_mae": "ViT-MAE (`ViTMAEForPreTraining`)",

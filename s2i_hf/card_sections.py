@@ -30,8 +30,8 @@ from .card_model import (
 from .card_text import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, plain, show, words
 from .processing.masking import MASKS, describe_mask
 from .processing.transforms import Augmentation
-from .results import ENCODERS, public_command
-from .run_folder import RunFolder, hub_id
+from .runs.results import ENCODERS, public_command
+from .runs.run_folder import RunFolder, hub_id
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 # What can be had without learned features: joints centred, 16 frames and their velocity, and the classifier alone, measured on the

@@ -22,7 +22,7 @@ from .data.storage import META_FILE
 from .dataset_cards import write_dataset_card
 from .finetune_card import FINETUNE_SECTIONS, FUSION_SECTIONS
 from .protocols import DATASETS
-from .run_folder import RunFolder, hub_id
+from .runs.run_folder import RunFolder, hub_id
 from .utils.arguments import several
 from .utils.files import write_atomically
 from .visualization import MissingExtra, curve_picture

@@ -98,7 +98,7 @@ def env_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_env(arguments: argparse.Namespace) -> int:
     """Print versions and devices."""
-    from .environment import run
+    from .runs.provenance import run
 
     return run(as_json=arguments.json)
 

@@ -25,7 +25,15 @@ from .models.loading import check_model_name
 from .models.saved_models import pick_device
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
+from .runs.results import (
+    METRICS,
+    append_results,
+    current_commit,
+    hardware_name,
+    public_command,
+    result_row,
+    results_dir,
+)
 from .utils.arguments import arg
 
 Features = Mapping[str, np.ndarray]

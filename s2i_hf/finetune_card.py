@@ -9,7 +9,7 @@ from .card_measured import fusion_section
 from .card_sections import METRIC_NAMES, SECTIONS, origin_words
 from .card_text import NOT_MEASURED, markdown_table, pairs, per_cent, plain, show, words
 from .models.model_cost import model_cost
-from .run_folder import RunFolder
+from .runs.run_folder import RunFolder
 
 _RECIPE_KEYS = (
     "model", "encoder", "pooling", "mixup", "cutmix", "label_smoothing", "class_weights", "drop_path", "layer_decay", "ema", "label_share",

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from .checkpoints import METRICS, MetricsFile, clear_run, remove_later, remove_partial, write_json
 from .processes import StopRequest
-from .results import current_commit, public_command
+from .runs.checkpoints import METRICS, MetricsFile, clear_run, remove_later, remove_partial, write_json
+from .runs.results import current_commit, public_command
 from .utils.arguments import save_arguments
 
 # Settings that do not change what is computed, so a resumed run may have others.

@@ -12,7 +12,7 @@ import numpy as np
 
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
-from .results import METRICS, append_results, current_commit, public_command, result_row
+from .runs.results import METRICS, append_results, current_commit, public_command, result_row
 from .utils.files import write_atomically
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
 from .data.converted_rows import splits_as_layout
 from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
@@ -22,7 +21,8 @@ from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
 from .publishing import check_repository, publish_run
 from .recording import export_model
-from .results import hardware_name
+from .runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
+from .runs.results import hardware_name
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

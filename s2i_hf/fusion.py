@@ -25,8 +25,8 @@ from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import metrics
 from .models.loading import check_model_name
 from .models.saved_models import check_classes, check_classifier, open_classifier, pick_device
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
-from .run_folder import RunFolder
+from .runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .runs.run_folder import RunFolder
 from .scoring import predict_scores
 from .utils.arguments import arg
 from .utils.files import write_atomically

@@ -17,11 +17,11 @@ from typing import Any
 
 from .card_text import front_matter_yaml
 from .cards import render_card
-from .environment import ENVIRONMENT, describe_environment
 from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
 from .processing.layouts import get_layout
-from .run_folder import RunFolder
+from .runs.provenance import ENVIRONMENT, describe_environment
+from .runs.run_folder import RunFolder
 from .utils.arguments import SETTINGS_HEADER
 
 logger = logging.getLogger(__name__)

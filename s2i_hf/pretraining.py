@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Schedule, make_loader
-from .checkpoints import check_run_folder
 from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
 from .processing.encoding import encode_padded
@@ -29,6 +28,7 @@ from .processing.masking import check_mask, mask_weights, ratio_of_step, ratio_r
 from .processing.transforms import Augmentation
 from .publishing import check_repository
 from .recording import RunRecord
+from .runs.checkpoints import check_run_folder
 from .utils.arguments import arg, pairs, several
 from .utils.attention import suited_attention
 

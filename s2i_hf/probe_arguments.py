@@ -10,7 +10,7 @@ from .evaluation import SETTINGS
 from .models.loading import check_model_name
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation
-from .results import ENCODERS, results_dir
+from .runs.results import ENCODERS, results_dir
 from .utils.arguments import arg
 
 

@@ -24,7 +24,7 @@ from .models.saved_models import pick_device
 from .probe_arguments import ProbeArguments
 from .processing.layouts import get_layout
 from .protocols import PROTOCOLS
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from .runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
 from .utils.files import write_atomically
 from .views import WithCopies, WithTurns
 

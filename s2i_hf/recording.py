@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .batches import Schedule
-from .checkpoints import (
+from .processes import RunInterrupted
+from .publishing import publish_run
+from .runs.checkpoints import (
     METRICS,
     SUMMARY,
     MetricsFile,
@@ -34,9 +36,7 @@ from .checkpoints import (
     save_checkpoint,
     write_json,
 )
-from .processes import RunInterrupted
-from .publishing import publish_run
-from .results import current_commit, public_command
+from .runs.results import current_commit, public_command
 from .utils.arguments import save_arguments
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], p
     """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
     from transformers.utils import logging
 
-    from .environment import write_environment
+    from .runs.provenance import write_environment
 
     bars = logging.is_progress_bar_enabled()
     if not sys.stderr.isatty():

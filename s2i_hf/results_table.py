@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .results import ENCODERS, read_results_csv
+from .runs.results import ENCODERS, read_results_csv
 
 _EXPERIMENT = ("dataset", "protocol", "method", "setting")
 

@@ -30,8 +30,16 @@ from .models.saved_models import check_classes, is_classifier, open_classifier, 
 from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation, prepare
-from .results import METRICS, append_results, current_commit, hardware_name, public_command, result_row, results_dir
-from .run_folder import RunFolder
+from .runs.results import (
+    METRICS,
+    append_results,
+    current_commit,
+    hardware_name,
+    public_command,
+    result_row,
+    results_dir,
+)
+from .runs.run_folder import RunFolder
 from .scoring import predict_scores
 from .utils.arguments import arg
 from .utils.files import write_atomically

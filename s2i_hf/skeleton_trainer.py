@@ -25,7 +25,6 @@ from torch.utils.data import DataLoader
 
 from .averaging import WeightAverage
 from .batches import RoundRows, Schedule, loader_options
-from .checkpoints import CHECKPOINTS, keep_newest, put_in_place
 from .data.loading import SkeletonCollator
 from .epochs import EpochOrder
 from .evaluation import metrics
@@ -33,6 +32,7 @@ from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
 from .models.classification import lr_groups
 from .processing.encoding import encode_padded
+from .runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
 from .scoring import predict_scores
 from .trainer_push import PushesRuns
 from .utils.attention import suited_attention

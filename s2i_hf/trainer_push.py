@@ -11,8 +11,8 @@ from typing import Any
 from transformers import Trainer
 
 from .cards import write_card
-from .environment import write_environment
 from .publishing import publish_run
+from .runs.provenance import write_environment
 
 
 class PushesRuns(Trainer):

@@ -22,7 +22,7 @@ from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.results import append_results, result_row
+from s2i_hf.runs.results import append_results, result_row
 from s2i_hf.utils.arguments import parse
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

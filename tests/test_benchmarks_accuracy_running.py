@@ -15,7 +15,7 @@ from conftest import one_sentence
 
 from s2i_hf.data.locks import Lock
 from s2i_hf.processes import RunInterrupted
-from s2i_hf.results import read_results_csv, result_row
+from s2i_hf.runs.results import read_results_csv, result_row
 
 sys.path.append(
     str(Path(__file__).parents[1] / "benchmarks")

@@ -23,7 +23,7 @@ from s2i_hf.data.storage import FolderWriter, readme_header
 from s2i_hf.dataset_cards import CardCounts, dataset_card, front_matter, write_dataset_card
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import DATASETS, PROTOCOLS
-from s2i_hf.results import read_results_csv, result_row
+from s2i_hf.runs.results import read_results_csv, result_row
 
 LICENCES = {
     "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",
@@ -229,14 +229,14 @@ def test_licence_and_base_come_through_a_run_in_between(tmp_path, monkeypatch):
 
 def test_what_the_card_said_stays_while_the_hub_cannot_be_asked(tmp_path, monkeypatch):
     folder = run_folder(tmp_path / "run", "pooled_vit", "user/s2i", finetuned=True)
-    monkeypatch.setattr("s2i_hf.run_folder._licence_on_hub", lambda name: {"user/s2i": "other"}.get(name))
+    monkeypatch.setattr("s2i_hf.runs.run_folder._licence_on_hub", lambda name: {"user/s2i": "other"}.get(name))
     text = write_card(folder).read_text()
     assert (
         complaints(text) == []
         and "license: other\n" in text
         and "license_link: https://huggingface.co/user/s2i\n" in text
     )
-    monkeypatch.setattr("s2i_hf.run_folder._licence_on_hub", lambda name: None)
+    monkeypatch.setattr("s2i_hf.runs.run_folder._licence_on_hub", lambda name: None)
     assert write_card(folder).read_text() == text
 
 

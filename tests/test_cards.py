@@ -15,8 +15,8 @@ from s2i_hf.cards import render_card, write_card
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.results import append_results, result_row
-from s2i_hf.run_folder import RunFolder
+from s2i_hf.runs.results import append_results, result_row
+from s2i_hf.runs.run_folder import RunFolder
 
 WORDS = ("Raw skeleton file", "Skeleton array", "S2I image", "Mask", "Model", "Probe", "Card on the Hub")
 CLASS_NAMES = ["wave", "throw", "sit|down"]

@@ -13,7 +13,7 @@ from s2i_hf.evaluation import evaluate_probe, probe_folds
 from s2i_hf.features import extract_features
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.results import read_results
+from s2i_hf.runs.results import read_results
 
 
 @pytest.fixture(scope="module")

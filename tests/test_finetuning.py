@@ -21,7 +21,7 @@ from s2i_hf.finetuning import finetune, start
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.results import read_results
+from s2i_hf.runs.results import read_results
 from s2i_hf.scoring import predict_scores
 
 # --- a run ------------------------------------------------------------------------------------------------------------

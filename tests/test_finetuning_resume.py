@@ -19,11 +19,11 @@ import torch
 from conftest import one_sentence
 from finetune_clips import arguments, curve, data, run, weights
 
-from s2i_hf.checkpoints import find_checkpoints
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.finetune_preparing import load_classifier
 from s2i_hf.finetuning import finetune
-from s2i_hf.results import read_results
+from s2i_hf.runs.checkpoints import find_checkpoints
+from s2i_hf.runs.results import read_results
 from s2i_hf.skeleton_trainer import SkeletonTrainer
 from s2i_hf.utils.arguments import run_main
 

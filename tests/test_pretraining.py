@@ -22,9 +22,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s2i_hf import checkpoints, processes, recording
+from s2i_hf import processes, recording
 from s2i_hf.batches import ClipOrder, Schedule
-from s2i_hf.checkpoints import MetricsFile, find_checkpoints
 from s2i_hf.data.mixtures import join
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.models.initialization import build_mae
@@ -32,6 +31,8 @@ from s2i_hf.pretraining import PretrainArguments, build_optimizer, mae_loss, pre
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
+from s2i_hf.runs import checkpoints
+from s2i_hf.runs.checkpoints import MetricsFile, find_checkpoints
 from s2i_hf.utils.arguments import parse, run_main
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,

@@ -16,7 +16,7 @@ from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.probe_arguments import ProbeArguments
 from s2i_hf.probing import load_model_and_processor, probe_run
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.results import RESULT_COLUMNS, read_results, read_results_csv
+from s2i_hf.runs.results import RESULT_COLUMNS, read_results, read_results_csv
 
 
 class Rows(list):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from s2i_hf.cli import COMMANDS
-from s2i_hf.environment import PACKAGES
+from s2i_hf.runs.provenance import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

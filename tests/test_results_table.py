@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s2i_hf.results import read_results_csv
 from s2i_hf.results_table import main, summary_table
+from s2i_hf.runs.results import read_results_csv
 
 ROOT = Path(__file__).parents[1]
 

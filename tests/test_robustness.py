@@ -20,8 +20,8 @@ from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
-from s2i_hf.results import read_results
 from s2i_hf.robustness import Damage, RobustnessArguments, robustness_run, robustness_table
+from s2i_hf.runs.results import read_results
 from s2i_hf.scoring import predict_scores
 
 

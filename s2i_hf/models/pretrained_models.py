@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from ..run_folder import RunFolder
+from ..runs.run_folder import RunFolder
 from .loading import load_weights, model_type
 
 

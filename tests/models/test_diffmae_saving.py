@@ -146,5 +146,11 @@ def test_files_of_remote_code_know_each_other_only_as_neighbours(tmp_path: Path)
                 assert node.level == 1 and node.module and "." not in node.module, name
                 if node.module not in seen:
                     wanted.append(node.module)
-    assert {"configuration_diffmae", "decoder_diffmae", "sampling_diffmae", "scheduling_diffmae", "noise_diffmae"} < seen
+    assert {
+        "configuration_diffmae",
+        "decoder_diffmae",
+        "sampling_diffmae",
+        "scheduling_diffmae",
+        "noise_diffmae",
+    } < seen
     assert all((models / f"{name}.py").is_file() for name in seen)

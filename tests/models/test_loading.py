@@ -18,7 +18,6 @@ from transformers import ViTForImageClassification, ViTMAEForPreTraining
 from vision_backbones import save_backbone
 from vision_weights import digests, layout, write_checkpoint
 
-from s2i_hf.checkpoints import MetricsFile
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.finetune_preparing import load_classifier
@@ -30,6 +29,7 @@ from s2i_hf.models.loading_report import checkpoint_parts, checkpoint_shapes, st
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.runs.checkpoints import MetricsFile
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .utils.files import write_atomically
+from ..utils.files import write_atomically
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

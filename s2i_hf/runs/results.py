@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .utils.files import write_atomically
+from ..utils.files import write_atomically
 
 RESULT_COLUMNS: tuple[str, ...] = (
     "dataset", "protocol", "setting", "encoder", "method", "metric", "value", "train_clips", "test_clips", "seed", "command",
@@ -196,7 +196,7 @@ def _public_part(word: str, base: Path, flag: str) -> str:
     path = Path(
         os.path.abspath(base / Path(word).expanduser())
     )  # not resolve(): a link keeps the name the user gave it
-    for start in (base, base.resolve(), Path(__file__).resolve().parents[1]):  # the last: this repository
+    for start in (base, base.resolve(), Path(__file__).resolve().parents[2]):  # the last: this repository
         if path.is_relative_to(start):
             return shlex.quote(path.relative_to(start).as_posix())
     for name in sorted(name for name in os.environ if name.startswith("S2I_")):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from s2i_hf import results
-from s2i_hf.results import (
+from s2i_hf.runs import results
+from s2i_hf.runs.results import (
     RESULT_COLUMNS,
     append_results,
     current_commit,
@@ -37,7 +37,7 @@ def test_columns_are_those_of_the_table_in_the_repository():
     expected = "dataset protocol setting encoder method metric value train_clips test_clips seed command commit hardware seconds"
     assert tuple(expected.split()) == RESULT_COLUMNS
     assert tuple(row()) == RESULT_COLUMNS
-    table = Path(results.__file__).parents[1] / "model_cards" / "results.csv"
+    table = Path(results.__file__).parents[2] / "model_cards" / "results.csv"
     assert table.read_text(encoding="utf-8").splitlines()[0] == ",".join(RESULT_COLUMNS)
     read_results_csv(table)  # and whatever was measured since can be read
 
@@ -122,13 +122,13 @@ def test_command_has_no_machine_path(tmp_path, monkeypatch):
         "python examples/probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir=$S2I_REAL_DATA/NW-UCLA "
         "--output_dir $OUTPUT_DIR --results_csv $RESULTS_CSV --cache_dir ~/cache --method 'two words'"
     )
-    script = str(Path(results.__file__).parents[1] / "examples" / "probe.py")
+    script = str(Path(results.__file__).parents[2] / "examples" / "probe.py")
     assert public_command([script], cwd=tmp_path) == "python examples/probe.py"
     assert public_command(["/opt/venv/bin/s2i", "card", "/srv/run"], cwd=repository) == "s2i card run"
 
 
 def test_commit_is_known_marked_and_unknown(tmp_path, monkeypatch):
-    copy = tmp_path / "checkout" / "s2i_hf" / "results.py"
+    copy = tmp_path / "checkout" / "s2i_hf" / "runs" / "results.py"
     copy.parent.mkdir(parents=True)
     copy.write_text("x = 1\n")
     (tmp_path / "checkout" / "model_cards").mkdir()
@@ -163,7 +163,7 @@ def test_hardware_names_the_processor_and_its_cores():
 
 def test_import_is_light():
     heavy = "torch transformers datasets matplotlib sklearn"
-    code = f"import sys; import s2i_hf.results; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    code = f"import sys; import s2i_hf.runs.results; print([m for m in '{heavy}'.split() if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from s2i_hf import environment
 from s2i_hf.cli import main
+from s2i_hf.runs import provenance as environment
 
 
 def shown(capsys: pytest.CaptureFixture[str], *flags: str) -> str:

@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import write_atomically
 from .results import current_commit
-from .utils.files import write_atomically
 
 ENVIRONMENT = "environment.json"  # in a run folder
 

@@ -1,0 +1,1 @@
+"""What a run folder holds: checkpoints, results, where they come from."""
