@@ -37,7 +37,6 @@ from s2i_hf.evaluation import validation_split
 from s2i_hf.infilling import answer_clips
 from s2i_hf.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints
-from s2i_hf.infilling_picture import FilledRow, draw_infilling
 from s2i_hf.models.pretrained_models import load_infilling_model
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
@@ -45,7 +44,8 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.runs.run_folder import RunFolder
 from s2i_hf.utils.arguments import run_main
-from s2i_hf.visualization import MissingExtra
+from s2i_hf.visualization.figures import MissingExtra
+from s2i_hf.visualization.infilling import FilledRow, draw_infilling
 
 GAP, SHORTEST = 30, 45  # frames
 

@@ -25,7 +25,7 @@ from .protocols import DATASETS
 from .runs.run_folder import RunFolder, hub_id
 from .utils.arguments import several
 from .utils.files import write_atomically
-from .visualization import MissingExtra, curve_picture
+from .visualization.figures import MissingExtra, curve_picture
 
 
 def write_card(run_dir: str | Path) -> Path:

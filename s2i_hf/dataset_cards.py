@@ -22,11 +22,11 @@ from .card_text import front_matter_yaml, markdown_table, plain
 from .clip_statistics import quantile
 from .data.storage import META_FILE, read_meta, readme_header
 from .data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
-from .layout_picture import draw_layout
 from .processing.layouts import PARTS, SkeletonLayout, get_layout
 from .processing.transforms import find_missing
 from .protocols import DATASETS, PROTOCOLS, Dataset
 from .utils.files import write_atomically
+from .visualization.layout import draw_layout
 
 PICTURE = "layout.png"
 # The Hub's own words for how many rows there are, each with the number that it stays below.

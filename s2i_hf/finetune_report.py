@@ -82,7 +82,7 @@ def write_report(
 
 
 def _picture(arguments: FinetuneArguments, confusion: np.ndarray, class_names: Sequence[str], title: str) -> None:
-    from .visualization import MissingExtra, confusion_picture
+    from .visualization.figures import MissingExtra, confusion_picture
 
     try:
         confusion_picture(confusion, class_names, arguments.run_dir / "confusion.png", title)

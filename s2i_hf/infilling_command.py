@@ -16,7 +16,6 @@ from .found_clips import check_protocol, clips_of_file
 from .infilling import Infilled, infill
 from .infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from .infilling_gaps import lost_joints
-from .infilling_picture import FilledRow, draw_infilling
 from .models.pretrained_models import load_infilling_model
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.skeleton_sequence import SkeletonSequence
@@ -24,6 +23,7 @@ from .processing.suggestions import did_you_mean
 from .processing.transforms import find_missing
 from .readers import ReadError
 from .utils.files import write_atomically
+from .visualization.infilling import FilledRow, draw_infilling
 
 OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
 _MOST_CLIPS = 10_000

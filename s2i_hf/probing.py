@@ -247,7 +247,7 @@ def _picture_and_card(
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
     from .cards import write_card
-    from .visualization import MissingExtra, confusion_picture
+    from .visualization.figures import MissingExtra, confusion_picture
 
     encoder = next(iter(results))  # in the order asked for: pretrained, unless it was left out
     setting, result = next(iter(results[encoder].items()))

@@ -287,7 +287,7 @@ class RunRecord:
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
         from .cards import write_card
-        from .visualization import MissingExtra, reconstruction_picture
+        from .visualization.figures import MissingExtra, reconstruction_picture
 
         path, settings = self.run_dir / "reconstruction.png", self.arguments
         try:

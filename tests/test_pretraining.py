@@ -730,7 +730,7 @@ def test_processes_that_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatc
 def test_a_missing_matplotlib_costs_only_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from s2i_hf import visualization
+    from s2i_hf.visualization import figures as visualization
 
     def missing(*arguments: Any, **options: Any) -> None:
         raise visualization.MissingExtra("Pictures need matplotlib; install it with: pip install 's2i-hf[viz]'")

@@ -13,7 +13,7 @@ from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.masking import MASKS, mask_noise
-from s2i_hf.reconstruction import _patchify, _unpatchify, reconstruct
+from s2i_hf.visualization.reconstruction import _patchify, _unpatchify, reconstruct
 
 
 def clip(seed, frames=20, people=1, layout="kinect_v1"):

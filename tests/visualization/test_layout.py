@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bodies import pose
 
-from s2i_hf.layout_picture import draw_layout
 from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.visualization.layout import draw_layout
 
 
 @pytest.mark.parametrize("name", ["kinect_v1", "kinect_v2", "mediapipe_33"])

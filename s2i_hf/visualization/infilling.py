@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .processing.layouts import SkeletonLayout
-from .processing.transforms import find_missing
+from ..processing.layouts import SkeletonLayout
+from ..processing.transforms import find_missing
 
 # Okabe and Ito's palette (2008), told apart by most colour-blind readers
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
@@ -57,7 +57,7 @@ def draw_infilling(
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    from .visualization import _figure, _save
+    from .figures import _figure, _save
 
     with_gaps = np.flatnonzero(filled.any(axis=(1, 2)))
     frames = np.unique(with_gaps[np.linspace(0, len(with_gaps) - 1, num_frames).round().astype(int)])
@@ -124,7 +124,7 @@ class _Stage:
 
     @classmethod
     def around(cls, known: np.ndarray, reference: np.ndarray, layout: SkeletonLayout, frames: np.ndarray) -> _Stage:
-        from .visualization import _y_points_down
+        from .figures import _y_points_down
 
         whole = np.where(np.isnan(known), reference, known)[..., :2]
         points = whole.reshape(len(whole), -1, 2)

@@ -12,8 +12,7 @@ import pytest
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
-from s2i_hf.reconstruction import reconstruct
-from s2i_hf.visualization import (
+from s2i_hf.visualization.figures import (
     PART_COLORS,
     MissingExtra,
     _remarks,
@@ -23,6 +22,7 @@ from s2i_hf.visualization import (
     read_metrics,
     reconstruction_picture,
 )
+from s2i_hf.visualization.reconstruction import reconstruct
 
 
 def pixels(path):
@@ -137,7 +137,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, model, m
 
 
 def test_matplotlib_is_imported_late():
-    code = "import sys; import s2i_hf.visualization, s2i_hf.cards; print('matplotlib' in sys.modules)"
+    code = "import sys; import s2i_hf.visualization.figures, s2i_hf.cards; print('matplotlib' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .processing.encoding import ClipMetadata, decode, encode
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.masking import drawn_strategies, mask_from_noise, mask_noise
-from .processing.resizing import joint_weights, part_columns, resize_weights
+from ..processing.encoding import ClipMetadata, decode, encode
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.masking import drawn_strategies, mask_from_noise, mask_noise
+from ..processing.resizing import joint_weights, part_columns, resize_weights
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .processing.layouts import PARTS, SkeletonLayout
+from ..processing.layouts import PARTS, SkeletonLayout
 from .reconstruction import Reconstruction, reconstruct
 
 # Okabe and Ito's palette (2008), told apart by most colour-blind readers: torso, left arm, right arm, left leg, right leg

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .processing.layouts import PARTS, SkeletonLayout
+from ..processing.layouts import PARTS, SkeletonLayout
 
 # Okabe and Ito's palette (2008), as in `visualization`: torso, left arm, right arm, left leg, right leg
 _COLORS = ("#3a3a3a", "#0072B2", "#D55E00", "#56B4E9", "#E69F00")

@@ -1,0 +1,1 @@
+"""Figures: curves, skeletons, reconstructions, filled gaps, layouts."""
