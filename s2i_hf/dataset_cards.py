@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from .card_text import front_matter_yaml, markdown_table, plain
-from .clip_statistics import quantile
 from .data.storage import META_FILE, read_meta, readme_header
 from .data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
+from .inspection.statistics import quantile
 from .processing.layouts import PARTS, SkeletonLayout, get_layout
 from .processing.transforms import find_missing
 from .protocols import DATASETS, PROTOCOLS, Dataset

@@ -10,7 +10,7 @@ from typing import Literal
 from ..readers import RawFile, ReadError
 from ..readers.raw_files import find_raw_files
 from ..readers.recordings import Recordings
-from .own_detection import spread
+from .detection_generic import spread
 
 Kind = Literal["converted", "dataset", "own", "pickle", "unknown"]
 _SHOWN = 3  # files of each suffix that are kept as examples

@@ -8,9 +8,9 @@ from html import escape
 
 import numpy as np
 
-from ..body_checks import not_seen
-from ..clip_statistics import DrawnClip
 from ..processing.layouts import PARTS, SkeletonLayout
+from .body_checks import not_seen
+from .statistics import DrawnClip
 
 _WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
 _BINS = 30

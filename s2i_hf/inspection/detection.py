@@ -23,8 +23,8 @@ from ..readers.generic import folder as own
 from ..readers.raw_files import find_raw_files
 from ..readers.recordings import Recordings
 from .census import Detection, Suffix, all_files, count_suffixes, suffix_of, with_suffix
-from .own_detection import compare_layouts, ctr_gcn_shapes, fit_layouts, spread
-from .peeks import PICKLE, describe, is_pickle
+from .detection_generic import compare_layouts, ctr_gcn_shapes, fit_layouts, spread
+from .file_types import PICKLE, describe, is_pickle
 
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..body_checks import layout_misfit
-from ..clip_statistics import ClipStatistics, leading
 from ..processing.layouts import LAYOUTS
-from .own_detection import CLEAR
-from .text import UNIT_NAMES, Tally, counted, listed, share
+from .body_checks import layout_misfit
+from .detection_generic import CLEAR
+from .report import UNIT_NAMES, Tally, counted, listed, share
+from .statistics import ClipStatistics, leading
 
 if TYPE_CHECKING:
     from .inspector import Inspection

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from ..clip_statistics import ClipStatistics
 from ..data.storage import META_FILE, read_meta
 from ..data.stored_clips import count_rows, custom_layouts, read_rows, stored_files
 from ..processing.layouts import LAYOUTS
@@ -29,9 +28,10 @@ from ..readers.discovery import read_file
 from ..readers.generic.folder import find_own
 from .census import Detection
 from .detection import detect, first_clips, recording_name
+from .detection_generic import quietly
 from .findings import findings
-from .own_detection import quietly
-from .text import UNIT_NAMES, Tally, counted, counts_text, expectations, left_out
+from .report import UNIT_NAMES, Tally, counted, counts_text, expectations, left_out
+from .statistics import ClipStatistics
 
 NUM_BROKEN_NAMED = 20
 _WIDTH = 118

@@ -8,11 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..clip_statistics import ClipStatistics, DrawnClip
 from ..processing.layouts import PARTS
 from ..utils.files import write_atomically
 from .charts import columns, histogram, numbers, rows, strip
-from .text import UNIT_NAMES, class_name
+from .report import UNIT_NAMES, class_name
+from .statistics import ClipStatistics, DrawnClip
 
 if TYPE_CHECKING:
     from .inspector import Inspection

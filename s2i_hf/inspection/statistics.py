@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ..processing.layouts import SkeletonLayout
+from ..processing.skeleton_sequence import SkeletonSequence
 from .body_checks import check_body, nanmedian
-from .processing.layouts import SkeletonLayout
-from .processing.skeleton_sequence import SkeletonSequence
 
 Item = TypeVar("Item")
 

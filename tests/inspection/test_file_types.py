@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.inspection.peeks import describe, head, is_pickle, json_shape, npz_headers
+from s2i_hf.inspection.file_types import describe, head, is_pickle, json_shape, npz_headers
 from s2i_hf.readers import RawFile, ReadError
 
 

@@ -10,7 +10,7 @@ from bodies import clip, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.clip_statistics import NUM_WORST, ClipStatistics, EvenSample, leading, quantile
+from s2i_hf.inspection.statistics import NUM_WORST, ClipStatistics, EvenSample, leading, quantile
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 

@@ -10,10 +10,10 @@ from bodies import clip, pose, walker
 from conftest import one_sentence
 from skeleton_files import skeleton_text
 
-from s2i_hf.clip_statistics import leading
 from s2i_hf.data.storage import FORMATS, FolderWriter
 from s2i_hf.data.stored_clips import stored_files
 from s2i_hf.inspection.inspector import inspect, run
+from s2i_hf.inspection.statistics import leading
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol

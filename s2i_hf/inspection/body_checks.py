@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from .processing.layouts import SkeletonLayout
-from .processing.transforms import find_missing
+from ..processing.layouts import SkeletonLayout
+from ..processing.transforms import find_missing
 
 Sides = Literal["as named", "mirrored", "cannot tell"]
 UNITS = ("m", "cm", "mm", "px", "normalized", "unknown")

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..body_checks import check_body, layout_misfit
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import RawFile, ReadError
 from ..readers.discovery import read_file
 from ..readers.generic import folder as own
 from ..readers.generic.folder import find_own
-from .peeks import npz_headers
+from .body_checks import check_body, layout_misfit
+from .file_types import npz_headers
 
 Item = TypeVar("Item")
 

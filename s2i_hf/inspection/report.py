@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..clip_statistics import ClipStatistics, leading, quantile
 from ..protocols import SPLITS, Protocol, Split
 from ..readers import get_reader
 from ..readers.recordings import Recordings, file_id
 from .census import Detection
+from .statistics import ClipStatistics, leading, quantile
 
 if TYPE_CHECKING:
     from .inspector import Inspection

@@ -10,7 +10,7 @@ from bodies import LEG, pose, turned, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.body_checks import bone_pairs, check_body, landmarks, layout_misfit, nanmedian
+from s2i_hf.inspection.body_checks import bone_pairs, check_body, landmarks, layout_misfit, nanmedian
 from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
 
 V1 = LAYOUTS["kinect_v1"]
