@@ -4,7 +4,7 @@
 
 Both go forward only, from what they read (images; joints of one person in 52 frames) to scores or features, in float32, one batch each in
 turn; the median of the turns counts. Weights do not change the speed, so the graph network is not trained. Writes cost.json into the folder
-and its card anew, which shows it beside parameters and FLOPs (`s2i_hf.card_measured`).
+and its card anew, which shows it beside parameters and FLOPs (`s2i_hf.hub.measured_sections`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from peers.graph_network import GraphNetwork
 from peers.training import PeerArguments
 
-from s2i_hf.cards import check_has_card, write_card
+from s2i_hf.hub.model_card import check_has_card, write_card
 from s2i_hf.models.backbones import backbone_of
 from s2i_hf.models.saved_models import is_classifier, open_classifier, pick_device
 from s2i_hf.probing import load_model_and_processor

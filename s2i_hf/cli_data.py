@@ -65,7 +65,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
             f"--shard makes pieces only; pass {'--push-to-hub' if hub else '--merge'} when all of them are there."
         )
     if hub:
-        from .publishing import check_repository
+        from .hub.push import check_repository
 
         check_repository(hub)
     common = {"strict": arguments.strict, "overwrite": arguments.overwrite, "progress": sys.stderr.isatty()}
@@ -93,7 +93,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         return 0
     print(f"Written to {arguments.output} ({format}).")
     if hub:
-        from .publishing import publish
+        from .hub.push import publish
 
         print(
             f"Uploaded to {publish(arguments.output, hub, private=not arguments.public, progress=common['progress'])}."

@@ -110,7 +110,7 @@ def card_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_card(arguments: argparse.Namespace) -> int:
     """Write a card anew."""
-    from .cards import write_card
+    from .hub.model_card import write_card
 
     print(f"Written: {write_card(Path(arguments.folder).expanduser())}")
     return 0
@@ -130,13 +130,13 @@ def push_arguments(parser: argparse.ArgumentParser) -> None:
 def run_push(arguments: argparse.Namespace) -> int:
     """Upload a run folder, or write what would be uploaded."""
     if arguments.output:
-        from .hub_folders import public_files, write_files
+        from .hub.public_files import public_files, write_files
 
         files = public_files(arguments.folder, arguments.repository)
         write_files(files, arguments.output)
         print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
         return 0
-    from .publishing import check_repository, publish_run
+    from .hub.push import check_repository, publish_run
 
     check_repository(arguments.repository)
     options = {"private": not arguments.public, "branch": arguments.branch, "message": arguments.message}

@@ -34,7 +34,7 @@ from .export_formats import (
     run_torch,
     torch_bytes,
 )
-from .export_source import SOURCE, digest_of_model
+from .hub.export_source import SOURCE, digest_of_model
 from .models.saved_models import class_names_of, open_classifier
 from .processing.layouts import SkeletonLayout, get_layout
 from .processing.resizing import joint_weights

@@ -17,9 +17,9 @@ from .evaluation import metrics
 from .finetune_arguments import FinetuneArguments
 from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report
+from .hub.push import check_repository, publish_run
 from .processes import RunInterrupted, StopRequest, check_processes
 from .protocols import PROTOCOLS
-from .publishing import check_repository, publish_run
 from .recording import export_model
 from .runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
 from .runs.results import hardware_name
@@ -196,7 +196,7 @@ def finetune(
         )  # fmt: skip
         write_json(arguments.run_dir / SUMMARY, summary)  # from here on the run is finished
         if arguments.card:
-            from .cards import write_card
+            from .hub.model_card import write_card
 
             write_card(arguments.run_dir)
         shown = ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())

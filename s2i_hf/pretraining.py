@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Schedule, make_loader
+from .hub.push import check_repository
 from .models.positions import freeze_positions
 from .processes import StopRequest, check_processes
 from .processing.encoding import encode_padded
 from .processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
 from .processing.transforms import Augmentation
-from .publishing import check_repository
 from .recording import RunRecord
 from .runs.checkpoints import check_run_folder
 from .utils.arguments import arg, pairs, several

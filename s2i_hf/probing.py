@@ -246,7 +246,7 @@ def _picture_and_card(
     run_dir: Path, protocol: str, class_names: list[str], results: Mapping[str, Mapping[str, ProbeResult]],
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
-    from .cards import write_card
+    from .hub.model_card import write_card
     from .visualization.figures import MissingExtra, confusion_picture
 
     encoder = next(iter(results))  # in the order asked for: pretrained, unless it was left out

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .batches import Schedule
+from .hub.push import publish_run
 from .processes import RunInterrupted
-from .publishing import publish_run
 from .runs.checkpoints import (
     METRICS,
     SUMMARY,
@@ -286,7 +286,7 @@ class RunRecord:
         return summary
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
-        from .cards import write_card
+        from .hub.model_card import write_card
         from .visualization.figures import MissingExtra, reconstruction_picture
 
         path, settings = self.run_dir / "reconstruction.png", self.arguments

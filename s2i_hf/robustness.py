@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .card_measured import damage_table
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from .data.converted_rows import splits_as_layout
 from .data.skeleton_rows import SkeletonRows, as_rows
 from .evaluation import evaluate_probe, metrics, probe_folds
 from .features import extract_features
+from .hub.measured_sections import damage_table
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .models.saved_models import check_classes, is_classifier, open_classifier, pick_device
@@ -228,7 +228,7 @@ def robustness_run(
     }  # fmt: skip
     write_atomically(arguments.run_dir / "robustness.json", json.dumps(content, indent=1) + "\n")
     if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
-        from .cards import write_card
+        from .hub.model_card import write_card
 
         write_card(arguments.run_dir)
     report(table)

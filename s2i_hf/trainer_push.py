@@ -10,8 +10,8 @@ from typing import Any
 
 from transformers import Trainer
 
-from .cards import write_card
-from .publishing import publish_run
+from .hub.model_card import write_card
+from .hub.push import publish_run
 from .runs.provenance import write_environment
 
 

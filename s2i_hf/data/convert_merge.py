@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..dataset_cards import CardCounts, dataset_card, front_matter
+from ..hub.dataset_card import CardCounts, dataset_card, front_matter
 from .clip_files import read_ids, read_rows
 from .convert_plans import Plan
 from .convert_report import ConversionReport, StrictError

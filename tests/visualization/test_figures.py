@@ -137,7 +137,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install(tmp_path, model, m
 
 
 def test_matplotlib_is_imported_late():
-    code = "import sys; import s2i_hf.visualization.figures, s2i_hf.cards; print('matplotlib' in sys.modules)"
+    code = "import sys; import s2i_hf.visualization.figures, s2i_hf.hub.model_card; print('matplotlib' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

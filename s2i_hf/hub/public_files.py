@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .card_text import front_matter_yaml
-from .cards import render_card
+from ..processing.layouts import get_layout
+from ..runs.provenance import ENVIRONMENT, describe_environment
+from ..runs.run_folder import RunFolder
+from ..utils.arguments import SETTINGS_HEADER
 from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
-from .hub_code import PROCESSOR_CLASS, code_files, own_classes, with_code
-from .processing.layouts import get_layout
-from .runs.provenance import ENVIRONMENT, describe_environment
-from .runs.run_folder import RunFolder
-from .utils.arguments import SETTINGS_HEADER
+from .markdown import front_matter_yaml
+from .model_card import render_card
+from .remote_code import PROCESSOR_CLASS, code_files, own_classes, with_code
 
 logger = logging.getLogger(__name__)
 

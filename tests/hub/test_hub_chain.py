@@ -20,10 +20,10 @@ from hub_stand_in import TOKEN, HubStandIn
 from skeleton_files import write_nw_ucla
 from test_publishing import CLI, a_run, commits, run
 
-from s2i_hf.hub_code import pushed_code_names
-from s2i_hf.hub_folders import NAMES
+from s2i_hf.hub.public_files import NAMES
+from s2i_hf.hub.remote_code import pushed_code_names
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 CLIPS = [f"a0{1 + index % 3}_s0{1 + index % 5}_e{index:02}_v0{1 + index % 3}" for index in range(24)]
 DATA = ("--data", "nw_ucla_xview", "--data_dir", "raw", "--cache_dir", "cache")
 FEW = ("--epochs", 1, "--max_steps", 2, "--batch_size", 4)
@@ -255,7 +255,7 @@ print(trainer.push_to_hub(commit_message="by hand", revision="dev"))
 
 
 def test_the_trainer_pushes_what_s2i_push_does(hub: HubStandIn, tmp_path: Path) -> None:
-    done = run(hub, tmp_path / "home", TRAINER, tmp_path / "run", Path(__file__).parent)
+    done = run(hub, tmp_path / "home", TRAINER, tmp_path / "run", Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()[-3:]
     assert lines[0].startswith("blocking=False is not") and "hub_model_id" in lines[1] and "/commit/" in lines[2]

@@ -15,7 +15,7 @@ import pytest
 from hub_stand_in import HubStandIn
 from skeleton_files import write_nw_ucla
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = [f"a0{1 + index % 3}_s0{1 + index % 5}_e{index:02}_v0{1 + index % 3}" for index in range(24)]
 DATA = ("--data", "nw_ucla_xview", "--data_dir", "raw", "--cache_dir", "cache")
 FEW = ("--epochs", 1, "--max_steps", 2, "--batch_size", 4)

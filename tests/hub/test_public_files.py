@@ -16,10 +16,10 @@ import torch
 import yaml
 from conftest import one_sentence
 
-from s2i_hf.cards import write_card
-from s2i_hf.export_source import digest_of_model, onnx_metadata
-from s2i_hf.hub_code import code_files
-from s2i_hf.hub_folders import check_public, public_files, public_text, write_files
+from s2i_hf.hub.export_source import digest_of_model, onnx_metadata
+from s2i_hf.hub.model_card import write_card
+from s2i_hf.hub.public_files import check_public, public_files, public_text, write_files
+from s2i_hf.hub.remote_code import code_files
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.provenance import describe_environment
 

@@ -12,10 +12,10 @@ from importlib import resources
 from statistics import mean
 from typing import Any
 
-from .card_text import markdown_table, per_cent, plain, words
-from .models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
-from .processing.layouts import get_layout
-from .runs.run_folder import RunFolder
+from ..models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
+from ..processing.layouts import get_layout
+from ..runs.run_folder import RunFolder
+from .markdown import markdown_table, per_cent, plain, words
 
 _DAMAGE = re.compile(r"(drop_joints|crop_time)_([\d.]+)_(\w+)")
 _HOW = {"zero": "at zero", "missing": "filled", "random": "random window"}

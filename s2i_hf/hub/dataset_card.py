@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from .card_text import front_matter_yaml, markdown_table, plain
-from .data.storage import META_FILE, read_meta, readme_header
-from .data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
-from .inspection.statistics import quantile
-from .processing.layouts import PARTS, SkeletonLayout, get_layout
-from .processing.transforms import find_missing
-from .protocols import DATASETS, PROTOCOLS, Dataset
-from .utils.files import write_atomically
-from .visualization.layout import draw_layout
+from ..data.storage import META_FILE, read_meta, readme_header
+from ..data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
+from ..inspection.statistics import quantile
+from ..processing.layouts import PARTS, SkeletonLayout, get_layout
+from ..processing.transforms import find_missing
+from ..protocols import DATASETS, PROTOCOLS, Dataset
+from ..utils.files import write_atomically
+from ..visualization.layout import draw_layout
+from .markdown import front_matter_yaml, markdown_table, plain
 
 PICTURE = "layout.png"
 # The Hub's own words for how many rows there are, each with the number that it stays below.

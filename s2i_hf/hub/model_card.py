@@ -15,17 +15,17 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from .card_measured import is_damaged
-from .card_sections import METRIC_NAMES, SECTIONS
-from .card_text import front_matter_yaml, words
-from .data.storage import META_FILE
-from .dataset_cards import write_dataset_card
-from .finetune_card import FINETUNE_SECTIONS, FUSION_SECTIONS
-from .protocols import DATASETS
-from .runs.run_folder import RunFolder, hub_id
-from .utils.arguments import several
-from .utils.files import write_atomically
-from .visualization.figures import MissingExtra, curve_picture
+from ..data.storage import META_FILE
+from ..protocols import DATASETS
+from ..runs.run_folder import RunFolder, hub_id
+from ..utils.arguments import several
+from ..utils.files import write_atomically
+from ..visualization.figures import MissingExtra, curve_picture
+from .dataset_card import write_dataset_card
+from .finetuning_card import FINETUNE_SECTIONS, FUSION_SECTIONS
+from .markdown import front_matter_yaml, words
+from .measured_sections import is_damaged
+from .pretraining_card import METRIC_NAMES, SECTIONS
 
 
 def write_card(run_dir: str | Path) -> Path:

@@ -13,8 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .card_measured import comparison_section, fusion_section, is_damaged, robustness_section
-from .card_model import (
+from ..processing.masking import MASKS, describe_mask
+from ..processing.transforms import Augmentation
+from ..runs.results import ENCODERS, public_command
+from ..runs.run_folder import RunFolder, hub_id
+from .markdown import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, plain, show, words
+from .measured_sections import comparison_section, fusion_section, is_damaged, robustness_section
+from .pretraining_card_model import (
     KINDS,
     citation_section,
     cost_section,
@@ -27,11 +32,6 @@ from .card_model import (
     usage_section,
     use_section,
 )
-from .card_text import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, plain, show, words
-from .processing.masking import MASKS, describe_mask
-from .processing.transforms import Augmentation
-from .runs.results import ENCODERS, public_command
-from .runs.run_folder import RunFolder, hub_id
 
 METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 # What can be had without learned features: joints centred, 16 frames and their velocity, and the classifier alone, measured on the

@@ -12,7 +12,7 @@ from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.convert import convert
-from s2i_hf.publishing import check_repository, publish, split_branch
+from s2i_hf.hub.push import check_repository, publish, split_branch
 
 NAMES = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in range(20)]
 
@@ -92,7 +92,7 @@ def test_a_new_repository_is_private_and_a_public_one_is_left_alone(
 ) -> None:
     program = """
 import sys
-from s2i_hf.publishing import publish
+from s2i_hf.hub.push import publish
 for name, private in (("new", True), ("open", True), ("meant", False), ("open", False)):
     try:
         print(publish(sys.argv[1], "someone/" + name, private=private))

@@ -17,10 +17,10 @@ import yaml
 from huggingface_hub import DatasetCardData, ModelCardData
 from huggingface_hub.utils import validate_repo_id
 
-from s2i_hf.card_text import front_matter_yaml
-from s2i_hf.cards import render_card, write_card
 from s2i_hf.data.storage import FolderWriter, readme_header
-from s2i_hf.dataset_cards import CardCounts, dataset_card, front_matter, write_dataset_card
+from s2i_hf.hub.dataset_card import CardCounts, dataset_card, front_matter, write_dataset_card
+from s2i_hf.hub.markdown import front_matter_yaml
+from s2i_hf.hub.model_card import render_card, write_card
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import DATASETS, PROTOCOLS
 from s2i_hf.runs.results import read_results_csv, result_row
@@ -309,7 +309,7 @@ def test_the_graph_networks_accuracy_stands_beside_the_same_clips_only(tmp_path)
     (folder / "results.json").write_text(json.dumps(rows))
     measured = [
         float(row["value"])
-        for row in read_results_csv(Path(__file__).parents[1] / "model_cards" / "results.csv")
+        for row in read_results_csv(Path(__file__).parents[2] / "model_cards" / "results.csv")
         if row["setting"] == "supervised" and row["metric"] == "top1" and row["dataset"] == "nw_ucla"
     ]
     assert len(measured) == 2 and measured[0] != measured[1]  # two budgets; the better one stands in the card

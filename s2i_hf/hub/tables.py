@@ -1,6 +1,6 @@
 """Rows of results.csv as a table: mean over seeds, and how many standard errors pretraining is ahead.
 
-python -m s2i_hf.results_table model_cards/results.csv
+python -m s2i_hf.hub.tables model_cards/results.csv
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .runs.results import ENCODERS, read_results_csv
+from ..runs.results import ENCODERS, read_results_csv
 
 _EXPERIMENT = ("dataset", "protocol", "method", "setting")
 
@@ -65,7 +65,7 @@ def _standard_errors(trained: Sequence[float], untrained: Sequence[float]) -> st
 def main(argv: Sequence[str]) -> int:
     """Print the table of a results.csv; returns the exit status."""
     if len(argv) != 1:
-        print("usage: python -m s2i_hf.results_table RESULTS.csv", file=sys.stderr)
+        print("usage: python -m s2i_hf.hub.tables RESULTS.csv", file=sys.stderr)
         return 2
     try:
         rows = read_results_csv(argv[0])

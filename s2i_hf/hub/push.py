@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .data.storage import REPOSITORY, read_meta
+from ..data.storage import REPOSITORY, read_meta
+from ..utils.files import write_atomically
+from ..utils.hub_errors import explained
 from .export_source import WEIGHTS
-from .hub_code import pushed_code_names
-from .hub_folders import NAMES, PUSHED, check_public, public_files
-from .utils.files import write_atomically
-from .utils.hub_errors import explained
+from .public_files import NAMES, PUSHED, check_public, public_files
+from .remote_code import pushed_code_names
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)

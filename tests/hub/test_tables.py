@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s2i_hf.results_table import main, summary_table
+from s2i_hf.hub.tables import main, summary_table
 from s2i_hf.runs.results import read_results_csv
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def row(encoder, value, seed, metric="top1", setting="linear_probe"):

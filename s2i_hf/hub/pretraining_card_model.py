@@ -5,11 +5,11 @@ Like `card_sections`: one function each, a run folder in, Markdown out.
 
 from __future__ import annotations
 
-from .card_text import NOT_MEASURED, markdown_table, pairs
-from .models.model_cost import model_cost
-from .processing.masking import MASKS, describe_mask, ratio_range
-from .protocols import DATASETS, PROTOCOLS, Dataset
-from .runs.run_folder import RunFolder
+from ..models.model_cost import model_cost
+from ..processing.masking import MASKS, describe_mask, ratio_range
+from ..protocols import DATASETS, PROTOCOLS, Dataset
+from ..runs.run_folder import RunFolder
+from .markdown import NOT_MEASURED, markdown_table, pairs
 
 KINDS: dict[str, str] = {
     "vit_mae": "ViT-MAE (`ViTMAEForPreTraining`)",

@@ -1,11 +1,11 @@
-"""The tables of dataset_scripts/README.md, from the facts in `protocols/`: `python -m s2i_hf.dataset_table`."""
+"""The tables of dataset_scripts/README.md, from the facts in `protocols/`: `python -m s2i_hf.hub.dataset_table`."""
 
 from __future__ import annotations
 
 import re
 
-from .dataset_scripts import BUILDERS
-from .protocols import DATASETS, PROTOCOLS, Dataset, Protocol
+from ..dataset_scripts import BUILDERS
+from ..protocols import DATASETS, PROTOCOLS, Dataset, Protocol
 
 
 def counts(protocol: Protocol) -> str:

@@ -12,7 +12,7 @@ import yaml
 from bodies import clip, walker
 
 from s2i_hf.data.storage import FORMATS, FolderWriter, is_whole, read_meta
-from s2i_hf.dataset_cards import CardCounts, dataset_card, write_dataset_card
+from s2i_hf.hub.dataset_card import CardCounts, dataset_card, write_dataset_card
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .card_measured import fusion_section
-from .card_sections import METRIC_NAMES, SECTIONS, origin_words
-from .card_text import NOT_MEASURED, markdown_table, pairs, per_cent, plain, show, words
-from .models.model_cost import model_cost
-from .runs.run_folder import RunFolder
+from ..models.model_cost import model_cost
+from ..runs.run_folder import RunFolder
+from .markdown import NOT_MEASURED, markdown_table, pairs, per_cent, plain, show, words
+from .measured_sections import fusion_section
+from .pretraining_card import METRIC_NAMES, SECTIONS, origin_words
 
 _RECIPE_KEYS = (
     "model", "encoder", "pooling", "mixup", "cutmix", "label_smoothing", "class_weights", "drop_path", "layer_decay", "ema", "label_share",

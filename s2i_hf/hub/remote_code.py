@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .models.registration import OWN_MODELS
+from ..models.registration import OWN_MODELS
 
 PROCESSOR_CLASS = "image_processing_skeleton.SkeletonProcessor"
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=True`; with the package installed it is not used.\n"
 
 

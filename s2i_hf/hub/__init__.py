@@ -1,0 +1,1 @@
+"""What goes to the Hub: cards, public files, remote code, pushes."""
