@@ -22,10 +22,10 @@ import torch
 from peers.graph_network import GraphNetwork
 from peers.training import PeerArguments
 
+from s2i_hf.evaluation.probing import load_model_and_processor
 from s2i_hf.hub.model_card import check_has_card, write_card
 from s2i_hf.models.backbones import backbone_of
 from s2i_hf.models.saved_models import is_classifier, open_classifier, pick_device
-from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.runs.results import current_commit, hardware_name, public_command
 from s2i_hf.runs.run_folder import RunFolder

@@ -24,13 +24,14 @@ import numpy as np
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 from .data.locks import Lock
 from .diffmae_pretraining import diffmae_loss
-from .evaluation import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
-from .features import POOLINGS, extract_features
+from .evaluation.features import POOLINGS, extract_features
+from .evaluation.probe_arguments import ProbeArguments
+from .evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
+from .evaluation.views import WithCopies
 from .models.building_diffmae import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
 from .models.saved_models import pick_device
 from .pretraining import PretrainArguments, mae_loss, pretrain, start
-from .probe_arguments import ProbeArguments
 from .processes import RunInterrupted
 from .protocols import PROTOCOLS
 from .recording import MAY_CHANGE
@@ -38,7 +39,6 @@ from .runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_fini
 from .runs.results import current_commit, hardware_name, public_command
 from .utils.arguments import arg
 from .utils.files import write_atomically
-from .views import WithCopies
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from .diffmae_pretraining import DiffMAEArguments
+from .evaluation.probe_arguments import ProbeArguments
 from .pretraining import PretrainArguments
-from .probe_arguments import ProbeArguments
 from .processing.suggestions import did_you_mean
 from .recording import MAY_CHANGE
 from .utils.arguments import from_values

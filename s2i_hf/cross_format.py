@@ -18,12 +18,12 @@ import numpy as np
 
 from .data.converted_rows import AsLayout
 from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation import K_GRID, Folds, knn_scores, metrics, probe_folds
-from .features import extract_features
+from .evaluation.features import extract_features
+from .evaluation.probes import K_GRID, Folds, knn_scores, metrics, probe_folds
+from .evaluation.probing import load_model_and_processor
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .models.saved_models import pick_device
-from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .runs.results import (
     METRICS,

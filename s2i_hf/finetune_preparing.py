@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .data.converted_rows import AsLayout
-from .evaluation import validation_split
+from .evaluation.probes import validation_split
 from .finetune_arguments import FinetuneArguments
 from .models.classification import build_classifier
 from .models.model_processors import check_size, layout_note, processor_for

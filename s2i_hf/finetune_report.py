@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import metrics
+from .evaluation.probes import metrics
 from .finetune_arguments import FinetuneArguments
 from .runs.results import METRICS, append_results, current_commit, public_command, result_row
 from .utils.files import write_atomically

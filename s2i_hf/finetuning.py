@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .data.converted_rows import splits_as_layout
-from .evaluation import metrics
+from .evaluation.probes import metrics
 from .finetune_arguments import FinetuneArguments
 from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report

@@ -21,13 +21,13 @@ import numpy as np
 
 from .data.converted_rows import splits_as_layout
 from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation import metrics
+from .evaluation.probes import metrics
+from .evaluation.scoring import predict_scores
 from .hub.model_card import write_card
 from .models.loading import check_model_name
 from .models.saved_models import check_classes, check_classifier, open_classifier, pick_device
 from .runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
 from .runs.run_folder import RunFolder
-from .scoring import predict_scores
 from .utils.arguments import arg
 from .utils.files import write_atomically
 

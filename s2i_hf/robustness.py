@@ -21,13 +21,15 @@ import numpy as np
 from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from .data.converted_rows import splits_as_layout
 from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation import evaluate_probe, metrics, probe_folds
-from .features import extract_features
+from .evaluation.features import extract_features
+from .evaluation.probes import evaluate_probe, metrics, probe_folds
+from .evaluation.probing import load_model_and_processor
+from .evaluation.scoring import predict_scores
+from .evaluation.views import WithCopies
 from .hub.measured_sections import damage_table
 from .models.backbones import backbone_of, untrained_backbone
 from .models.loading import check_model_name
 from .models.saved_models import check_classes, is_classifier, open_classifier, pick_device
-from .probing import load_model_and_processor
 from .processing.layouts import get_layout
 from .processing.transforms import Augmentation, prepare
 from .runs.results import (
@@ -40,10 +42,8 @@ from .runs.results import (
     results_dir,
 )
 from .runs.run_folder import RunFolder
-from .scoring import predict_scores
 from .utils.arguments import arg
 from .utils.files import write_atomically
-from .views import WithCopies
 
 Row = dict[str, Any]
 

@@ -27,13 +27,13 @@ from .averaging import WeightAverage
 from .batches import RoundRows, Schedule, loader_options
 from .data.loading import SkeletonCollator
 from .epochs import EpochOrder
-from .evaluation import metrics
+from .evaluation.probes import metrics
+from .evaluation.scoring import predict_scores
 from .finetune_arguments import FinetuneArguments
 from .mixing import mix, soft_targets
 from .models.classification import lr_groups
 from .processing.encoding import encode_padded
 from .runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
-from .scoring import predict_scores
 from .trainer_push import PushesRuns
 from .utils.attention import suited_attention
 
@@ -347,6 +347,6 @@ class SkeletonTrainer(PushesRuns):
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:
     """Metrics for the stock `predict`, by the `evaluate` library."""
-    from .metrics import SkeletonMetrics
+    from .evaluation.metrics import SkeletonMetrics
 
     return SkeletonMetrics().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}

@@ -19,9 +19,9 @@ from s2i_hf.ablation_report import difference, standard_errors
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.locks import Lock
 from s2i_hf.data.skeleton_rows import SkeletonRows
+from s2i_hf.evaluation.probe_arguments import ProbeArguments
+from s2i_hf.evaluation.probing import probe_run
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.probe_arguments import ProbeArguments
-from s2i_hf.probing import probe_run
 from s2i_hf.processes import RunInterrupted
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 

@@ -13,7 +13,7 @@ import pytest
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
-from s2i_hf.evaluation import validation_split
+from s2i_hf.evaluation.probes import validation_split
 from s2i_hf.infilling import infill
 from s2i_hf.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.infilling_gaps import lost_joints

@@ -9,8 +9,8 @@ from finetune_clips import data
 
 from s2i_hf.cross_format import CrossFormatArguments, cross_format_run, knn_across
 from s2i_hf.data.converted_rows import AsLayout
-from s2i_hf.evaluation import evaluate_probe, probe_folds
-from s2i_hf.features import extract_features
+from s2i_hf.evaluation.features import extract_features
+from s2i_hf.evaluation.probes import evaluate_probe, probe_folds
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results

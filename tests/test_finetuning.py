@@ -16,13 +16,13 @@ from s2i_hf.batches import Schedule
 from s2i_hf.data.converted_rows import AsLayout
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.epochs import EpochOrder, finetune_schedule
+from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.finetune_preparing import balanced_weights, check_fit, choose_clips, load_classifier
 from s2i_hf.finetuning import finetune, start
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
-from s2i_hf.scoring import predict_scores
 
 # --- a run ------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.evaluation import metrics, validation_folds
+from s2i_hf.evaluation.probes import metrics, validation_folds
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.runs.results import METRICS, append_results, hardware_name, result_row
 from s2i_hf.utils.arguments import save_arguments

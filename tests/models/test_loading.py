@@ -20,6 +20,7 @@ from vision_weights import digests, layout, write_checkpoint
 
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
+from s2i_hf.evaluation.probing import load_model_and_processor
 from s2i_hf.finetune_preparing import load_classifier
 from s2i_hf.finetuning import finetune
 from s2i_hf.models.building_diffmae import build_diffmae
@@ -27,7 +28,6 @@ from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.loading_report import checkpoint_parts, checkpoint_shapes, start_notes
 from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
-from s2i_hf.probing import load_model_and_processor
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.checkpoints import MetricsFile
 

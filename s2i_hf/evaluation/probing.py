@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from .data.converted_rows import splits_as_layout
-from .evaluation import ProbeResult, check_labels, evaluate_probe, probe_folds
+from ..data.converted_rows import splits_as_layout
+from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
+from ..models.loading import load_weights, model_type
+from ..models.model_processors import check_size, layout_note, processor_for
+from ..models.saved_models import pick_device
+from ..processing.layouts import get_layout
+from ..protocols import PROTOCOLS
+from ..runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from ..utils.files import write_atomically
 from .features import WIDE_POOLING, extract_features, raw_features
-from .models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
-from .models.loading import load_weights, model_type
-from .models.model_processors import check_size, layout_note, processor_for
-from .models.saved_models import pick_device
 from .probe_arguments import ProbeArguments
-from .processing.layouts import get_layout
-from .protocols import PROTOCOLS
-from .runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
-from .utils.files import write_atomically
+from .probes import ProbeResult, check_labels, evaluate_probe, probe_folds
 from .views import WithCopies, WithTurns
 
 
@@ -48,7 +48,7 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
     if kind == "vit_mae":
         model, _ = load_weights(ViTMAEForPreTraining, name)
     elif kind == "diffmae":
-        from .models.modeling_diffmae import DiffMAEForPreTraining
+        from ..models.modeling_diffmae import DiffMAEForPreTraining
 
         model, _ = load_weights(DiffMAEForPreTraining, name)
     else:
@@ -77,7 +77,7 @@ def probe_run(
     Raises:
         ValueError: data without labels or classes, or images of another size than the model's.
     """
-    from .data.loading import as_rows, describe, load_skeletons
+    from ..data.loading import as_rows, describe, load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
@@ -246,8 +246,8 @@ def _picture_and_card(
     run_dir: Path, protocol: str, class_names: list[str], results: Mapping[str, Mapping[str, ProbeResult]],
     report: Callable[[str], None],
 ) -> None:  # fmt: skip
-    from .hub.model_card import write_card
-    from .visualization.figures import MissingExtra, confusion_picture
+    from ..hub.model_card import write_card
+    from ..visualization.figures import MissingExtra, confusion_picture
 
     encoder = next(iter(results))  # in the order asked for: pretrained, unless it was left out
     setting, result = next(iter(results[encoder].items()))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import one_sentence
 
-from s2i_hf.features import extract_features, part_weights, raw_features, turned
+from s2i_hf.evaluation.features import extract_features, part_weights, raw_features, turned
 from s2i_hf.models.initialization import build_mae, encoder_of, untrained_like
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor

@@ -15,7 +15,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from .evaluation import metrics
+from .probes import metrics
 
 NAMES = {"top1": "accuracy", "mean_class": "mean_class_accuracy", "top5": "top5_accuracy"}
 

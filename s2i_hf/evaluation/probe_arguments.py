@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .evaluation import SETTINGS
-from .models.loading import check_model_name
-from .processing.layouts import get_layout
-from .processing.transforms import Augmentation
-from .runs.results import ENCODERS, results_dir
-from .utils.arguments import arg
+from ..models.loading import check_model_name
+from ..processing.layouts import get_layout
+from ..processing.transforms import Augmentation
+from ..runs.results import ENCODERS, results_dir
+from ..utils.arguments import arg
+from .probes import SETTINGS
 
 
 @dataclass

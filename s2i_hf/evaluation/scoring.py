@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data.loading import SkeletonCollator
-from .processing.encoding import encode_padded
-from .processing.layouts import get_layout
-from .processing.transforms import prepare
+from ..data.loading import SkeletonCollator
+from ..processing.encoding import encode_padded
+from ..processing.layouts import get_layout
+from ..processing.transforms import prepare
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def _batches(
 
 
 def _windows(row: dict[str, Any], test_clips: int) -> list[dict[str, Any]]:
-    from .processing.transforms import clip_windows
+    from ..processing.transforms import clip_windows
 
     joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
     return [{**row, "joints": window} for window in clip_windows(joints, test_clips)]

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from s2i_hf.evaluation import (
+from s2i_hf.evaluation.probes import (
     C_GRID,
     SETTINGS,
     evaluate_probe,
@@ -166,10 +166,10 @@ def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):
         assert not set(rows.subjects[fit]) & set(rows.subjects[choose])
         assert not set(rows.cameras[fit]) & set(rows.cameras[choose])
     assert len(probe_folds(rows, np.array([1]), 5)) == 4 and len(probe_folds(rows, np.array([4]), 5, "subjects")) == 4
-    monkeypatch.setattr("s2i_hf.evaluation.CROSS_VALIDATED_VIEWS", 48 * 9)
+    monkeypatch.setattr("s2i_hf.evaluation.probes.CROSS_VALIDATED_VIEWS", 48 * 9)
     assert len(probe_folds(rows, np.array([1]), 5, times=9)) == 4
     assert len(probe_folds(rows, np.array([1]), 5, times=10)) == 1
-    monkeypatch.setattr("s2i_hf.evaluation.CROSS_VALIDATED", 47)
+    monkeypatch.setattr("s2i_hf.evaluation.probes.CROSS_VALIDATED", 47)
     [(fit, choose)] = probe_folds(rows, np.array([1]), 5)
     np.testing.assert_array_equal(choose, validation_split(rows.subjects, rows.labels, 5)[0])
     np.testing.assert_array_equal(fit, ~choose)

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from vision_backbones import save_backbone
 
-from s2i_hf.evaluation import evaluate_probe
-from s2i_hf.features import extract_features
+from s2i_hf.evaluation.features import extract_features
+from s2i_hf.evaluation.probe_arguments import ProbeArguments
+from s2i_hf.evaluation.probes import evaluate_probe
+from s2i_hf.evaluation.probing import load_model_and_processor, probe_run
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.probe_arguments import ProbeArguments
-from s2i_hf.probing import load_model_and_processor, probe_run
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import RESULT_COLUMNS, read_results, read_results_csv
 
@@ -140,7 +140,7 @@ def test_pooling_can_be_fixed(tmp_path, model):
 
 
 def test_streams_stand_side_by_side(tmp_path, model, monkeypatch):
-    from s2i_hf import probing
+    from s2i_hf.evaluation import probing
 
     seen: list[np.ndarray] = []
     monkeypatch.setattr(
@@ -259,7 +259,7 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model, monkeypatch):
     unlabelled = dataset(np.full(20, -1))
     with pytest.raises(ValueError, match="20 test clips have no label"):
         run(out, model, unlabelled, encoders=("raw_joints",))
-    monkeypatch.setattr("s2i_hf.probing._features", None)  # said before minutes of reading features
+    monkeypatch.setattr("s2i_hf.evaluation.probing._features", None)  # said before minutes of reading features
     with pytest.raises(ValueError, match=r"All \d+ training clips have one label"):
         one = dataset()
         for row in one["train"]:
@@ -311,7 +311,7 @@ def test_copies_are_probed_with_but_not_counted_as_clips(tmp_path, model):
 
 
 def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_path, model, monkeypatch):
-    import s2i_hf.probing as probing
+    import s2i_hf.evaluation.probing as probing
 
     given, evaluate = [], probing.evaluate_probe
     monkeypatch.setattr(
@@ -326,7 +326,7 @@ def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_p
 
 
 def test_turns_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_path, model, monkeypatch):
-    import s2i_hf.probing as probing
+    import s2i_hf.evaluation.probing as probing
 
     given, evaluate = [], probing.evaluate_probe
     monkeypatch.setattr(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..processing.layouts import get_layout
+from ..processing.rng import hash_ids, uniform
+from ..processing.transforms import NUM_DRAWS, Augmentation, prepare
 from .features import turned
-from .processing.layouts import get_layout
-from .processing.rng import hash_ids, uniform
-from .processing.transforms import NUM_DRAWS, Augmentation, prepare
 
 
 class WithCopies:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2i_hf.metrics import SkeletonMetrics
+from s2i_hf.evaluation.metrics import SkeletonMetrics
 
 
 def test_it_agrees_with_scikit_learn_in_batches() -> None:

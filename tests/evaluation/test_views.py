@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2i_hf.evaluation import folds_with_copies
+from s2i_hf.evaluation.probes import folds_with_copies
+from s2i_hf.evaluation.views import WithCopies, WithTurns
 from s2i_hf.processing.transforms import Augmentation, rotation_matrix
-from s2i_hf.views import WithCopies, WithTurns
 
 
 def clips(count: int = 9) -> list[dict[str, Any]]:

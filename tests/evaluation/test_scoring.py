@@ -10,10 +10,10 @@ import torch
 from conftest import one_sentence
 from finetune_clips import clips
 
+from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.transforms import clip_windows
-from s2i_hf.scoring import predict_scores
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""How good frozen features and classifiers are: probes, validation splits, metrics."""
