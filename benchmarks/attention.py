@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.pretraining import mae_loss
+from s2i_hf.training.pretraining import mae_loss
 from s2i_hf.utils.attention import suited_attention
 
 BATCHES = {"micro": (64, 112), "tiny": (32, 112), "small": (16, 112), "base": (4, 224)}  # size -> clips a step, pixels

@@ -17,10 +17,10 @@ from statistics import median
 
 import torch
 
-from s2i_hf.diffmae_pretraining import diffmae_loss
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.pretraining import PretrainArguments, build_optimizer, mae_loss
+from s2i_hf.training.pretraining import PretrainArguments, build_optimizer, mae_loss
+from s2i_hf.training.pretraining_diffmae import diffmae_loss
 
 TARGETS = {"DiffMAE cross": 0.88, "DiffMAE cross-self": 1.0}
 

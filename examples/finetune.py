@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from s2i_hf.data.converted_rows import splits_as_layout
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.finetune_arguments import FinetuneArguments
-from s2i_hf.finetune_preparing import load_classifier
-from s2i_hf.finetuning import finetune, start
+from s2i_hf.training.finetune_arguments import FinetuneArguments
+from s2i_hf.training.finetune_data import load_classifier
+from s2i_hf.training.finetuning import finetune, start
 from s2i_hf.utils.arguments import parse, run_main
 
 

@@ -23,7 +23,6 @@ import numpy as np
 
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 from .data.locks import Lock
-from .diffmae_pretraining import diffmae_loss
 from .evaluation.features import POOLINGS, extract_features
 from .evaluation.probe_arguments import ProbeArguments
 from .evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
@@ -31,12 +30,13 @@ from .evaluation.views import WithCopies
 from .models.building_diffmae import build_diffmae
 from .models.initialization import build_mae, encoder_of, untrained_like
 from .models.saved_models import pick_device
-from .pretraining import PretrainArguments, mae_loss, pretrain, start
-from .processes import RunInterrupted
 from .protocols import PROTOCOLS
-from .recording import MAY_CHANGE
 from .runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from .runs.results import current_commit, hardware_name, public_command
+from .training.interruption import RunInterrupted
+from .training.pretraining import PretrainArguments, mae_loss, pretrain, start
+from .training.pretraining_diffmae import diffmae_loss
+from .training.run_log import MAY_CHANGE
 from .utils.arguments import arg
 from .utils.files import write_atomically
 

@@ -22,11 +22,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .diffmae_pretraining import DiffMAEArguments
 from .evaluation.probe_arguments import ProbeArguments
-from .pretraining import PretrainArguments
 from .processing.suggestions import did_you_mean
-from .recording import MAY_CHANGE
+from .training.pretraining import PretrainArguments
+from .training.pretraining_diffmae import DiffMAEArguments
+from .training.run_log import MAY_CHANGE
 from .utils.arguments import from_values
 
 BASE = "base"

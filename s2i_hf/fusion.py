@@ -248,8 +248,8 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
     Raises:
         ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
     """
-    from .finetune_arguments import FinetuneArguments
-    from .finetune_preparing import choose_clips
+    from .training.finetune_arguments import FinetuneArguments
+    from .training.finetune_data import choose_clips
     from .utils.arguments import from_values
 
     first: list[str] = []

@@ -22,8 +22,8 @@ from s2i_hf.data.skeleton_rows import SkeletonRows
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
 from s2i_hf.evaluation.probing import probe_run
 from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.processes import RunInterrupted
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.training.interruption import RunInterrupted
 
 VARY = {"vary": {"mask": ["joint"], "mask_ratio": [[0.4, 0.8]]}, "seeds": [0, 1]}
 

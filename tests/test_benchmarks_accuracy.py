@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf import finetune_arguments
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
-from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.evaluation import probe_arguments
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
 from s2i_hf.evaluation.probing import load_model_and_processor
-from s2i_hf.finetune_arguments import FinetuneArguments
-from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.runs.results import append_results, result_row
+from s2i_hf.training import finetune_arguments
+from s2i_hf.training.finetune_arguments import FinetuneArguments
+from s2i_hf.training.pretraining import PretrainArguments
+from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
 from s2i_hf.utils.arguments import parse
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

@@ -14,8 +14,8 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf.data.locks import Lock
-from s2i_hf.processes import RunInterrupted
 from s2i_hf.runs.results import read_results_csv, result_row
+from s2i_hf.training.interruption import RunInterrupted
 
 sys.path.append(
     str(Path(__file__).parents[1] / "benchmarks")

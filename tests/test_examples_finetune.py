@@ -15,10 +15,10 @@ import pytest
 import yaml
 from finetune_clips import curve
 
-from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.training.finetune_arguments import FinetuneArguments
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "finetune.py"
 CONFIGS = sorted((SCRIPT.parent / "configs").glob("finetune_*.yaml"))

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from s2i_hf.data.convert import convert
-from s2i_hf.diffmae_pretraining import DiffMAEArguments
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.finetune_arguments import FinetuneArguments
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.pretraining import PretrainArguments
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.synthetic.people import write_dataset
+from s2i_hf.training.finetune_arguments import FinetuneArguments
+from s2i_hf.training.pretraining import PretrainArguments
+from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
 from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -238,7 +238,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import finetune_clips
-from s2i_hf.skeleton_trainer import SkeletonTrainer
+from s2i_hf.training.trainer import SkeletonTrainer
 caught, original = [], SkeletonTrainer.use_final_weights
 SkeletonTrainer.use_final_weights = lambda trainer: caught.append(trainer) or original(trainer)
 finetune_clips.run(Path(sys.argv[1]), max_steps=2, epochs=1)

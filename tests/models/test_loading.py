@@ -19,17 +19,17 @@ from vision_backbones import save_backbone
 from vision_weights import digests, layout, write_checkpoint
 
 from s2i_hf.data.skeleton_rows import as_rows
-from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.evaluation.probing import load_model_and_processor
-from s2i_hf.finetune_preparing import load_classifier
-from s2i_hf.finetuning import finetune
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.loading_report import checkpoint_parts, checkpoint_shapes, start_notes
-from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.checkpoints import MetricsFile
+from s2i_hf.training.finetune_data import load_classifier
+from s2i_hf.training.finetuning import finetune
+from s2i_hf.training.pretraining import PretrainArguments, mae_loss, pretrain
+from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])

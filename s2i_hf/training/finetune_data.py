@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data.converted_rows import AsLayout
-from .evaluation.probes import validation_split
+from ..data.converted_rows import AsLayout
+from ..evaluation.probes import validation_split
+from ..models.classification import build_classifier
+from ..models.model_processors import check_size, layout_note, processor_for
 from .finetune_arguments import FinetuneArguments
-from .models.classification import build_classifier
-from .models.model_processors import check_size, layout_note, processor_for
 
 
 def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, list[str]]:
@@ -78,7 +78,7 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
         ValueError: a share that leaves a class without a clip to learn from.
     """
     if arguments.label_share < 1:
-        from .data.label_subsets import stratified_share
+        from ..data.label_subsets import stratified_share
 
         rows = rows.select(stratified_share(rows.labels, arguments.label_share, arguments.label_seed))
     share = arguments.validation_share

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .batches import Schedule
-from .hub.push import publish_run
-from .processes import RunInterrupted
-from .runs.checkpoints import (
+from ..hub.push import publish_run
+from ..runs.checkpoints import (
     METRICS,
     SUMMARY,
     MetricsFile,
@@ -36,8 +34,10 @@ from .runs.checkpoints import (
     save_checkpoint,
     write_json,
 )
-from .runs.results import current_commit, public_command
-from .utils.arguments import save_arguments
+from ..runs.results import current_commit, public_command
+from ..utils.arguments import save_arguments
+from .batches import Schedule
+from .interruption import RunInterrupted
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -286,8 +286,8 @@ class RunRecord:
         return summary
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
-        from .hub.model_card import write_card
-        from .visualization.figures import MissingExtra, reconstruction_picture
+        from ..hub.model_card import write_card
+        from ..visualization.figures import MissingExtra, reconstruction_picture
 
         path, settings = self.run_dir / "reconstruction.png", self.arguments
         try:
@@ -301,7 +301,7 @@ def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], p
     """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
     from transformers.utils import logging
 
-    from .runs.provenance import write_environment
+    from ..runs.provenance import write_environment
 
     bars = logging.is_progress_bar_enabled()
     if not sys.stderr.isatty():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2i_hf.mixing import mix, soft_targets
+from s2i_hf.training.mixup import mix, soft_targets
 
 
 def batch(count: int = 64, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..hub.push import check_repository
+from ..models.positions import freeze_positions
+from ..processing.encoding import encode_padded
+from ..processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
+from ..processing.transforms import Augmentation
+from ..runs.checkpoints import check_run_folder
+from ..utils.arguments import arg, pairs, several
+from ..utils.attention import suited_attention
 from .batches import Schedule, make_loader
-from .hub.push import check_repository
-from .models.positions import freeze_positions
-from .processes import StopRequest, check_processes
-from .processing.encoding import encode_padded
-from .processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from .processing.transforms import Augmentation
-from .recording import RunRecord
-from .runs.checkpoints import check_run_folder
-from .utils.arguments import arg, pairs, several
-from .utils.attention import suited_attention
+from .interruption import StopRequest, check_processes
+from .run_log import RunRecord
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from .processing.image_processing_skeleton import SkeletonProcessor
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 
@@ -302,7 +302,7 @@ def pretrain(
     """
     from accelerate.utils import set_seed
 
-    from .data.loading import as_rows, describe
+    from ..data.loading import as_rows, describe
 
     accelerator = accelerator or start(arguments)
     device, options = accelerator.device, processor.encoding_options

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation.probes import metrics
+from ..evaluation.probes import metrics
+from ..runs.results import METRICS, append_results, current_commit, public_command, result_row
+from ..utils.files import write_atomically
 from .finetune_arguments import FinetuneArguments
-from .runs.results import METRICS, append_results, current_commit, public_command, result_row
-from .utils.files import write_atomically
 
 
 def write_report(
@@ -82,7 +82,7 @@ def write_report(
 
 
 def _picture(arguments: FinetuneArguments, confusion: np.ndarray, class_names: Sequence[str], title: str) -> None:
-    from .visualization.figures import MissingExtra, confusion_picture
+    from ..visualization.figures import MissingExtra, confusion_picture
 
     try:
         confusion_picture(confusion, class_names, arguments.run_dir / "confusion.png", title)

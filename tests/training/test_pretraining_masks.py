@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s2i_hf.batches import ClipOrder, Schedule
-from s2i_hf.diffmae_pretraining import DiffMAEArguments, diffmae_loss
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.pretraining import PretrainArguments, mae_loss, pretrain
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.masking import drawn_strategies, mask_noise, ratio_of_step
 from s2i_hf.processing.resizing import part_columns
+from s2i_hf.training.batches import ClipOrder, Schedule
+from s2i_hf.training.pretraining import PretrainArguments, mae_loss, pretrain
+from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss
 from s2i_hf.utils.arguments import parse
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,

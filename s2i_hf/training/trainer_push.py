@@ -10,9 +10,9 @@ from typing import Any
 
 from transformers import Trainer
 
-from .hub.model_card import write_card
-from .hub.push import publish_run
-from .runs.provenance import write_environment
+from ..hub.model_card import write_card
+from ..hub.push import publish_run
+from ..runs.provenance import write_environment
 
 
 class PushesRuns(Trainer):

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from .processes import StopRequest
-from .runs.checkpoints import METRICS, MetricsFile, clear_run, remove_later, remove_partial, write_json
-from .runs.results import current_commit, public_command
-from .utils.arguments import save_arguments
+from ..runs.checkpoints import METRICS, MetricsFile, clear_run, remove_later, remove_partial, write_json
+from ..runs.results import current_commit, public_command
+from ..utils.arguments import save_arguments
+from .interruption import StopRequest
 
 # Settings that do not change what is computed, so a resumed run may have others.
 MAY_CHANGE = frozenset(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from ..processing.rng import hash_ids, uniform
 from .batches import Schedule
 from .finetune_arguments import FinetuneArguments
-from .processing.rng import hash_ids, uniform
 
 
 def finetune_schedule(arguments: FinetuneArguments, num_clips: int, num_processes: int) -> Schedule:

@@ -20,11 +20,11 @@ from conftest import one_sentence
 from finetune_clips import arguments, curve, data, run, weights
 
 from s2i_hf.data.skeleton_rows import as_rows
-from s2i_hf.finetune_preparing import load_classifier
-from s2i_hf.finetuning import finetune
 from s2i_hf.runs.checkpoints import find_checkpoints
 from s2i_hf.runs.results import read_results
-from s2i_hf.skeleton_trainer import SkeletonTrainer
+from s2i_hf.training.finetune_data import load_classifier
+from s2i_hf.training.finetuning import finetune
+from s2i_hf.training.trainer import SkeletonTrainer
 from s2i_hf.utils.arguments import run_main
 
 HARD: dict[str, Any] = {  # everything that draws random numbers, and everything that has a state
@@ -66,7 +66,7 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
 @pytest.fixture(scope="module")
 def launch() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2i_hf.skeleton_trainer", "s2i_hf.finetuning", "s2i_hf.finetune_recording",
+    context.set_forkserver_preload(["s2i_hf.training.trainer", "s2i_hf.training.finetuning", "s2i_hf.training.finetune_log",
                                     "s2i_hf.processing.image_processing_skeleton", "transformers.models.vit.modeling_vit"])  # fmt: skip
 
     def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:
@@ -138,7 +138,7 @@ def test_a_resumed_model_has_the_encoder_of_the_checkpoint(undisturbed: Path, tm
     from safetensors.torch import load_file, save_file
     from transformers import ViTForImageClassification
 
-    from s2i_hf.averaging import WeightAverage
+    from s2i_hf.training.ema import WeightAverage
 
     checkpoint = find_checkpoints(undisturbed)[-1]
     saved = ViTForImageClassification.from_pretrained(checkpoint).state_dict()

@@ -12,17 +12,17 @@ import torch
 from conftest import one_sentence
 from finetune_clips import CLASSES, Rows, arguments, clips, curve, data, run, weights
 
-from s2i_hf.batches import Schedule
 from s2i_hf.data.converted_rows import AsLayout
 from s2i_hf.data.skeleton_rows import as_rows
-from s2i_hf.epochs import EpochOrder, finetune_schedule
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.finetune_preparing import balanced_weights, check_fit, choose_clips, load_classifier
-from s2i_hf.finetuning import finetune, start
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
+from s2i_hf.training.batches import Schedule
+from s2i_hf.training.epochs import EpochOrder, finetune_schedule
+from s2i_hf.training.finetune_data import balanced_weights, check_fit, choose_clips, load_classifier
+from s2i_hf.training.finetuning import finetune, start
 
 # --- a run ------------------------------------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ def test_it_starts_from_the_encoder_and_the_images_of_the_run(pretrained: Path, 
 
 
 def test_layer_decay_schedule_and_weight_decay_reach_the_optimizer(tmp_path: Path, monkeypatch: Any) -> None:
-    from s2i_hf.skeleton_trainer import SkeletonTrainer
+    from s2i_hf.training.trainer import SkeletonTrainer
 
     rates = []
     step = SkeletonTrainer.training_step

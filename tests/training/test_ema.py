@@ -9,7 +9,7 @@ import torch
 from conftest import one_sentence
 from torch import nn
 
-from s2i_hf.averaging import WeightAverage
+from s2i_hf.training.ema import WeightAverage
 
 
 def test_it_is_the_average_it_says() -> None:

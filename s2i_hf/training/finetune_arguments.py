@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from .models.loading import check_model_name
-from .processing.transforms import Augmentation
-from .utils.arguments import arg
+from ..models.loading import check_model_name
+from ..processing.transforms import Augmentation
+from ..utils.arguments import arg
 
 
 @dataclass

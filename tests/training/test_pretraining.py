@@ -22,17 +22,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s2i_hf import processes, recording
-from s2i_hf.batches import ClipOrder, Schedule
 from s2i_hf.data.mixtures import join
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.pretraining import PretrainArguments, build_optimizer, mae_loss, pretrain, start
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
 from s2i_hf.runs import checkpoints
 from s2i_hf.runs.checkpoints import MetricsFile, find_checkpoints
+from s2i_hf.training import interruption as processes
+from s2i_hf.training import run_log as recording
+from s2i_hf.training.batches import ClipOrder, Schedule
+from s2i_hf.training.pretraining import PretrainArguments, build_optimizer, mae_loss, pretrain, start
 from s2i_hf.utils.arguments import parse, run_main
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
@@ -497,7 +498,7 @@ Launch = Callable[..., int]
 @pytest.fixture(scope="module")
 def launch() -> Launch:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2i_hf.pretraining", "s2i_hf.data.loading", "s2i_hf.processing.image_processing_skeleton",
+    context.set_forkserver_preload(["s2i_hf.training.pretraining", "s2i_hf.data.loading", "s2i_hf.processing.image_processing_skeleton",
                                     "accelerate", "transformers.models.vit_mae.modeling_vit_mae"])  # fmt: skip
 
     def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:

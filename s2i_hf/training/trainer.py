@@ -23,19 +23,19 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from .averaging import WeightAverage
+from ..data.loading import SkeletonCollator
+from ..evaluation.probes import metrics
+from ..evaluation.scoring import predict_scores
+from ..models.classification import lr_groups
+from ..processing.encoding import encode_padded
+from ..runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
+from ..utils.attention import suited_attention
 from .batches import RoundRows, Schedule, loader_options
-from .data.loading import SkeletonCollator
+from .ema import WeightAverage
 from .epochs import EpochOrder
-from .evaluation.probes import metrics
-from .evaluation.scoring import predict_scores
 from .finetune_arguments import FinetuneArguments
-from .mixing import mix, soft_targets
-from .models.classification import lr_groups
-from .processing.encoding import encode_padded
-from .runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
+from .mixup import mix, soft_targets
 from .trainer_push import PushesRuns
-from .utils.attention import suited_attention
 
 AVERAGE, BEST = "average.safetensors", "best.safetensors"
 
@@ -347,6 +347,6 @@ class SkeletonTrainer(PushesRuns):
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:
     """Metrics for the stock `predict`, by the `evaluate` library."""
-    from .evaluation.metrics import SkeletonMetrics
+    from ..evaluation.metrics import SkeletonMetrics
 
     return SkeletonMetrics().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .data.converted_rows import splits_as_layout
-from .evaluation.probes import metrics
+from ..data.converted_rows import splits_as_layout
+from ..evaluation.probes import metrics
+from ..hub.push import check_repository, publish_run
+from ..protocols import PROTOCOLS
+from ..runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
+from ..runs.results import hardware_name
 from .finetune_arguments import FinetuneArguments
-from .finetune_preparing import balanced_weights, check_fit, choose_clips, class_names_of
+from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report
-from .hub.push import check_repository, publish_run
-from .processes import RunInterrupted, StopRequest, check_processes
-from .protocols import PROTOCOLS
-from .recording import export_model
-from .runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
-from .runs.results import hardware_name
+from .interruption import RunInterrupted, StopRequest, check_processes
+from .run_log import export_model
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -121,10 +121,10 @@ def finetune(
 
     from transformers.trainer_callback import PrinterCallback
 
-    from .data.loading import as_rows, describe
+    from ..data.loading import as_rows, describe
     from .epochs import finetune_schedule
-    from .finetune_recording import MAY_CHANGE, RunCallback, begin_folder, hash_of_ids
-    from .skeleton_trainer import SkeletonTrainer
+    from .finetune_log import MAY_CHANGE, RunCallback, begin_folder, hash_of_ids
+    from .trainer import SkeletonTrainer
 
     settings = settings or start(arguments)
     dataset = splits_as_layout(dataset, arguments.to_layout)
@@ -196,7 +196,7 @@ def finetune(
         )  # fmt: skip
         write_json(arguments.run_dir / SUMMARY, summary)  # from here on the run is finished
         if arguments.card:
-            from .hub.model_card import write_card
+            from ..hub.model_card import write_card
 
             write_card(arguments.run_dir)
         shown = ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())
@@ -209,7 +209,7 @@ def finetune(
 
 
 def _check_progress(progress: Mapping[str, Any], checkpoint: Any, clips: Any, num_processes: int) -> None:
-    from .finetune_recording import hash_of_ids
+    from .finetune_log import hash_of_ids
 
     if progress.get("num_processes") != num_processes:
         raise ValueError(

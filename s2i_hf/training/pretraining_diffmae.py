@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from .models.noise_diffmae import integers, keys_of_order, normals
-from .models.scheduling_diffmae import check_schedule
+from ..models.noise_diffmae import integers, keys_of_order, normals
+from ..models.scheduling_diffmae import check_schedule
+from ..utils.arguments import arg
 from .pretraining import PretrainArguments
-from .utils.arguments import arg
 
 
 @dataclass

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .data.mixtures import rounds
-from .data.skeleton_rows import Sources
-from .processes import ignore_interruptions
-from .processing.encoding import EncodingOptions
-from .processing.layouts import get_layout
-from .processing.masking import mask_noise, mask_weights
-from .processing.resizing import part_columns
-from .processing.rng import hash_ids, uniform
+from ..data.mixtures import rounds
+from ..data.skeleton_rows import Sources
+from ..processing.encoding import EncodingOptions
+from ..processing.layouts import get_layout
+from ..processing.masking import mask_noise, mask_weights
+from ..processing.resizing import part_columns
+from ..processing.rng import hash_ids, uniform
+from .interruption import ignore_interruptions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -144,7 +144,7 @@ class _MaskingCollator:
     """Rows -> padded joints (see `data.SkeletonCollator`) and `noise`, the mask of every clip as ranks."""
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
-        from .data.loading import SkeletonCollator
+        from ..data.loading import SkeletonCollator
 
         self.arguments, self.options, self.grid = arguments, options, grid
         self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)

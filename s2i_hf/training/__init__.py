@@ -1,0 +1,1 @@
+"""Pretraining by accelerate, fine-tuning by Trainer, and what both share."""
