@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from s2i_hf.exporting import TOLERANCE, export_classifier
+from s2i_hf.inference.export import TOLERANCE, export_classifier
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor

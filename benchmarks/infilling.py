@@ -34,10 +34,17 @@ from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.evaluation.probes import validation_split
-from s2i_hf.infilling import answer_clips
-from s2i_hf.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
-from s2i_hf.infilling_gaps import lost_joints
-from s2i_hf.models.pretrained_models import load_infilling_model
+from s2i_hf.inference.infilling import answer_clips
+from s2i_hf.inference.infilling_baselines import (
+    MeanPose,
+    error_unit,
+    fill_linear,
+    fill_mean_pose,
+    mean_error,
+    mean_pose,
+)
+from s2i_hf.inference.infilling_gaps import lost_joints
+from s2i_hf.inference.infilling_model import load_infilling_model
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

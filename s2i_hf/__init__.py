@@ -34,7 +34,7 @@ _HOME: dict[str, str] = {
     "as_rows": "data.loading",
     "load_skeletons": "data.loading",
     "build_mae": "models.initialization",
-    "infill": "infilling",
+    "infill": "inference.infilling",
     "build_diffmae": "models.building_diffmae",
     "DiffMAEConfig": "models.configuration_diffmae",
     "DiffMAEForPreTraining": "models.modeling_diffmae",
@@ -88,7 +88,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .data.loading import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
-    from .infilling import infill
+    from .inference.infilling import infill
     from .models.backbones import load_backbone
     from .models.building_diffmae import build_diffmae
     from .models.classification import build_classifier, lr_groups, set_drop_path

@@ -166,7 +166,7 @@ def export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Write a classifier for ONNX or torch.export."""
-    from .exporting import run
+    from .inference.export import run
 
     settings = {name: value for name, value in vars(arguments).items() if name != "command"}
     return run(**settings)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .found_clips import FoundClips, find_clips
+from .inference.inputs import FoundClips, find_clips
+from .inference.prediction import Predicted, Span, predict_clips
 from .models.saved_models import open_classifier, pick_device
-from .predicting import Predicted, Span, predict_clips
 from .processing.layouts import get_layout
 from .readers import ReadError
 

@@ -10,9 +10,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from command_line import run
 from skeleton_files import write_nw_ucla
-
-from s2i_hf.cli import main
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"]
 
@@ -24,16 +23,6 @@ NW_UCLA = ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT"]
 def raw(tmp_path: Path) -> Path:
     write_nw_ucla(tmp_path / "raw", NAMES)
     return tmp_path / "raw"
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    try:
-        code = main([str(word) for word in argv])
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_programs import CLI, a_run, commits, run
 from hub_stand_in import TOKEN, HubStandIn
 from skeleton_files import write_nw_ucla
-from test_publishing import CLI, a_run, commits, run
 
 from s2i_hf.hub.public_files import NAMES
 from s2i_hf.hub.remote_code import pushed_code_names

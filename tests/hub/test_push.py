@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_programs import CLI, a_run, commits, run
 from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
@@ -29,19 +27,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub() -> Iterator[HubStandIn]:
     with HubStandIn() as running:
         yield running
-
-
-def run(
-    hub: HubStandIn, home: Path, program: str, *argv: object, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """A program of its own, because the clients read their settings when they are imported."""
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, argv)], capture_output=True, text=True, timeout=120,
-        env={**os.environ, **hub.environment, "HF_HOME": str(home), "OMP_NUM_THREADS": "1", **environment},
-    )  # fmt: skip
-
-
-CLI = "import sys; from s2i_hf.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def test_there_and_back(hub: HubStandIn, folder: Path, tmp_path: Path) -> None:
@@ -151,32 +136,6 @@ def test_only_parquet_is_uploaded(folder: Path, tmp_path: Path) -> None:
         publish(tmp_path / "out", "someone/ucla")
     with pytest.raises(ValueError, match=r"no s2i\.json"):
         publish(folder.parent / "raw", "someone/ucla")
-
-
-def a_run(folder: Path, **changes: object) -> Path:
-    """The folder of a tiny fine-tuning as it ends, without the training."""
-    from transformers import ViTConfig, ViTForImageClassification
-
-    from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-
-    config = ViTConfig(
-        image_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=3
-    )
-    ViTForImageClassification(config).save_pretrained(folder)
-    SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(folder)
-    settings = {
-        "model": "config:micro",
-        "data": "nw_ucla_xview",
-        "data_dir": str(folder),
-        "layer_decay": 0.75,
-        **changes,
-    }
-    (folder / "run.yaml").write_text(json.dumps(settings))
-    return folder
-
-
-def commits(hub: HubStandIn, name: str = "someone/model") -> int:
-    return len(hub.repositories["model", name].snapshots) - 1  # the first is the empty one
 
 
 def test_a_run_is_pushed_in_one_commit_and_loads_from_the_hub(hub: HubStandIn, tmp_path: Path) -> None:

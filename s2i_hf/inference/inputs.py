@@ -12,14 +12,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .data.stored_clips import is_converted
-from .processing.skeleton_sequence import SkeletonSequence
-from .processing.suggestions import did_you_mean
-from .protocols import DATASETS, PROTOCOLS, get_protocol
-from .readers import READERS, RawFile, ReadError, get_reader
-from .readers.discovery import read_file
-from .readers.generic import folder as own
-from .readers.raw_files import find_raw_files
+from ..data.stored_clips import is_converted
+from ..processing.skeleton_sequence import SkeletonSequence
+from ..processing.suggestions import did_you_mean
+from ..protocols import DATASETS, PROTOCOLS, get_protocol
+from ..readers import READERS, RawFile, ReadError, get_reader
+from ..readers.discovery import read_file
+from ..readers.generic import folder as own
+from ..readers.raw_files import find_raw_files
 
 _OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
@@ -107,7 +107,7 @@ def clips_of_file(
 
 def _known_clips(file: Path, protocol: str | None) -> tuple[Iterator[Found], float | None]:
     """The clips of a recording of a known data set; none if it is none."""
-    from .inspection.detection import detect, first_clips
+    from ..inspection.detection import detect, first_clips
 
     reader, raw = None if protocol is None else get_protocol(protocol).reader, RawFile(file)
     if reader is None:
@@ -140,7 +140,7 @@ def _fps(reader: str) -> float | None:
 
 def _reader_of(place: Path, layout: Any, protocol: str | None) -> str | None:
     """Reader of the data set that the files are from; None for general formats."""
-    from .inspection.detection import detect
+    from ..inspection.detection import detect
 
     if protocol is not None:
         return get_protocol(protocol).reader
@@ -153,7 +153,7 @@ def _reader_of(place: Path, layout: Any, protocol: str | None) -> str | None:
 
 def _of_reader(place: Path, reader: str) -> FoundClips:
     """All files in the format of a data set, whatever their names are."""
-    from .inspection.detection import first_clips
+    from ..inspection.detection import first_clips
 
     module, suffixes = get_reader(reader), READERS[reader].suffixes
     broken: list[str] = []
@@ -191,7 +191,7 @@ def _of_own(place: Path, layout: Any, unit: str | None, default_layout: Any) -> 
 
 
 def _converted(place: Path) -> Iterator[Found]:
-    from .data.loading import as_rows, load_skeletons
+    from ..data.loading import as_rows, load_skeletons
 
     for split in load_skeletons(str(place)).values():
         rows = as_rows(split)

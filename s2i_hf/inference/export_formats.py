@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .hub.export_source import SOURCE
+from ..hub.export_source import SOURCE
 
 OPSETS = range(18, 24)  # those that torch's exporter writes without a conversion afterwards
 _TORCH_METADATA = "s2i.json"  # file of the metadata inside a .pt2

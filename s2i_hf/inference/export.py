@@ -24,6 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..hub.export_source import SOURCE, digest_of_model
+from ..models.saved_models import class_names_of, open_classifier
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.resizing import joint_weights
+from ..utils.files import umask
 from .export_formats import (
     OPSETS,
     check_private,
@@ -34,11 +39,6 @@ from .export_formats import (
     run_torch,
     torch_bytes,
 )
-from .hub.export_source import SOURCE, digest_of_model
-from .models.saved_models import class_names_of, open_classifier
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.resizing import joint_weights
-from .utils.files import umask
 
 FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
 DEFAULT_OPSET = 18
@@ -222,8 +222,8 @@ def synthetic_clips(num_joints: int, count: int, seed: int = 0) -> list[np.ndarr
 
 
 def _real(place: str | Path, layout: dict[str, Any], most: int) -> list[np.ndarray]:
-    from .found_clips import find_clips
-    from .readers import ReadError
+    from ..readers import ReadError
+    from .inputs import find_clips
 
     known = get_layout(layout)
     chosen: list[np.ndarray] = []

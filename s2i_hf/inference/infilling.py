@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..processing.encoding import EncodingOptions, decode, encode
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.transforms import prepare, present_people
 from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
 from .infilling_gaps import lost_joints, touched_pixels, with_people
-from .processing.encoding import EncodingOptions, decode, encode
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.transforms import prepare, present_people
 
 STEPS = 50  # of the sampler, for several samples
 

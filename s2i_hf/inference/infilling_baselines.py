@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.transforms import find_missing
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.transforms import find_missing
 
 if TYPE_CHECKING:
-    from .data.skeleton_rows import SkeletonRows
+    from ..data.skeleton_rows import SkeletonRows
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single answer to ==

@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import run
 from conftest import one_sentence
 from finetune_clips import CLASSES
-from test_cli import run
 from vision_backbones import save_backbone
 
-from s2i_hf import exporting
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.export_formats import check_private
-from s2i_hf.exporting import Parity, export_classifier, read_metadata, synthetic_clips
 from s2i_hf.hub.export_source import digest_of_model, is_fresh_export, onnx_metadata
+from s2i_hf.inference import export as exporting
+from s2i_hf.inference.export import Parity, export_classifier, read_metadata, synthetic_clips
+from s2i_hf.inference.export_formats import check_private
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "predict_onnx.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "predict_onnx.py"
 
 
 def save(folder: Path, source: str = "config:micro", pooling: str = "cls", **recipe: object) -> Path:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .processing.encoding import EncodingOptions
-from .processing.layouts import PARTS, SkeletonLayout, get_layout
-from .processing.resizing import joint_weights, resize_weights
-from .processing.suggestions import did_you_mean
-from .processing.transforms import find_missing
-from .utils.arguments import several
+from ..processing.encoding import EncodingOptions
+from ..processing.layouts import PARTS, SkeletonLayout, get_layout
+from ..processing.resizing import joint_weights, resize_weights
+from ..processing.suggestions import did_you_mean
+from ..processing.transforms import find_missing
+from ..utils.arguments import several
 
 _NO_WEIGHT = 1e-6  # of a joint in a pixel: rounding of the resize, not a share
 _RANGE = re.compile(r"(\d*):(\d*)")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.loading import load_weights, model_type
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.run_folder import RunFolder
-from .loading import load_weights, model_type
 
 
 def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
@@ -24,8 +24,8 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     """
     from transformers import ViTMAEForPreTraining
 
-    from .building_diffmae import register_auto_classes
-    from .modeling_diffmae import DiffMAEForPreTraining
+    from ..models.building_diffmae import register_auto_classes
+    from ..models.modeling_diffmae import DiffMAEForPreTraining
 
     register_auto_classes()
     classes: dict[str, Any] = {"vit_mae": ViTMAEForPreTraining, "diffmae": DiffMAEForPreTraining}

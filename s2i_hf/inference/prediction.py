@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation.scoring import predict_scores
-from .models.saved_models import class_names_of
-from .processing.skeleton_sequence import SkeletonSequence
-from .processing.transforms import prepare, present_people
-from .readers import ReadError
+from ..evaluation.scoring import predict_scores
+from ..models.saved_models import class_names_of
+from ..processing.skeleton_sequence import SkeletonSequence
+from ..processing.transforms import prepare, present_people
+from ..readers import ReadError
 
 
 @dataclass(frozen=True)
