@@ -9,7 +9,7 @@ training subjects; `--report both` adds the test clips. Exit status 1: a variant
 
 from __future__ import annotations
 
-from s2i_hf.ablation import AblateArguments, ablate
+from s2i_hf.experiments.ablation import AblateArguments, ablate
 from s2i_hf.utils.arguments import parse, run_main
 
 

@@ -7,9 +7,9 @@ Appends its rows to results.json of the run folder. `--help` lists every setting
 
 from __future__ import annotations
 
-from s2i_hf.cross_format import CrossFormatArguments, cross_format_run
 from s2i_hf.data.loading import load_skeletons
 from s2i_hf.evaluation.probing import load_model_and_processor
+from s2i_hf.experiments.cross_layout import CrossFormatArguments, cross_format_run
 from s2i_hf.utils.arguments import parse, run_main
 
 

@@ -9,7 +9,7 @@ Writes results.json and fusion.json, each stream alone beside the fusion. `--hel
 from __future__ import annotations
 
 from s2i_hf.data.loading import load_skeletons
-from s2i_hf.fusion import FuseArguments, fuse_runs
+from s2i_hf.experiments.fusion import FuseArguments, fuse_runs
 from s2i_hf.utils.arguments import parse, run_main
 
 

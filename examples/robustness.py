@@ -9,7 +9,7 @@ Prints a table, and appends its rows to results.json of the run folder. `--help`
 from __future__ import annotations
 
 from s2i_hf.data.loading import load_skeletons
-from s2i_hf.robustness import RobustnessArguments, robustness_run
+from s2i_hf.experiments.robustness import RobustnessArguments, robustness_run
 from s2i_hf.utils.arguments import parse, run_main
 
 

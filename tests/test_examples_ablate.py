@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ablation_files import write_data, write_plan
 
-from s2i_hf.ablation import AblateArguments, ablate
+from s2i_hf.experiments.ablation import AblateArguments, ablate
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "ablate.py"

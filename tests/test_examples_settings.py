@@ -13,18 +13,18 @@ import torch
 import yaml
 from skeleton_files import write_nw_ucla
 
-from s2i_hf.cross_format import CrossFormatArguments
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.fusion import FuseArguments
+from s2i_hf.experiments.cross_layout import CrossFormatArguments
+from s2i_hf.experiments.fusion import FuseArguments
+from s2i_hf.experiments.robustness import RobustnessArguments
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layout_conversion import joint_indices
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.protocols import PROTOCOLS
-from s2i_hf.robustness import RobustnessArguments
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.pretraining import PretrainArguments
 from s2i_hf.utils.arguments import parse, several

@@ -10,7 +10,7 @@ import pytest
 from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.corruptions import crop_time, drop_joints_exactly, lost_joint_indices
+from s2i_hf.experiments.corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 from s2i_hf.processing.encoding import EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.transforms import find_missing, prepare

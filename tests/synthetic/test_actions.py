@@ -9,9 +9,9 @@ from s2i_hf.data.converted_rows import AsLayout
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe
+from s2i_hf.experiments.robustness import Damage
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.robustness import Damage
 
 
 def pairs(count: int, seed: int):

@@ -7,10 +7,10 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data
 
-from s2i_hf.cross_format import CrossFormatArguments, cross_format_run, knn_across
 from s2i_hf.data.converted_rows import AsLayout
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe, probe_folds
+from s2i_hf.experiments.cross_layout import CrossFormatArguments, cross_format_run, knn_across
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
@@ -48,7 +48,7 @@ def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns, monkeypatch)
         galleries.append(gallery)
         return knn_across(gallery, *rest)
 
-    monkeypatch.setattr("s2i_hf.cross_format.knn_across", across)
+    monkeypatch.setattr("s2i_hf.experiments.cross_layout.knn_across", across)
     found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), turns=turns)["results"]
     splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
     features = {

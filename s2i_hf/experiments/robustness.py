@@ -18,21 +18,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
-from .data.converted_rows import splits_as_layout
-from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation.features import extract_features
-from .evaluation.probes import evaluate_probe, metrics, probe_folds
-from .evaluation.probing import load_model_and_processor
-from .evaluation.scoring import predict_scores
-from .evaluation.views import WithCopies
-from .hub.measured_sections import damage_table
-from .models.backbones import backbone_of, untrained_backbone
-from .models.loading import check_model_name
-from .models.saved_models import check_classes, is_classifier, open_classifier, pick_device
-from .processing.layouts import get_layout
-from .processing.transforms import Augmentation, prepare
-from .runs.results import (
+from ..data.converted_rows import splits_as_layout
+from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..evaluation.features import extract_features
+from ..evaluation.probes import evaluate_probe, metrics, probe_folds
+from ..evaluation.probing import load_model_and_processor
+from ..evaluation.scoring import predict_scores
+from ..evaluation.views import WithCopies
+from ..hub.measured_sections import damage_table
+from ..models.backbones import backbone_of, untrained_backbone
+from ..models.loading import check_model_name
+from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
+from ..processing.layouts import get_layout
+from ..processing.transforms import Augmentation, prepare
+from ..runs.results import (
     METRICS,
     append_results,
     current_commit,
@@ -41,9 +40,10 @@ from .runs.results import (
     result_row,
     results_dir,
 )
-from .runs.run_folder import RunFolder
-from .utils.arguments import arg
-from .utils.files import write_atomically
+from ..runs.run_folder import RunFolder
+from ..utils.arguments import arg
+from ..utils.files import write_atomically
+from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 
 Row = dict[str, Any]
 
@@ -187,7 +187,7 @@ def robustness_run(
         ValueError: no test clips or no labels, other classes than the model's, a share that leaves no joint, or joints at zero in
             clips that are turned and not centred.
     """
-    from .data.loading import load_skeletons
+    from ..data.loading import load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
@@ -228,7 +228,7 @@ def robustness_run(
     }  # fmt: skip
     write_atomically(arguments.run_dir / "robustness.json", json.dumps(content, indent=1) + "\n")
     if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
-        from .hub.model_card import write_card
+        from ..hub.model_card import write_card
 
         write_card(arguments.run_dir)
     report(table)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .utils.files import write_atomically
+from ..utils.files import write_atomically
 
 if TYPE_CHECKING:
     from .ablation_plan import Plan
@@ -27,7 +27,7 @@ def write_report(folder: Path, plan: Plan, rows: Sequence[Row], failed: Sequence
     write_atomically(folder / "table.md", table(plan, rows, failed))
     if not rows:
         return ""
-    from .visualization.figures import MissingExtra
+    from ..visualization.figures import MissingExtra
 
     try:
         draw(plan, rows, folder / "plot.png")
@@ -121,7 +121,7 @@ def draw(plan: Plan, rows: Sequence[Row], path: Path) -> Path:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    from .visualization.figures import _figure, _save
+    from ..visualization.figures import _figure, _save
 
     groups = by_variant(plan, rows)
     metric = rows[0]["metric"]

@@ -15,13 +15,13 @@ from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe, metrics, probe_folds
 from s2i_hf.evaluation.scoring import predict_scores
+from s2i_hf.experiments.robustness import Damage, RobustnessArguments, robustness_run, robustness_table
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
-from s2i_hf.robustness import Damage, RobustnessArguments, robustness_run, robustness_table
 from s2i_hf.runs.results import read_results
 
 

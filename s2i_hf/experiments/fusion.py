@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from .data.converted_rows import splits_as_layout
-from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation.probes import metrics
-from .evaluation.scoring import predict_scores
-from .hub.model_card import write_card
-from .models.loading import check_model_name
-from .models.saved_models import check_classes, check_classifier, open_classifier, pick_device
-from .runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
-from .runs.run_folder import RunFolder
-from .utils.arguments import arg
-from .utils.files import write_atomically
+from ..data.converted_rows import splits_as_layout
+from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..evaluation.probes import metrics
+from ..evaluation.scoring import predict_scores
+from ..hub.model_card import write_card
+from ..models.loading import check_model_name
+from ..models.saved_models import check_classes, check_classifier, open_classifier, pick_device
+from ..runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from ..runs.run_folder import RunFolder
+from ..utils.arguments import arg
+from ..utils.files import write_atomically
 
 STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips that choose
 
@@ -170,8 +170,8 @@ def fuse_runs(
         ValueError: a model is no classifier or has other classes than the data; weights are to be chosen on validation clips and the
             runs did not hold out the same ones.
     """
-    from .data.loading import load_skeletons
-    from .protocols import PROTOCOLS
+    from ..data.loading import load_skeletons
+    from ..protocols import PROTOCOLS
 
     began = time.perf_counter()
     for name in arguments.models:  # all of them, before any is run
@@ -248,9 +248,9 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
     Raises:
         ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
     """
-    from .training.finetune_arguments import FinetuneArguments
-    from .training.finetune_data import choose_clips
-    from .utils.arguments import from_values
+    from ..training.finetune_arguments import FinetuneArguments
+    from ..training.finetune_data import choose_clips
+    from ..utils.arguments import from_values
 
     first: list[str] = []
     for name, setting in zip(names, settings, strict=True):

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.rng import hash_ids, uniform
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.rng import hash_ids, uniform
 
 Loss = Literal["zero", "missing"]
 Place = Literal["random", "start", "middle", "end"]

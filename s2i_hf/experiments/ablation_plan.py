@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .evaluation.probe_arguments import ProbeArguments
-from .processing.suggestions import did_you_mean
-from .training.pretraining import PretrainArguments
-from .training.pretraining_diffmae import DiffMAEArguments
-from .training.run_log import MAY_CHANGE
-from .utils.arguments import from_values
+from ..evaluation.probe_arguments import ProbeArguments
+from ..processing.suggestions import did_you_mean
+from ..training.pretraining import PretrainArguments
+from ..training.pretraining_diffmae import DiffMAEArguments
+from ..training.run_log import MAY_CHANGE
+from ..utils.arguments import from_values
 
 BASE = "base"
 METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}

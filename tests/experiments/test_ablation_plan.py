@@ -9,9 +9,9 @@ import pytest
 import yaml
 from conftest import one_sentence
 
-from s2i_hf.ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
+from s2i_hf.experiments.ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def plan_of(tmp_path: Path, **parts: Any) -> Plan:

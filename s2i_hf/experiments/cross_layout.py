@@ -16,16 +16,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .data.converted_rows import AsLayout
-from .data.skeleton_rows import SkeletonRows, as_rows
-from .evaluation.features import extract_features
-from .evaluation.probes import K_GRID, Folds, knn_scores, metrics, probe_folds
-from .evaluation.probing import load_model_and_processor
-from .models.backbones import backbone_of, untrained_backbone
-from .models.loading import check_model_name
-from .models.saved_models import pick_device
-from .processing.layouts import get_layout
-from .runs.results import (
+from ..data.converted_rows import AsLayout
+from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..evaluation.features import extract_features
+from ..evaluation.probes import K_GRID, Folds, knn_scores, metrics, probe_folds
+from ..evaluation.probing import load_model_and_processor
+from ..models.backbones import backbone_of, untrained_backbone
+from ..models.loading import check_model_name
+from ..models.saved_models import pick_device
+from ..processing.layouts import get_layout
+from ..runs.results import (
     METRICS,
     append_results,
     current_commit,
@@ -34,7 +34,7 @@ from .runs.results import (
     result_row,
     results_dir,
 )
-from .utils.arguments import arg
+from ..utils.arguments import arg
 
 Features = Mapping[str, np.ndarray]
 
@@ -146,7 +146,7 @@ def cross_format_run(
     Raises:
         ValueError: no clips or no labels, or a format whose joints the recorded one lacks.
     """
-    from .data.loading import load_skeletons
+    from ..data.loading import load_skeletons
 
     if dataset is None:
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)

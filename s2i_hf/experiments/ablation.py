@@ -21,24 +21,24 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..data.locks import Lock
+from ..evaluation.features import POOLINGS, extract_features
+from ..evaluation.probe_arguments import ProbeArguments
+from ..evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
+from ..evaluation.views import WithCopies
+from ..models.building_diffmae import build_diffmae
+from ..models.initialization import build_mae, encoder_of, untrained_like
+from ..models.saved_models import pick_device
+from ..protocols import PROTOCOLS
+from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
+from ..runs.results import current_commit, hardware_name, public_command
+from ..training.interruption import RunInterrupted
+from ..training.pretraining import PretrainArguments, mae_loss, pretrain, start
+from ..training.pretraining_diffmae import diffmae_loss
+from ..training.run_log import MAY_CHANGE
+from ..utils.arguments import arg
+from ..utils.files import write_atomically
 from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
-from .data.locks import Lock
-from .evaluation.features import POOLINGS, extract_features
-from .evaluation.probe_arguments import ProbeArguments
-from .evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
-from .evaluation.views import WithCopies
-from .models.building_diffmae import build_diffmae
-from .models.initialization import build_mae, encoder_of, untrained_like
-from .models.saved_models import pick_device
-from .protocols import PROTOCOLS
-from .runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
-from .runs.results import current_commit, hardware_name, public_command
-from .training.interruption import RunInterrupted
-from .training.pretraining import PretrainArguments, mae_loss, pretrain, start
-from .training.pretraining_diffmae import diffmae_loss
-from .training.run_log import MAY_CHANGE
-from .utils.arguments import arg
-from .utils.files import write_atomically
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"
@@ -116,7 +116,7 @@ def measure(
     Raises:
         ValueError: clips without labels, or fewer than two classes.
     """
-    from .data.loading import as_rows
+    from ..data.loading import as_rows
 
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     device = pick_device(probe.device)
@@ -181,7 +181,7 @@ class _Runner:
         self._untrained: dict[tuple[str, ...], Measured] = {}
 
     def dataset(self, settings: PretrainArguments) -> Any:
-        from .data.loading import load_skeletons
+        from ..data.loading import load_skeletons
 
         options = settings.data_options
         key = json.dumps(options, sort_keys=True, default=str)
@@ -191,8 +191,8 @@ class _Runner:
 
     def run(self, variant: Variant, seed: int) -> dict[str, Any]:
         """Pretrain, or go on, or load what is finished; then probe. Returns the row."""
-        from .data.loading import as_rows
-        from .processing.image_processing_skeleton import SkeletonProcessor
+        from ..data.loading import as_rows
+        from ..processing.image_processing_skeleton import SkeletonProcessor
 
         settings = self.plan.pretraining(variant, seed, self.folder)
         run_dir = settings.run_dir

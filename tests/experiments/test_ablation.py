@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from ablation_files import write_data, write_plan
 
-from s2i_hf import ablation
-from s2i_hf.ablation import AblateArguments, Ablation, ablate, measure
-from s2i_hf.ablation_report import difference, standard_errors
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.locks import Lock
 from s2i_hf.data.skeleton_rows import SkeletonRows
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
 from s2i_hf.evaluation.probing import probe_run
+from s2i_hf.experiments import ablation
+from s2i_hf.experiments.ablation import AblateArguments, Ablation, ablate, measure
+from s2i_hf.experiments.ablation_report import difference, standard_errors
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.training.interruption import RunInterrupted

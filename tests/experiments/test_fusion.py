@@ -14,7 +14,7 @@ from s2i_hf.data.converted_rows import splits_as_layout
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation.probes import metrics
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
+from s2i_hf.experiments.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.runs.results import read_results, read_results_csv
 

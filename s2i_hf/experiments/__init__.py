@@ -1,0 +1,1 @@
+"""Many runs or models compared: ablation, robustness, fusion, across joint layouts."""
