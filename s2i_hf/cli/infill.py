@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .inference.infilling import Infilled, infill
-from .inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
-from .inference.infilling_gaps import lost_joints
-from .inference.infilling_model import load_infilling_model
-from .inference.inputs import check_protocol, clips_of_file
-from .processing.layouts import SkeletonLayout, get_layout
-from .processing.skeleton_sequence import SkeletonSequence
-from .processing.suggestions import did_you_mean
-from .processing.transforms import find_missing
-from .readers import ReadError
-from .utils.files import write_atomically
-from .visualization.infilling import FilledRow, draw_infilling
+from ..inference.infilling import Infilled, infill
+from ..inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
+from ..inference.infilling_gaps import lost_joints
+from ..inference.infilling_model import load_infilling_model
+from ..inference.inputs import check_protocol, clips_of_file
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.skeleton_sequence import SkeletonSequence
+from ..processing.suggestions import did_you_mean
+from ..processing.transforms import find_missing
+from ..readers import ReadError
+from ..utils.files import write_atomically
+from ..visualization.infilling import FilledRow, draw_infilling
 
 OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
 _MOST_CLIPS = 10_000
@@ -140,7 +140,7 @@ def _mean_pose(settings: InfillSettings, layout: SkeletonLayout) -> MeanPose | N
         if settings.data_dir is not None:
             raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
         return None
-    from .data.loading import as_rows, load_skeletons
+    from ..data.loading import as_rows, load_skeletons
 
     return mean_pose(as_rows(load_skeletons(settings.data, settings.data_dir)["train"]), layout)
 

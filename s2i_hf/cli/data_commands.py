@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data.storage import Format
+    from ..data.storage import Format
 
 
 def convert_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def _shard(text: str) -> tuple[int, int]:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Raw recordings to a folder that training reads."""
-    from .data.convert import StrictError, convert, merge
-    from .data.convert_shards import pieces_folder
+    from ..data.convert import StrictError, convert, merge
+    from ..data.convert_shards import pieces_folder
 
     hub, shard = arguments.push_to_hub, arguments.shard
     format: Format = arguments.format or ("parquet" if hub else "arrow")
@@ -65,7 +65,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
             f"--shard makes pieces only; pass {'--push-to-hub' if hub else '--merge'} when all of them are there."
         )
     if hub:
-        from .hub.push import check_repository
+        from ..hub.push import check_repository
 
         check_repository(hub)
     common = {"strict": arguments.strict, "overwrite": arguments.overwrite, "progress": sys.stderr.isatty()}
@@ -93,7 +93,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         return 0
     print(f"Written to {arguments.output} ({format}).")
     if hub:
-        from .hub.push import publish
+        from ..hub.push import publish
 
         print(
             f"Uploaded to {publish(arguments.output, hub, private=not arguments.public, progress=common['progress'])}."
@@ -114,7 +114,7 @@ def pickle_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_convert_pickle(arguments: argparse.Namespace) -> int:
     """Annotation pickles to a folder of arrays."""
-    from .readers.generic.annotation_pickle import convert_pickle
+    from ..readers.generic.annotation_pickle import convert_pickle
 
     print("\n".join(convert_pickle(arguments.file, arguments.output, layout=arguments.layout)))
     return 0
@@ -133,7 +133,7 @@ def inspect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """What is in a folder of recordings."""
-    from .inspection import run
+    from ..inspection import run
 
     options = {name: getattr(arguments, name) for name in ("protocol", "layout", "html", "max_files")}
     return run(arguments.path, **options)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .inference.inputs import FoundClips, find_clips
-from .inference.prediction import Predicted, Span, predict_clips
-from .models.saved_models import open_classifier, pick_device
-from .processing.layouts import get_layout
-from .readers import ReadError
+from ..inference.inputs import FoundClips, find_clips
+from ..inference.prediction import Predicted, Span, predict_clips
+from ..models.saved_models import open_classifier, pick_device
+from ..processing.layouts import get_layout
+from ..readers import ReadError
 
 _SHOWN = 5  # names of files that were left out
 

@@ -50,7 +50,7 @@ def infill_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_infill(arguments: argparse.Namespace) -> int:
     """Fill in what a sensor lost."""
-    from .infilling_command import InfillSettings, run
+    from .infill import InfillSettings, run
 
     settings = {name: value for name, value in vars(arguments).items() if name != "command"}
     return run(InfillSettings(**settings))
@@ -85,7 +85,7 @@ def predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_predict(arguments: argparse.Namespace) -> int:
     """Name the actions in recordings."""
-    from .predicting_command import PredictSettings, run
+    from .predict import PredictSettings, run
 
     settings = {name: value for name, value in vars(arguments).items() if name != "command"}
     return run(PredictSettings(**settings))
@@ -98,7 +98,7 @@ def env_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_env(arguments: argparse.Namespace) -> int:
     """Print versions and devices."""
-    from .runs.provenance import run
+    from ..runs.provenance import run
 
     return run(as_json=arguments.json)
 
@@ -110,7 +110,7 @@ def card_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_card(arguments: argparse.Namespace) -> int:
     """Write a card anew."""
-    from .hub.model_card import write_card
+    from ..hub.model_card import write_card
 
     print(f"Written: {write_card(Path(arguments.folder).expanduser())}")
     return 0
@@ -130,13 +130,13 @@ def push_arguments(parser: argparse.ArgumentParser) -> None:
 def run_push(arguments: argparse.Namespace) -> int:
     """Upload a run folder, or write what would be uploaded."""
     if arguments.output:
-        from .hub.public_files import public_files, write_files
+        from ..hub.public_files import public_files, write_files
 
         files = public_files(arguments.folder, arguments.repository)
         write_files(files, arguments.output)
         print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
         return 0
-    from .hub.push import check_repository, publish_run
+    from ..hub.push import check_repository, publish_run
 
     check_repository(arguments.repository)
     options = {"private": not arguments.public, "branch": arguments.branch, "message": arguments.message}
@@ -166,7 +166,7 @@ def export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Write a classifier for ONNX or torch.export."""
-    from .inference.export import run
+    from ..inference.export import run
 
     settings = {name: value for name, value in vars(arguments).items() if name != "command"}
     return run(**settings)

@@ -15,7 +15,8 @@ from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
-from . import cli_data, cli_models
+from . import data_commands as cli_data
+from . import model_commands as cli_models
 
 _ERROR = 2  # exit code of every error, as argparse has it
 _INTERRUPTED = 130
