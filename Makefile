@@ -39,7 +39,7 @@ $(VENV3)/.installed: pyproject.toml
 	@touch $@
 
 test-datasets3: $(VENV3)/.installed  ## run dataset_scripts as loading scripts, under datasets 3.6
-	$(VENV3)/bin/python -m pytest tests/test_datasets3.py
+	$(VENV3)/bin/python -m pytest tests/data/test_datasets3.py
 
 quality: $(STAMP)  ## lint, types and the import contract
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from s2i_hf.training.pretraining import PretrainArguments
 from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
 from s2i_hf.utils.arguments import parse, several
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def quickstart(monkeypatch, *words):

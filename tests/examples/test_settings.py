@@ -29,7 +29,7 @@ from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.pretraining import PretrainArguments
 from s2i_hf.utils.arguments import parse, several
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS = sorted((EXAMPLES / "configs" / "settings").glob("*.yaml"))
 SCRIPTS = {
     "cross_format": CrossFormatArguments,

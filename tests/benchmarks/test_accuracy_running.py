@@ -18,7 +18,7 @@ from s2i_hf.runs.results import read_results_csv, result_row
 from s2i_hf.training.interruption import RunInterrupted
 
 sys.path.append(
-    str(Path(__file__).parents[1] / "benchmarks")
+    str(Path(__file__).parents[2] / "benchmarks")
 )  # where `python benchmarks/accuracy.py` finds its modules
 
 from accuracy_plan import MACHINE_FLAGS, Stage

@@ -27,7 +27,7 @@ from s2i_hf.synthetic.people import write_dataset
 from s2i_hf.training.pretraining import PretrainArguments
 from s2i_hf.utils.arguments import parse
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "pretrain_mae.py"
 # of accelerate 1.15: `--cpu --num_processes 2` would start one process
 TWO_PROCESSES = ["--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]

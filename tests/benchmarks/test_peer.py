@@ -16,7 +16,7 @@ from s2i_hf.data.loading import as_rows
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.transforms import Augmentation
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/peer.py` finds its package
 
 from peers.graph_network import GraphConvolution, GraphNetwork, network_cost, partitions  # noqa: E402

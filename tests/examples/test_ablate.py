@@ -16,7 +16,7 @@ from ablation_files import write_data, write_plan
 
 from s2i_hf.experiments.ablation import AblateArguments, ablate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "ablate.py"
 
 

@@ -26,7 +26,7 @@ from s2i_hf.training.pretraining import PretrainArguments
 from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
 from s2i_hf.utils.arguments import parse
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/accuracy.py` finds its modules
 
 from accuracy import AccuracyArguments, accuracy, planned  # noqa: E402

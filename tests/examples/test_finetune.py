@@ -20,7 +20,7 @@ from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "finetune.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "finetune.py"
 CONFIGS = sorted((SCRIPT.parent / "configs").glob("finetune_*.yaml"))
 SMALL = ["--epochs", 2, "--batch_size", 8, "--device", "cpu", "--cache_dir", "cache"]
 

@@ -14,7 +14,7 @@ import pytest
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "probe.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "probe.py"
 
 
 @pytest.fixture

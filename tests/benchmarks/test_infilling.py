@@ -23,7 +23,7 @@ from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 KINECT = get_layout("kinect_v1")
 ARM, MIDDLE = "left arm, whole clip", "30 frames in the middle"
 
