@@ -6,10 +6,9 @@ of transformers know `SkeletonProcessor`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from .models.registration import install
 
 __version__ = "0.1.0"
 
@@ -107,14 +106,28 @@ if TYPE_CHECKING:
     from .protocols import DATASETS, PROTOCOLS
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], list[str]]:
+    """`__getattr__` and `__all__` of a package whose public names are imported when they are used (PEP 562).
+
+    Args:
+        package: Its `__name__`.
+        homes: Public name -> the module below it that defines it.
+    """
+
+    def get(name: str) -> Any:
+        if name in homes:
+            return getattr(import_module(f"{package}.{homes[name]}"), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get, sorted(homes)
 
 
 def __dir__() -> list[str]:
     return __all__
 
+
+__getattr__, _ = lazy_names(__name__, _HOME)
+
+from .models.registration import install  # noqa: E402  # the sub-packages take `lazy_names` from here
 
 install()

@@ -1,1 +1,16 @@
 """Many runs or models compared: ablation, robustness, fusion, across joint layouts."""
+
+from .. import lazy_names
+
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "AblateArguments": "ablation",
+        "FuseArguments": "fusion",
+        "RobustnessArguments": "robustness",
+        "ablate": "ablation",
+        "cross_format_run": "cross_layout",
+        "fuse_runs": "fusion",
+        "robustness_run": "robustness",
+    },
+)

@@ -1,7 +1,5 @@
 """`s2i inspect`: what is in a folder, before and after conversion. `inspector` has the whole of it."""
 
-from __future__ import annotations
+from .. import lazy_names
 
-from .inspector import Inspection, inspect, run
-
-__all__ = ["Inspection", "inspect", "run"]
+__getattr__, __all__ = lazy_names(__name__, {"Inspection": "inspector", "inspect": "inspector", "run": "inspector"})

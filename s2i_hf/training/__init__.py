@@ -1,1 +1,15 @@
 """Pretraining by accelerate, fine-tuning by Trainer, and what both share."""
+
+from .. import lazy_names
+
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "DiffMAEArguments": "pretraining_diffmae",
+        "FinetuneArguments": "finetune_arguments",
+        "PretrainArguments": "pretraining",
+        "SkeletonTrainer": "trainer",
+        "finetune": "finetuning",
+        "pretrain": "pretraining",
+    },
+)

@@ -1,1 +1,12 @@
 """Settings from flags and YAML, files that are whole or not there, and what the Hub refused in one sentence."""
+
+from .. import lazy_names
+
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "explained": "hub_errors",
+        "parse": "arguments",
+        "write_atomically": "files",
+    },
+)
