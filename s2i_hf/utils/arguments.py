@@ -28,15 +28,16 @@ SETTINGS_HEADER = "# Every setting of this run; repeat it with --config and this
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
 
-def arg(default: Any = dataclasses.MISSING, help: str = "", *, bare: Any = dataclasses.MISSING) -> Any:
+def arg(default: Any = dataclasses.MISSING, help: str = "", *, bare: Any = dataclasses.MISSING, was: str = "") -> Any:
     """A dataclass field with a help text.
 
     Args:
         default: Value when neither YAML nor a flag sets it; without one the setting is required.
         help: One line for `--help`.
         bare: Value of the flag when no word follows it (`--resume` for `--resume auto`).
+        was: What the setting was called before; whoever still says so is told the new name.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "bare": bare})
+    return dataclasses.field(default=default, metadata={"help": help, "bare": bare, "was": was})
 
 
 def parse(
