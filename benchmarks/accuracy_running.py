@@ -7,6 +7,7 @@ goes on.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -21,7 +22,6 @@ from typing import Any
 
 from accuracy_plan import Stage
 
-from s2i_hf.data.locks import Lock
 from s2i_hf.data.storage import META_FILE
 from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS, SUMMARY, write_json
 from s2i_hf.runs.results import append_results, read_results
@@ -133,7 +133,6 @@ class Runner:
         # the cores this process may use, one a job
         cores = sorted(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_getaffinity") else []
         self.cores: list[int | None] = [cores[job % len(cores)] if cores else None for job in range(jobs)]
-        self.lock = Lock(runs / ".lock")
 
     def run(self) -> Outcome:
         """Run what is not finished yet.
@@ -143,15 +142,16 @@ class Runner:
             RunInterrupted: Ctrl-C or SIGTERM; what was going on left checkpoints.
         """
         check_settings(self.plan, self.runs)
-        if not self.lock.take():
-            raise ValueError(
-                f"A benchmark works in {self.runs}, or a stage of a killed one still does; wait for it, or choose another --runs."
-            )
-        try:
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with (self.runs / ".lock").open("a") as self.lock:
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"A benchmark works in {self.runs}, or a stage of a killed one still does; wait for it, or choose another --runs."
+                ) from None
             with StopRequest() as stop:
                 return self._run(stop)
-        finally:
-            self.lock.release()
 
     def _run(self, stop: StopRequest) -> Outcome:
         outcome, running = Outcome(), dict[int, _Job]()
@@ -217,7 +217,7 @@ class Runner:
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which asks each stage once
                 # a stage that outlives a killed benchmark keeps its lock
-                pass_fds=(self.lock.descriptor,) if self.lock.descriptor >= 0 else (),
+                pass_fds=(self.lock.fileno(),),
             )  # fmt: skip
         core = self.cores[slot]
         if core is not None:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from s2i_hf.data.loading import SkeletonCollator
+from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.processing.encoding import encode, encode_padded
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 

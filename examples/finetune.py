@@ -9,8 +9,8 @@ Writes the model, results.json, per_class.json, confusion.png and README.md into
 
 from __future__ import annotations
 
-from s2i_hf.data.converted_rows import splits_as_layout
 from s2i_hf.data.loading import as_rows, load_skeletons
+from s2i_hf.data.skeleton_rows import splits_as_layout
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune, start

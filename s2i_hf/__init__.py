@@ -28,9 +28,9 @@ _HOME: dict[str, str] = {
     "mask_noise": "processing.masking",
     "Augmentation": "processing.transforms",
     "SkeletonProcessor": "processing.image_processing_skeleton",
-    "SkeletonCollator": "data.loading",
-    "SkeletonRows": "data.loading",
-    "as_rows": "data.loading",
+    "SkeletonCollator": "data.collator",
+    "SkeletonRows": "data.skeleton_rows",
+    "as_rows": "data.skeleton_rows",
     "load_skeletons": "data.loading",
     "build_mae": "models.initialization",
     "infill": "inference.infilling",
@@ -86,7 +86,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .data.loading import SkeletonCollator, SkeletonRows, as_rows, load_skeletons
+    from .data.collator import SkeletonCollator
+    from .data.loading import load_skeletons
+    from .data.skeleton_rows import SkeletonRows, as_rows
     from .inference.infilling import infill
     from .models.backbones import load_backbone
     from .models.building_diffmae import build_diffmae

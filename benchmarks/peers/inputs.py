@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from s2i_hf.data.loading import SkeletonCollator
+from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import Augmentation

@@ -5,9 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "AsLayout": "converted_rows",
+        "AsLayout": "skeleton_rows",
         "SkeletonBuilder": "builders",
-        "SkeletonCollator": "loading",
+        "SkeletonCollator": "collator",
         "SkeletonRows": "skeleton_rows",
         "as_rows": "skeleton_rows",
         "describe": "loading",

@@ -14,7 +14,9 @@ import datasets
 
 from ..protocols import DATASETS, PROTOCOLS, Protocol, Split, get_protocol
 from ..readers import RawFile, ReadError
-from ..readers.discovery import find_recordings, read_file
+from ..readers.discovery import find_recordings
+from ..readers.recordings import Recordings
+from .recorded_rows import recorded_rows
 from .storage import row_features
 
 logger = logging.getLogger(__name__)
@@ -47,10 +49,12 @@ def configs_of(*readers: str) -> list[SkeletonConfig]:
 class SkeletonBuilder(datasets.GeneratorBasedBuilder):
     """Rows of the recordings in `data_dir`, split by the protocol; broken ones are logged and left out.
 
-    Subclasses set `BUILDER_CONFIGS = configs_of(reader)`.
+    Subclasses set `BUILDER_CONFIGS = configs_of(reader)`. Who has the recordings already sets `recordings`, before
+    `download_and_prepare`.
     """
 
     BUILDER_CONFIG_CLASS = SkeletonConfig
+    recordings: Recordings | None = None
 
     def _info(self) -> datasets.DatasetInfo:
         protocol = get_protocol(self.config.name)
@@ -64,7 +68,7 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        recordings = find_recordings(self.config.name, self.config.data_dir)
+        recordings = self.recordings or find_recordings(self.config.name, self.config.data_dir)
         # The protocol travels too: where a file beside the data decides, it is not the one of PROTOCOLS
         return [
             datasets.SplitGenerator(
@@ -77,8 +81,17 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
         self, files: list[RawFile], split: Split, protocol: Protocol
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for file in files:
-            for clip in read_file(file, protocol, self.config.denoise):
+            for clip in recorded_rows(file, protocol, self.config.denoise):
                 if isinstance(clip, ReadError):
                     logger.warning("Left out: %s", clip)
-                elif clip.split == split:
-                    yield clip.sequence.sample_id, clip.sequence.to_row()
+                elif clip[0] == split:
+                    yield clip[1]["sample_id"], clip[1]
+
+
+class FolderSkeletons(SkeletonBuilder):
+    """Custom data: its classes are known only when it was found, and come as `features=row_features(class_names)`."""
+
+    BUILDER_CONFIGS: list[datasets.BuilderConfig] = []  # noqa: RUF012
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(description="Skeletons as flat joints with their shape (T, M, V, 3).")

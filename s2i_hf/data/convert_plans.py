@@ -13,7 +13,7 @@ from typing import Any
 from ..protocols import PROTOCOLS, Protocol
 from ..readers import RawFile
 from ..readers.recordings import Recordings
-from .code_hash import code_hash
+from .recorded_rows import code_hash
 
 _MAX_FILES = 64  # recordings in a piece: about a second of work
 _MAX_BYTES = 64 << 20  # of raw files in a piece

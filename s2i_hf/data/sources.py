@@ -18,9 +18,9 @@ from ..readers import get_reader
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
-from .code_hash import code_hash
+from .recorded_rows import code_hash
 from .skeleton_rows import SafetensorsColumns, SkeletonRows
-from .storage import FORMATS, META_FILE, empty_split, read_meta
+from .storage import FORMATS, META_FILE, empty_split, read_meta, row_features
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
@@ -104,12 +104,14 @@ def _build(
     recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None, given: str
 ) -> Source:
     protocol, data_dir = recordings.protocol, data_dir.expanduser()
-    builder = _builder(recordings)(
+    custom = isinstance(protocol, FolderProtocol)
+    builder = _builder_class(protocol)(
         config_name=protocol.name,
         data_dir=str(data_dir.resolve()),
         fingerprint=recordings.fingerprint,
         hash=code_hash(),
         cache_dir=str(cache_dir) if cache_dir is not None else None,
+        **({"features": row_features(protocol.class_names)} if custom else {}),
     )
     builder.recordings = recordings
     count = len(recordings.all_files)
@@ -126,14 +128,14 @@ def _build(
     return Source(given, data, protocol, data_dir)
 
 
-def _builder(recordings: Recordings) -> Any:
-    """The builder class of these recordings."""
-    if isinstance(recordings.protocol, FolderProtocol):
-        from .own_builder import own_builder
+def _builder_class(protocol: Protocol) -> Any:
+    """The builder of recordings split by this protocol."""
+    if isinstance(protocol, FolderProtocol):
+        from .builders import FolderSkeletons
 
-        return own_builder(recordings)
+        return FolderSkeletons
     scripts = import_module(f"{__package__.rpartition('.')[0]}.dataset_scripts")
-    module, name = scripts.BUILDERS[recordings.protocol.reader]
+    module, name = scripts.BUILDERS[protocol.reader]
     return getattr(import_module(f"{scripts.__name__}.{module}.{module}"), name)
 
 

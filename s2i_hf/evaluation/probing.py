@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.converted_rows import splits_as_layout
+from ..data.skeleton_rows import splits_as_layout
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_weights, model_type
 from ..models.model_processors import check_size, layout_note, processor_for

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.loading import SkeletonCollator
+from ..data.collator import SkeletonCollator
 from ..processing.encoding import encode_padded
 from ..processing.layouts import get_layout
 from ..processing.transforms import prepare

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from ..data.locks import Lock
 from ..evaluation.features import POOLINGS, extract_features
 from ..evaluation.probe_arguments import ProbeArguments
 from ..evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
@@ -257,13 +257,13 @@ def ablate(arguments: AblateArguments, report: Callable[[str], None] = print) ->
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("An ablation runs in one process; start it with python, not with a launcher.")
     plan = read_plan(arguments.config, data=arguments.data, data_dir=arguments.data_dir, cache_dir=arguments.cache_dir)
-    folder, lock = arguments.folder, Lock(arguments.folder / ".lock")
-    if not lock.take():
-        raise ValueError(f"Another ablation works in {folder}; wait for it, or choose another --output_dir.")
+    folder = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _ablate(arguments, plan, folder, report)
-    finally:
-        lock.release()
+        with FileLock(folder / ".lock", blocking=False):
+            return _ablate(arguments, plan, folder, report)
+    except Timeout:
+        raise ValueError(f"Another ablation works in {folder}; wait for it, or choose another --output_dir.") from None
 
 
 def _ablate(arguments: AblateArguments, plan: Plan, folder: Path, report: Callable[[str], None]) -> Ablation:

@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..data.converted_rows import AsLayout
-from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..data.skeleton_rows import AsLayout, SkeletonRows, as_rows
 from ..evaluation.features import extract_features
 from ..evaluation.probes import K_GRID, Folds, knn_scores, metrics, probe_folds
 from ..evaluation.probing import load_model_and_processor

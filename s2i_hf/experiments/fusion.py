@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.converted_rows import splits_as_layout
-from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
 from ..evaluation.probes import metrics
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card

@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..data.converted_rows import splits_as_layout
-from ..data.skeleton_rows import SkeletonRows, as_rows
+from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
 from ..evaluation.features import extract_features
 from ..evaluation.probes import evaluate_probe, metrics, probe_folds
 from ..evaluation.probing import load_model_and_processor

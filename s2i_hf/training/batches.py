@@ -144,7 +144,7 @@ class _MaskingCollator:
     """Rows -> padded joints (see `data.SkeletonCollator`) and `noise`, the mask of every clip as ranks."""
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
-        from ..data.loading import SkeletonCollator
+        from ..data.collator import SkeletonCollator
 
         self.arguments, self.options, self.grid = arguments, options, grid
         self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.converted_rows import AsLayout
+from ..data.skeleton_rows import AsLayout
 from ..evaluation.probes import validation_split
 from ..models.classification import build_classifier
 from ..models.model_processors import check_size, layout_note, processor_for

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..data.converted_rows import splits_as_layout
+from ..data.skeleton_rows import splits_as_layout
 from ..evaluation.probes import metrics
 from ..hub.push import check_repository, publish_run
 from ..protocols import PROTOCOLS

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..data.loading import SkeletonCollator
+from ..data.collator import SkeletonCollator
 from ..evaluation.probes import metrics
 from ..evaluation.scoring import predict_scores
 from ..models.classification import lr_groups

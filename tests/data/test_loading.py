@@ -11,8 +11,9 @@ import torch
 from conftest import MakeClip, one_sentence
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
+from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.data.convert import convert
-from s2i_hf.data.loading import SkeletonCollator, as_rows, describe, load_skeletons
+from s2i_hf.data.loading import as_rows, describe, load_skeletons
 from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.processing.transforms import Augmentation
 

@@ -87,7 +87,7 @@ def test_the_cache_is_used_and_never_stale(raw: Path, tmp_path: Path, monkeypatc
 
 
 def test_the_code_hash_covers_readers_and_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2i_hf.data.code_hash import code_hash
+    from s2i_hf.data.recorded_rows import code_hash
 
     before = code_hash.__wrapped__()
     assert before == code_hash.__wrapped__()
@@ -164,7 +164,8 @@ def test_safetensors_need_no_datasets(raw: Path, tmp_path: Path) -> None:
         for name in ("datasets", "evaluate", "sklearn", "matplotlib", "pandas", "pyarrow"):
             sys.modules[name] = None  # importing it fails
         from s2i_hf.data.convert import convert
-        from s2i_hf.data.loading import SkeletonCollator, as_rows, describe, load_skeletons
+        from s2i_hf.data.collator import SkeletonCollator
+        from s2i_hf.data.loading import as_rows, describe, load_skeletons
         data = load_skeletons({str(tmp_path / "out")!r})
         rows = as_rows(data["train"])
         assert SkeletonCollator()([rows[0], rows[1]])["joints"].shape[0] == 2

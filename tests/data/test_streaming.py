@@ -13,7 +13,8 @@ import pytest
 import torch
 from datasets.distributed import split_dataset_by_node
 
-from s2i_hf.data.loading import SkeletonCollator, as_rows, load_skeletons
+from s2i_hf.data.collator import SkeletonCollator
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

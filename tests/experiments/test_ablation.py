@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from ablation_files import write_data, write_plan
+from filelock import FileLock
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.data.locks import Lock
 from s2i_hf.data.skeleton_rows import SkeletonRows
 from s2i_hf.evaluation.probe_arguments import ProbeArguments
 from s2i_hf.evaluation.probing import probe_run
@@ -187,11 +187,8 @@ def test_rows_of_other_settings_and_a_folder_in_use_are_refused(data: Path, whol
     changed = write_plan(config.with_name("other.yaml"), data, **VARY, base={"base_lr": 0.1})
     with pytest.raises(ValueError, match=r"ablation.csv has 'base', seed 0, with other settings than other.yaml"):
         go(changed, folder)
-    lock = Lock(folder / ".lock")
-    assert lock.take()
-    with pytest.raises(ValueError, match="Another ablation works in"):
+    with FileLock(folder / ".lock"), pytest.raises(ValueError, match="Another ablation works in"):
         go(config, folder)
-    lock.release()
     (config.parent / "foreign").mkdir()
     (config.parent / "foreign" / "ablation.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="is no table of this ablation"):

@@ -7,7 +7,7 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data
 
-from s2i_hf.data.converted_rows import AsLayout
+from s2i_hf.data.skeleton_rows import AsLayout
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe, probe_folds
 from s2i_hf.experiments.cross_layout import CrossFormatArguments, cross_format_run, knn_across

@@ -10,8 +10,7 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data, run
 
-from s2i_hf.data.converted_rows import splits_as_layout
-from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.data.skeleton_rows import as_rows, splits_as_layout
 from s2i_hf.evaluation.probes import metrics
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.experiments.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all

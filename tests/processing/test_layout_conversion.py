@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.data.converted_rows import AsLayout, splits_as_layout
-from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.data.skeleton_rows import AsLayout, as_rows, splits_as_layout
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.layout_conversion import _CALLED, PLACES, joint_indices, places, to_layout
 from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2i_hf.data.converted_rows import AsLayout
-from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.data.skeleton_rows import AsLayout, as_rows
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe
 from s2i_hf.experiments.robustness import Damage

@@ -12,8 +12,7 @@ import torch
 from conftest import one_sentence
 from finetune_clips import CLASSES, Rows, arguments, clips, curve, data, run, weights
 
-from s2i_hf.data.converted_rows import AsLayout
-from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.data.skeleton_rows import AsLayout, as_rows
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae

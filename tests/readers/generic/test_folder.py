@@ -12,7 +12,8 @@ import pytest
 from conftest import one_sentence
 from own_files import AMC, ASF, BVH, FLAT_STAR, STAR, joints, npy, npz, raw
 
-from s2i_hf.data.loading import SkeletonCollator, as_rows, load_skeletons
+from s2i_hf.data.collator import SkeletonCollator
+from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS, get_layout, register_layout
 from s2i_hf.processing.skeleton_layout import SkeletonLayout

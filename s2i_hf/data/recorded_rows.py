@@ -1,0 +1,52 @@
+"""Rows of raw recordings: the one generator that `s2i convert` and the builders of `datasets` share, and the hash of its code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..protocols import Protocol, Split
+from ..readers import RawFile, ReadError
+from ..readers.discovery import read_file
+
+_FOLDERS = ("processing", "protocols", "readers", "synthetic", "data", "dataset_scripts")
+
+
+def recorded_rows(
+    file: RawFile, protocol: Protocol, denoise: bool
+) -> Iterator[tuple[Split, dict[str, Any]] | ReadError]:
+    """The clips of a recording as rows, each with its split; what is broken comes out as its error.
+
+    Args:
+        file: As `find_recordings` lists it, with its companions.
+        protocol: The protocol of `Recordings`.
+        denoise: Choose the actors, where a format has more bodies than people.
+
+    Yields:
+        Rows as `SkeletonSequence.to_row` makes them: joints (T * M * V * 3,) float32 beside their shape.
+    """
+    for clip in read_file(file, protocol, denoise):
+        if isinstance(clip, ReadError):
+            yield clip
+            continue
+        name = clip.sequence.sample_id
+        if "\n" in name or (not name.isascii() and name != name.encode(errors="replace").decode()):
+            yield ReadError(f"Sample id {name!r} has a line break or broken characters in it; rename the recording.")
+        else:
+            yield clip.split, clip.sequence.to_row()
+
+
+@cache
+def code_hash() -> str:
+    """16 hex digits: a cache of rows, or a conversion that was interrupted, never outlives the code it was made by."""
+    package = __package__.rpartition(".")[0]
+    digest = hashlib.sha256()
+    for name in _FOLDERS:
+        folder = Path(str(import_module(f"{package}.{name}").__file__)).parent
+        for file in sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".txt")):
+            digest.update(f"{name}/{file.relative_to(folder).as_posix()}".encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
