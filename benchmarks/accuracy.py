@@ -24,7 +24,7 @@ from accuracy_stages import make_plan
 from accuracy_table import table_text
 
 from s2i_hf.processing.suggestions import did_you_mean
-from s2i_hf.runs.results import public_command
+from s2i_hf.runs.provenance import public_command
 from s2i_hf.utils.arguments import arg, parse, run_main
 from s2i_hf.utils.files import write_atomically
 

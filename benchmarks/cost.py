@@ -27,7 +27,7 @@ from s2i_hf.hub.model_card import check_has_card, write_card
 from s2i_hf.models.backbones import backbone_of
 from s2i_hf.models.saved_models import is_classifier, open_classifier, pick_device
 from s2i_hf.processing.layouts import get_layout
-from s2i_hf.runs.results import current_commit, hardware_name, public_command
+from s2i_hf.runs.provenance import current_commit, hardware_name, public_command
 from s2i_hf.runs.run_folder import RunFolder
 from s2i_hf.utils.files import write_atomically
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from s2i_hf.runs.results import current_commit, public_command
+from s2i_hf.runs.provenance import current_commit, public_command
 from s2i_hf.utils.files import write_atomically
 
 LINEAR, MEAN_POSE = "linear interpolation", "mean pose"

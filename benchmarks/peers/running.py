@@ -14,7 +14,8 @@ import numpy as np
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.evaluation.probes import metrics, validation_folds
 from s2i_hf.models.saved_models import pick_device
-from s2i_hf.runs.results import METRICS, append_results, hardware_name, result_row
+from s2i_hf.runs.provenance import hardware_name
+from s2i_hf.runs.results import METRICS, append_results, result_row
 from s2i_hf.utils.arguments import save_arguments
 from s2i_hf.utils.files import write_atomically
 

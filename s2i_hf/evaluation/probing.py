@@ -21,7 +21,8 @@ from ..models.model_processors import check_size, layout_note, processor_for
 from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS
-from ..runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import METRICS, append_results, result_row
 from ..utils.files import write_atomically
 from .features import WIDE_POOLING, extract_features, raw_features
 from .probe_arguments import ProbeArguments

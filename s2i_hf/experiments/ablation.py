@@ -31,7 +31,7 @@ from ..models.initialization import build_mae, encoder_of, untrained_like
 from ..models.saved_models import pick_device
 from ..protocols import PROTOCOLS
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
-from ..runs.results import current_commit, hardware_name, public_command
+from ..runs.provenance import current_commit, hardware_name, public_command
 from ..training.interruption import RunInterrupted
 from ..training.pretraining import PretrainArguments, mae_loss, pretrain, start
 from ..training.pretraining_diffmae import diffmae_loss

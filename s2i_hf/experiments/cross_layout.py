@@ -24,15 +24,8 @@ from ..models.backbones import backbone_of, untrained_backbone
 from ..models.loading import check_model_name
 from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
-from ..runs.results import (
-    METRICS,
-    append_results,
-    current_commit,
-    hardware_name,
-    public_command,
-    result_row,
-    results_dir,
-)
+from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import METRICS, append_results, result_row, results_dir
 from ..utils.arguments import arg
 
 Features = Mapping[str, np.ndarray]

@@ -25,7 +25,8 @@ from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, check_classifier, open_classifier, pick_device
-from ..runs.results import METRICS, append_results, current_commit, hardware_name, public_command, result_row
+from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import METRICS, append_results, result_row
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..utils.files import write_atomically

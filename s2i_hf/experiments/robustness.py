@@ -30,15 +30,8 @@ from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
 from ..processing.layouts import get_layout
 from ..processing.transforms import Augmentation, prepare
-from ..runs.results import (
-    METRICS,
-    append_results,
-    current_commit,
-    hardware_name,
-    public_command,
-    result_row,
-    results_dir,
-)
+from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import METRICS, append_results, result_row, results_dir
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..utils.files import write_atomically

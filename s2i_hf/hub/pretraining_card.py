@@ -15,7 +15,8 @@ from typing import Any
 
 from ..processing.masking import MASKS, describe_mask
 from ..processing.transforms import Augmentation
-from ..runs.results import ENCODERS, public_command
+from ..runs.provenance import public_command
+from ..runs.results import ENCODERS
 from ..runs.run_folder import RunFolder, hub_id
 from .markdown import NOT_MEASURED, is_path, markdown_table, pairs, per_cent, plain, show, words
 from .measured_sections import comparison_section, fusion_section, is_damaged, robustness_section

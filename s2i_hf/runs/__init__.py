@@ -10,5 +10,6 @@ __getattr__, __all__ = lazy_names(
         "describe_environment": "provenance",
         "read_results": "results",
         "result_row": "results",
+        "write_class_report": "class_report",
     },
 )

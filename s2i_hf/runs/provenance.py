@@ -1,9 +1,7 @@
-"""`s2i env`: what a bug report needs to know of a machine, and nothing that should stay private.
+"""Where a number comes from: command, commit, hardware, and the environment that `s2i env` prints and every run leaves in its folder.
 
-A run leaves the same facts in its folder, as environment.json, and takes them along to the Hub.
-
-No path, no name of a user or machine, no address, and of environment variables only those listed here, whose values are numbers or
-switches. It must work where something is broken, so a package that cannot be imported is reported, not raised.
+All of it is published. So no path, no name of a user or machine, no address, and of environment variables only those listed here, whose
+values are numbers or switches. It must work where something is broken: a package that cannot be imported is reported, not raised.
 """
 
 from __future__ import annotations
@@ -12,13 +10,15 @@ import json
 import os
 import platform
 import re
+import shlex
+import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..utils.files import write_atomically
-from .results import current_commit
 
 ENVIRONMENT = "environment.json"  # in a run folder
 
@@ -43,7 +43,103 @@ VARIABLES: tuple[str, ...] = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING", "PYTORCH_ALLOC_CONF"),
     *("ACCELERATE_USE_CPU", "ACCELERATE_MIXED_PRECISION", "WORLD_SIZE"),
 )
-_HARMLESS = re.compile(r"[\w.,:-]{0,60}")  # no slash: a path is nobody's business
+_HARMLESS = re.compile(r"[\w.,:-]{0,60}")  # no slash: paths are not published
+
+
+def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = None) -> str:
+    """The command line of this process without machine paths, so that it can be published.
+
+    Paths inside the working folder or this repository become relative; paths below a folder named by an environment variable `S2I_*` or
+    below the home folder keep their tail (`$S2I_REAL_DATA/NW-UCLA`, `~/runs`); any other absolute path becomes a placeholder
+    named after its flag (`--data_dir $DATA_DIR`).
+    """
+    argv = list(sys.argv if argv is None else argv)
+    base = Path.cwd() if cwd is None else Path(cwd)
+    words, flag = [], ""
+    for index, word in enumerate(argv):
+        if index == 0:
+            name = _public_path(word, base, "")
+            words.append(f"python {name}" if name.endswith(".py") else Path(word).name)
+            continue
+        if word.startswith("-"):
+            flag, equals, value = word.partition("=")
+            words.append(f"{flag}={_public_path(value, base, flag)}" if equals else flag)
+        else:
+            words.append(_public_path(word, base, flag))
+    return " ".join(words)
+
+
+def _public_path(word: str, base: Path, flag: str) -> str:
+    """`word` without machine paths: one path, or several as in `--data a,b` and `--data_dir a=DIR,b=DIR`."""
+    if os.path.exists(word) or not {",", "="} & set(word):
+        return _public_part(word, base, flag)
+    pairs = [part.rpartition("=") for part in word.split(",")]
+    return ",".join(
+        (f"{_public_part(name, base, flag)}=" if equals else "") + (_public_part(value, base, flag) if value else "")
+        for name, equals, value in pairs
+    )
+
+
+def _public_part(word: str, base: Path, flag: str) -> str:
+    if not word.startswith(("/", "~", "../")) and not Path(word).is_absolute():
+        return shlex.quote(word)
+    # not resolve(): a link keeps the name the user gave it
+    path = Path(os.path.abspath(base / Path(word).expanduser()))
+    for start in (base, base.resolve(), Path(__file__).resolve().parents[2]):  # the last: this repository
+        if path.is_relative_to(start):
+            return shlex.quote(path.relative_to(start).as_posix())
+    for name in sorted(name for name in os.environ if name.startswith("S2I_")):
+        folder = os.environ[name]
+        if folder and Path(folder).is_absolute() and path.is_relative_to(folder):
+            return f"${name}/{path.relative_to(folder).as_posix()}".removesuffix("/.")
+    home = Path.home()
+    if home != Path("/") and path.is_relative_to(home):
+        return f"~/{path.relative_to(home).as_posix()}"
+    if not flag:
+        return path.name
+    return f"${flag.lstrip('-').replace('-', '_').upper()}"
+
+
+def current_commit() -> str:
+    """Commit of the running code: 12 hex digits, "-dirty" if a tracked file differs, "unknown" outside a git checkout.
+
+    The table of results itself may differ: a measurement that is written there does not make the next one dirty.
+    """
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed copy may lie inside somebody else's checkout, whose commit says nothing about this code.
+    if git("ls-files", "--error-unmatch", here.name) is None:
+        return "unknown"
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return "unknown"
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)model_cards/results.csv")
+    return commit if changes == "" else f"{commit}-dirty"
+
+
+def hardware_name(device: Any = None) -> str:
+    """What computed: the GPU's name for a CUDA device, else the processor and the cores this process may use."""
+    if device is not None and str(device).startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine() or "CPU"
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            name = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), name)
+    except OSError:
+        pass  # not Linux: the platform's own name does
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{name} ({cores} core{'s' if cores != 1 else ''})"
 
 
 def describe_environment() -> dict[str, Any]:

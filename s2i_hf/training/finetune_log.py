@@ -15,7 +15,7 @@ import torch
 from transformers import TrainerCallback
 
 from ..runs.checkpoints import METRICS, MetricsFile, clear_run, remove_later, remove_partial, write_json
-from ..runs.results import current_commit, public_command
+from ..runs.provenance import current_commit, public_command
 from ..utils.arguments import save_arguments
 from .interruption import StopRequest
 

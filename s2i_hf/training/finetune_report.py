@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.probes import metrics
-from ..runs.results import METRICS, append_results, current_commit, public_command, result_row
+from ..runs.provenance import current_commit, public_command
+from ..runs.results import METRICS, append_results, result_row
 from ..utils.files import write_atomically
 from .finetune_arguments import FinetuneArguments
 

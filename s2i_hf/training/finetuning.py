@@ -17,7 +17,7 @@ from ..evaluation.probes import metrics
 from ..hub.push import check_repository, publish_run
 from ..protocols import PROTOCOLS
 from ..runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json
-from ..runs.results import hardware_name
+from ..runs.provenance import hardware_name
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .finetune_report import write_report

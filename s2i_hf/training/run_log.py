@@ -34,7 +34,7 @@ from ..runs.checkpoints import (
     save_checkpoint,
     write_json,
 )
-from ..runs.results import current_commit, public_command
+from ..runs.provenance import current_commit, public_command
 from ..utils.arguments import save_arguments
 from .batches import Schedule
 from .interruption import RunInterrupted
