@@ -261,9 +261,9 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     ]
     assert added == [
         "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
-        "from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss",
         "from s2i_hf.models.building_diffmae import build_diffmae",
         "from s2i_hf.training.pretraining import pretrain, start",
+        "from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss",
         "arguments = parse(DiffMAEArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",
         "model = build_diffmae(arguments.model, **arguments.model_options)",
