@@ -5,6 +5,7 @@ Nothing is ever unpacked to disk, so a member's name cannot write anywhere.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -236,12 +238,13 @@ def _walk(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
-def read_bytes(file: str | Path | RawFile, text: bool = True) -> bytes:
+def read_bytes(file: str | Path | RawFile, text: bool = True, limit: int | None = None) -> bytes:
     """Contents of a recording, on disk or in an archive; `.gz` is unpacked.
 
     Args:
         file: Where it is.
         text: Whether it must be plain text; a byte order mark is taken off.
+        limit: Bytes that one clip may have, unpacked.
 
     Raises:
         ReadError: there is no such file, it is a folder, a pipe or a device, it is far too large, damaged, or not text.
@@ -250,6 +253,8 @@ def read_bytes(file: str | Path | RawFile, text: bool = True) -> bytes:
     data = file.read()
     if file.name.endswith(".gz"):
         data = _gunzip(data, file.name)
+    if limit is not None and len(data) > limit:
+        raise ReadError(f"{file.name}: {len(data) >> 20} MB; expected one clip, of at most {limit >> 20} MB.")
     if not data or data.isspace():
         raise ReadError(f"{file.name}: the file is empty.")
     if not text:
@@ -258,6 +263,19 @@ def read_bytes(file: str | Path | RawFile, text: bool = True) -> bytes:
         if data.startswith(mark):
             raise ReadError(f"{file.name}: the file is {kind}; expected plain ASCII text.")
     return data.removeprefix(b"\xef\xbb\xbf")  # the byte order mark that some Windows editors write
+
+
+def read_json(file: RawFile, limit: int | None = None) -> Any:
+    """Contents of a JSON file; `limit` as in `read_bytes`.
+
+    Raises:
+        ReadError: as `read_bytes`, or no JSON.
+    """
+    data = read_bytes(file, limit=limit)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ReadError(f"{file.name}: not JSON ({error}); the file is truncated or corrupt.") from None
 
 
 def _gunzip(data: bytes, name: str) -> bytes:
@@ -273,18 +291,23 @@ def _gunzip(data: bytes, name: str) -> bytes:
     return unpacked
 
 
+def body_extent(bodies: np.ndarray) -> float:
+    """Width of the median body of (..., V, 3), with NaN where not measured; a single ghost may well be any size."""
+    extents = (np.fmax.reduce(bodies, axis=-2) - np.fmin.reduce(bodies, axis=-2)).max(axis=-1)
+    return float(np.nanmedian(extents))
+
+
 def check_metres(bodies: np.ndarray, path: str | Path) -> None:
     """Refuse joints in millimetres.
 
     Args:
-        bodies: (N, V, 3), the joints of one body in one frame each; NaN where not measured.
+        bodies: (..., V, 3), the joints of one body in one frame each; NaN where not measured.
         path: The recording, named in the error.
 
     Raises:
-        ReadError: the median body is more than 20 units wide. The median, because a single ghost body may well be.
+        ReadError: the median body is more than 20 units wide.
     """
-    extents = (np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)).max(axis=-1)
-    extent = float(np.nanmedian(extents))
+    extent = body_extent(bodies)
     if extent > _MAX_EXTENT:
         raise ReadError(
             f"{Path(path).name}: the bodies are {extent:,.0f} units large, which cannot be metres; if the file is in "

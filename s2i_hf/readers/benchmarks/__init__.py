@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["READERS", "Reader", "get_reader"]
+import numpy as np
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_sequence import SkeletonSequence
+from ...protocols import DATASETS, SampleName, parse_name
+
+__all__ = ["READERS", "Reader", "get_reader", "named_sequence"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Reader:
     suffixes: tuple[str, ...]
 
 
-# The module here and the builder in dataset_scripts are called alike.
+# The module here and the builder in dataset_scripts are called alike; `ui_prmd` holds two readers.
 READERS: dict[str, Reader] = {
     "nw_ucla": Reader("a01_s01_e00_v01.json", (".json",)),
     "ntu_rgbd": Reader("S001C001P001R001A001.skeleton", (".skeleton",)),
@@ -46,11 +52,37 @@ READERS: dict[str, Reader] = {
 
 
 def get_reader(name: str) -> ModuleType:
-    """The module of the reader called `name`.
+    """The module of the reader called `name`, or what stands for it in a module of several.
 
     Raises:
         ValueError: there is no such reader.
     """
     if name not in READERS:
         raise ValueError(f"Unknown reader {name!r}; known: {', '.join(READERS)}.")
+    if name.startswith("ui_prmd"):
+        return getattr(import_module(f"{__name__}.ui_prmd"), name)
     return import_module(f"{__name__}.{name}")
+
+
+def named_sequence(
+    reader: str, sample_id: str, joints: np.ndarray, label: int | None = None, body_ids: np.ndarray | None = None
+) -> SkeletonSequence:
+    """A clip in the layout of its data set, with what its name says; -1 where it is named otherwise.
+
+    Args:
+        reader: Whose names these are.
+        sample_id: Name of the clip: subject, camera and action (from 1).
+        joints: (T, M, V, 3) in metres; (T, V, 3) of one person.
+        label: Where it is not the action of the name - 1.
+        body_ids: (M,), those of the sensor; None: 0..M-1.
+    """
+    name = parse_name(reader, sample_id) or SampleName(-1)
+    return SkeletonSequence(
+        joints=joints[:, None] if joints.ndim == 3 else joints,
+        layout=LAYOUTS[next(dataset.layout for dataset in DATASETS.values() if dataset.reader == reader)],
+        label=max(-1, name.action - 1) if label is None else label,
+        subject=name.subject,
+        camera=name.camera,
+        body_ids=body_ids,  # type: ignore[arg-type]  # None is 0..M-1
+        sample_id=sample_id,
+    )

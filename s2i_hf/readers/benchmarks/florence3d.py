@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.florence3d import NUM_ACTIONS
 from ..number_text import read_table
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from ..raw_files import RawFile, ReadError, body_extent, check_metres, read_bytes
+from . import named_sequence
 
 _NUM_JOINTS = 15
 _KEYS = ("video", "actor", "category")
@@ -54,8 +54,7 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
     path = RawFile.of(file)
     name = parse_name("florence3d", path.stem)
     if name is not None and name.action >= 0:
-        joints = _metres(_single_clip(path), path.name)
-        yield _sequence(joints, name.action, name.subject, path.stem)
+        yield named_sequence("florence3d", path.stem, _metres(_single_clip(path), path.name))
         return
     table = read_table(path, len(_KEYS) + 3 * _NUM_JOINTS, "video, actor, category and 15 x (x, y, z)")
     _check_keys(table[:, : len(_KEYS)], path.name)
@@ -73,12 +72,8 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
         elif not 1 <= category <= NUM_ACTIONS:
             yield ReadError(f"{where}, has category {category}; expected 1 to {NUM_ACTIONS}.")
         else:
-            yield _sequence(joints[start:end], category, actor, f"v{video:03}_s{actor:02}_a{category:02}")
+            yield named_sequence("florence3d", f"v{video:03}_s{actor:02}_a{category:02}", joints[start:end])
         seen.add(video)
-
-
-def _sequence(joints: np.ndarray, action: int, subject: int, sample_id: str) -> SkeletonSequence:
-    return SkeletonSequence(joints[:, None], LAYOUTS["florence_15"], action - 1, subject, sample_id=sample_id)
 
 
 def _single_clip(path: RawFile) -> np.ndarray:
@@ -103,7 +98,7 @@ def _check_keys(keys: np.ndarray, file: str) -> None:
 
 def _metres(joints: np.ndarray, file: str) -> np.ndarray:
     metres = (joints / 1000).astype(np.float32)
-    extent = float(np.median(np.ptp(metres, axis=1).max(axis=-1)))
+    extent = body_extent(metres)
     if extent < _MIN_EXTENT:
         raise ReadError(
             f"{file}: the bodies would be {1000 * extent:.3g} mm large; expected coordinates in millimetres."

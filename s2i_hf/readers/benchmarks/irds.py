@@ -9,7 +9,6 @@ are NaN where the sensor says NotTracked; Inferred ones are kept.
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,9 @@ import numpy as np
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
+from ..number_text import is_number
 from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from . import named_sequence
 
 _INDEX = {name: index for index, name in enumerate(LAYOUTS["kinect_v2"].joint_names)}
 _NUM_JOINTS = len(_INDEX)
@@ -70,14 +71,7 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
         actor = int(there.sum(axis=0).argmax())
         joints, bodies = joints[there[:, actor], actor : actor + 1], bodies[actor : actor + 1]
     name = parse_name("irds", file.stem)
-    return SkeletonSequence(
-        joints=joints,
-        layout=LAYOUTS["kinect_v2"],
-        label=name.action if name else -1,
-        subject=name.subject if name else -1,
-        body_ids=np.array(bodies),
-        sample_id=file.stem,
-    )
+    return named_sequence("irds", file.stem, joints, name.action if name else -1, np.array(bodies))
 
 
 def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:
@@ -92,9 +86,8 @@ def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:
     seen = set()
     for part in parts:
         name, state, *numbers = (word.strip() for word in f"{part.partition(')')[0]},,".split(",", 7))
-        index = _INDEX.get(
-            name.replace("Left", "L").replace("Right", "R")
-        )  # the layout says ShoulderL, the file ShoulderLeft
+        # the layout says ShoulderL, the file ShoulderLeft
+        index = _INDEX.get(name.replace("Left", "L").replace("Right", "R"))
         if index is None or index in seen or len(numbers) < 5:
             raise ReadError(f"{where}: {part[:60]!r} is no joint, or there twice; expected (name,state,x,y,z,u,v).")
         seen.add(index)
@@ -108,10 +101,6 @@ def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:
 
 
 def _number(text: str, where: str) -> float:
-    try:
-        number = float(text) if "_" not in text else math.nan  # float() takes 1_000
-    except ValueError:
-        number = math.nan
-    if not abs(number) < 1e6:
+    if not is_number(text) or not abs(float(text)) < 1e6:
         raise ReadError(f"{where}: {text[:40]!r} is no coordinate; expected a number of metres.")
-    return number
+    return float(text)

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
-from ...protocols import parse_name
 from ..number_text import read_table
 from ..raw_files import RawFile, ReadError, check_metres
+from . import named_sequence
 
 _NUM_JOINTS = 20
 _WORLD, _SCREEN = "_skeleton3D", "_skeleton"
@@ -66,11 +65,4 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     else:
         joints[~seen] = np.nan
     check_metres(joints if denoise else joints[seen], file.name)
-    name = parse_name("msr_action3d", sample_id(file))
-    return SkeletonSequence(
-        joints=joints[:, None],
-        layout=LAYOUTS["msr_action3d"],
-        label=name.action - 1 if name else -1,
-        subject=name.subject if name else -1,
-        sample_id=sample_id(file),
-    )
+    return named_sequence("msr_action3d", sample_id(file), joints)

@@ -1,6 +1,6 @@
 """NTU RGB+D `.skeleton` files (Kinect v2, 25 joints, metres, 30 fps): from the bodies of each frame to the actors.
 
-The text itself is read by `skeleton_text`. A sensor reports more bodies than there are people: chairs, reflections, and
+The text itself is read by `ntu_text`. A sensor reports more bodies than there are people: chairs, reflections, and
 a person who was lost and found again under a new id. The denoising here is that of SGN (github.com/microsoft/SGN, MIT),
 which CTR-GCN, MAMP and MacDiff share, so that results compare; where it differs, the function says so, and
 `contiguous=True` follows SGN there, too.
@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
-from ...protocols import parse_name
 from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from . import named_sequence
 from .ntu_text import NUM_JOINTS, BodyFrames, parse_text
 
 _SHORT_TRACK = 11  # frames: a body seen no longer is noise
@@ -82,16 +81,8 @@ def parse(data: bytes, sample_id: str, denoise: bool = True, contiguous: bool = 
     joints = np.full((len(kept), len(tracks), NUM_JOINTS, 3), np.nan, dtype=np.float32)
     for person, track in enumerate(tracks):
         joints[np.searchsorted(kept, track.frames), person] = track.joints
-    name = parse_name("ntu_rgbd", sample_id)
-    return SkeletonSequence(
-        joints=joints,
-        layout=LAYOUTS["kinect_v2"],
-        label=name.action - 1 if name else -1,
-        subject=name.subject if name else -1,
-        camera=name.camera if name else -1,
-        body_ids=np.array([track.body_id for track in tracks], dtype=np.int64),
-        sample_id=sample_id,
-    )
+    body_ids = np.array([track.body_id for track in tracks], dtype=np.int64)
+    return named_sequence("ntu_rgbd", sample_id, joints, body_ids=body_ids)
 
 
 def _extents(joints: np.ndarray) -> np.ndarray:

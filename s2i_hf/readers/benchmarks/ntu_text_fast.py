@@ -1,19 +1,20 @@
-"""The text of `.skeleton` files as whole arrays of numbers: what `skeleton_lines` reads, fifteen times as fast.
+"""The text of `.skeleton` files as whole arrays of numbers: what `parse_lines` reads, fifteen times as fast.
 
 Nothing is split. One bit per byte says where the blanks and line breaks are; from those bits come the number of values
 in every line and the ends of x, y and z, for all lines at once. Only these three become numbers, eight digits in one
-64-bit word each. Whatever is not as the sensor's recorder writes it is left to `skeleton_lines`.
+64-bit word each. Whatever is not as the sensor's recorder writes it is left to `parse_lines`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .ntu_lines import BODY_VALUES, JOINT_VALUES, MAX_FRAMES, NUM_JOINTS, BodyFrames, parse_singly
+from ..number_text import parse_decimals
+from .ntu_text import BODY_VALUES, JOINT_VALUES, MAX_FRAMES, NUM_JOINTS, BodyFrames
 
 _MAX_BYTES = 16 << 20  # recordings have 0.1 to 3 MB; this way needs two to ten times the size of the file
 _BODY_LINES = 2 + NUM_JOINTS
-_LF, _CR, _BLANK, _MINUS, _POINT, _ZERO = b"\n\r -.0"
+_LF, _CR, _BLANK, _ZERO = b"\n\r 0"
 _U1, _U63 = np.uint64(1), np.uint64(63)
 
 
@@ -142,71 +143,3 @@ def _first_three(bits: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
             return None
         window &= below
     return ends
-
-
-# -- digits ------------------------------------------------------------------------------------------------------------
-
-_MAX_DIGITS = 14  # after the point: with the one before it they stay below 2^53, so that one division rounds correctly
-# Both tables are looked up by the number of digits after the point, which is -2 (from the end) to 62.
-_LAST = np.zeros(128, dtype=np.uint64)  # the last bytes of a word, which are its high ones
-_LAST[1:8] = [(1 << 64) - (1 << 8 * (8 - count)) for count in range(1, 8)]
-_LAST[8:63] = (1 << 64) - 1
-_SCALE = np.ones(128)
-_SCALE[: _MAX_DIGITS + 1] = 10.0 ** np.arange(_MAX_DIGITS + 1)
-
-
-def _last_digits(words: np.ndarray, end: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Value of the last `count` of the eight bytes before each `end`, and bits that are set if one is no digit.
-
-    Digits are joined to pairs, fours and eights within a 64-bit word (D. Lemire, "Quickly parsing eight digits", 2018).
-    """
-    last = end - 1
-    word = last >> 3
-    left = ((~last & 7) << 3).astype(np.uint64)
-    value = words[word] << left
-    value |= (words[word - 1] >> _U1) >> (_U63 - left)
-    value ^= np.uint64(0x3030303030303030)  # a digit becomes its value, all else something above 9
-    value &= _LAST[count]
-    wrong = (value + np.uint64(0x7676767676767676)) | value
-    wrong &= np.uint64(0x8080808080808080)
-    for factor, shift, mask in (
-        (10 << 8 | 1, 8, 0x00FF00FF00FF00FF),
-        (100 << 16 | 1, 16, 0x0000FFFF0000FFFF),
-        (10000 << 32 | 1, 32, 0x00000000FFFFFFFF),
-    ):
-        value *= np.uint64(factor)
-        value >>= np.uint64(shift)
-        value &= np.uint64(mask)
-    return value, wrong
-
-
-def parse_decimals(data: bytes, text: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray | None:
-    """(n,) float32 of the tokens [start, end): all like "-1.2345678" at once, others singly; None if one is no number."""
-    words = np.frombuffer(data, dtype="<u8", count=len(data) // 8)  # beyond the last whole one there is no x, y or z
-    negative = text[start] == _MINUS
-    whole = start + negative
-    unit = text[whole] ^ np.uint8(_ZERO)
-    whole += 1
-    digits = end - whole
-    digits -= 1
-    value, wrong = _last_digits(words, end, digits)
-    if digits.max() > 8:
-        long = np.flatnonzero(digits > 8)
-        high, high_wrong = _last_digits(words, end[long] - 8, digits[long] - 8)
-        value[long] += high * np.uint64(10**8)
-        wrong[long] |= high_wrong
-    scale = _SCALE[digits]
-    numbers = unit * scale
-    numbers += value
-    numbers /= scale
-    singles = numbers.astype(np.float32)
-    singles.view(np.uint32)[...] |= negative.astype(np.uint32) << np.uint32(31)
-    unusual = text[whole] != _POINT
-    unusual |= unit > 9
-    unusual |= wrong != 0
-    unusual |= (digits - 1).view(np.uint64) >= _MAX_DIGITS
-    if unusual.any():
-        which = np.flatnonzero(unusual)
-        if not parse_singly(singles, which, data, start[which], end[which]):
-            return None
-    return singles

@@ -1,9 +1,9 @@
-"""The text of `.skeleton` files in one pass of machine code: what `skeleton_lines` reads, thirty times as fast.
+"""The text of `.skeleton` files in one pass of machine code: what `parse_lines` reads, thirty times as fast.
 
-Needs numba (`pip install 's2i-hf[fast]'`), which importing this module imports: `skeleton_text` does so once there is
+Needs numba (`pip install 's2i-hf[fast]'`), which importing this module imports: `ntu_text` does so once there is
 enough to read. Eight bytes are looked at in one 64-bit word, "lanes[i]" being the one that starts at byte i of the text:
 what follows x, y and z is only counted, and of these the eight digits after the point become a number together.
-Whatever is not as the sensor's recorder writes it is left to `skeleton_lines`.
+Whatever is not as the sensor's recorder writes it is left to `parse_lines`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .ntu_lines import MAX_FRAMES, NUM_JOINTS, BodyFrames, parse_singly
+from ..number_text import parse_singly
+from .ntu_text import MAX_FRAMES, NUM_JOINTS, BodyFrames
 
 _MIN_BODY_BYTES = 600  # 25 lines of 12 values take no less
 _BODY_LINES = 2 + NUM_JOINTS

@@ -8,16 +8,15 @@ two files single joints are zero because they were not seen: they are returned a
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.nw_ucla import ACTIONS
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from ..raw_files import RawFile, ReadError, check_metres, read_json
+from . import named_sequence
 
 _NUM_JOINTS = 20
 _NUM_CLASSES = 10
@@ -39,12 +38,7 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
             not 1..10 or not the one its name stands for; the message names the file and the frame.
     """
     path = RawFile.of(file)
-    try:
-        content = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{path.name}: not JSON ({error}); the file is truncated or corrupt.") from None
+    content = read_json(path)
     if not isinstance(content, dict) or not {"skeletons", "label"} <= content.keys():
         raise ReadError(f"{path.name}: expected an object with 'skeletons' and 'label', as NW-UCLA files have.")
     joints = _joints(content["skeletons"], path.name)
@@ -54,14 +48,7 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     name = parse_name("nw_ucla", path.stem)
     if name and name.action in ACTIONS and ACTIONS.index(name.action) != label - 1:
         raise ReadError(f"{path.name}: holds label {label}, but its name stands for {ACTIONS.index(name.action) + 1}.")
-    return SkeletonSequence(
-        joints=joints[:, None],
-        layout=LAYOUTS["kinect_v1"],
-        label=label - 1,
-        subject=name.subject if name else -1,
-        camera=name.camera if name else -1,
-        sample_id=path.stem,
-    )
+    return named_sequence("nw_ucla", path.stem, joints, label - 1)
 
 
 def _joints(skeletons: object, file: str) -> np.ndarray:
@@ -93,10 +80,7 @@ def _problem(skeletons: list[object]) -> str:
             count = len(frame) if isinstance(frame, list) else "no"
             return f"{where} has {count} joints; expected the {_NUM_JOINTS} of Kinect v1."
         for joint in frame:
-            if (
-                not isinstance(joint, list)
-                or len(joint) != 3
-                or any(type(value) not in (float, int) for value in joint)
-            ):
+            numbers = isinstance(joint, list) and len(joint) == 3 and {*map(type, joint)} <= {float, int}
+            if not numbers:
                 return f"{where} has a joint {str(joint)[:60]}; expected three numbers of metres."
     return "has a coordinate that no float can hold; the file is corrupt."

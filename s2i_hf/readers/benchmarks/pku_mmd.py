@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.pku_mmd import NUM_ACTIONS
+from ..number_text import read_rows
 from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
-from .number_rows import read_rows
+from . import named_sequence
 
 _PEOPLE, _NUM_JOINTS = 2, 25
 _MAX_ROWS = 10_000  # a video has about twenty actions
@@ -131,16 +131,8 @@ def _cut(
     if denoise and len(people) > 1:
         motion = [np.nanvar(bodies[frames, body].reshape(-1, 3), axis=0).sum() for body in people]
         people = people[np.argsort([-amount for amount in motion], kind="stable")]
-    name = parse_name("pku_mmd", video.stem)
-    return SkeletonSequence(
-        joints=bodies[frames, people],
-        layout=LAYOUTS["kinect_v2"],
-        label=segment.action - 1,
-        subject=name.subject if name else -1,
-        camera=name.camera if name else -1,
-        body_ids=people,
-        sample_id=f"{video.stem}_A{segment.action:02}_{segment.start:05}-{segment.end:05}",
-    )
+    sample_id = f"{video.stem}_A{segment.action:02}_{segment.start:05}-{segment.end:05}"
+    return named_sequence("pku_mmd", sample_id, bodies[frames, people], segment.action - 1, people)
 
 
 _ROW = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*(?:,\s*\d{1,9}\s*)?")

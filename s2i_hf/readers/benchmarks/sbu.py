@@ -13,18 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ..number_text import read_table
 from ..raw_files import RawFile, ReadError, check_metres
+from . import named_sequence
 
 _PEOPLE, _NUM_JOINTS = 2, 15
 _SCALE = np.array([-2.56, -1.92, 10 / 7.8125])  # metres
 _OFFSET = np.array([1.28, 0.96, 0.0])
-_MAX_NORMALISED = (
-    8.0  # the sensor sees no further than eight metres; joints outside of the image are somewhat beyond 0..1
-)
+# The sensor sees no further than eight metres; joints outside of the image are somewhat beyond 0..1
+_MAX_NORMALISED = 8.0
 
 
 def sample_id(file: RawFile) -> str:
@@ -62,13 +61,4 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     joints = (normalised * _SCALE + _OFFSET).astype(np.float32)
     check_metres(joints[present], path.name)
     joints[~present] = np.nan
-    own_id = sample_id(path)
-    name = parse_name("sbu", own_id)
-    return SkeletonSequence(
-        joints=joints[:, people],
-        layout=LAYOUTS["sbu_15"],
-        label=name.action - 1 if name else -1,
-        subject=name.subject if name else -1,
-        body_ids=people,
-        sample_id=own_id,
-    )
+    return named_sequence("sbu", sample_id(path), joints[:, people], body_ids=people)

@@ -8,15 +8,13 @@ A frame is a list of detected people and may be empty; `cumscore` came with 1.1.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
-from ...protocols import parse_name
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from ..raw_files import RawFile, ReadError, check_metres, read_json
+from . import named_sequence
 
 _NUM_JOINTS = 13
 _MAX_FRAMES = 1_000_000  # the longest clips have 4,000
@@ -40,28 +38,14 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
             message names the file and the frame.
     """
     path = RawFile.of(file)
-    try:
-        content = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{path.name}: not JSON ({error}); the file is truncated or corrupt.") from None
+    content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
         raise ReadError(f"{path.name}: expected an object with 'njts' and 'frames', as Smarthome files have.")
     if content.get("njts", _NUM_JOINTS) != _NUM_JOINTS:
         raise ReadError(
             f"{path.name}: njts is {str(content['njts'])[:40]}; expected the {_NUM_JOINTS} joints of LCR-Net."
         )
-    joints = _joints(content["frames"], path.name)
-    name = parse_name("smarthome", path.stem)
-    return SkeletonSequence(
-        joints=joints[:, None],
-        layout=LAYOUTS["lcrnet_13"],
-        label=name.action - 1 if name and name.action > 0 else -1,
-        subject=name.subject if name else -1,
-        camera=name.camera if name else -1,
-        sample_id=path.stem,
-    )
+    return named_sequence("smarthome", path.stem, _joints(content["frames"], path.name))
 
 
 def _joints(frames: list[object], file: str) -> np.ndarray:

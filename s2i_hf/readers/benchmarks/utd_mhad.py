@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
-from ...protocols import parse_name
 from ..mat_files import read_array
 from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from . import named_sequence
 
 _VARIABLE = "d_skel"
 _NUM_JOINTS = 20
@@ -53,11 +52,4 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
         raise ReadError(f"{where} is {array[joint, axis, frame]:g}; expected a number of metres.")
     joints = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
     check_metres(joints, file.name)
-    name = parse_name("utd_mhad", sample_id(file))
-    return SkeletonSequence(
-        joints=joints[:, None],
-        layout=LAYOUTS["utd_mhad"],
-        label=name.action - 1 if name else -1,
-        subject=name.subject if name else -1,
-        sample_id=sample_id(file),
-    )
+    return named_sequence("utd_mhad", sample_id(file), joints)

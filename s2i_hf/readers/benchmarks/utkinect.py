@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ..number_text import read_table
 from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
+from . import named_sequence
 
 LABELS = "actionLabel.txt"
 ACTIONS = ("walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands")
@@ -71,8 +71,8 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
     labels = file.companions[0] if file.companions else _beside(file)
     table = read_table(file, 1 + 3 * _NUM_JOINTS, "a frame number and x y z of 20 joints")
     frames = table[:, 0]
-    joints = table[:, 1:].reshape(-1, 1, _NUM_JOINTS, 3).astype(np.float32)
-    check_metres(joints[:, 0], file.name)
+    joints = table[:, 1:].reshape(-1, _NUM_JOINTS, 3).astype(np.float32)
+    check_metres(joints, file.name)
     for segment in _segments(labels, name.video):
         if isinstance(segment, ReadError):
             yield segment
@@ -83,13 +83,7 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
             word = ACTIONS[action - 1]
             yield ReadError(f"{file.name}: no frame of {word}, {first} to {last} in {labels.name}.")
             continue
-        yield SkeletonSequence(
-            joints=joints[inside],
-            layout=LAYOUTS["kinect_v1"],
-            label=action - 1,
-            subject=name.subject,
-            sample_id=f"{name.video}_a{action:02}",
-        )
+        yield named_sequence("utkinect", f"{name.video}_a{action:02}", joints[inside])
 
 
 def _beside(file: RawFile) -> RawFile:

@@ -27,7 +27,7 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import RawFile, ReadError, find_raw_files
+from ..raw_files import RawFile, ReadError, body_extent, find_raw_files
 from ..recordings import Recordings, fingerprint
 from . import amc_asf, arrays, bvh, ctrgcn_npz, keypoints_json
 from . import csv_files as tables
@@ -300,8 +300,7 @@ def _in_layout(joints: np.ndarray, layout: SkeletonLayout, file: str, unit: str 
 
 def _check_size(bodies: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> None:
     """Refuse bodies, (N, V, 3) in metres, that no person can be; the median, because a single one may be a ghost."""
-    extents = (np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)).max(axis=-1)
-    extent = float(np.nanmedian(extents))
+    extent = body_extent(bodies)
     given = extent / UNITS[unit or "m"]
     if extent > _LARGEST:
         right = "cm" if given < 400 else "mm"

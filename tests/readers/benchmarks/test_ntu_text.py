@@ -14,7 +14,7 @@ from skeleton_files import person, skeleton_text
 
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.benchmarks import ntu_text as text_module
-from s2i_hf.readers.benchmarks.ntu_lines import BodyFrames, parse_lines
+from s2i_hf.readers.benchmarks.ntu_text import BodyFrames, parse_lines
 from s2i_hf.readers.benchmarks.ntu_text_fast import _count_ones_slowly, parse_numpy
 
 ID = 72057594037931691  # a real tracking id has 17 digits
@@ -220,9 +220,9 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.delenv(text_module.WAY_VARIABLE, raising=False)
     monkeypatch.setattr(text_module, "_bytes_parsed", 0)
-    monkeypatch.setattr(text_module, "parse_numpy", spy("numpy"))
+    monkeypatch.setattr(text_module, "_numpy_parser", lambda: spy("numpy"))
     monkeypatch.setattr(text_module, "parse_lines", spy("lines"))
-    monkeypatch.setattr(text_module, "_load_numba", lambda: (spy("numba"), ""))
+    monkeypatch.setattr(text_module, "_numba_parser", lambda: (spy("numba"), ""))
     return taken
 
 
@@ -257,14 +257,14 @@ def test_without_numba_all_goes_on_in_silence(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "s2i_hf.readers.benchmarks.ntu_text_numba", raising=False)
     monkeypatch.setattr(text_module, "_NUMBA_PAYS", 0)
-    text_module._load_numba.cache_clear()
+    text_module._numba_parser.cache_clear()
     try:
         assert equal(text_module.parse_text(GOOD, "x"), parse_lines(GOOD, "x"))
         with pytest.raises(ImportError, match=r"pip install 's2i-hf\[fast\]'") as caught:
             text_module.parse_text(GOOD, "x", "numba")
         assert one_sentence(caught.value)
     finally:
-        text_module._load_numba.cache_clear()
+        text_module._numba_parser.cache_clear()
 
 
 @pytest.mark.parametrize("way", ["auto", "numpy", "numba", "lines"])

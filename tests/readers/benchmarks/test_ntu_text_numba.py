@@ -13,7 +13,7 @@ import pytest
 from skeleton_files import person, skeleton_text
 
 from s2i_hf.readers.benchmarks import ntu_text as text_module
-from s2i_hf.readers.benchmarks.ntu_lines import parse_lines
+from s2i_hf.readers.benchmarks.ntu_text import parse_lines
 
 numba = pytest.importorskip("numba", reason="the extra [fast] is not installed")
 
@@ -48,7 +48,7 @@ def test_compiled_code_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_numba_that_compiles_nonsense_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    text_module._load_numba.cache_clear()
+    text_module._numba_parser.cache_clear()
     monkeypatch.delenv(text_module.WAY_VARIABLE, raising=False)
     monkeypatch.setattr(text_module, "_NUMBA_PAYS", 0)
 
@@ -62,7 +62,7 @@ def test_a_numba_that_compiles_nonsense_is_not_used(monkeypatch: pytest.MonkeyPa
             with pytest.raises(ImportError, match=r"with numba: (TypeError|RuntimeError)"):
                 text_module.parse_text(TEXT, "x", "numba")
         finally:
-            text_module._load_numba.cache_clear()
+            text_module._numba_parser.cache_clear()
 
 
 def test_threads_read_at_the_same_time() -> None:

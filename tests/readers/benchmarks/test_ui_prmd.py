@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.readers.benchmarks import ui_prmd_kinect, ui_prmd_vicon
+from s2i_hf.readers.benchmarks.ui_prmd import forward_kinematics, ui_prmd_kinect, ui_prmd_vicon
 from s2i_hf.readers.discovery import find_recordings, read_file
 
 KINECT, VICON = LAYOUTS["ui_prmd_22"], LAYOUTS["vicon_39"]
@@ -81,7 +81,7 @@ def test_forward_kinematics_by_hand() -> None:
     offset[0, :, 1] = 1  # every joint 1 above the one before
     angle[0, 0, 0] = 90  # the waist: up becomes forward, +z
     angle[0, 2, 2] = 90  # the chest: its own up becomes its left, -x
-    joints = ui_prmd_kinect.forward_kinematics(offset, angle)[0]
+    joints = forward_kinematics(offset, angle)[0]
     expected = {"Waist": (0, 1, 0), "Spine": (0, 1, 1), "Chest": (0, 1, 2), "Neck": (-1, 1, 2), "Head": (-2, 1, 2)}
     for name, place in expected.items():
         np.testing.assert_allclose(joints[KINECT.joint_names.index(name)], place, atol=1e-12)
@@ -92,7 +92,7 @@ def test_forward_kinematics_by_hand() -> None:
 def test_forward_kinematics_is_that_of_single_joints(seed: int) -> None:
     rng = np.random.default_rng(seed)
     offset, angle = rng.normal(0, 30, (3, 22, 3)), rng.uniform(-360, 360, (3, 22, 3))
-    joints = ui_prmd_kinect.forward_kinematics(offset, angle)
+    joints = forward_kinematics(offset, angle)
     for t in range(3):
         np.testing.assert_allclose(joints[t], slow_kinematics(offset[t], angle[t]), atol=1e-9)
 

@@ -1,3 +1,5 @@
+"""Lines of numbers: those of megabytes of text, equal to float() of every token."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -8,8 +10,7 @@ from conftest import one_sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.readers import ReadError
-from s2i_hf.readers.benchmarks import number_rows
+from s2i_hf.readers import ReadError, number_text
 
 NUMBERS = st.one_of(
     st.floats(-1e4, 1e4).map("{:.6f}".format),
@@ -25,7 +26,7 @@ ROWS = st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(NUMBERS, min_size=n
 @given(ROWS, st.sampled_from([" ", ", ", "\t", ","]), st.sampled_from(["\n", "\r\n", "\n "]))
 def test_every_number_is_the_nearest_float32(rows: list[list[str]], blank: str, newline: str) -> None:
     data = newline.join(blank.join(row) for row in rows).encode()
-    found = number_rows.read_rows(data, "x.txt", len(rows[0]))
+    found = number_text.read_rows(data, "x.txt", len(rows[0]))
     expected = np.array([[float(token) for token in row] for row in rows]).astype(np.float32)
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
@@ -33,10 +34,10 @@ def test_every_number_is_the_nearest_float32(rows: list[list[str]], blank: str, 
 def test_blocks_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(0, 2, (500, 7)).round(6)
     data = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in values).encode()
-    whole = number_rows.read_rows(data, "x.txt", 7)
+    whole = number_text.read_rows(data, "x.txt", 7)
     for size in (1, 64, 1000, 5000):
-        monkeypatch.setattr(number_rows, "_BLOCK", size)
-        np.testing.assert_array_equal(number_rows.read_rows(data + b"\n\n", "x.txt", 7), whole)
+        monkeypatch.setattr(number_text, "_BLOCK", size)
+        np.testing.assert_array_equal(number_text.read_rows(data + b"\n\n", "x.txt", 7), whole)
     np.testing.assert_array_equal(whole, values.astype(np.float32))
 
 
@@ -58,10 +59,10 @@ def test_blocks_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_wrong_is_named_by_its_line(
     change: Callable[[list[str]], list[str]], words: list[str], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(number_rows, "_BLOCK", block)
+    monkeypatch.setattr(number_text, "_BLOCK", block)
     data = "\n".join(change([f"{line}.5 -0.25 3.125" for line in range(9)])).encode()
     with pytest.raises(ReadError) as caught:
-        number_rows.read_rows(data, "x.txt", 3)
+        number_text.read_rows(data, "x.txt", 3)
     assert one_sentence(caught.value) and str(caught.value).startswith("x.txt: ")
     for word in words:
         assert word in str(caught.value)
@@ -69,4 +70,4 @@ def test_what_is_wrong_is_named_by_its_line(
 
 def test_a_line_without_end_is_not_parsed() -> None:
     with pytest.raises(ReadError, match="too long"):
-        number_rows.read_rows(b"1 " * (2 << 20), "x.txt", 3)
+        number_text.read_rows(b"1 " * (2 << 20), "x.txt", 3)
