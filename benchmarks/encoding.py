@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 
 from s2i_hf.data.collator import SkeletonCollator
-from s2i_hf.processing.encoding import encode, encode_padded
+from s2i_hf.processing.encoding import encode
+from s2i_hf.processing.encoding_batched import encode_padded
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 
 TARGETS = {"host encode, fresh batch": 3.0, "collate for the device": 30.0}

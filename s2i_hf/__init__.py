@@ -23,10 +23,10 @@ _HOME: dict[str, str] = {
     "SkeletonSequence": "processing.skeleton_sequence",
     "EncodingOptions": "processing.encoding",
     "encode": "processing.encoding",
-    "encode_padded": "processing.encoding",
+    "encode_padded": "processing.encoding_batched",
     "decode": "processing.encoding",
     "mask_noise": "processing.masking",
-    "Augmentation": "processing.transforms",
+    "Augmentation": "processing.augmentation",
     "SkeletonProcessor": "processing.image_processing_skeleton",
     "SkeletonCollator": "data.collator",
     "SkeletonRows": "data.skeleton_rows",
@@ -99,12 +99,13 @@ if TYPE_CHECKING:
     from .models.model_processors import processor_for
     from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
     from .models.modeling_pooled_vit import PooledViTForImageClassification
-    from .processing.encoding import EncodingOptions, decode, encode, encode_padded
+    from .processing.augmentation import Augmentation
+    from .processing.encoding import EncodingOptions, decode, encode
+    from .processing.encoding_batched import encode_padded
     from .processing.image_processing_skeleton import SkeletonProcessor
     from .processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout, register_layout
     from .processing.masking import mask_noise
     from .processing.skeleton_sequence import SkeletonSequence
-    from .processing.transforms import Augmentation
     from .protocols import DATASETS, PROTOCOLS
 
 

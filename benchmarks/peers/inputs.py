@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from s2i_hf.data.collator import SkeletonCollator
+from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
-from s2i_hf.processing.transforms import Augmentation
 
 STREAMS = ("joint", "bone", "motion", "bone_motion")
 

@@ -20,9 +20,10 @@ from torch.nn import functional
 
 from s2i_hf.data.loading import as_rows
 from s2i_hf.models.saved_models import pick_device
+from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
-from s2i_hf.processing.transforms import Augmentation, prepare
+from s2i_hf.processing.transforms import prepare
 from s2i_hf.utils.arguments import arg
 
 from .graph_network import GraphNetwork, network_cost

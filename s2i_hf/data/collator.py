@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..processing.augmentation import NUM_DRAWS, Augmentation, augment
 from ..processing.layouts import LAYOUTS, get_layout
 from ..processing.rng import hash_ids, uniform
-from ..processing.transforms import NUM_DRAWS, Augmentation, augment, prepare
+from ..processing.transforms import prepare
 from .skeleton_rows import row_of_table
 
 
 class SkeletonCollator:
-    """Rows to one batch of joints, padded with zeros, ready for `encoding.encode_padded`.
+    """Rows to one batch of joints, padded with zeros, ready for `encoding_batched.encode_padded`.
 
     Args:
         augmentation: Applied to every clip; None: nothing.

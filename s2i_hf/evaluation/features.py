@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ..models.backbone_tokens import backbone_tokens
+from ..processing.augmentation import about_center, rotation_matrix
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns
-from ..processing.transforms import MAX_METRES, about_center, prepare, resample, rotation_matrix
+from ..processing.transforms import MAX_METRES, prepare, resample
 
 POOLINGS = ("mean", "cls", "part")
 WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..models.loading import check_model_name
+from ..processing.augmentation import Augmentation
 from ..processing.layouts import get_layout
-from ..processing.transforms import Augmentation
 from ..runs.results import ENCODERS, results_dir
 from ..utils.arguments import arg
 from .probes import SETTINGS

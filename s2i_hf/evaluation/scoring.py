@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..data.collator import SkeletonCollator
-from ..processing.encoding import encode_padded
+from ..processing.encoding_batched import encode_padded
 from ..processing.layouts import get_layout
 from ..processing.transforms import prepare
 

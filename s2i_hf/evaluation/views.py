@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..processing.augmentation import NUM_DRAWS, Augmentation
 from ..processing.layouts import get_layout
 from ..processing.rng import hash_ids, uniform
-from ..processing.transforms import NUM_DRAWS, Augmentation, prepare
+from ..processing.transforms import prepare
 from .features import turned
 
 

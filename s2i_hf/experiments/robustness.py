@@ -28,8 +28,9 @@ from ..hub.measured_sections import damage_table
 from ..models.backbones import backbone_of, untrained_backbone
 from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
+from ..processing.augmentation import Augmentation
 from ..processing.layouts import get_layout
-from ..processing.transforms import Augmentation, prepare
+from ..processing.transforms import prepare
 from ..runs.provenance import current_commit, hardware_name, public_command
 from ..runs.results import METRICS, append_results, result_row, results_dir
 from ..runs.run_folder import RunFolder

@@ -13,8 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ..processing.augmentation import Augmentation
 from ..processing.masking import MASKS, describe_mask
-from ..processing.transforms import Augmentation
 from ..runs.provenance import public_command
 from ..runs.results import ENCODERS
 from ..runs.run_folder import RunFolder, hub_id

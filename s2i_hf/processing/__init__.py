@@ -15,7 +15,7 @@ __getattr__, __all__ = lazy_names(
         "SkeletonSequence": "skeleton_sequence",
         "decode": "encoding",
         "encode": "encoding",
-        "encode_padded": "encoding",
+        "encode_padded": "encoding_batched",
         "get_layout": "layouts",
         "mask_noise": "masking",
         "register_layout": "layouts",

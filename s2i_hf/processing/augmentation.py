@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layouts import PARTS, SkeletonLayout
-from .missing import fill_missing, stand_ins
-from .temporal import play
+from .transforms import fill_missing, impute, play
 
 # What one clip needs, before one number a joint: crop (length, place), mirror, yaw, pitch, roll, scale, and the key of a generator
 # of its own, for noise and for the steps that came later.
@@ -205,7 +204,7 @@ def _without_joints(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ..
         rest[:, :, lost] = np.nan
         return fill_missing(rest, parents)[0]
     for person in range(joints.shape[1]):  # what `fill_missing` does, without looking for gaps
-        rest[:, person, lost] = stand_ins(joints[:, person], lost, parents)
+        rest[:, person, lost] = impute(joints[:, person], lost, parents)
     return rest
 
 

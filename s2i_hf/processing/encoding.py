@@ -6,15 +6,15 @@ antialiased along an axis that shrinks). A resize is linear in the values and se
 one over joints and one over time, and the joint order, the part widths and the people's blocks are folded into the first one:
 they cost nothing. Where an axis grows bilinearly, every pixel mixes two neighbours only, which is a gather and a lerp.
 
-Two ways give the same numbers: `encode` for a list of clips on the host, and `encode_padded` for a padded batch on any device.
-`decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's block; longer clips
-come back smoothed.
+Two ways give the same numbers: `encode` here, for a list of clips on the host, and `encoding_batched.encode_padded` for a padded
+batch on any device. `decode` inverts both by least squares, to float precision while T <= H and V <= the width of a person's
+block; longer clips come back smoothed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from .layouts import SkeletonLayout, get_layout
-from .resizing import Columns, joint_inverse, joint_matrix, joint_taps, resize_weights, time_inverse, time_taps
+from .resizing import Columns, joint_inverse, joint_matrix, resize_weights, time_inverse, time_taps
 from .transforms import prepare
 
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
@@ -109,9 +109,6 @@ def _choices() -> dict[str, tuple[str, ...]]:
     return {name: values for name, values in hints.items() if values and isinstance(values[0], str)}
 
 
-OPTION_NAMES: tuple[str, ...] = tuple(option.name for option in fields(EncodingOptions))
-
-
 @dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class ClipMetadata:
     """What `decode` needs beside the image.
@@ -142,7 +139,7 @@ class ClipMetadata:
 # --- the steps before the resize, the same on host and device -----------------------------------------------------------
 
 
-def _affine(low: Any, high: Any, options: EncodingOptions, xp: Any) -> tuple[Any, Any]:
+def affine(low: Any, high: Any, options: EncodingOptions, xp: Any) -> tuple[Any, Any]:
     """Value range and mean/std as one `x * scale + shift`."""
     span = high - low
     scale = 1.0 / xp.where(span > 1e-8, span, xp.ones_like(span))  # a clip without extent becomes a constant image
@@ -161,7 +158,7 @@ def _constant(values: Sequence[float], like: Any, xp: Any) -> Any:
     return np.asarray(values, dtype=np.float32)
 
 
-def _has_parent(layout: SkeletonLayout) -> tuple[list[int], list[int]]:
+def bones_of(layout: SkeletonLayout) -> tuple[list[int], list[int]]:
     joints = [joint for joint, parent in enumerate(layout.parents) if parent >= 0]
     return joints, [layout.parents[joint] for joint in joints]
 
@@ -180,7 +177,7 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
         joints = (joints.reshape(num_frames, -1) - everywhere).reshape(joints.shape)
     anchor = None
     if options.stream == "bone":
-        child, parent = _has_parent(layout)
+        child, parent = bones_of(layout)
         bones = joints.copy()
         bones[:, :, child] -= joints[:, :, parent]
         joints = bones
@@ -202,7 +199,7 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
 # --- joints -> images, host -------------------------------------------------------------------------------------------
 
 
-def _as_layouts(layouts: LayoutLike | Sequence[LayoutLike], count: int) -> list[SkeletonLayout]:
+def as_layouts(layouts: LayoutLike | Sequence[LayoutLike], count: int) -> list[SkeletonLayout]:
     if isinstance(layouts, str | SkeletonLayout | Mapping):
         return [get_layout(layouts)] * count
     if len(layouts) != count:
@@ -236,7 +233,7 @@ def encode(
     options = replace(options or EncodingOptions(), **changes)
     if getattr(clips, "ndim", 5) != 5:
         raise ValueError(f"clips is one array of shape {tuple(clips.shape)}; pass a list of clips, such as [clip].")  # type: ignore[attr-defined]
-    layouts = _as_layouts(layouts, len(clips))
+    layouts = as_layouts(layouts, len(clips))
     height, width = options.size
     shape = (len(clips), 3, height, width)
     if out is None:
@@ -248,19 +245,19 @@ def encode(
     with torch.autocast("cpu", enabled=False):  # pixels are float32 whatever the model computes in
         for image, clip, layout in zip(out, clips, layouts, strict=True):
             joints, num_missing = prepare(clip, layout, options.people)
-            clip_metadata = _write_image(image, joints, layout, options, scratch)
+            clip_metadata = write_image(image, joints, layout, options, scratch)
             metadata.append(replace(clip_metadata, num_missing=num_missing) if num_missing else clip_metadata)
     return out, metadata
 
 
-def _write_image(
+def write_image(
     image: torch.Tensor, joints: np.ndarray, layout: SkeletonLayout, options: EncodingOptions, scratch: torch.Tensor
 ) -> ClipMetadata:
     """Encode one prepared clip (T, M, V, 3) into `image` (3, H, W); `scratch` is memory of the same shape."""
     values, metadata = _measure(joints, layout, options)
     num_frames, num_people = values.shape[:2]
     height, width = options.size
-    scale, shift = _affine(metadata.low, metadata.high, options, np)
+    scale, shift = affine(metadata.low, metadata.high, options, np)
     planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
     np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
     planes += shift[:, None, None]
@@ -275,119 +272,6 @@ def _write_image(
         torch.index_select(rows, 1, second, out=scratch)
         image.lerp_(scratch, weight[:, None])
     return metadata
-
-
-# --- joints -> images, device -----------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def encode_padded(
-    joints: torch.Tensor,
-    num_frames: Sequence[int],
-    num_people: Sequence[int],
-    layouts: LayoutLike | Sequence[LayoutLike],
-    options: EncodingOptions | None = None,
-) -> torch.Tensor:
-    """Encode a padded batch where it lies; the images equal those of `encode` to float precision.
-
-    Args:
-        joints: (B, T, M, V, 3) float32 on any device, zero-padded to the longest clip, most people and most joints; clips are
-            prepared already (`transforms.prepare`).
-        num_frames: Frames of each clip.
-        num_people: People of each clip.
-        layouts: One joint format for all clips, or one a clip.
-        options: Encoding options; the defaults if None.
-
-    Returns:
-        (B, 3, H, W) float32 images on the same device.
-    """
-    options = options or EncodingOptions()
-    layouts = _as_layouts(layouts, len(joints))
-    people = [1 if options.people == "first" else count for count in num_people]
-    with torch.autocast(joints.device.type, enabled=False):  # pixels are float32 whatever the model computes in
-        if joints.device.type != "cpu":
-            return _encode_groups(joints, num_frames, people, layouts, options)
-        images = torch.from_numpy(np.empty((len(joints), 3, *options.size), dtype=np.float32))
-        scratch = torch.empty(images.shape[1:])
-        for image, clip, frames, count, layout in zip(images, joints, num_frames, people, layouts, strict=True):
-            whole = clip[:frames, :count, : layout.num_joints].detach().float().numpy()
-            _write_image(image, whole, layout, options, scratch)
-    return images
-
-
-def _encode_groups(
-    joints: torch.Tensor,
-    num_frames: Sequence[int],
-    num_people: Sequence[int],
-    layouts: Sequence[SkeletonLayout],
-    options: EncodingOptions,
-) -> torch.Tensor:
-    """`encode_padded` in a few large operations, for a device that wants them."""
-    height, width = options.size
-    images = torch.empty((len(joints), 3, height, width), device=joints.device)
-    groups: dict[tuple[SkeletonLayout, int, bool], list[int]] = {}
-    for index, (layout, people, frames) in enumerate(zip(layouts, num_people, num_frames, strict=True)):
-        mixes = frames > height or time_taps(frames, height, options.interpolation) is None
-        groups.setdefault((layout, people, mixes), []).append(index)
-    for (layout, people, mixes), members in groups.items():
-        lengths = [num_frames[index] for index in members]
-        whole = len(members) == len(joints)
-        picked = joints if whole else joints[torch.tensor(members, device=joints.device)]
-        picked = picked[:, : max(lengths), :people, : layout.num_joints].float()
-        encoded = _encode_group(picked, lengths, layout, people, mixes, options)
-        if whole:
-            return encoded
-        images[torch.tensor(members, device=joints.device)] = encoded
-    return images
-
-
-def _encode_group(
-    x: torch.Tensor, lengths: list[int], layout: SkeletonLayout, people: int, mixes: bool, options: EncodingOptions
-) -> torch.Tensor:
-    """Images of clips that share layout, number of people, and whether a row mixes more than two frames.
-
-    (b, T, M, V, 3) -> (b, 3, H, W).
-    """
-    device = x.device
-    height, width = options.size
-    batch, frames = x.shape[:2]
-    if options.center != "none":
-        body = x[:, :1, 0] if options.center == "first_frame" else x[:, :, 0]
-        x = x - body[:, :, list(layout.center_indices)].mean(dim=2)[:, :, None, None]
-    if options.stream == "bone":
-        child, parent = _has_parent(layout)
-        bones = x.clone()
-        bones[:, :, :, child] -= x[:, :, :, parent]
-        x = bones
-    elif options.stream == "motion":
-        x = torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
-    if options.value_range == "fixed":
-        low = torch.zeros((batch, 3), device=device)
-        high = torch.full((batch, 3), options.value_scale, device=device)
-    else:
-        padded = torch.arange(frames, device=device)[None] >= torch.tensor(lengths, device=device)[:, None]
-        padded = padded[:, :, None, None, None]
-        over = (1, 2, 3, 4) if options.value_range == "sequence" else (1, 2, 3)
-        low = x.masked_fill(padded, torch.inf).amin(dim=over).reshape(batch, -1).expand(batch, 3)
-        high = x.masked_fill(padded, -torch.inf).amax(dim=over).reshape(batch, -1).expand(batch, 3)
-    scale, shift = _affine(low, high, options, torch)
-    x = x * scale[:, None, None, None] + shift[:, None, None, None]
-    x = x.permute(0, 1, 4, 2, 3).reshape(batch, frames, 3, people * layout.num_joints)
-    across = joint_taps(layout, people, width, options.columns)
-    if across is not None:  # gather and lerp rather than a matrix product, which TF32 would round to ten bits
-        first, second, weight = (part.to(device) for part in across)
-        rows = torch.lerp(x[..., first], x[..., second], weight)
-    else:
-        rows = x @ joint_matrix(layout, people, width, options.columns).to(device)
-    if mixes:
-        weights = np.zeros((batch, height, frames), dtype=np.float32)
-        for index, length in enumerate(lengths):
-            weights[index, :, :length] = resize_weights(length, height, options.interpolation)
-        return torch.einsum("bht,btcw->bchw", torch.from_numpy(weights).to(device), rows)
-    taps = [time_taps(length, height, options.interpolation) for length in lengths]
-    first, second, weight = (torch.stack([tap[k] for tap in taps if tap is not None]).to(device) for k in range(3))
-    clip = torch.arange(batch, device=device)[:, None]
-    return torch.lerp(rows[clip, first], rows[clip, second], weight[:, :, None, None]).permute(0, 2, 1, 3).contiguous()
 
 
 # --- images -> joints -------------------------------------------------------------------------------------------------
@@ -422,7 +306,7 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
         from_columns = joint_inverse(layout, clip.num_people, options.size[1], options.columns)
         from_rows = time_inverse(clip.num_frames, options.size[0], options.interpolation)
         values = from_rows @ image @ from_columns.T  # (3, T, M V)
-        scale, shift = _affine(clip.low.astype(np.float64), clip.high.astype(np.float64), options, np)
+        scale, shift = affine(clip.low.astype(np.float64), clip.high.astype(np.float64), options, np)
         values = (values - shift[:, None, None]) / scale[:, None, None]
         joints = values.transpose(1, 2, 0).reshape(clip.num_frames, clip.num_people, layout.num_joints, 3)
         if options.stream == "bone":

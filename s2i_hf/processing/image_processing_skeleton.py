@@ -7,15 +7,15 @@ processors with equal JSON give equal images. Like any image processor it is sav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ImagesKwargs
 
-from .encoding import OPTION_NAMES, ClipMetadata, EncodingOptions, LayoutLike, decode, encode
-from .layouts import SkeletonLayout, get_layout
+from .encoding import ClipMetadata, EncodingOptions, LayoutLike, decode, encode
+from .layouts import LAYOUTS, get_layout
 from .suggestions import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
@@ -28,20 +28,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     # ImageNet. It leaves open, and these are our choices: where two people go, how coordinates reach the pixel range, what is
     # subtracted before, and details of the resize (here align_corners=False, antialiased along an axis that shrinks).
     "paper": {
-        "size": 224,
-        "joint_order": "parts",
-        "part_widths": "joints",
-        "interpolation": "linear",
-        "do_normalize": True,
-        "image_mean": IMAGENET_MEAN,
-        "image_std": IMAGENET_STD,
-        "stream": "joint",
-        "people": "adaptive",
-        "value_range": "sequence",
-        "value_scale": 1.0,
-        "center": "first_frame",
-        "order_seed": 0,
+        "size": 224, "joint_order": "parts", "part_widths": "joints", "interpolation": "linear", "order_seed": 0,
+        "do_normalize": True, "image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD,
+        "stream": "joint", "people": "adaptive", "value_range": "sequence", "value_scale": 1.0, "center": "first_frame",
     },
+}  # fmt: skip
+# What a processor starts from: ImageNet's mean and deviation, and otherwise what `EncodingOptions` has.
+_DEFAULTS = {
+    **EncodingOptions().to_dict(),
+    "do_normalize": True,
+    "image_mean": IMAGENET_MEAN,
+    "image_std": IMAGENET_STD,
 }
 # Keys that transformers itself writes into a preprocessor_config.json.
 _FOREIGN_KEYS = frozenset({"image_processor_type", "feature_extractor_type", "processor_class", "auto_map"})
@@ -51,15 +48,9 @@ class SkeletonImageKwargs(ImagesKwargs, total=False):
     """What a `SkeletonProcessor` is configured with, beside the keys of any image processor."""
 
     layout: str | dict[str, Any] | None
-    people: str
-    part_widths: str
-    value_range: str
-    value_scale: float
-    center: str
-    stream: str
-    joint_order: str
-    order_seed: int
-    interpolation: str
+
+
+SkeletonImageKwargs.__annotations__.update(dict.fromkeys(_DEFAULTS, Any))  # where transformers looks them up
 
 
 class SkeletonProcessor(BaseImageProcessor):
@@ -69,18 +60,9 @@ class SkeletonProcessor(BaseImageProcessor):
         layout: Joint format used when a call names none: a name in `LAYOUTS`, a `SkeletonLayout` or its `to_dict` form. A custom layout
             is saved in full.
         size: Image size, `{"height": 224, "width": 224}` or one number.
-        people: "adaptive" or "first"; see `EncodingOptions`.
-        part_widths: "joints" or "equal".
-        value_range: "sequence", "per_axis" or "fixed".
-        value_scale: Length that becomes 1 with `value_range="fixed"`.
-        center: "first_frame", "every_frame" or "none".
-        stream: "joint", "bone" or "motion".
         do_normalize: Whether to subtract `image_mean` and divide by `image_std`.
-        image_mean: Mean of each channel.
-        image_std: Standard deviation of each channel.
-        joint_order: "parts", "sensor" or "random"; see `EncodingOptions`.
-        order_seed: Which random order.
-        interpolation: "linear", "nearest" or "cubic".
+        **options: Every other option of `EncodingOptions`, such as `stream="bone"`. `image_mean` and `image_std` are ImageNet's unless
+            given. All of them are attributes of the processor.
 
     Raises:
         ValueError: an option has none of its values, or the layout is unknown.
@@ -97,48 +79,36 @@ class SkeletonProcessor(BaseImageProcessor):
     model_input_names = ["pixel_values"]  # noqa: RUF012  # the form of the base class
     valid_kwargs = SkeletonImageKwargs
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Every option is an attribute."""
+
     def __init__(
         self,
         layout: LayoutLike | None = None,
         size: int | Sequence[int] | Mapping[str, int] = 224,
-        people: str = "adaptive",
-        part_widths: str = "joints",
-        value_range: str = "sequence",
-        value_scale: float = 1.0,
-        center: str = "first_frame",
-        stream: str = "joint",
         do_normalize: bool = True,
-        image_mean: Sequence[float] = IMAGENET_MEAN,
-        image_std: Sequence[float] = IMAGENET_STD,
-        joint_order: str = "parts",
-        order_seed: int = 0,
-        interpolation: str = "linear",
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        unknown = [key for key in kwargs if key not in _FOREIGN_KEYS and not key.startswith("_")]
+        recipe = {name: options.pop(name, default) for name, default in _DEFAULTS.items()}
+        unknown = [key for key in options if key not in _FOREIGN_KEYS and not key.startswith("_")]
         if unknown:
             raise TypeError(_unknown_option(unknown[0]))
-        kwargs.pop("auto_map", None)  # says where a pushed folder has its code, and is no part of the recipe
-        super().__init__(**kwargs)
-        self.layout = _layout_json(layout)
-        height, width = _height_width(size)
-        self.size = {"height": height, "width": width}
-        self.people = people
-        self.part_widths = part_widths
-        self.value_range = value_range
-        self.value_scale = float(value_scale)
-        self.center = center
-        self.stream = stream
-        self.do_normalize = bool(do_normalize)
-        if image_mean is None or image_std is None:
+        options.pop("auto_map", None)  # says where a pushed folder has its code, and is no part of the recipe
+        super().__init__(**options)
+        if recipe["image_mean"] is None or recipe["image_std"] is None:
             raise ValueError(
                 "image_mean or image_std is None; give three numbers, or do_normalize=False to leave both out."
             )
-        self.image_mean = [float(value) for value in image_mean]
-        self.image_std = [float(value) for value in image_std]
-        self.joint_order = joint_order
-        self.order_seed = int(order_seed)
-        self.interpolation = interpolation
+        height, width = _height_width(size)
+        recipe |= {"size": {"height": height, "width": width}, "do_normalize": bool(do_normalize)}
+        for name, value in {"layout": _layout_json(layout), **recipe}.items():
+            kind = type(_DEFAULTS.get(name))  # as JSON has them, whatever numbers and sequences were given
+            setattr(self, name, kind(value) if kind in (int, float) else value)
+        self.image_mean, self.image_std = (
+            [float(number) for number in recipe[name]] for name in ("image_mean", "image_std")
+        )
         _ = self.encoding_options  # refuses bad values now, not at the first clip
 
     @classmethod
@@ -177,11 +147,11 @@ class SkeletonProcessor(BaseImageProcessor):
 
     @property
     def encoding_options(self) -> EncodingOptions:
-        """The processor's options in the form that `encoding.encode` and `encoding.encode_padded` take."""
+        """The processor's options in the form that `encode` and `encode_padded` take."""
         return self._options({})
 
     def _options(self, changes: dict[str, Any]) -> EncodingOptions:
-        values = {name: changes.pop(name, getattr(self, name)) for name in (*OPTION_NAMES, "do_normalize")}
+        values = {name: changes.pop(name, getattr(self, name)) for name in _DEFAULTS}
         values["size"] = _height_width(values["size"])
         if not values.pop("do_normalize"):
             values["image_mean"] = values["image_std"] = None
@@ -253,24 +223,16 @@ class SkeletonProcessor(BaseImageProcessor):
 
 
 def _unknown_option(name: str) -> str:
-    known = [*OPTION_NAMES, "do_normalize", "layout", "return_tensors", "return_metadata"]
+    known = [*_DEFAULTS, "layout", "return_tensors", "return_metadata"]
     return f"SkeletonProcessor has no option {name!r}.{did_you_mean(name, known)} Its options are {', '.join(known)}."
 
 
 def _layout_json(layout: LayoutLike | None) -> str | dict[str, Any] | None:
     """A layout as it is saved: by name where the name says it all, in full otherwise."""
-    if layout is None:
-        return None
-    resolved = get_layout(layout)
-    return layout if isinstance(layout, str) else _name_or_dict(resolved)
-
-
-def _name_or_dict(layout: SkeletonLayout) -> str | dict[str, Any]:
-    try:
-        known = get_layout(layout.name)
-    except ValueError:
-        return layout.to_dict()
-    return layout.name if known == layout else layout.to_dict()
+    if layout is None or (isinstance(layout, str) and get_layout(layout)):
+        return layout
+    given = get_layout(layout)
+    return given.name if LAYOUTS.get(given.name) == given else given.to_dict()
 
 
 def _height_width(size: Any) -> tuple[int, int]:

@@ -35,67 +35,28 @@ PLACES: tuple[str, ...] = tuple(
 
 # What each format calls the places above ("-": it has no such joint), and how it writes left and right. Markers on the skin (vicon_39)
 # are no joints. UI-PRMD names a segment where it begins: by the bone lengths of its recordings, HeadTip is Kinect's Head, Head its Neck.
+_KINECT = ("Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}", "L R")
+_PLAIN = ("{}_shoulder {}_elbow {}_wrist {}_hand", "{}_hip {}_knee {}_ankle {}_foot", "left right")
 _CALLED: dict[str, tuple[str, str, str, str]] = {
-    "kinect_v2": (
-        "Head Neck SpineShoulder SpineMid SpineBase",
-        "Shoulder{} Elbow{} Wrist{} Hand{}",
-        "Hip{} Knee{} Ankle{} Foot{}",
-        "L R",
-    ),
-    "kinect_v1": (
-        "Head - ShoulderCenter Spine HipCenter",
-        "Shoulder{} Elbow{} Wrist{} Hand{}",
-        "Hip{} Knee{} Ankle{} Foot{}",
-        "L R",
-    ),
-    "msr_action3d": (
-        "Head - ShoulderCenter Spine HipCenter",
-        "Shoulder{} Elbow{} Wrist{} Hand{}",
-        "Hip{} Knee{} Ankle{} Foot{}",
-        "L R",
-    ),
-    "utd_mhad": (
-        "head - shoulder_center spine hip_center",
-        "{}_shoulder {}_elbow {}_wrist {}_hand",
-        "{}_hip {}_knee {}_ankle {}_foot",
-        "left right",
-    ),
+    "kinect_v2": ("Head Neck SpineShoulder SpineMid SpineBase", *_KINECT),
+    "kinect_v1": ("Head - ShoulderCenter Spine HipCenter", *_KINECT),
+    "msr_action3d": ("Head - ShoulderCenter Spine HipCenter", *_KINECT),
+    "utd_mhad": ("head - shoulder_center spine hip_center", *_PLAIN),
     "ui_prmd_22": (
-        "HeadTip Head Chest Spine Waist",
-        "UpperArm{} Forearm{} Hand{} -",
-        "UpperLeg{} LowerLeg{} Foot{} Toes{}",
-        "L R",
+        "HeadTip Head Chest Spine Waist", "UpperArm{} Forearm{} Hand{} -", "UpperLeg{} LowerLeg{} Foot{} Toes{}", "L R",
     ),
     "sbu_15": ("head - neck torso -", "{}Shoulder {}Elbow - {}Hand", "{}Hip {}Knee - {}Foot", "L R"),
     "florence_15": ("head - neck spine -", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
     "lcrnet_13": ("Head - - - -", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
     "h36m_17": ("head - neck belly root", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
-    "smpl_24": (
-        "head - neck spine2 pelvis",
-        "{}_shoulder {}_elbow {}_wrist {}_hand",
-        "{}_hip {}_knee {}_ankle {}_foot",
-        "left right",
-    ),
+    "smpl_24": ("head - neck spine2 pelvis", *_PLAIN),
     "cmu_31": (  # a joint is the far end of its bone
-        "head lowerneck thorax upperback root",
-        "{}clavicle {}humerus {}radius {}hand",
-        "{}hipjoint {}femur {}tibia {}foot",
-        "l r",
+        "head lowerneck thorax upperback root", "{}clavicle {}humerus {}radius {}hand", "{}hipjoint {}femur {}tibia {}foot", "l r",
     ),
-    "openpose_25": (
-        "- - Neck - MidHip",
-        "{}Shoulder {}Elbow {}Wrist -",
-        "{}Hip {}Knee {}Ankle {}BigToe",
-        "L R",
-    ),
+    "openpose_25": ("- - Neck - MidHip", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle {}BigToe", "L R"),
     "coco_17": ("- - - - -", "{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle -", "left right"),
-    "mediapipe_33": (
-        "- - - - -",
-        "{}_shoulder {}_elbow {}_wrist -",
-        "{}_hip {}_knee {}_ankle {}_foot_index",
-        "left right",
-    ),
-}
+    "mediapipe_33": ("- - - - -", "{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle {}_foot_index", "left right"),
+}  # fmt: skip
 
 
 def places(layout: LayoutLike) -> dict[str, str]:

@@ -53,19 +53,14 @@ def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
     return known
 
 
-def _kinect_v1_parts(
-    head: str, shoulder_center: str, spine: str, hip_center: str, left: str, right: str
-) -> dict[str, tuple[str, ...]]:
-    def limb(side: str, joints: str) -> tuple[str, ...]:
-        return tuple(side.format(joint) for joint in joints.split())
-
-    return {
-        "torso": (head, shoulder_center, spine, hip_center),
-        "left_arm": limb(left, "Shoulder Elbow Wrist Hand"),
-        "right_arm": limb(right, "Shoulder Elbow Wrist Hand"),
-        "left_leg": limb(left, "Hip Knee Ankle Foot"),
-        "right_leg": limb(right, "Hip Knee Ankle Foot"),
+def _parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tuple[str, ...]]:
+    """The five parts of a body whose two sides are named alike: "{}" is where a joint of an arm or leg says its side."""
+    limbs = {
+        f"{side}_{limb}": tuple(joints.replace("{}", mark).split())
+        for limb, joints in (("arm", arm), ("leg", leg))
+        for side, mark in zip(("left", "right"), sides.split(), strict=True)
     }
+    return {"torso": tuple(torso.split()), **limbs}
 
 
 def _layout(name: str, tree: str, **fields: Any) -> SkeletonLayout:
@@ -83,13 +78,11 @@ _KINECT_V2 = _layout(
     "ShoulderR<SpineShoulder ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<SpineBase KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<SpineBase KneeR<HipR AnkleR<KneeR FootR<AnkleR "
     "SpineShoulder<SpineMid HandTipL<HandL ThumbL<HandL HandTipR<HandR ThumbR<HandR",
-    parts={
-        "torso": ("Head", "Neck", "SpineShoulder", "SpineMid", "SpineBase"),
-        "left_arm": ("ShoulderL", "ElbowL", "WristL", "HandL", "HandTipL", "ThumbL"),
-        "right_arm": ("ShoulderR", "ElbowR", "WristR", "HandR", "HandTipR", "ThumbR"),
-        "left_leg": ("HipL", "KneeL", "AnkleL", "FootL"),
-        "right_leg": ("HipR", "KneeR", "AnkleR", "FootR"),
-    },
+    parts=_parts(
+        "Head Neck SpineShoulder SpineMid SpineBase",
+        "Shoulder{} Elbow{} Wrist{} Hand{} HandTip{} Thumb{}",
+        "Hip{} Knee{} Ankle{} Foot{}",
+    ),
     center=("SpineMid",),
     source="Kinect for Windows SDK 2.0 JointType; the order of NTU RGB+D and PKU-MMD",
 )
@@ -99,7 +92,9 @@ _KINECT_V1 = _layout(
     "ShoulderL<ShoulderCenter ElbowL<ShoulderL WristL<ElbowL HandL<WristL "
     "ShoulderR<ShoulderCenter ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<HipCenter KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<HipCenter KneeR<HipR AnkleR<KneeR FootR<AnkleR",
-    parts=_kinect_v1_parts("Head", "ShoulderCenter", "Spine", "HipCenter", "{}L", "{}R"),
+    parts=_parts(
+        "Head ShoulderCenter Spine HipCenter", "Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}"
+    ),
     center=("Spine",),
     source="Kinect for Windows SDK 1.8 JointType; the order of NW-UCLA",
 )
@@ -110,14 +105,12 @@ _UTD_MHAD = _layout(
     "right_shoulder<shoulder_center right_elbow<right_shoulder right_wrist<right_elbow right_hand<right_wrist "
     "left_hip<hip_center left_knee<left_hip left_ankle<left_knee left_foot<left_ankle "
     "right_hip<hip_center right_knee<right_hip right_ankle<right_knee right_foot<right_ankle",
-    parts={
-        "torso": ("head", "shoulder_center", "spine", "hip_center"),
-        **{
-            f"{side}_arm": tuple(f"{side}_{j}" for j in ("shoulder", "elbow", "wrist", "hand"))
-            for side in ("left", "right")
-        },
-        **{f"{side}_leg": tuple(f"{side}_{j}" for j in ("hip", "knee", "ankle", "foot")) for side in ("left", "right")},
-    },
+    parts=_parts(
+        "head shoulder_center spine hip_center",
+        "{}_shoulder {}_elbow {}_wrist {}_hand",
+        "{}_hip {}_knee {}_ankle {}_foot",
+        "left right",
+    ),
     center=("spine",),
     source="UTD-MHAD, Chen et al., ICIP 2015: Kinect v1 joints, head first",
 )
@@ -134,11 +127,12 @@ _COCO_17 = _layout(
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow "
     "left_hip<left_shoulder right_hip<right_shoulder left_knee<left_hip right_knee<right_hip left_ankle<left_knee "
     "right_ankle<right_knee",
-    parts={
-        "torso": ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
-        **{f"{side}_arm": tuple(f"{side}_{j}" for j in ("shoulder", "elbow", "wrist")) for side in ("left", "right")},
-        **{f"{side}_leg": tuple(f"{side}_{j}" for j in ("hip", "knee", "ankle")) for side in ("left", "right")},
-    },
+    parts=_parts(
+        "nose left_eye right_eye left_ear right_ear",
+        "{}_shoulder {}_elbow {}_wrist",
+        "{}_hip {}_knee {}_ankle",
+        "left right",
+    ),
     center=("left_hip", "right_hip"),
     unit="px",
     source="COCO keypoints, Lin et al., ECCV 2014",
@@ -155,13 +149,11 @@ _OPENPOSE_25 = _layout(
     "Nose<Neck Neck<MidHip RShoulder<Neck RElbow<RShoulder RWrist<RElbow LShoulder<Neck LElbow<LShoulder LWrist<LElbow MidHip "
     "RHip<MidHip RKnee<RHip RAnkle<RKnee LHip<MidHip LKnee<LHip LAnkle<LKnee REye<Nose LEye<Nose REar<REye LEar<LEye "
     "LBigToe<LAnkle LSmallToe<LBigToe LHeel<LAnkle RBigToe<RAnkle RSmallToe<RBigToe RHeel<RAnkle",
-    parts={
-        "torso": ("LEar", "REar", "LEye", "REye", "Nose", "Neck", "MidHip"),
-        "left_arm": ("LShoulder", "LElbow", "LWrist"),
-        "right_arm": ("RShoulder", "RElbow", "RWrist"),
-        "left_leg": ("LHip", "LKnee", "LAnkle", "LHeel", "LBigToe", "LSmallToe"),
-        "right_leg": ("RHip", "RKnee", "RAnkle", "RHeel", "RBigToe", "RSmallToe"),
-    },
+    parts=_parts(
+        "LEar REar LEye REye Nose Neck MidHip",
+        "{}Shoulder {}Elbow {}Wrist",
+        "{}Hip {}Knee {}Ankle {}Heel {}BigToe {}SmallToe",
+    ),
     center=("LHip", "RHip"),
     unit="px",
     source="OpenPose BODY_25, Cao et al., TPAMI 2019; 25 joints, but not those of Kinect v2",
@@ -175,23 +167,15 @@ _MEDIAPIPE_33 = _layout(
     "right_index<right_wrist left_thumb<left_wrist right_thumb<right_wrist left_hip<left_shoulder right_hip<right_shoulder "
     "left_knee<left_hip right_knee<right_hip left_ankle<left_knee right_ankle<right_knee left_heel<left_ankle "
     "right_heel<right_ankle left_foot_index<left_ankle right_foot_index<right_ankle",
-    parts={
-        "torso": (
-            "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
-            "left_ear", "right_ear", "nose", "mouth_left", "mouth_right",
-        ),
-        **{
-            f"{side}_arm": tuple(f"{side}_{j}" for j in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb"))
-            for side in ("left", "right")
-        },
-        **{
-            f"{side}_leg": tuple(f"{side}_{j}" for j in ("hip", "knee", "ankle", "heel", "foot_index"))
-            for side in ("left", "right")
-        },
-    },
+    parts=_parts(
+        "left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear nose mouth_left mouth_right",
+        "{}_shoulder {}_elbow {}_wrist {}_pinky {}_index {}_thumb",
+        "{}_hip {}_knee {}_ankle {}_heel {}_foot_index",
+        "left right",
+    ),
     center=("left_hip", "right_hip"),
     source="MediaPipe Pose, Bazarevsky et al., 2020 (world landmarks in metres; their y axis points down)",
-)  # fmt: skip
+)
 _SMPL_24 = _layout(
     "smpl_24",
     "pelvis left_hip<pelvis right_hip<pelvis spine1<pelvis left_knee<left_hip right_knee<right_hip spine2<spine1 "
@@ -216,11 +200,7 @@ _SBU_15 = _layout(
     "sbu_15",
     "head<neck neck<torso torso LShoulder<neck LElbow<LShoulder LHand<LElbow RShoulder<neck RElbow<RShoulder RHand<RElbow "
     "LHip<torso LKnee<LHip LFoot<LKnee RHip<torso RKnee<RHip RFoot<RKnee",
-    parts={
-        "torso": ("head", "neck", "torso"),
-        **{f"{'left' if s == 'L' else 'right'}_arm": (f"{s}Shoulder", f"{s}Elbow", f"{s}Hand") for s in "LR"},
-        **{f"{'left' if s == 'L' else 'right'}_leg": (f"{s}Hip", f"{s}Knee", f"{s}Foot") for s in "LR"},
-    },
+    parts=_parts("head neck torso", "{}Shoulder {}Elbow {}Hand", "{}Hip {}Knee {}Foot"),
     center=("torso",),
     source="SBU Kinect Interaction, Yun et al., CVPR-W 2012",
 )
@@ -229,7 +209,9 @@ _MSR_ACTION3D = _layout(
     "ShoulderL<ShoulderCenter ShoulderR<ShoulderCenter ShoulderCenter<Spine Spine<HipCenter HipL<HipCenter HipR<HipCenter HipCenter "
     "ElbowL<ShoulderL ElbowR<ShoulderR WristL<ElbowL WristR<ElbowR HandL<WristL HandR<WristR "
     "KneeL<HipL KneeR<HipR AnkleL<KneeL AnkleR<KneeR FootL<AnkleL FootR<AnkleR Head<ShoulderCenter",
-    parts=_kinect_v1_parts("Head", "ShoulderCenter", "Spine", "HipCenter", "{}L", "{}R"),
+    parts=_parts(
+        "Head ShoulderCenter Spine HipCenter", "Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}"
+    ),
     center=("Spine",),
     source="MSR-Action3D, Li et al., CVPR-W 2010; the order is read off its bone lengths, the sides off its single-arm actions",
 )
@@ -240,13 +222,11 @@ _UI_PRMD_22 = _layout(
     "CollarR<Chest UpperArmR<CollarR ForearmR<UpperArmR HandR<ForearmR "
     "UpperLegL<Waist LowerLegL<UpperLegL FootL<LowerLegL ToesL<FootL "
     "UpperLegR<Waist LowerLegR<UpperLegR FootR<LowerLegR ToesR<FootR",
-    parts={
-        "torso": ("HeadTip", "Head", "Neck", "Chest", "Spine", "Waist"),
-        "left_arm": ("CollarL", "UpperArmL", "ForearmL", "HandL"),
-        "right_arm": ("CollarR", "UpperArmR", "ForearmR", "HandR"),
-        "left_leg": ("UpperLegL", "LowerLegL", "FootL", "ToesL"),
-        "right_leg": ("UpperLegR", "LowerLegR", "FootR", "ToesR"),
-    },
+    parts=_parts(
+        "HeadTip Head Neck Chest Spine Waist",
+        "Collar{} UpperArm{} Forearm{} Hand{}",
+        "UpperLeg{} LowerLeg{} Foot{} Toes{}",
+    ),
     center=("Spine",),
     source="UI-PRMD by Kinect, Vakanski et al., Data 2018; a segment stands for the joint where it begins",
 )
@@ -257,13 +237,11 @@ _VICON_39 = _layout(
     "LSHO<C7 LUPA<LSHO LELB<LSHO LFRM<LELB LWRA<LELB LWRB<LWRA LFIN<LWRA "
     "RSHO<C7 RUPA<RSHO RELB<RSHO RFRM<RELB RWRA<RELB RWRB<RWRA RFIN<RWRA LASI<LPSI RASI<RPSI LPSI RPSI<LPSI "
     "LTHI<LASI LKNE<LASI LTIB<LKNE LANK<LKNE LHEE<LANK LTOE<LANK RTHI<RASI RKNE<RASI RTIB<RKNE RANK<RKNE RHEE<RANK RTOE<RANK",
-    parts={
-        "torso": ("LFHD", "RFHD", "LBHD", "RBHD", "C7", "CLAV", "RBAK", "STRN", "T10", "LPSI", "RPSI"),
-        "left_arm": ("LSHO", "LUPA", "LELB", "LFRM", "LWRA", "LWRB", "LFIN"),
-        "right_arm": ("RSHO", "RUPA", "RELB", "RFRM", "RWRA", "RWRB", "RFIN"),
-        "left_leg": ("LASI", "LTHI", "LKNE", "LTIB", "LANK", "LHEE", "LTOE"),
-        "right_leg": ("RASI", "RTHI", "RKNE", "RTIB", "RANK", "RHEE", "RTOE"),
-    },
+    parts=_parts(
+        "LFHD RFHD LBHD RBHD C7 CLAV RBAK STRN T10 LPSI RPSI",
+        "{}SHO {}UPA {}ELB {}FRM {}WRA {}WRB {}FIN",
+        "{}ASI {}THI {}KNE {}TIB {}ANK {}HEE {}TOE",
+    ),
     mirror_pairs=tuple((f"L{marker}", f"R{marker}") for marker in _PAIRED_MARKERS.split()),
     center=("T10",),
     source="Plug-in Gait markers of Vicon in the order of UI-PRMD; RBAK, on the right shoulder blade, has no partner",

@@ -136,7 +136,7 @@ def patch_parts(part_of_column: np.ndarray, grid: tuple[int, int]) -> np.ndarray
     """(gw,) unit of each patch column: the person and part that cover most of its pixels, the left one of a tie.
 
     Args:
-        part_of_column: (W,) int from `encoding.part_columns`.
+        part_of_column: (W,) int from `resizing.part_columns`.
         grid: (rows, columns) of patches; W is a multiple of the columns.
     """
     columns = np.asarray(part_of_column)
@@ -175,7 +175,7 @@ def _units(
         return (rows + shift[:, :1]) // block_size * across + (columns + shift[:, 1:]) // block_size
     if part_of_column is None or len(part_of_column) != batch:
         raise ValueError(
-            "mask 'body_part' needs part_of_column, one (W,) array from encoding.part_columns for each sample."
+            "mask 'body_part' needs part_of_column, one (W,) array from resizing.part_columns for each sample."
         )
     known: dict[int, np.ndarray] = {}  # the same few arrays come back for every clip of a format
     for part in part_of_column:
@@ -203,7 +203,7 @@ def mask_noise(
         ratio: Share of patches hidden: L - int(L (1 - ratio)) of them. Only checked: the ranks serve every ratio.
         seed: Seed of the run.
         epoch: Epoch.
-        part_of_column: For "body_part": a (W,) array for each sample from `encoding.part_columns`; each person's parts are units
+        part_of_column: For "body_part": a (W,) array for each sample from `resizing.part_columns`; each person's parts are units
             of their own, and a patch column belongs to the one that covers most of it.
         block_size: For "block": side of a block in patches.
 

@@ -26,24 +26,29 @@ class Columns(NamedTuple):
     interpolation: str = "linear"
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=128)  # a clip of 4,000 frames costs 7 MB here
 def resize_weights(size_in: int, size_out: int, interpolation: str = "linear") -> np.ndarray:
     """(size_out, size_in) float64 weights of a resize with `align_corners=False` along one axis.
 
     Same rules as `torch.nn.functional.interpolate` with mode "bilinear" ("linear") and "bicubic" ("cubic"), antialiased when the
     axis shrinks, and with mode "nearest-exact" ("nearest").
     """
-    if interpolation == "linear":
-        return linear_weights(size_in, size_out)
     scale = size_in / size_out
-    weights = np.zeros((size_out, size_in))
     rows, center = np.arange(size_out), (np.arange(size_out) + 0.5) * scale - 0.5
+    weights = np.zeros((size_out, size_in))
     if interpolation == "nearest":
         weights[rows, np.minimum(np.floor(center + 0.5).astype(np.int64), size_in - 1)] = 1.0
         return weights
     if size_in > size_out:
-        weights = _keys(np.abs(np.arange(size_in)[None, :] - center[:, None]) / scale, -0.5)
+        away = np.abs(np.arange(size_in)[None, :] - center[:, None]) / scale
+        weights = np.maximum(0.0, 1.0 - away) if interpolation == "linear" else _keys(away, -0.5)
         return weights / weights.sum(axis=1, keepdims=True)
+    if interpolation == "linear":
+        center = np.clip(center, 0, size_in - 1)
+        low = np.floor(center).astype(np.int64)
+        weights[rows, low] += 1 - (center - low)
+        weights[rows, np.minimum(low + 1, size_in - 1)] += center - low
+        return weights
     low = np.floor(center).astype(np.int64)
     for step in (-1, 0, 1, 2):  # a neighbour beyond the edge is the one at the edge
         at = np.clip(low + step, 0, size_in - 1)
@@ -55,26 +60,6 @@ def _keys(x: np.ndarray, a: float) -> np.ndarray:
     """The cubic convolution kernel at distances `x` (Keys 1981); torch has a = -0.75, and -0.5 where it antialiases."""
     near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((x - 5) * x + 8) * x * a - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
-
-
-@lru_cache(maxsize=128)  # a clip of 4,000 frames costs 7 MB here
-def linear_weights(size_in: int, size_out: int) -> np.ndarray:
-    """(size_out, size_in) float64 weights of a linear resize with `align_corners=False`, antialiased when it shrinks.
-
-    Same rule as `torch.nn.functional.interpolate(mode="bilinear", antialias=size_in > size_out)` along one axis.
-    """
-    scale = size_in / size_out
-    center = (np.arange(size_out) + 0.5) * scale - 0.5
-    if size_in > size_out:  # a triangle as wide as one output pixel on each side
-        weights = np.maximum(0.0, 1.0 - np.abs(np.arange(size_in)[None, :] - center[:, None]) / scale)
-        return weights / weights.sum(axis=1, keepdims=True)
-    center = np.clip(center, 0, size_in - 1)
-    low = np.floor(center).astype(np.int64)
-    high = np.minimum(low + 1, size_in - 1)
-    weights = np.zeros((size_out, size_in))
-    weights[np.arange(size_out), low] += 1 - (center - low)
-    weights[np.arange(size_out), high] += center - low
-    return weights
 
 
 def _edges(parts: int, width: int) -> list[int]:

@@ -1,44 +1,119 @@
-"""What happens to joints before they become an image: people, missing joints, windows in time, training-time augmentation.
+"""What happens to joints before they become an image: missing joints, the people who are there, and time.
 
 Everything here is numpy on one clip, (T, M, V, 3) float32 with y up, because a clip is some kilobytes and lives on the host until
-its batch is encoded. This module is the one to import from: gaps are filled in `missing.py`, time is resampled and cut in
-`temporal.py`, and `augmentation.py` holds `Augmentation`.
+its batch is encoded. Training-time augmentation is in `augmentation.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from .augmentation import NO_AUGMENTATION, NUM_DRAWS, Augmentation, about_center, augment, rotation_matrix
 from .layouts import SkeletonLayout, get_layout
-from .missing import ORIGIN_RADIUS, fill_missing, find_missing
-from .temporal import central_crop, clip_windows, frames_at, play, resample
-
-__all__ = [
-    "MAX_METRES",
-    "NO_AUGMENTATION",
-    "NUM_DRAWS",
-    "ORIGIN_RADIUS",
-    "PEOPLE",
-    "Augmentation",
-    "about_center",
-    "augment",
-    "central_crop",
-    "clip_windows",
-    "fill_missing",
-    "find_missing",
-    "frames_at",
-    "play",
-    "prepare",
-    "present_people",
-    "resample",
-    "rotation_matrix",
-]
 
 PEOPLE: tuple[str, ...] = ("adaptive", "first")
 MAX_METRES = 20.0  # half the size of a scene that a depth sensor can see; beyond it coordinates are not in metres
+ORIGIN_RADIUS = 1.0  # metres; a body this near to zero is root-centred, for sensors see nothing so close
+
+
+# --- missing joints: NaN or zero ---------------------------------------------------------------------------------------
+
+
+def find_missing(joints: np.ndarray) -> np.ndarray:
+    """Where a joint was not measured: NaN, or exactly zero in a frame whose other joints are not (sensors write 0 0 0).
+
+    Somebody who is all zero in a frame that shows somebody else is missing there, too. A joint at zero throughout is no gap where the
+    body is around it: it is the origin of root-centred data.
+
+    Args:
+        joints: (T, M, V, 3).
+
+    Returns:
+        (T, M, V) bool.
+    """
+    x, y, z = np.moveaxis(joints, -1, 0)  # plane by plane: numpy is slow at reducing an axis of three
+    missing = np.isnan(x) | np.isnan(y) | np.isnan(z)
+    zero = (x == 0) & (y == 0) & (z == 0)
+    if zero.any():
+        missing |= zero & ~zero.all(axis=(1, 2), keepdims=True)
+        origin = zero.all(axis=0)
+        for person in np.flatnonzero(origin.any(axis=1)):
+            seen = joints[:, person][~missing[:, person]]
+            if len(seen) and np.abs(seen.mean(axis=0)).max() < ORIGIN_RADIUS:
+                missing[:, person, origin[person]] = False
+    return missing
+
+
+@lru_cache(maxsize=64)
+def bones_apart(parents: tuple[int, ...]) -> np.ndarray:
+    """(V, V) int: bones on the way from one joint to another; V, more than any way has, where there is none.
+
+    Args:
+        parents: Parent of each joint, -1 for a root, as `SkeletonLayout.parents` has them.
+    """
+    count = len(parents)
+    apart = np.full((count, count), count)
+    np.fill_diagonal(apart, 0)
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            apart[joint, parent] = apart[parent, joint] = 1
+    for via in range(count):  # Floyd and Warshall
+        apart = np.minimum(apart, apart[:, via, None] + apart[via])
+    return apart
+
+
+def impute(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:
+    """What takes the place of joints that one person never shows: of the joints that are there, the fewest bones away, or their mean.
+
+    A lost hand goes where its wrist is and not into the middle of the body: classifiers that were trained on whole bodies lose less by it.
+
+    Args:
+        joints: (T, V, 3) of one person; those that are there are complete.
+        lost: (V,) bool, some but not all of them.
+        parents: Parent of each joint; see `bones_apart`.
+
+    Returns:
+        (T, lost.sum(), 3) float32.
+    """
+    apart = bones_apart(parents)[lost][:, ~lost]
+    nearest = (apart == apart.min(axis=1, keepdims=True)).astype(np.float32)
+    places: np.ndarray = (nearest / nearest.sum(axis=1, keepdims=True)) @ joints[:, ~lost]
+    return places
+
+
+def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """Fill missing joints along time: linearly between the frames that have them, held before the first and after the last.
+
+    A joint that is missing in every frame takes the place of the joints beside it, frame by frame (see `impute`).
+
+    Args:
+        joints: (T, M, V, 3); returned unchanged, not copied, when nothing is missing.
+        parents: Parent of each joint; see `bones_apart`.
+
+    Returns:
+        The filled joints and how many (frame, person, joint) entries were filled.
+    """
+    missing = find_missing(joints)
+    count = int(missing.sum())
+    if count == 0:
+        return joints, 0
+    filled = np.array(joints, dtype=np.float32)
+    frames = np.arange(len(joints))
+    never = np.asarray(missing.all(axis=0))
+    for person, joint in zip(*np.nonzero(missing.any(axis=0) & ~never), strict=True):
+        seen = np.flatnonzero(~missing[:, person, joint])
+        for axis in range(3):
+            filled[:, person, joint, axis] = np.interp(frames, seen, joints[seen, person, joint, axis])
+    for person in np.flatnonzero(never.any(axis=1)):
+        lost = never[person]
+        filled[:, person, lost] = 0.0 if lost.all() else impute(filled[:, person], lost, parents)
+    return filled, count
+
+
+# --- people and checks ------------------------------------------------------------------------------------------------
 
 
 def present_people(joints: np.ndarray) -> np.ndarray:
@@ -112,3 +187,96 @@ def prepare(
         return np.ascontiguousarray(joints), 0
     joints, num_missing = fill_missing(joints, layout.parents)
     return np.ascontiguousarray(joints), num_missing
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def frames_at(joints: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Joints at any instants, linearly between the two frames around each.
+
+    Args:
+        joints: (T, M, V, 3).
+        position: (N,) instants in frames, from 0 to T - 1.
+
+    Returns:
+        (N, M, V, 3) float32.
+    """
+    low = np.floor(position).astype(np.int64)
+    high = np.minimum(low + 1, len(joints) - 1)
+    weight = (position - low).astype(np.float32)[:, None, None, None]
+    return joints[low] * (1 - weight) + joints[high] * weight
+
+
+def resample(joints: np.ndarray, num_frames: int) -> np.ndarray:
+    """Linear resampling in time that keeps the first and the last frame.
+
+    Args:
+        joints: (T, M, V, 3).
+        num_frames: Frames wanted, at least 1.
+
+    Returns:
+        (num_frames, M, V, 3) float32.
+    """
+    if num_frames < 1:
+        raise ValueError(f"num_frames is {num_frames}; a clip needs at least one frame.")
+    return frames_at(joints, np.linspace(0, len(joints) - 1, num_frames))
+
+
+def play(joints: np.ndarray, speeds: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The clip played at another speed, or at one that changes on the way; both ends stay.
+
+    Args:
+        joints: (T, M, V, 3).
+        speeds: Relative speed, above zero, at equally spaced places of the clip from its first frame to its last, linear between
+            them: (2.0,) is twice as fast throughout, in half the frames; (1.0, 2.0) speeds up from beginning to end.
+
+    Returns:
+        (T', M, V, 3) float32, frame intervals as in `joints`.
+    """
+    if len(joints) == 1:
+        return joints
+    middles = (np.arange(len(joints) - 1) + 0.5) / (len(joints) - 1)
+    lasting = 1 / np.interp(middles, np.linspace(0, 1, len(speeds)), speeds)  # of the time from one frame to the next
+    instants = np.concatenate([[0.0], np.cumsum(lasting)])
+    wanted = np.linspace(0, instants[-1], max(2, round(instants[-1]) + 1))
+    return frames_at(joints, np.interp(wanted, instants, np.arange(len(joints))))
+
+
+def central_crop(joints: np.ndarray, ratio: float) -> np.ndarray:
+    """The middle `ratio` of the frames, at least one; the evaluation crop of MAMP (0.95)."""
+    length = _length(joints, ratio)
+    start = (len(joints) - length) // 2
+    return joints[start : start + length]
+
+
+def clip_windows(joints: np.ndarray, num: int, ratio: float = 0.8) -> list[np.ndarray]:
+    """A clip and equally spaced windows of it, whose scores are averaged: test-time averaging over several clips.
+
+    PYSKL (Duan et al., arXiv 2205.09443) averages over ten clips that each draw their frames from the whole recording. Every clip
+    becomes an image of the same height here, so ten of those would be ten images all but alike; windows differ.
+
+    Args:
+        joints: (T, M, V, 3).
+        num: Clips wanted. The first is the whole clip; the other num - 1 begin at equally spaced frames, the first of them with the
+            clip and the last ending with it; a single one is the middle.
+        ratio: Share of the frames in a window, at least one frame.
+
+    Returns:
+        `num` views of `joints`, (T, M, V, 3) and then (round(ratio T), M, V, 3).
+
+    Raises:
+        ValueError: `num` is below 1, or `ratio` no share.
+    """
+    if num < 1:
+        raise ValueError(f"num is {num}; a clip is averaged over itself and windows of it, so at least 1 is expected.")
+    length = _length(joints, ratio)
+    room = len(joints) - length
+    starts = np.linspace(0, room, num - 1).round().astype(int) if num != 2 else [room // 2]
+    return [joints, *(joints[start : start + length] for start in starts)]
+
+
+def _length(joints: np.ndarray, ratio: float) -> int:
+    if not 0 < ratio <= 1:
+        raise ValueError(f"ratio is {ratio}; expected the share of frames to keep, above 0 and at most 1.")
+    return max(1, round(len(joints) * ratio))

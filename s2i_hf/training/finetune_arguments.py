@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..models.loading import check_model_name
-from ..processing.transforms import Augmentation
+from ..processing.augmentation import Augmentation
 from ..utils.arguments import arg
 
 

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from ..hub.push import check_repository
 from ..models.positions import freeze_positions
-from ..processing.encoding import encode_padded
+from ..processing.augmentation import Augmentation
+from ..processing.encoding_batched import encode_padded
 from ..processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from ..processing.transforms import Augmentation
 from ..runs.checkpoints import check_run_folder
 from ..utils.arguments import arg, pairs, several
 from ..utils.attention import suited_attention

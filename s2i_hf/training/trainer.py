@@ -27,7 +27,7 @@ from ..data.collator import SkeletonCollator
 from ..evaluation.probes import metrics
 from ..evaluation.scoring import predict_scores
 from ..models.classification import lr_groups
-from ..processing.encoding import encode_padded
+from ..processing.encoding_batched import encode_padded
 from ..runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
 from ..utils.attention import suited_attention
 from .batches import RoundRows, Schedule, loader_options

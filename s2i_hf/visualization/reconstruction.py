@@ -30,7 +30,7 @@ class Reconstruction:
         error: Mean distance of predicted to true joints (MPJPE) over all joints, frames and people; in millimetres for layouts in
             metres, else in the layout's unit.
         hidden_error: The same over hidden joints alone.
-        columns: (W,) int, body part of each image column (`encoding.part_columns`).
+        columns: (W,) int, body part of each image column (`resizing.part_columns`).
         target: "joint" if the picture is the model's input stream, "motion" if the model predicts the motion stream of its input.
         uses_target_scale: The model predicts pixels normalised patch by patch, and the mean and contrast of each hidden patch were
             taken from the original to show it, as the MAE authors do. The error is then that of the shape alone.

@@ -13,8 +13,8 @@ import torch
 from conftest import one_sentence
 
 from s2i_hf.data.loading import as_rows
+from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
-from s2i_hf.processing.transforms import Augmentation
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/peer.py` finds its package

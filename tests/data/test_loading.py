@@ -14,8 +14,8 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
+from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import SkeletonLayout
-from s2i_hf.processing.transforms import Augmentation
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
 AUGMENTATION = Augmentation(crop=(0.5, 1.0), yaw=1.0, mirror=0.5, jitter=0.01)

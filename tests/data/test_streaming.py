@@ -16,9 +16,9 @@ from datasets.distributed import split_dataset_by_node
 from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
+from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
-from s2i_hf.processing.transforms import Augmentation
 from s2i_hf.protocols import PROTOCOLS
 
 COUNT = 47

@@ -9,7 +9,7 @@ import pytest
 
 from s2i_hf.evaluation.probes import folds_with_copies
 from s2i_hf.evaluation.views import WithCopies, WithTurns
-from s2i_hf.processing.transforms import Augmentation, rotation_matrix
+from s2i_hf.processing.augmentation import Augmentation, rotation_matrix
 
 
 def clips(count: int = 9) -> list[dict[str, Any]]:

@@ -9,11 +9,17 @@ import pytest
 from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.processing.augmentation import NO_AUGMENTATION, shear_matrix
+from s2i_hf.processing.augmentation import (
+    NO_AUGMENTATION,
+    NUM_DRAWS,
+    Augmentation,
+    augment,
+    rotation_matrix,
+    shear_matrix,
+)
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
-from s2i_hf.processing.temporal import play
-from s2i_hf.processing.transforms import NUM_DRAWS, Augmentation, augment, fill_missing, rotation_matrix
+from s2i_hf.processing.transforms import fill_missing, play
 from s2i_hf.training.pretraining import PretrainArguments
 
 LAYOUT = LAYOUTS["kinect_v2"]

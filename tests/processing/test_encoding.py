@@ -16,7 +16,7 @@ from s2i_reference import reference_image, taps
 
 from s2i_hf.processing.encoding import ClipMetadata, EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS
-from s2i_hf.processing.resizing import linear_weights
+from s2i_hf.processing.resizing import resize_weights
 from s2i_hf.processing.transforms import prepare
 
 # Image order of four formats, typed from the description of the method: torso, left arm, right arm, left leg, right leg, top-down.
@@ -103,7 +103,7 @@ def test_resize_weights_equal_the_loop_reference(size_in: int, size_out: int) ->
     for i, pairs in enumerate(taps(size_in, size_out, antialias=True)):
         for j, weight in pairs:
             expected[i, j] += weight
-    np.testing.assert_allclose(linear_weights(size_in, size_out), expected, atol=1e-12)
+    np.testing.assert_allclose(resize_weights(size_in, size_out), expected, atol=1e-12)
 
 
 def test_the_defaults_are_the_first_listed_values() -> None:

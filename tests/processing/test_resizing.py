@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.processing.encoding import EncodingOptions, _encode_groups, decode, encode, encode_padded
+from s2i_hf.processing.encoding import EncodingOptions, decode, encode
+from s2i_hf.processing.encoding_batched import _encode_groups, encode_padded
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.resizing import Columns, image_order, joint_weights, part_columns, resize_weights, time_taps

@@ -7,7 +7,8 @@ import pytest
 import torch
 from conftest import MakeClip
 
-from s2i_hf.processing.encoding import EncodingOptions, _encode_groups, encode, encode_padded
+from s2i_hf.processing.encoding import EncodingOptions, encode
+from s2i_hf.processing.encoding_batched import _encode_groups, encode_padded
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.resizing import part_columns
 
