@@ -4,7 +4,7 @@
 
 Both go forward only, from what they read (images; joints of one person in 52 frames) to scores or features, in float32, one batch each in
 turn; the median of the turns counts. Weights do not change the speed, so the graph network is not trained. Writes cost.json into the folder
-and its card anew, which shows it beside parameters and FLOPs (`s2i_hf.hub.measured_sections`).
+and its card anew, which shows the model's speed beside its parameters and FLOPs.
 """
 
 from __future__ import annotations

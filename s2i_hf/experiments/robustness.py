@@ -24,7 +24,7 @@ from ..evaluation.probes import evaluate_probe, metrics, probe_folds
 from ..evaluation.probing import load_model_and_processor
 from ..evaluation.scoring import predict_scores
 from ..evaluation.views import WithCopies
-from ..hub.measured_sections import damage_table
+from ..hub.card_sections import damage_table
 from ..models.backbones import backbone_of, untrained_backbone
 from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device

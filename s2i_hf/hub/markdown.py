@@ -1,20 +1,49 @@
-"""Small pieces of Markdown that the cards of runs are made of."""
+"""Cards as text: the Jinja templates of model_cards/, the Markdown pieces that they use, and the YAML front matter."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-NOT_MEASURED = "Not measured."
-
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 # What a reader of YAML 1.2 takes for a number or a truth value and PyYAML, which knows YAML 1.1, leaves bare: 1e5, 0o17, +1.
 _YAML_12 = re.compile(
     r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of model_cards/ filled with values; what has nothing to say leaves no gap."""
+    text = _templates().get_template(template).render(values)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    """The templates; a name that nobody gave them is an error."""
+    folder = resources.files("s2i_hf.model_cards")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals |= {"table": markdown_table, "pairs": pairs}
+    environment.filters |= {
+        "paragraph": lambda text: " ".join(text.split()),
+        "capital": lambda text: text[:1].upper() + text[1:],
+        "cell": lambda value: plain(value).replace("|", "\\|"),
+        "thousands": "{:,}".format,
+        "share": "{:.0%}".format,
+        **{function.__name__: function for function in (per_cent, plain, show, words)},
+    }
+    return environment
 
 
 def front_matter_yaml(values: Mapping[str, Any]) -> str:
@@ -43,7 +72,7 @@ def front_matter_yaml(values: Mapping[str, Any]) -> str:
     return dumped
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """Text of somebody else's, such as the name of a class, on one line, with nothing that Markdown or HTML would take for its own."""
     return " ".join(str(value).split()).replace("\\", "\\\\").replace("<", "&lt;").replace("[", "\\[")
 
@@ -58,7 +87,7 @@ def per_cent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Rows of cells as a Markdown table; bars in cells are escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
@@ -70,19 +99,19 @@ def pairs(values: Mapping[str, Any], keys: Iterable[str]) -> str:
     return markdown_table(("setting", "value"), known) if known else ""
 
 
-def show(value: Any) -> str:
+def is_path(value: object) -> bool:
+    """Whether a value names a place on this machine."""
+    return isinstance(value, str) and (os.path.isabs(value) or value.startswith(("~", "..")))
+
+
+def show(value: object) -> str:
     """A value for print; a path on this machine is reduced to its last part."""
     if isinstance(value, Mapping) and "joint_names" in value:  # a custom layout
         return f"{value.get('name', 'custom')} ({len(value['joint_names'])} joints)"
-    if isinstance(value, str) and (os.path.isabs(value) or value.startswith(("~", ".."))):
-        return Path(value).name
+    if is_path(value):
+        return Path(str(value)).name
     if isinstance(value, list | tuple):
         return " ".join(show(item) for item in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {show(item)}" for key, item in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def is_path(value: Any) -> bool:
-    """Whether a value names a place on this machine."""
-    return isinstance(value, str) and (os.path.isabs(value) or value.startswith(("~", "..")))

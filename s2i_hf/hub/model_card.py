@@ -7,12 +7,9 @@ results as `model-index`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ..data.storage import META_FILE
@@ -21,11 +18,9 @@ from ..runs.run_folder import RunFolder, hub_id
 from ..utils.arguments import several
 from ..utils.files import write_atomically
 from ..visualization.figures import MissingExtra, curve_picture
+from .card_sections import METRIC_NAMES, is_damaged, render_run
 from .dataset_card import write_dataset_card
-from .finetuning_card import FINETUNE_SECTIONS, FUSION_SECTIONS
 from .markdown import front_matter_yaml, words
-from .measured_sections import is_damaged
-from .pretraining_card import METRIC_NAMES, SECTIONS
 
 
 def write_card(run_dir: str | Path) -> Path:
@@ -68,13 +63,8 @@ def check_has_card(run_dir: str | Path) -> None:
 def render_card(run_dir: str | Path) -> str:
     """The text of the card; see `write_card`."""
     run = RunFolder(Path(run_dir))
-    name, sections = ("finetuning.md", FINETUNE_SECTIONS) if run.is_finetuned else ("pretraining.md", SECTIONS)
-    if run.is_fusion:
-        name, sections = "fusion.md", FUSION_SECTIONS
-    template = Template(resources.files("s2i_hf.model_cards").joinpath(name).read_text(encoding="utf-8"))
-    body = template.substitute({"title": run.title, **{name: section(run) for name, section in sections.items()}})
-    body = re.sub(r"\n{3,}", "\n\n", body)  # sections with nothing to say
-    return f"---\n{_front_matter(run)}---\n\n{body}"
+    template = "fusion" if run.is_fusion else "finetuning" if run.is_finetuned else "pretraining"
+    return f"---\n{_front_matter(run)}---\n\n{render_run(f'{template}.md.j2', run)}"
 
 
 def _front_matter(run: RunFolder) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from s2i_hf.hub.markdown import front_matter_yaml
 from s2i_hf.hub.model_card import render_card, write_card
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import DATASETS, PROTOCOLS
-from s2i_hf.runs.results import read_results_csv, result_row
+from s2i_hf.runs.results import result_row
 
 LICENCES = {
     "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bigscience-bloom-rail-1.0",
@@ -263,9 +262,7 @@ def test_card_of_a_fusion(tmp_path):
 
 def test_robustness_fusion_and_speed_stand_in_the_card_of_a_run(tmp_path):
     folder = run_folder(tmp_path / "run", "pooled_vit", finetuned=True)
-    assert "Damaged clips" not in render_card(
-        folder
-    ) and "| clips a second, forward | not measured | not measured |" in render_card(folder)
+    assert "Damaged clips" not in render_card(folder) and "clips a second" not in render_card(folder)
     values = {"top1": 0.5, "top5": 1.0, "mean_class": 0.4}
     robust = {"protocol": "nw_ucla_xview", "setting": "fine_tune", "encoder": "pretrained", "test_clips": 464, "command": "python r.py",
               "commit": "abc", "hardware": "CPU", "found": {"intact": values, "crop_time_25_middle": {**values, "top1": 0.25}}}  # fmt: skip
@@ -276,11 +273,8 @@ def test_robustness_fusion_and_speed_stand_in_the_card_of_a_run(tmp_path):
     text = render_card(folder)
     assert complaints(text) == [] and "| 25 % of the frames lost, middle stays | 25.0 | 40.0 | 100.0 | 25.0 |" in text
     assert "```bash\npython r.py\n```\n\nCommit abc, on CPU." in text
-    assert "| clips a second, forward, batch 32, float32, 1 thread, CPU | 40 | 53 |" in text
-    assert re.search(
-        r"\| parameters \| [\d.]+ M \| 0\.25 M \|\n\| FLOPs, one clip, forward \| [\d.]+ G \| 0\.117 G a person \|",
-        text,
-    )
+    assert "| clips a second, forward, batch 32, float32, 1 thread, CPU | 40 |" in text
+    assert re.search(r"\| FLOPs, one clip, forward \| [\d.]+ G \|", text)
 
 
 @pytest.mark.parametrize("finetuned", [False, True])
@@ -298,23 +292,6 @@ def test_numbers_of_damaged_clips_and_of_fusions_are_no_results_of_the_model(tmp
     assert render_card(folder) == before
     (folder / "results.json").write_text(json.dumps([*rows, {**rows[0], "setting": "fusion", "value": 0.125}]))
     assert "0.125" not in render_card(folder).split("---\n")[1]
-
-
-def test_the_graph_networks_accuracy_stands_beside_the_same_clips_only(tmp_path):
-    folder = run_folder(tmp_path / "run", "pooled_vit", finetuned=True)
-    assert "| top-1 % on" not in render_card(folder)
-    rows = [
-        {**row, "train_clips": 1020, "test_clips": 464} for row in json.loads((folder / "results.json").read_text())
-    ]
-    (folder / "results.json").write_text(json.dumps(rows))
-    measured = [
-        float(row["value"])
-        for row in read_results_csv(Path(__file__).parents[2] / "model_cards" / "results.csv")
-        if row["setting"] == "supervised" and row["metric"] == "top1" and row["dataset"] == "nw_ucla"
-    ]
-    assert len(measured) == 2 and measured[0] != measured[1]  # two budgets; the better one stands in the card
-    best = f"{100 * max(measured):.1f}"
-    assert f"| top-1 % on `nw_ucla_xview` | 50.0 (fine tune) | {best} (one seed) |" in render_card(folder)
 
 
 @pytest.mark.parametrize("protocol", [*PROTOCOLS, "no", "1e5", "my clips", "folder"])
