@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..models.model_cost import model_cost
-from ..processing.masking import MASKS, describe_mask, ratio_range
 from ..processing.augmentation import Augmentation
+from ..processing.masking import MASKS, describe_mask, ratio_range
 from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..runs.provenance import public_command
 from ..runs.results import ENCODERS
