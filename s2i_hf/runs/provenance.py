@@ -27,7 +27,7 @@ PACKAGES: dict[str, str] = {
     **dict.fromkeys(
         (
             *("s2i-hf", "torch", "transformers", "accelerate", "datasets", "evaluate", "huggingface-hub"),
-            *("safetensors", "tokenizers", "numpy", "scikit-learn", "pyarrow", "PyYAML", "Jinja2", "filelock"),
+            *("safetensors", "tokenizers", "numpy", "pyarrow", "PyYAML", "Jinja2", "filelock"),
         ),
         "",
     ),
