@@ -60,14 +60,14 @@ class DataSet:
         return {"data": str(self.folder)} if self.converted else {"data": self.name, "data_dir": str(self.folder)}
 
     @property
-    def turns(self) -> dict[str, Any]:
+    def view(self) -> dict[str, Any]:
         """Augmentation that suits it."""
         return SETS.get(self.name, ("", FRONTAL))[1]
 
     @property
     def new_view(self) -> bool:
         """Whether it is tested by a camera that nothing was trained on: pretraining and probe turn people further then."""
-        return self.turns is NEW_VIEW
+        return self.view is NEW_VIEW
 
 
 @dataclass(frozen=True)

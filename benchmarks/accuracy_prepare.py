@@ -69,7 +69,7 @@ def _write_untrained(arguments: PrepareArguments, rows: Any, folder: Path) -> No
 def _write_subset(arguments: PrepareArguments, train: Any, test: Any, folder: Path) -> None:
     from s2i_hf.data.label_subsets import stratified_share
     from s2i_hf.data.storage import FolderWriter
-    from s2i_hf.evaluation.probes import validation_folds
+    from s2i_hf.evaluation.validation_splits import validation_folds
     from s2i_hf.processing.skeleton_sequence import SkeletonSequence
     from s2i_hf.protocols import get_protocol
 

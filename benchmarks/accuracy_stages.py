@@ -26,7 +26,7 @@ _PRETRAIN: dict[str, Any] = {"base_lr": 8e-3, "grad_clip": 1.0, **_IMAGES, "tilt
 _FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.1, **_IMAGES, "tilt": 0.2}
 _LEARNING: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 0.75}
 # as in examples/configs/probe_nw_ucla_xview.yaml
-PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "turns": 9}
+PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "rotations": 9}
 _QUIET: dict[str, Any] = {"card": False}
 
 
@@ -121,7 +121,7 @@ class Maker:
     def pretrain(self, method: str, seed: int, one: DataSet) -> str:
         """On the set itself."""
         name = f"pretrain_{method}_{one.name}_seed{seed}"
-        yaw = _ALL_AROUND if one.new_view else one.turns["yaw"]
+        yaw = _ALL_AROUND if one.new_view else one.view["yaw"]
         return self._pretrain(name, "pretrain", method, seed, [one], yaw, self.preset.pretrain_clips)
 
     def universal(self, method: str, seed: int) -> str:
@@ -166,7 +166,7 @@ class Maker:
             **(PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
         }  # fmt: skip
         word = {"raw_joints": "floor", "untrained": "untrained"}.get(arm, "probe")
-        seen = (one.train + one.test) * flags.get("turns", 1) * (arm != "raw_joints")
+        seen = (one.train + one.test) * flags.get("rotations", 1) * (arm != "raw_joints")
         name = f"{'floor' if word == 'floor' else f'probe_{arm}'}_{one.name}_seed{seed}"
         return self.add(Stage(name, PROBE, word, one.name, arm, seed, flags, (need,), seen, "linear_probe"))
 
@@ -180,7 +180,7 @@ class Maker:
         """On all labels."""
         start, needs = self._start(arm, seed, one)
         training, seen = self._training(self.preset.finetune_clips, one.train)
-        flags = {**one.flags, **start, **_FINETUNE, **one.turns, **_LEARNING, **training, "seed": seed, **_QUIET}
+        flags = {**one.flags, **start, **_FINETUNE, **one.view, **_LEARNING, **training, "seed": seed, **_QUIET}
         return self.add(
             Stage(
                 f"finetune_{arm}_{one.name}_seed{seed}",
@@ -245,7 +245,7 @@ class Maker:
                         "data": str(self.folder(subset)),
                         **start,
                         **_FINETUNE,
-                        **one.turns,
+                        **one.view,
                         **setting,
                         **training,
                         "seed": draw,
@@ -263,7 +263,7 @@ class Maker:
                     **one.flags,
                     **start,
                     **_FINETUNE,
-                    **one.turns,
+                    **one.view,
                     **training,
                     "label_share": LABEL_SHARE,
                     "label_seed": draw,

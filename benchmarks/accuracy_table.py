@@ -12,7 +12,7 @@ from accuracy_plan import NEW_VIEW, SETS, DataSet, Preset, Stage
 from accuracy_running import is_done, stage_rows
 from accuracy_stages import PROBE_NEW_VIEW
 
-from s2i_hf.protocols import PROTOCOLS
+from s2i_hf.evaluation.metrics import metric_of
 
 COLUMNS = (
     "floor", "untrained, probe", "pretrained, probe", "from scratch, fine-tuned", "in-domain, fine-tuned", "universal, fine-tuned",
@@ -39,7 +39,7 @@ def collect(plan: Sequence[Stage], runs: Path) -> tuple[Values, dict[str, list[d
     for stage in plan:
         if not stage.setting or not is_done(stage, runs):
             continue
-        metric = "top1" if stage.set not in PROTOCOLS or PROTOCOLS[stage.set].metric == "accuracy" else "mean_class"
+        metric = metric_of(stage.set)
         for row in stage_rows(stage, runs):
             if row["metric"] == metric:
                 word = stage.word if row["setting"] == stage.setting else f"{row['setting']}_{stage.word}"
@@ -138,7 +138,7 @@ def table_text(
 
 
 def _reading(preset: Preset) -> list[str]:
-    new, turns = ", ".join(name for name, (_, how) in SETS.items() if how is NEW_VIEW), PROBE_NEW_VIEW["turns"]
+    new, views = ", ".join(name for name, (_, how) in SETS.items() if how is NEW_VIEW), PROBE_NEW_VIEW["rotations"]
     grid = "; ".join(", ".join(f"{key} {value:g}" for key, value in setting.items()) for setting in preset.grid)
     return [
         "- **floor**: linear probe / kNN of the joints themselves; no network. **untrained, probe**: of an encoder before its first step.",
@@ -152,8 +152,8 @@ def _reading(preset: Preset) -> list[str]:
         "- **peer**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
         f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
         "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
-        f"- Where the test camera is new ({new}), features of every encoder, trained or not, are the mean over {turns} views of a",
-        f"  clip, turned all around the vertical; raw joints are fitted on these {turns} views.",
+        f"- Where the test camera is new ({new}), features of every encoder, trained or not, are the mean over {views} views of a",
+        f"  clip, rotated all around the vertical; raw joints are fitted on these {views} views.",
     ]
 
 

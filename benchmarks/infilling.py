@@ -33,7 +33,7 @@ from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show
 
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
-from s2i_hf.evaluation.probes import validation_split
+from s2i_hf.evaluation.validation_splits import validation_split
 from s2i_hf.inference.infilling import answer_clips
 from s2i_hf.inference.infilling_baselines import (
     MeanPose,

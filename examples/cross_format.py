@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from s2i_hf.data.loading import load_skeletons
 from s2i_hf.evaluation.probing import load_model_and_processor
-from s2i_hf.experiments.cross_layout import CrossFormatArguments, cross_format_run
+from s2i_hf.experiments.cross_layout import CrossLayoutArguments, cross_layout_run
 from s2i_hf.utils.arguments import parse, run_main
 
 
 def main() -> None:
-    arguments = parse(CrossFormatArguments, description=__doc__)
+    arguments = parse(CrossLayoutArguments, description=__doc__)
 
     # 1. Raw skeleton file and 2. skeleton array: read, split by the protocol; each format keeps the joints it has
     dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
@@ -23,7 +23,7 @@ def main() -> None:
     model, processor = load_model_and_processor(arguments.model)
 
     # 6. Probe: nearest training clips of the gallery's format; k and pooling chosen on held-out training subjects
-    summary = cross_format_run(arguments, model, processor, dataset)
+    summary = cross_layout_run(arguments, model, processor, dataset)
 
     # 7. Card: the rows, for results.json and the card of the run folder
     print(f"Done: {summary['run_dir']}/results.json")

@@ -8,8 +8,7 @@ Writes results.json, per_class.json, confusion.png and README.md into the run fo
 from __future__ import annotations
 
 from s2i_hf.data.loading import load_skeletons
-from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.evaluation.probing import load_model_and_processor, probe_run
+from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor, probe_run
 from s2i_hf.utils.arguments import parse, run_main
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.evaluation.probes import metrics, validation_folds
+from s2i_hf.evaluation.metrics import metric_rows, metrics, shown
+from s2i_hf.evaluation.validation_splits import validation_folds
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.runs.provenance import hardware_name
-from s2i_hf.runs.results import METRICS, append_results, result_row
+from s2i_hf.runs.results import append_results
 from s2i_hf.utils.arguments import save_arguments
 from s2i_hf.utils.files import write_atomically
 
@@ -53,13 +54,10 @@ def peer_run(
     seconds = time.perf_counter() - began
     found = metrics(scores, test.labels)
     protocol = getattr(train, "name", None) or Path(arguments.data).name
-    facts: dict[str, Any] = {
-        "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2],
-        "setting": "supervised", "encoder": "untrained", "method": arguments.method_name, "seed": arguments.seed,
-        "train_clips": len(train), "test_clips": len(test), "seconds": seconds,
-        "hardware": hardware_name(pick_device(arguments.device)),
-    }  # fmt: skip
-    rows = [result_row(**facts, metric=metric, value=found[metric]) for metric in METRICS]
+    rows = metric_rows(
+        found, protocol, setting="supervised", encoder="untrained", method=arguments.method_name, seed=arguments.seed,
+        train_clips=len(train), test_clips=len(test), seconds=seconds, hardware=hardware_name(pick_device(arguments.device)),
+    )  # fmt: skip
     summary = {
         "protocol": protocol, "method": arguments.method_name, "seed": arguments.seed, "metrics": found,
         "cost": peer.cost, "losses": peer.losses,
@@ -69,7 +67,7 @@ def peer_run(
     save_arguments(arguments, folder / "run.yaml")
     write_atomically(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     _save_scores(folder / "scores.safetensors", scores, test.labels)
-    report(f"{arguments.method_name} on {protocol}: {_told(found)}; {_cost_told(peer.cost)}")
+    report(f"{arguments.method_name} on {protocol}: {shown(found)}; {_cost_told(peer.cost)}")
     return {"metrics": found, "rows": rows, "cost": peer.cost, "scores": scores, "run_dir": folder}
 
 
@@ -95,12 +93,8 @@ def validate(
         scores.append(fit_peer(train.select(np.flatnonzero(fit)), arguments, report).score(held))
         labels.append(held.labels)
     found = metrics(np.concatenate(scores), np.concatenate(labels))
-    report(f"validation on {sum(map(len, labels))} training clips: {_told(found)}" + (f" ({note})" if note else ""))
+    report(f"validation on {sum(map(len, labels))} training clips: {shown(found)}" + (f" ({note})" if note else ""))
     return found
-
-
-def _told(found: Mapping[str, float]) -> str:
-    return ", ".join(f"{metric} {100 * found[metric]:.1f} %" for metric in METRICS)
 
 
 def _cost_told(cost: Mapping[str, float]) -> str:

@@ -5,8 +5,8 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "ProbeArguments": "probe_arguments",
-        "SkeletonMetrics": "metrics",
+        "ProbeArguments": "probing",
+        "SkeletonMetrics": "evaluate_metric",
         "evaluate_probe": "probes",
         "extract_features": "features",
         "knn_scores": "probes",
@@ -14,5 +14,6 @@ __getattr__, __all__ = lazy_names(
         "probe_run": "probing",
         "raw_features": "features",
         "softmax_scores": "probes",
+        "validation_folds": "validation_splits",
     },
 )

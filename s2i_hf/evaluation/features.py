@@ -1,22 +1,37 @@
-"""Features of clips: what a frozen encoder makes of their images, and the joints themselves as the number to beat."""
+"""Features of clips: what a frozen encoder makes of their images and of more views of them, and the joints as the number to beat."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
+from ..data.skeleton_rows import SkeletonRows
 from ..models.backbone_tokens import backbone_tokens
-from ..processing.augmentation import about_center, rotation_matrix
+from ..processing.augmentation import NUM_DRAWS, Augmentation, about_center, rotation_matrix
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns
+from ..processing.rng import hash_ids, uniform
 from ..processing.transforms import MAX_METRES, prepare, resample
+from .validation_splits import Folds, probe_folds
+
+if TYPE_CHECKING:
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 POOLINGS = ("mean", "cls", "part")
 WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did
+Row = Mapping[str, Any]  # joints (T, M, V, 3), layout and what else is known of a clip
+
+
+class Rows(Protocol):
+    """Clips by number: `SkeletonRows`, a list of row dicts, or one of the views below."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Row: ...
 
 
 def part_weights(
@@ -38,23 +53,30 @@ def part_weights(
 
 @torch.no_grad()
 def extract_features(
-    encoder: Any, rows: Any, processor: Any, batch_size: int = 64, device: str | torch.device | None = None,
-    *, poolings: Sequence[str] = POOLINGS, stream: str | None = None, turns: int = 1,
-) -> dict[str, np.ndarray]:  # fmt: skip
+    encoder: torch.nn.Module,
+    rows: Rows,
+    processor: SkeletonProcessor,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+    *,
+    poolings: Sequence[str] = POOLINGS,
+    stream: str | None = None,
+    rotations: int = 1,
+) -> dict[str, np.ndarray]:
     """Features of a frozen encoder, one vector a clip and pooling.
 
-    With `turns` they are the mean over that many turns of the clip about the vertical axis, evenly spaced over the full circle. Such
-    an average over a group is what all views of a clip have in common: a clip seen by a camera that stands elsewhere has the same
-    features, up to the gaps between the turns.
+    With `rotations` they are the mean over that many rotations of the clip about the vertical axis, evenly spaced over the full circle.
+    Such an average over a group is what all views of a clip have in common: a clip seen by a camera that stands elsewhere has the
+    same features, up to the gaps between the rotations.
 
     Args:
         encoder: `ViTModel`, or what `backbones.load_backbone` returned; sees every patch, nothing is masked.
-        rows: `data.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
-        processor: `SkeletonProcessor`, makes the images.
+        rows: Clips with joints (T, M, V, 3) and layout.
+        processor: Makes the images.
         device: Where the encoder runs; where it already is if None.
         poolings: Which of those below.
         stream: joint, bone or motion: what the images show; the processor's own if None.
-        turns: Views of each clip that the features are the mean of; 1: the clip as it is.
+        rotations: Views of each clip that the features are the mean of; 1: the clip as it is.
 
     Returns:
         "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
@@ -62,10 +84,10 @@ def extract_features(
         "part_std": (N, 10 D) these, and how much each part's tokens vary in time (standard deviation over the patch rows).
 
     Raises:
-        ValueError: `turns` is below 1, or above it for clips in pixels, or a clip does not fit its layout.
+        ValueError: `rotations` is below 1, or above it for clips in pixels, or a clip does not fit its layout.
     """
-    if turns < 1:
-        raise ValueError(f"turns is {turns}; expected 1 or more.")
+    if rotations < 1:
+        raise ValueError(f"rotations is {rotations}; expected 1 or more.")
     was_training = encoder.training
     device = next(encoder.parameters()).device if device is None else torch.device(device)
     encoder = encoder.to(device).eval()
@@ -73,21 +95,21 @@ def extract_features(
     for start in range(0, len(rows), batch_size):
         batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
         total: dict[str, torch.Tensor] = {}
-        for turn in range(turns):
-            clips = batch if turn == 0 else [turned(row, 2 * math.pi * turn / turns) for row in batch]
+        for number in range(rotations):
+            clips = batch if number == 0 else [rotated(row, 2 * math.pi * number / rotations) for row in batch]
             found = _pooled(encoder, clips, processor, device, WIDE_POOLING in features, stream)
-            total = {pooling: value if turn == 0 else total[pooling] + value for pooling, value in found.items()}
+            total = {pooling: value if number == 0 else total[pooling] + value for pooling, value in found.items()}
         for pooling, value in total.items():
             if pooling in features:
-                features[pooling].append((value / turns).cpu())
+                features[pooling].append((value / rotations).cpu())
     encoder.train(was_training)
     return {pooling: torch.cat(values).numpy() for pooling, values in features.items() if values}
 
 
 def _pooled(
-    encoder: Any,
-    batch: Sequence[Mapping[str, Any]],
-    processor: Any,
+    encoder: torch.nn.Module,
+    batch: Sequence[Row],
+    processor: SkeletonProcessor,
     device: torch.device,
     wide: bool,
     stream: str | None,
@@ -120,15 +142,15 @@ def _pooled(
     return found
 
 
-def turned(row: Mapping[str, Any], angle: float) -> dict[str, Any]:
-    """A row whose people are turned about the vertical axis, around the first one's centre in the first frame.
+def rotated(row: Row, angle: float) -> Row:
+    """A row whose people are rotated about the vertical axis, around the first one's centre in the first frame.
 
     Args:
         row: joints (T, M, V, 3) and layout.
         angle: Radians, counter-clockwise as seen from above.
 
     Returns:
-        The row with joints (T, M', V, 3) float32, gaps filled. Whoever walks so far that turning takes somebody out of the scene
+        The row with joints (T, M', V, 3) float32, gaps filled. Whoever walks so far that a rotation takes somebody out of the scene
         (`transforms.MAX_METRES`) is moved, with all others and in all frames alike, until it has the origin in its middle.
 
     Raises:
@@ -136,21 +158,21 @@ def turned(row: Mapping[str, Any], angle: float) -> dict[str, Any]:
     """
     layout = get_layout(row["layout"])
     if layout.unit == "px":
-        raise ValueError(f"layout {layout.name!r} is in pixels and has no depth to be turned in; take 1 for turns.")
-    joints, _ = prepare(row["joints"], layout)  # filled, as a gap at zero would be turned into a place
+        raise ValueError(f"layout {layout.name!r} is in pixels and has no depth to rotate in; take 1 for rotations.")
+    joints, _ = prepare(row["joints"], layout)  # filled, as a gap at zero would be moved to a place
     joints = about_center(joints, layout, rotation_matrix(angle, 0, 0))
     if layout.unit == "m" and np.abs(joints).max() > MAX_METRES:  # the next check would take them for millimetres
         joints = joints - (joints.min(axis=(0, 1, 2)) + joints.max(axis=(0, 1, 2))) / 2
     return {**row, "joints": joints}
 
 
-def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:
+def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:
     """The joints themselves as features: the number that learned features have to beat.
 
     Joints are prepared as for the encoder, centred on the layout's centre of actor 1 in the first frame, and resampled in time.
 
     Args:
-        rows: `data.SkeletonRows`, or any sequence of row dicts.
+        rows: Clips of one joint layout.
         num_frames: Frames after resampling.
         num_people: People kept, zeros where fewer are present; the most in any clip if None (take the training rows' number).
 
@@ -169,10 +191,96 @@ def raw_features(rows: Any, num_frames: int = 16, num_people: int | None = None)
     sizes = {clip.shape[2] for clip in clips}
     if len(sizes) > 1:
         raise ValueError(
-            f"raw joints need one joint format, but the clips have {sorted(sizes)} joints; drop raw_joints here."
+            f"raw joints need one joint layout, but the clips have {sorted(sizes)} joints; drop raw_joints here."
         )
     num_people = num_people or max(clip.shape[1] for clip in clips)
     features = np.zeros((len(clips), num_frames, num_people, *clips[0].shape[2:]), dtype=np.float32)
     for feature, clip in zip(features, clips, strict=True):
         feature[:, : clip.shape[1]] = clip[:, :num_people]
     return features.reshape(len(clips), -1)
+
+
+# --- more views of the training clips ---------------------------------------------------------------------------------
+
+
+class _Views:
+    """Rows, and after them all of them again in other views; `view(row, number)` makes those from number 1 on."""
+
+    def __init__(self, rows: Rows, number: int) -> None:
+        self.rows, self.number = rows, number
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.number
+
+    def __getitem__(self, index: int, /) -> Row:
+        if not 0 <= index < len(self):  # where iterating stops
+            raise IndexError(f"index is {index}; expected 0 to {len(self) - 1}.")
+        number, index = divmod(index, len(self.rows))
+        return self.view(self.rows[index], number) if number else self.rows[index]
+
+    def view(self, row: Row, number: int) -> Row:
+        raise NotImplementedError
+
+
+class WithCopies(_Views):
+    """Rows, and after them augmented copies of each: a probe for another view must not cling to the view of its clips.
+
+    Args:
+        rows: Clips with sample_id.
+        copies: Copies of each row.
+        augmentation: How a copy differs; drawn from (seed, copy, sample id).
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, rows: Rows, copies: int, augmentation: Augmentation, seed: int) -> None:
+        super().__init__(rows, 1 + copies)
+        self.augmentation, self.seed = augmentation, seed
+
+    def view(self, row: Row, number: int) -> Row:
+        """Copy `number` of a row."""
+        layout = get_layout(row["layout"])
+        joints, _ = prepare(row["joints"], layout)
+        draws = uniform(self.seed, number, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
+        return {**row, "joints": self.augmentation(joints, layout, draws[0])}
+
+
+class WithRotations(_Views):
+    """Rows, and after them all of them rotated about the vertical axis, once for each of `number` - 1 angles evenly over the circle.
+
+    Args:
+        rows: Clips, or other views of them.
+        number: Views of each row, itself the first; the others at 2 pi / number, twice that, and so on (see `rotated`).
+    """
+
+    def view(self, row: Row, number: int) -> Row:
+        """A row at the angle of that number."""
+        return rotated(row, 2 * math.pi * number / self.number)
+
+
+class TrainingViews(NamedTuple):
+    """What a probe is fitted on: `times` views of each of N training clips, the clips themselves first.
+
+    `labels` and `subjects` are (times * N,), and so are the masks of `folds`, in which views are held out with their clip and never
+    choose.
+    """
+
+    rows: Rows
+    labels: np.ndarray
+    subjects: np.ndarray
+    folds: Folds
+
+
+def training_views(
+    train: SkeletonRows,
+    test_cameras: np.ndarray,
+    seed: int,
+    copies: int,
+    augmentation: Augmentation,
+    by: str = "auto",
+    rotations: int = 1,
+) -> TrainingViews:
+    """Training clips with `copies` augmented copies of each, all of these at so many `rotations`; the rest as in `probe_folds`."""
+    rows = WithRotations(WithCopies(train, copies, augmentation, seed), rotations)
+    times = (1 + copies) * rotations
+    folds = probe_folds(train, test_cameras, seed, by, times)
+    return TrainingViews(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)

@@ -1,44 +1,58 @@
-"""Accuracy, mean-class accuracy and top-5 accuracy as one metric of the `evaluate` library, without the Hub.
-
-`evaluate.load("accuracy")` downloads a script; this class is imported instead, and computes what the probe computes.
-
-    metric = SkeletonMetrics()
-    metric.add_batch(predictions=scores, references=labels)
-    metric.compute()   # {"accuracy": ..., "mean_class_accuracy": ..., "top5_accuracy": ...}
-"""
+"""Metrics of classifiers, which of them a protocol goes by, and the rows of results.json that hold them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import datasets
-import evaluate
 import numpy as np
 
-from .probes import metrics
+from ..protocols import PROTOCOLS
+from ..runs.results import METRICS, result_row
 
-NAMES = {"top1": "accuracy", "mean_class": "mean_class_accuracy", "top5": "top5_accuracy"}
 
+def metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Metrics of (N, C) scores and (N,) labels, 0 to 1.
 
-class SkeletonMetrics(evaluate.Metric):
-    """Metric over (B, C) scores as `predictions` and (B,) labels as `references`; each value is a share, 0 to 1.
-
-    `mean_class_accuracy` is the mean over the classes that occur of the share that is right (Toyota Smarthome reports it), and
-    `top5_accuracy` counts all classes where there are fewer than five.
+    top1, top5 (all classes if there are fewer) and mean_class (recall averaged over the classes that occur).
     """
+    labels = np.asarray(labels)
+    ranked = np.argsort(-scores, axis=1, kind="stable")
+    right = ranked[:, 0] == labels
+    return {
+        "top1": float(right.mean()),
+        "top5": float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
+        "mean_class": float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
+    }
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"config_name": "skeletons", "keep_in_memory": True, **options})
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(SkeletonMetrics.__doc__),
-            citation="",
-            features=datasets.Features(
-                {"predictions": datasets.Sequence(datasets.Value("float32")), "references": datasets.Value("int64")}
-            ),
-        )
+def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """(num_classes, num_classes) counts of (N,) predictions and (N,) labels, a row for each true class."""
+    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(confusion, (labels, predictions), 1)
+    return confusion
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
-        found = metrics(np.asarray(predictions, dtype=np.float32), np.asarray(references, dtype=np.int64))
-        return {NAMES[name]: value for name, value in found.items()}
+
+def metric_of(protocol: str) -> str:
+    """What settings are chosen by: "mean_class" where the protocol reports it, else "top1"."""
+    return "mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1"
+
+
+def metric_rows(found: Mapping[str, float], protocol: str, **facts: Any) -> list[dict[str, Any]]:
+    """A row of results.json for each metric.
+
+    Args:
+        found: What `metrics` returned.
+        protocol: Such as "nw_ucla_xview", of which the rows have both parts.
+        **facts: Everything else that `results.result_row` takes.
+    """
+    dataset, _, rule = protocol.rpartition("_")
+    return [
+        result_row(dataset=dataset or protocol, protocol=rule, metric=metric, value=found[metric], **facts)
+        for metric in METRICS
+    ]
+
+
+def shown(found: Mapping[str, float]) -> str:
+    """The metrics as text, such as "top1 87.4 %, top5 99.0 %, mean_class 87.1 %"."""
+    return ", ".join(f"{metric} {100 * found[metric]:.1f} %" for metric in METRICS)

@@ -6,20 +6,21 @@ all training clips. Test labels are read once, at the end, to count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from .metrics import confusion_matrix, metrics
+from .validation_splits import Folds, validation_folds
+
+Features = Mapping[str, np.ndarray]  # pooling -> (N, D)
+
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
-VALIDATION_SHARE = 0.25  # of the training clips
-MOST_HELD_OUT = 2 / 3  # of the training clips; where somebody has more, the rest is too little to fit on
-CROSS_VALIDATED = 4000  # training clips up to which a probe lets all of them choose: a few folds more cost seconds
-CROSS_VALIDATED_VIEWS = 10_000  # the same for all their views together, which several folds hold in memory at a time
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
 
@@ -96,134 +97,11 @@ def knn_scores(
     yield from (torch.cat(values).numpy() for values in scores)
 
 
-_CLASSIFIERS: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
+CLASSIFIERS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], str, tuple[Any, ...]]] = {
     "linear_probe": (softmax_scores, "C", C_GRID),
     "knn": (knn_scores, "k", K_GRID),
 }
-SETTINGS = tuple(_CLASSIFIERS)
-
-
-Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
-
-
-def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
-    """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
-
-    Those who have more than two thirds of the clips are not held out. With a single subject they are quarters of each class instead.
-
-    Args:
-        subjects, labels: (N,) of the training clips.
-        seed: Draws who is held out with whom.
-
-    Returns:
-        (N,) bool masks, none where there are too few clips to hold any out; and a note ("" if whole subjects are held out).
-    """
-    subjects, labels = np.asarray(subjects), np.asarray(labels)
-    generator = np.random.Generator(np.random.Philox(key=seed))
-    people = generator.permutation(np.unique(subjects))
-    if len(people) > 1:
-        groups: list[list[Any]] = [[]]
-        for person in people:
-            if groups[-1] and np.isin(subjects, groups[-1]).mean() >= VALIDATION_SHARE:
-                groups.append([])
-            groups[-1].append(person)
-        if len(groups) == 1:  # somebody must remain to fit on
-            groups = [groups[0][:-1], groups[0][-1:]]
-        if len(groups) > 2 and np.isin(subjects, groups[-1]).mean() < VALIDATION_SHARE / 2:
-            groups[-2:] = [[*groups[-2], *groups[-1]]]
-        masks = [np.isin(subjects, group) for group in groups]
-        return [mask for mask in masks if mask.mean() <= MOST_HELD_OUT], ""
-    number = round(1 / VALIDATION_SHARE)
-    quarters = np.zeros((number, len(subjects)), dtype=bool)
-    for label in np.unique(labels):
-        clips = generator.permutation(np.flatnonzero(labels == label))
-        for mask, start, stop in zip(quarters, np.arange(number), np.arange(1, number + 1), strict=True):
-            mask[clips[round(len(clips) * start / number) : round(len(clips) * stop / number)]] = True
-    note = "all training clips are of one subject, so settings were chosen on random quarters of each class, not on held-out people"
-    return [mask for mask in quarters if mask.any() and not mask.all()], note
-
-
-def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
-    """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, none where there are too few; and a note."""
-    masks, note = held_out_in_turn(subjects, labels, seed)
-    return masks[0] if masks else np.zeros(len(np.asarray(subjects)), dtype=bool), note
-
-
-def validation_folds(
-    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto",
-    every: bool = False,
-) -> tuple[Folds, str]:  # fmt: skip
-    """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
-
-    Args:
-        subjects, labels: (N,) of the training clips; see `held_out_in_turn`.
-        seed: Draws the held-out subjects.
-        cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
-            camera in turn plays the unseen one: settings are chosen for what the protocol asks.
-        by: "auto"; "subjects": whatever the cameras; "cameras": every training camera in turn, whatever the test's are.
-        every: Hold every subject out once, and not a quarter of the clips alone.
-
-    Returns:
-        The folds and a note ("" if whole subjects were held out).
-
-    Raises:
-        ValueError: `by` is "cameras", and there are not two of which clips remain.
-    """
-    masks, note = held_out_in_turn(subjects, labels, seed)
-    masks = masks if every else masks[:1]
-    new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
-    if by == "cameras" or (by == "auto" and new_view):
-        cameras = np.asarray(cameras)
-        folds = [
-            (~held & (cameras != unseen), held & (cameras == unseen)) for held in masks for unseen in np.unique(cameras)
-        ]
-        folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
-        if folds:
-            return folds, note
-        if by == "cameras":
-            raise ValueError(
-                f"validation by cameras needs clips of several training cameras, and there are {len(np.unique(cameras))}; hold out "
-                "subjects."
-            )
-    masks = masks or [np.zeros(len(np.asarray(subjects)), dtype=bool)]  # too few clips: nothing to choose by
-    return [(~held, held) for held in masks], note
-
-
-def folds_with_copies(folds: Folds, times: int) -> Folds:
-    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
-
-    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
-
-    Args:
-        folds: Masks (N,), of `validation_folds`.
-        times: How often each clip is there, the first N times as it is.
-
-    Returns:
-        As many folds, masks (times * N,).
-    """
-    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
-
-
-def probe_folds(rows: Any, test_cameras: Any, seed: int = 0, by: str = "auto", times: int = 1) -> Folds:
-    """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
-
-    Args:
-        rows: `rows.SkeletonRows` of the training split.
-        test_cameras: (N_test,) views of the test clips.
-        seed: Draws the held-out subjects.
-        by: As in `validation_folds`.
-        times: Views of each clip that are fitted on, the clips themselves first, as `views` has them.
-
-    Returns:
-        Masks (times * N,); see `folds_with_copies`.
-
-    Raises:
-        ValueError: `by` is "cameras", and there are not two of which clips remain.
-    """
-    every = len(rows) <= CROSS_VALIDATED and len(rows) * times <= CROSS_VALIDATED_VIEWS
-    return folds_with_copies(
-        validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0], times
-    )
+SETTINGS = tuple(CLASSIFIERS)
 
 
 @dataclass
@@ -261,9 +139,21 @@ def check_labels(train_y: np.ndarray, test_y: np.ndarray) -> None:
 
 
 def evaluate_probe(
-    setting: str, train: Any, train_y: Any, train_subjects: Any, test: Any, test_y: Any, seed: int = 0,
-    num_classes: int | None = None, pooling: str = "auto", folds: Folds | None = None, metric: str = "top1",
-) -> ProbeResult:  # fmt: skip
+    setting: str,
+    train: np.ndarray | Features,
+    train_y: np.ndarray,
+    train_subjects: np.ndarray,
+    test: np.ndarray | Features,
+    test_y: np.ndarray,
+    seed: int = 0,
+    num_classes: int | None = None,
+    pooling: str = "auto",
+    folds: Folds | None = None,
+    metric: str = "top1",
+    *,
+    train_as_test: np.ndarray | Features | None = None,
+    patience: int = PATIENCE,
+) -> ProbeResult:
     """Choose on training subjects, fit on all of them, count on the test clips.
 
     Args:
@@ -275,63 +165,47 @@ def evaluate_probe(
         pooling: One key of `train`, or "auto" to choose it on the validation split too.
         folds: Masks from `validation_folds` or `probe_folds`; if None, a quarter of the clips is held out, whole subjects.
         metric: What settings are chosen by: "top1" or "mean_class", as the protocol reports.
+        train_as_test: Features of the training clips where these choose, as the test has them (in its joint format); `train` if None.
+        patience: Values of the grid that are tried in vain before the rest is left out.
 
     Raises:
         ValueError: unknown setting or pooling, no clips, unlabelled clips, or fewer than two classes to learn.
     """
-    if setting not in _CLASSIFIERS:
+    if setting not in CLASSIFIERS:
         raise ValueError(f"setting is {setting!r}; expected one of {', '.join(SETTINGS)}.")
-    train, test = (dict(x) if isinstance(x, Mapping) else {"all": x} for x in (train, test))
+    train, test = _by_pooling(train), _by_pooling(test)
+    asked = train if train_as_test is None else _by_pooling(train_as_test)
     poolings = list(train) if pooling == "auto" or list(train) == ["all"] else [pooling]
     if poolings[0] not in train:
         raise ValueError(f"pooling is {pooling!r}; expected auto or one of {', '.join(train)}.")
     train_y, test_y = np.asarray(train_y, dtype=np.int64), np.asarray(test_y, dtype=np.int64)
     check_labels(train_y, test_y)
     num_classes = num_classes or int(train_y.max()) + 1
-    classify, name, grid = _CLASSIFIERS[setting]
+    classify, name, grid = CLASSIFIERS[setting]
     split, note = validation_folds(train_subjects, train_y, seed)
     folds = split if folds is None else folds
     chosen_y = np.concatenate([train_y[choose] for _, choose in folds])
     best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
     for candidate in poolings:
-        x, here, in_vain = np.asarray(train[candidate]), -1.0, 0
-        tried = [classify(x[fit], train_y[fit], x[choose], grid, num_classes) for fit, choose in folds]
+        x, here, in_vain = train[candidate], -1.0, 0
+        tried = [classify(x[fit], train_y[fit], asked[candidate][choose], grid, num_classes) for fit, choose in folds]
         for value, *found in zip(grid, *tried, strict=False):
             accuracy = metrics(np.concatenate(found), chosen_y)[metric] if len(chosen_y) else 0.0
             here, in_vain = (accuracy, 0) if accuracy > here else (here, in_vain + 1)
             if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
                 best = (accuracy, candidate, value)
-            if in_vain >= PATIENCE:
+            if in_vain >= patience:
                 break
     validation, chosen, value = best
-    scores = next(iter(classify(np.asarray(train[chosen]), train_y, np.asarray(test[chosen]), [value], num_classes)))
+    scores = next(iter(classify(train[chosen], train_y, test[chosen], [value], num_classes)))
     unknown = max(0, int(test_y.max()) + 1 - num_classes)  # classes that only test clips have
     scores = np.pad(scores, ((0, 0), (0, unknown)), constant_values=-np.inf)
-    confusion = np.zeros((num_classes + unknown, num_classes + unknown), dtype=np.int64)
-    np.add.at(confusion, (test_y, scores.argmax(axis=1)), 1)
+    predictions = scores.argmax(axis=1)
     settings = {name: value} if chosen == "all" else {name: value, "pooling": chosen}
-    return ProbeResult(metrics(scores, test_y), settings, validation, scores.argmax(axis=1), scores, confusion, note)
+    confusion = confusion_matrix(predictions, test_y, num_classes + unknown)
+    return ProbeResult(metrics(scores, test_y), settings, validation, predictions, scores, confusion, note)
 
 
-def linear_probe(
-    train_x: Any, train_y: Any, train_subjects: Any, test_x: Any, test_y: Any, seed: int = 0
-) -> ProbeResult:
-    """`evaluate_probe("linear_probe", ...)`: regularisation (and pooling, given a dict) chosen on training subjects."""
-    return evaluate_probe("linear_probe", train_x, train_y, train_subjects, test_x, test_y, seed)
-
-
-def knn(train_x: Any, train_y: Any, train_subjects: Any, test_x: Any, test_y: Any, seed: int = 0) -> ProbeResult:
-    """`evaluate_probe("knn", ...)`: k (and pooling, given a dict) chosen on training subjects."""
-    return evaluate_probe("knn", train_x, train_y, train_subjects, test_x, test_y, seed)
-
-
-def metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """top1, top5 (all classes if there are fewer) and mean_class (recall averaged over the classes that occur), 0 to 1."""
-    labels = np.asarray(labels)
-    ranked = np.argsort(-scores, axis=1, kind="stable")
-    right = ranked[:, 0] == labels
-    return {
-        "top1": float(right.mean()),
-        "top5": float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
-        "mean_class": float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
-    }
+def _by_pooling(features: np.ndarray | Features) -> Features:
+    named = features if isinstance(features, Mapping) else {"all": features}
+    return {pooling: np.asarray(values) for pooling, values in named.items()}

@@ -5,32 +5,65 @@ Reads a run folder (or a model of the Hub) and a dataset; writes results.json, p
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..data.skeleton_rows import splits_as_layout
+from ..data.loading import describe
+from ..data.skeleton_rows import SkeletonRows
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_weights, model_type
 from ..models.model_processors import check_size, layout_note, processor_for
 from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
-from ..protocols import PROTOCOLS
-from ..runs.provenance import current_commit, hardware_name, public_command
-from ..runs.results import METRICS, append_results, result_row
-from ..utils.files import write_atomically
-from .features import WIDE_POOLING, extract_features, raw_features
-from .probe_arguments import ProbeArguments
-from .probes import ProbeResult, check_labels, evaluate_probe, probe_folds
-from .views import WithCopies, WithTurns
+from ..runs.class_report import class_report, write_class_report
+from ..runs.results import ENCODERS, append_results
+from ..runs.run_folder import RunFolder
+from ..utils.arguments import arg
+from .arguments import FittedArguments, facts_of
+from .features import WIDE_POOLING, Rows, extract_features, raw_features, training_views
+from .metrics import metric_of, metric_rows, shown
+from .probes import SETTINGS, Features, ProbeResult, check_labels, evaluate_probe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
-def load_model_and_processor(name: str) -> tuple[Any, Any]:
+@dataclass(kw_only=True)
+class ProbeArguments(FittedArguments):
+    """Settings of a probe; each is a flag of `examples/probe.py` and a key of its YAML files."""
+
+    kind: ClassVar[str] = "probe"
+
+    encoders: tuple[Literal["pretrained", "untrained", "raw_joints"], ...] = arg(ENCODERS, "What to probe.")
+    settings: tuple[Literal["linear_probe", "knn"], ...] = arg(SETTINGS, "How to probe it.")
+    pooling: Literal["auto", "mean", "cls", "part", "part_std"] = arg(
+        "auto",
+        "Features; auto chooses mean, cls or part on held-out training subjects. part_std: part, and its variation in time.",
+    )
+    streams: tuple[Literal["joint", "bone", "motion"], ...] = arg(
+        (), "Features of these images of each clip side by side; of the processor's own stream if none."
+    )
+    validation: Literal["auto", "subjects", "cameras"] = arg(
+        "auto", "Held out to choose settings: subjects; or a training camera in turn; auto: as the test's cameras ask."
+    )
+    num_frames: int = arg(16, "Frames that raw joints are resampled to.")
+    seed: int | None = arg(None, "Seed of the untrained encoder and of the held-out subjects; the run's own if none.")  # type: ignore[assignment]
+    card: bool = arg(True, "Write README.md and confusion.png.")
+
+    def __post_init__(self) -> None:
+        if len(set(self.streams)) < len(self.streams):
+            raise ValueError(f"--streams names something twice: {', '.join(self.streams)}; expected each once.")
+        super().__post_init__()
+
+
+def load_model_and_processor(name: str) -> tuple[PreTrainedModel, SkeletonProcessor]:
     """A model to probe, and the `SkeletonProcessor` beside it (the default one, in the model's size, where there is none).
 
     Args:
@@ -57,10 +90,16 @@ def load_model_and_processor(name: str) -> tuple[Any, Any]:
     return model.float().eval(), processor_for(model.config, name)
 
 
+def method_of(model: PreTrainedModel) -> str:
+    """Name of a model's training in results: "mae", "diffmae", or the kind of model."""
+    kind = str(model.config.model_type)
+    return {"vit_mae": "mae"}.get(kind, kind)
+
+
 def probe_run(
     arguments: ProbeArguments,
-    model: Any = None,
-    processor: Any = None,
+    model: PreTrainedModel | None = None,
+    processor: SkeletonProcessor | None = None,
     dataset: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -78,14 +117,10 @@ def probe_run(
     Raises:
         ValueError: data without labels or classes, or images of another size than the model's.
     """
-    from ..data.loading import as_rows, describe, load_skeletons
-
-    if dataset is None:
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    dataset = splits_as_layout(dataset, arguments.to_layout)
+    splits, protocol = arguments.clips(dataset, arguments.to_layout)
+    train, test = splits["train"], splits["test"]
     if model is None or processor is None:
         model, processor = load_model_and_processor(arguments.model)
-    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     for name, split in (("training", train), ("test", test)):
         if len(split) == 0:
             raise ValueError(f"{arguments.data} has no {name} clips; a probe needs both.")
@@ -93,74 +128,70 @@ def probe_run(
     check_size(processor, model.config)
     if note := layout_note(processor, train.layouts):
         report(note)
-    protocol = getattr(train, "name", None) or Path(arguments.data).name
-    seed = _run_setting(arguments.model, "seed", 0) if arguments.seed is None else arguments.seed
+    seed = int(RunFolder(Path(arguments.model)).settings.get("seed", 0)) if arguments.seed is None else arguments.seed
     device = pick_device(arguments.device)
-    facts: dict[str, Any] = {
-        "dataset": protocol.rpartition("_")[0] or protocol, "protocol": protocol.rpartition("_")[2], "seed": seed,
-        "method": arguments.method or _method(arguments.run_dir, model, protocol),
-        "train_clips": len(train), "test_clips": len(test),
-        "command": public_command(), "commit": current_commit(), "hardware": hardware_name(device),
-    }  # fmt: skip
-    class_names = list(train.class_names)
-    num_classes = len(class_names) or None
-    class_names = class_names or [str(label) for label in range(int(max(train.labels.max(), test.labels.max())) + 1)]
+    facts = facts_of(train, test, protocol, device)
+    method = arguments.method or _method(arguments.run_dir, model, protocol)
+    num_classes = len(train.class_names) or None
+    class_names = list(train.class_names) or list(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}
     for name in dict.fromkeys(arguments.encoders):
         began = time.perf_counter()
-        seen: Any = WithCopies(train, arguments.copies, arguments.augmentation, seed)
-        if name == "raw_joints":  # a mean over views would leave their heights alone
-            seen = WithTurns(seen, arguments.turns)
-        times = len(seen) // len(train)
-        folds = probe_folds(train, test.cameras, seed, arguments.validation, times)
-        features = _features(name, model, processor, seen, test, seed, device, arguments)
+        # of raw joints, a mean over views would leave their heights alone
+        rotations = arguments.rotations if name == "raw_joints" else 1
+        views = training_views(
+            train, test.cameras, seed, arguments.copies, arguments.augmentation, arguments.validation, rotations
+        )
+        learned, asked = _features(name, model, processor, views.rows, test, seed, device, arguments)
         spent = time.perf_counter() - began
         for setting in dict.fromkeys(arguments.settings):
             began = time.perf_counter()
             pooling = "auto" if name == "raw_joints" else arguments.pooling
             result = evaluate_probe(
-                setting,
-                features[0],
-                np.tile(train.labels, times),
-                np.tile(train.subjects, times),
-                features[1],
-                test.labels,
-                seed,
-                num_classes,
-                pooling,
-                folds,
-                metric="mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1",
-            )
+                setting, learned, views.labels, views.subjects, asked, test.labels, seed, num_classes, pooling, views.folds,
+                metric=metric_of(protocol),
+            )  # fmt: skip
             seconds = spent + time.perf_counter() - began
-            # beside the numbers of the format as recorded, and not in their place
+            # beside the numbers of the layout as recorded, and not in their place
             label = f"{setting}_{arguments.to_layout}" if arguments.to_layout else setting
             results.setdefault(name, {})[label] = result
-            rows += [
-                result_row(
-                    **facts, setting=label, encoder=name, metric=metric, value=result.metrics[metric], seconds=seconds
-                )
-                for metric in METRICS
-            ]
-            shown = ", ".join(f"{metric} {100 * result.metrics[metric]:.1f} %" for metric in METRICS)
+            rows += metric_rows(
+                result.metrics, setting=label, encoder=name, method=method, seed=seed, seconds=seconds, **facts
+            )
             choice = ", ".join(f"{key} {value}" for key, value in result.chosen.items())
-            report(f"{name} {label}: {shown} ({choice}; {seconds:.1f} s)")
+            report(f"{name} {label}: {shown(result.metrics)} ({choice}; {seconds:.1f} s)")
             if result.note:
                 report(f"  note: {result.note}.")
     append_results(arguments.run_dir, rows, arguments.results_csv)
-    _write_per_class(arguments.run_dir, protocol, class_names, describe(dataset, protocol), results)
+    reports = {
+        name: {
+            label: class_report(one.confusion, one.chosen, one.note, validation_top1=round(one.validation, 6))
+            for label, one in by_setting.items()
+        }
+        for name, by_setting in results.items()
+    }
+    write_class_report(arguments.run_dir, protocol, class_names, describe(splits, protocol), reports)
     if arguments.card:
         _picture_and_card(arguments.run_dir, protocol, class_names, results, report)
     return {"run_dir": arguments.run_dir, "rows": rows, "results": results}
 
 
 def _features(
-    name: str, model: Any, processor: Any, train: Any, test: Any, seed: int, device: str, arguments: ProbeArguments
-) -> list[Any]:
+    name: str,
+    model: PreTrainedModel,
+    processor: SkeletonProcessor,
+    train: Rows,
+    test: SkeletonRows,
+    seed: int,
+    device: str,
+    arguments: ProbeArguments,
+) -> tuple[np.ndarray | Features, np.ndarray | Features]:
+    """Features of what is fitted on and of the test clips."""
     if name == "raw_joints":
         learned = raw_features(train, arguments.num_frames)
         people = learned.shape[1] // (arguments.num_frames * get_layout(train[0]["layout"]).num_joints * 3)
-        return [learned, raw_features(test, arguments.num_frames, people)]
+        return learned, raw_features(test, arguments.num_frames, people)
     encoder: Any = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
     known = poolings_of(encoder.config)
     if arguments.pooling not in ("auto", *known, WIDE_POOLING):
@@ -170,77 +201,25 @@ def _features(
         )
     wanted = known if arguments.pooling == "auto" else (arguments.pooling,)
 
-    def features_of(rows: Any) -> dict[str, Any]:
+    def features_of(rows: Rows) -> Features:
         streams = [
             extract_features(
-                encoder,
-                rows,
-                processor,
-                arguments.batch_size,
-                device,
-                poolings=wanted,
-                stream=stream,
-                turns=arguments.turns,
+                encoder, rows, processor, arguments.batch_size, device,
+                poolings=wanted, stream=stream, rotations=arguments.rotations,
             )
             for stream in arguments.streams or (None,)
-        ]
+        ]  # fmt: skip
         return {pooling: np.concatenate([one[pooling] for one in streams], axis=1) for pooling in wanted}
 
-    return [features_of(train), features_of(test)]
+    return features_of(train), features_of(test)
 
 
-def _run_setting(run_dir: str, name: str, default: Any) -> Any:
-    """A setting of the pretraining run, from its run.yaml."""
-    import yaml
-
-    path = Path(run_dir) / "run.yaml"
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return values.get(name, default) if isinstance(values, dict) else default
-
-
-def _method(run_dir: Path, model: Any, protocol: str) -> str:
+def _method(run_dir: Path, model: PreTrainedModel, protocol: str) -> str:
     """`mae` of `runs/mae_nw_ucla_xview`; the kind of model where the folder is not named after an experiment."""
     name = run_dir.resolve().name
     if name.endswith(f"_{protocol}") and not name.startswith("probe_"):
         return name.removesuffix(f"_{protocol}")
-    return {"vit_mae": "mae"}.get(model.config.model_type, model.config.model_type)
-
-
-def _write_per_class(
-    run_dir: Path,
-    protocol: str,
-    class_names: list[str],
-    data: dict[str, Any],
-    results: Mapping[str, Mapping[str, ProbeResult]],
-) -> None:
-    """per_class.json: protocol -> data, class_names and, for each encoder and setting, choices, accuracy per class, confusion."""
-    path = run_dir / "per_class.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    entry = known.get(protocol, {})
-    encoders = entry.get("encoders", {}) if entry.get("class_names") == class_names else {}
-    for encoder, by_setting in results.items():
-        for setting, result in by_setting.items():
-            support = result.confusion.sum(axis=1)
-            accuracy = np.diag(result.confusion) / np.maximum(support, 1)
-            encoders.setdefault(encoder, {})[setting] = {
-                "chosen": result.chosen,
-                "validation_top1": round(result.validation, 6),
-                "note": result.note,
-                "accuracy": [
-                    round(float(value), 6) if count else None for value, count in zip(accuracy, support, strict=True)
-                ],
-                "test_clips": support.tolist(),
-                "confusion": result.confusion.tolist(),
-            }
-    known[protocol] = {"data": data, "class_names": class_names, "encoders": encoders}
-    text = json.dumps(known, indent=1)
-    text = re.sub(
-        r"\[[\s\d.,nul]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text
-    )  # a row of numbers on one line
-    write_atomically(path, text + "\n")
+    return method_of(model)
 
 
 def _picture_and_card(

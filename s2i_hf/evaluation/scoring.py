@@ -6,8 +6,8 @@ nothing augmented, clips in the order they come in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,30 +15,32 @@ import torch
 from ..data.collator import SkeletonCollator
 from ..processing.encoding_batched import encode_padded
 from ..processing.layouts import get_layout
-from ..processing.transforms import prepare
+from ..processing.transforms import clip_windows, prepare
+from .features import Row, Rows
+
+if TYPE_CHECKING:
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
 @torch.no_grad()
 def predict_scores(
-    model: Any,
-    rows: Any,
-    processor: Any,
+    model: torch.nn.Module,
+    rows: Rows,
+    processor: SkeletonProcessor,
     *,
     test_clips: int = 1,
     batch_size: int = 64,
     device: str | torch.device | None = None,
-    change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> np.ndarray:
     """Log-probabilities of the classes for every clip.
 
     Args:
         model: Classifier: (B, 3, H, W) -> `.logits` (B, C).
-        rows: `rows.SkeletonRows`, or any sequence of row dicts with joints (T, M, V, 3) and layout.
-        processor: `SkeletonProcessor` whose recipe makes the images.
+        rows: Clips with joints (T, M, V, 3) and layout.
+        processor: Makes the images.
         test_clips: Windows of each clip whose probabilities are averaged (`transforms.clip_windows`); 1: the clip itself.
         batch_size: Clips a forward pass.
         device: Where the model runs; where it already is if None.
-        change: Applied to every row before anything else, such as the loss of some joints.
 
     Returns:
         (N, C) float32; `np.exp` of a row adds up to 1.
@@ -54,7 +56,7 @@ def predict_scores(
     device = next(model.parameters()).device if device is None else torch.device(device)
     model = model.to(device).eval()
     collate, scores = SkeletonCollator(with_labels=False), []
-    for views in _batches(rows, test_clips, batch_size, change):
+    for views in _batches(rows, test_clips, batch_size):
         batch = collate([view for views_of_clip in views for view in views_of_clip])
         images = encode_padded(
             batch["joints"].to(device),
@@ -73,21 +75,16 @@ def predict_scores(
     return torch.cat(scores).numpy()
 
 
-def _batches(
-    rows: Any, test_clips: int, batch_size: int, change: Callable[[dict[str, Any]], dict[str, Any]] | None
-) -> Iterator[list[list[dict[str, Any]]]]:
+def _batches(rows: Rows, test_clips: int, batch_size: int) -> Iterator[list[list[Row]]]:
     """Batches of clips, each clip as the list of its views."""
-    batch: list[list[dict[str, Any]]] = []
+    batch: list[list[Row]] = []
     for index in range(len(rows)):
-        row = rows[index] if change is None else change(rows[index])
-        batch.append([row] if test_clips == 1 else _windows(row, test_clips))
+        batch.append([rows[index]] if test_clips == 1 else _windows(rows[index], test_clips))
         if sum(len(views) for views in batch) >= batch_size or index == len(rows) - 1:
             yield batch
             batch = []
 
 
-def _windows(row: dict[str, Any], test_clips: int) -> list[dict[str, Any]]:
-    from ..processing.transforms import clip_windows
-
+def _windows(row: Row, test_clips: int) -> list[Row]:
     joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
     return [{**row, "joints": window} for window in clip_windows(joints, test_clips)]

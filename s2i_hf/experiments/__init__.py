@@ -6,10 +6,11 @@ __getattr__, __all__ = lazy_names(
     __name__,
     {
         "AblateArguments": "ablation",
+        "CrossLayoutArguments": "cross_layout",
         "FuseArguments": "fusion",
         "RobustnessArguments": "robustness",
         "ablate": "ablation",
-        "cross_format_run": "cross_layout",
+        "cross_layout_run": "cross_layout",
         "fuse_runs": "fusion",
         "robustness_run": "robustness",
     },

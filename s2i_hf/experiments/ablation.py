@@ -17,28 +17,36 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
+from torch import nn
 
-from ..evaluation.features import POOLINGS, extract_features
-from ..evaluation.probe_arguments import ProbeArguments
-from ..evaluation.probes import Folds, evaluate_probe, knn_scores, metrics, probe_folds, softmax_scores
-from ..evaluation.views import WithCopies
+from ..data.loading import load_skeletons
+from ..data.skeleton_rows import as_rows
+from ..evaluation.features import POOLINGS, Rows, extract_features, training_views
+from ..evaluation.metrics import metric_of, metrics
+from ..evaluation.probes import CLASSIFIERS, Features, evaluate_probe
+from ..evaluation.probing import ProbeArguments
+from ..evaluation.validation_splits import Folds
 from ..models.building_diffmae import build_diffmae
 from ..models.initialization import build_mae, encoder_of, untrained_like
 from ..models.saved_models import pick_device
-from ..protocols import PROTOCOLS
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from ..runs.provenance import current_commit, hardware_name, public_command
 from ..training.interruption import RunInterrupted
-from ..training.pretraining import PretrainArguments, mae_loss, pretrain, start
+from ..training.pretraining import ComputeLoss, PretrainArguments, mae_loss, pretrain, start
 from ..training.pretraining_diffmae import diffmae_loss
 from ..training.run_log import MAY_CHANGE
 from ..utils.arguments import arg
 from ..utils.files import write_atomically
-from .ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
+from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
+from .ablation_report import write_report
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"
@@ -51,8 +59,10 @@ COLUMNS: tuple[str, ...] = (
     "hardware", "settings_sha256",
 )  # fmt: skip
 FAILED_COLUMNS = ("variant", "seed", "changes", "error")
-_METHODS: dict[str, tuple[Any, Any]] = {"mae": (build_mae, mae_loss), "diffmae": (build_diffmae, diffmae_loss)}
-_SCORES: dict[str, tuple[Any, str]] = {"linear_probe": (softmax_scores, "C"), "knn": (knn_scores, "k")}
+_METHODS: dict[str, tuple[Callable[..., PreTrainedModel], ComputeLoss]] = {
+    "mae": (build_mae, mae_loss),
+    "diffmae": (build_diffmae, diffmae_loss),
+}
 
 
 @dataclass
@@ -83,7 +93,7 @@ class AblateArguments:
 
 
 @dataclass
-class Measured:
+class ProbeScore:
     """What a probe found.
 
     Args:
@@ -99,8 +109,13 @@ class Measured:
 
 
 def measure(
-    probe: ProbeArguments, encoder: Any, processor: Any, dataset: Mapping[str, Any], seed: int, with_test: bool = False
-) -> Measured:
+    probe: ProbeArguments,
+    encoder: nn.Module,
+    processor: SkeletonProcessor,
+    dataset: Mapping[str, Any],
+    seed: int,
+    with_test: bool = False,
+) -> ProbeScore:
     """Probe an encoder on held-out training subjects, and on the test clips only if asked to.
 
     The numbers are those of `probing.probe_run` with these settings, of which a plan takes neither `streams` nor `to_layout`. Of the
@@ -109,48 +124,43 @@ def measure(
     Args:
         probe: One classifier in `settings`; pooling, copies and so on.
         encoder: `ViTModel`.
-        processor: `SkeletonProcessor`.
+        processor: Makes its images.
         dataset: "train" and "test" rows.
         seed: Of the held-out subjects and the copies.
 
     Raises:
         ValueError: clips without labels, or fewer than two classes.
     """
-    from ..data.loading import as_rows
-
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
-    device = pick_device(probe.device)
-    times = 1 + probe.copies
-    folds = probe_folds(train, test.cameras, seed, probe.validation, times)
-    labels, subjects = np.tile(train.labels, times), np.tile(train.subjects, times)
-    seen = WithCopies(train, probe.copies, probe.augmentation, seed)
+    views = training_views(train, test.cameras, seed, probe.copies, probe.augmentation, probe.validation)
 
-    def features_of(rows: Any) -> dict[str, np.ndarray]:
-        wanted = POOLINGS if probe.pooling == "auto" else (probe.pooling,)
-        return extract_features(encoder, rows, processor, probe.batch_size, device, poolings=wanted, turns=probe.turns)
+    def features_of(rows: Rows) -> Features:
+        return extract_features(
+            encoder, rows, processor, probe.batch_size, pick_device(probe.device),
+            poolings=POOLINGS if probe.pooling == "auto" else (probe.pooling,), rotations=probe.rotations,
+        )  # fmt: skip
 
-    features = features_of(seen)
-    held = np.any([choose for _, choose in folds], axis=0)
+    features = features_of(views.rows)
+    held = np.any([choose for _, choose in views.folds], axis=0)
     if with_test:
         others, others_y = features_of(test), test.labels
     else:  # stand-ins: what is counted on them is thrown away
-        others, others_y = {pooling: x[held] for pooling, x in features.items()}, labels[held]
-    protocol, setting = getattr(train, "name", ""), probe.settings[0]
-    metric = "mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1"
-    num_classes = len(train.class_names) or int(labels.max()) + 1
+        others, others_y = {pooling: x[held] for pooling, x in features.items()}, views.labels[held]
+    setting, metric = probe.settings[0], metric_of(train.name)
+    num_classes = len(train.class_names) or int(views.labels.max()) + 1
     result = evaluate_probe(
-        setting, features, labels, subjects, others, others_y, seed, num_classes, probe.pooling, folds, metric
-    )
+        setting, features, views.labels, views.subjects, others, others_y, seed, num_classes, probe.pooling, views.folds, metric
+    )  # fmt: skip
     pooling = result.chosen.get("pooling", probe.pooling)
-    validation = _on_folds(setting, features[pooling], labels, folds, result.chosen, num_classes)
-    return Measured(validation, result.metrics if with_test else None, result.chosen, metric)
+    validation = _on_folds(setting, features[pooling], views.labels, views.folds, result.chosen, num_classes)
+    return ProbeScore(validation, result.metrics if with_test else None, result.chosen, metric)
 
 
 def _on_folds(
     setting: str, features: np.ndarray, labels: np.ndarray, folds: Folds, chosen: Mapping[str, Any], num_classes: int
 ) -> dict[str, float]:
     """Metrics of the chosen classifier on the clips that it was chosen by."""
-    classify, name = _SCORES[setting]
+    classify, name, _ = CLASSIFIERS[setting]
     scores = [
         next(iter(classify(features[fit], labels[fit], features[choose], [chosen[name]], num_classes)))
         for fit, choose in folds
@@ -173,16 +183,14 @@ class Ablation:
 class _Runner:
     """Runs and probes, with the data and the untrained encoders of the last ones at hand."""
 
-    def __init__(self, arguments: AblateArguments, plan: Plan) -> None:
+    def __init__(self, arguments: AblateArguments, plan: AblationPlan) -> None:
         self.plan, self.folder, self.with_test = plan, arguments.folder, arguments.report == "both"
         self.probe = plan.probing(arguments.device)
         self.build, self.loss = _METHODS[plan.method]
-        self._data: tuple[str, Any] = ("", None)
-        self._untrained: dict[tuple[str, ...], Measured] = {}
+        self._data: tuple[str, Mapping[str, Any]] = ("", {})
+        self._untrained: dict[tuple[str, ...], ProbeScore] = {}
 
-    def dataset(self, settings: PretrainArguments) -> Any:
-        from ..data.loading import load_skeletons
-
+    def dataset(self, settings: PretrainArguments) -> Mapping[str, Any]:
         options = settings.data_options
         key = json.dumps(options, sort_keys=True, default=str)
         if self._data[0] != key:
@@ -191,18 +199,13 @@ class _Runner:
 
     def run(self, variant: Variant, seed: int) -> dict[str, Any]:
         """Pretrain, or go on, or load what is finished; then probe. Returns the row."""
-        from ..data.loading import as_rows
-        from ..processing.image_processing_skeleton import SkeletonProcessor
-
         settings = self.plan.pretraining(variant, seed, self.folder)
         run_dir = settings.run_dir
         if is_finished(run_dir):
             check_same_settings(run_dir, asdict(settings), MAY_CHANGE)
             dataset = self.dataset(settings)
-            model, processor = (
-                self.build(str(run_dir), **settings.model_options),
-                SkeletonProcessor.from_pretrained(run_dir),
-            )
+            model = self.build(str(run_dir), **settings.model_options)
+            processor = SkeletonProcessor.from_pretrained(run_dir)
             summary = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))
         else:
             accelerator = start(settings)
@@ -232,7 +235,9 @@ class _Runner:
             "settings_sha256": settings_digest(self.plan, settings),
         }
 
-    def untrained(self, model: Any, processor: Any, dataset: Any, seed: int) -> Measured:
+    def untrained(
+        self, model: nn.Module, processor: SkeletonProcessor, dataset: Mapping[str, Any], seed: int
+    ) -> ProbeScore:
         """The same encoder before pretraining; variants that share image and architecture share it."""
         encoder = encoder_of(untrained_like(model, seed))
         key = (self._data[0], str(seed), processor.to_json_string(), encoder.config.to_json_string())
@@ -266,9 +271,7 @@ def ablate(arguments: AblateArguments, report: Callable[[str], None] = print) ->
         raise ValueError(f"Another ablation works in {folder}; wait for it, or choose another --output_dir.") from None
 
 
-def _ablate(arguments: AblateArguments, plan: Plan, folder: Path, report: Callable[[str], None]) -> Ablation:
-    from .ablation_report import write_report
-
+def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report: Callable[[str], None]) -> Ablation:
     rows = _read_rows(folder / "ablation.csv")
     found = Ablation(folder, rows, [])
     runs = [(variant, seed) for seed in plan.seeds for variant in plan.variants]  # a table of all variants comes early

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.probe_arguments import ProbeArguments
+from ..evaluation.probing import ProbeArguments
 from ..processing.suggestions import did_you_mean
 from ..training.pretraining import PretrainArguments
 from ..training.pretraining_diffmae import DiffMAEArguments
@@ -50,7 +50,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AblationPlan:
     """A read YAML file. `base` and `probe` are settings as YAML has them; the first variant is the base."""
 
     title: str
@@ -85,7 +85,7 @@ def run_name(variant: Variant, seed: int) -> str:
     return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', variant.name).strip('_.')}_seed{seed}"
 
 
-def read_plan(path: str | Path, **base_changes: Any) -> Plan:
+def read_plan(path: str | Path, **base_changes: Any) -> AblationPlan:
     """Read the YAML of an ablation.
 
     Args:
@@ -122,17 +122,17 @@ def read_plan(path: str | Path, **base_changes: Any) -> Plan:
         for name in settings:
             if str(name).replace("-", "_") in ours:
                 raise ValueError(f"{path}: {part} sets {name}, which the ablation gives each run; leave it out.")
-    plan = Plan(path.name, method, base, given.get("probe", {}), (), tuple(seeds))
+    plan = AblationPlan(path.name, method, base, given.get("probe", {}), (), tuple(seeds))
     probe = plan.probing()
     if probe.streams or probe.to_layout is not None:
         name = "streams" if probe.streams else "to_layout"
         raise ValueError(
             f"{path}: probe sets {name}, but an ablation reads the images that were pretrained on; leave it out."
         )
-    return Plan(path.name, method, base, plan.probe, _variants(plan, given, path), tuple(seeds))
+    return AblationPlan(path.name, method, base, plan.probe, _variants(plan, given, path), tuple(seeds))
 
 
-def _variants(plan: Plan, given: Mapping[str, Any], path: Path) -> tuple[Variant, ...]:
+def _variants(plan: AblationPlan, given: Mapping[str, Any], path: Path) -> tuple[Variant, ...]:
     """All variants, the base first; those that say what the base says already are left out."""
     wanted: list[Variant] = []
     for part in ("vary", "grid"):
@@ -167,7 +167,7 @@ def _variants(plan: Plan, given: Mapping[str, Any], path: Path) -> tuple[Variant
     return tuple(found)
 
 
-def settings_digest(plan: Plan, arguments: PretrainArguments) -> str:
+def settings_digest(plan: AblationPlan, arguments: PretrainArguments) -> str:
     """Hash of all that decides the numbers of a run."""
     settings = {name: value for name, value in asdict(arguments).items() if name not in MAY_CHANGE}
     settings["data"] = [Path(name).name for name in arguments.sources]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..utils.files import write_atomically
 
 if TYPE_CHECKING:
-    from .ablation_plan import Plan
+    from .ablation_plan import AblationPlan
 
 Row = Mapping[str, Any]
 _NOTE = (
@@ -22,7 +22,7 @@ _NOTE = (
 )
 
 
-def write_report(folder: Path, plan: Plan, rows: Sequence[Row], failed: Sequence[Row]) -> str:
+def write_report(folder: Path, plan: AblationPlan, rows: Sequence[Row], failed: Sequence[Row]) -> str:
     """Write table.md and plot.png; returns why there is no plot, or ""."""
     write_atomically(folder / "table.md", table(plan, rows, failed))
     if not rows:
@@ -36,13 +36,13 @@ def write_report(folder: Path, plan: Plan, rows: Sequence[Row], failed: Sequence
     return ""
 
 
-def by_variant(plan: Plan, rows: Sequence[Row]) -> dict[str, list[Row]]:
+def by_variant(plan: AblationPlan, rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each variant of the plan that has some, in the plan's order."""
     found = {variant.name: [row for row in rows if row["variant"] == variant.name] for variant in plan.variants}
     return {name: of_variant for name, of_variant in found.items() if of_variant}
 
 
-def table(plan: Plan, rows: Sequence[Row], failed: Sequence[Row]) -> str:
+def table(plan: AblationPlan, rows: Sequence[Row], failed: Sequence[Row]) -> str:
     """Markdown: a line for each variant, and a list of what failed."""
     groups = by_variant(plan, rows)
     metric = rows[0]["metric"] if rows else "top1"
@@ -80,7 +80,7 @@ def table(plan: Plan, rows: Sequence[Row], failed: Sequence[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _data_name(plan: Plan) -> str:
+def _data_name(plan: AblationPlan) -> str:
     data = plan.base.get("data", "")
     names = data if isinstance(data, list | tuple) else str(data).split(",")
     return " + ".join(Path(str(name)).name for name in names)
@@ -115,7 +115,7 @@ def standard_errors(ahead: Sequence[float]) -> str:
     return f"{statistics.mean(ahead) / error:+.1f}" if error > 1e-12 else "no spread"
 
 
-def draw(plan: Plan, rows: Sequence[Row], path: Path) -> Path:
+def draw(plan: AblationPlan, rows: Sequence[Row], path: Path) -> Path:
     """Draw the validation accuracy of every variant: each seed a small dot, mean and standard deviation a large one.
 
     Raises:

@@ -19,43 +19,37 @@ from typing import Any
 
 import numpy as np
 
-from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
-from ..evaluation.probes import metrics
+from ..data.skeleton_rows import SkeletonRows, splits_as_layout
+from ..evaluation.arguments import EvaluationArguments, facts_of
+from ..evaluation.metrics import metric_of, metric_rows, metrics, shown
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, check_classifier, open_classifier, pick_device
-from ..runs.provenance import current_commit, hardware_name, public_command
-from ..runs.results import METRICS, append_results, result_row
+from ..runs.results import append_results
 from ..runs.run_folder import RunFolder
-from ..utils.arguments import arg
+from ..training.finetune_arguments import FinetuneArguments
+from ..training.finetune_data import choose_clips
+from ..utils.arguments import arg, from_values
 from ..utils.files import write_atomically
 
 STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips that choose
 
 
-@dataclass
-class FuseArguments:
+@dataclass(kw_only=True)
+class FuseArguments(EvaluationArguments):
     """Settings of a fusion; each is a flag of `examples/fuse.py` and a key of its YAML files."""
 
     models: tuple[str, ...] = arg(help="Run folders of fine-tunings, or Hub ids: one classifier a stream.")
-    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
-    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
-    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
     output_dir: str | None = arg(None, "Where the results go; runs/fusion_<data> if none.")
     weights: str = arg(
         "equal", "equal, validation (chosen on the clips that every run held out), or a number a model: 2,1,1."
     )
     test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
-    batch_size: int = arg(64, "Clips a forward pass.")
     method: str | None = arg(None, "Name in the results; the streams, such as joint+bone+motion, if none.")
-    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
-    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
 
     def __post_init__(self) -> None:
-        for name in ("test_clips", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
+        super().__post_init__()
         if len(self.models) < 2:
             raise ValueError(f"--models names {len(self.models)}; a fusion needs at least two classifiers.")
         twice = [name for name in self.models if self.models.count(name) > 1]
@@ -123,7 +117,7 @@ def fuse_scores(scores: Sequence[np.ndarray], weights: Sequence[float] | np.ndar
 
 
 def choose_weights(
-    scores: Sequence[np.ndarray], labels: Any, metric: str = "top1", steps: int = STEPS
+    scores: Sequence[np.ndarray], labels: np.ndarray, metric: str = "top1", steps: int = STEPS
 ) -> tuple[np.ndarray, float]:
     """Weights that are best on validation clips, among all in steps of 1 / `steps`.
 
@@ -170,65 +164,54 @@ def fuse_runs(
         ValueError: a model is no classifier or has other classes than the data; weights are to be chosen on validation clips and the
             runs did not hold out the same ones.
     """
-    from ..data.loading import load_skeletons
-    from ..protocols import PROTOCOLS
-
     began = time.perf_counter()
     for name in arguments.models:  # all of them, before any is run
         check_classifier(name)
-    if dataset is None:
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
-    protocol = train.name or Path(arguments.data).name
-    metric = "mean_class" if protocol in PROTOCOLS and PROTOCOLS[protocol].metric != "accuracy" else "top1"
+    clips, protocol = arguments.clips(dataset)
+    train, test = clips["train"], clips["test"]
     device = pick_device(arguments.device)
-    settings = [_settings(name) for name in arguments.models]
+    runs = [RunFolder(Path(name)) for name in arguments.models]  # of a Hub id nothing is known but its model
     weights, held = arguments.fixed_weights, None
     if weights is None:
-        held = held_out_by_all(train, settings, arguments.models)
+        held = held_out_by_all(train, [run.settings for run in runs], arguments.models)
     test_scores, held_scores, streams = [], [], []
-    for name, setting in zip(arguments.models, settings, strict=True):
+    for name, run in zip(arguments.models, runs, strict=True):
         model, processor = open_classifier(name)
         check_classes(model, test, name)
         parts = {"test": test, **({"held": train.select(held)} if held is not None else {})}
-        parts = {part: as_rows(rows) for part, rows in splits_as_layout(parts, setting.get("to_layout")).items()}
         found = {
             part: predict_scores(
                 model, rows, processor,
                 test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
             )
-            for part, rows in parts.items()
+            for part, rows in splits_as_layout(parts, run.settings.get("to_layout")).items()
         }  # fmt: skip
         test_scores.append(found["test"])
         held_scores += [found["held"]] if held is not None else []
         streams.append(processor.stream)
-        report(f"{Path(name).name} ({processor.stream}): {_shown(metrics(found['test'], test.labels))}")
+        report(f"{Path(name).name} ({processor.stream}): {shown(metrics(found['test'], test.labels))}")
     chosen_on = None
     if weights is None:
         assert held is not None
+        metric = metric_of(protocol)
         weights, validation = choose_weights(held_scores, train.labels[held], metric)
         chosen_on = {"clips": len(held), metric: validation}
         report(f"weights {_of(weights)} chosen on {len(held)} held-out training clips ({100 * validation:.1f} % there)")
     scores = fuse_scores(test_scores, weights)
     fused = metrics(scores, test.labels)
-    report(f"fusion with weights {_of(weights)}: {_shown(fused)}")
+    report(f"fusion with weights {_of(weights)}: {shown(fused)}")
     alone = {name: metrics(one, test.labels) for name, one in zip(_names(arguments.models), test_scores, strict=True)}
-    pretrained = {_encoder(setting) for setting in settings}
-    rows = [
-        result_row(
-            dataset=protocol.rpartition("_")[0] or protocol, protocol=protocol.rpartition("_")[2], setting="fusion",
-            encoder="pretrained" if pretrained == {"pretrained"} else "untrained", metric=name, value=fused[name],
-            method=arguments.method or "+".join(streams), train_clips=len(train), test_clips=len(test),
-            seed=int(settings[0].get("seed", 0)), seconds=time.perf_counter() - began, command=public_command(),
-            commit=current_commit(), hardware=hardware_name(device),
-        )
-        for name in METRICS
-    ]  # fmt: skip
+    facts = facts_of(train, test, protocol, device)
+    rows = metric_rows(
+        fused, setting="fusion", encoder="untrained" if any(run.starts_untrained for run in runs) else "pretrained",
+        method=arguments.method or "+".join(streams), seed=int(runs[0].settings.get("seed", 0)),
+        seconds=time.perf_counter() - began, **facts,
+    )  # fmt: skip
     append_results(arguments.run_dir, rows, arguments.results_csv)
     content = {
         "protocol": protocol, "streams": streams, "weights": [round(float(value), 6) for value in weights],
         "weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test), "alone": alone, "fused": fused,
-        **{name: rows[0][name] for name in ("command", "commit", "hardware")},
+        **{name: facts[name] for name in ("command", "commit", "hardware")},
     }  # fmt: skip
     write_atomically(arguments.run_dir / "fusion.json", json.dumps(content, indent=1) + "\n")
     write_card(arguments.run_dir)
@@ -248,10 +231,6 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
     Raises:
         ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
     """
-    from ..training.finetune_arguments import FinetuneArguments
-    from ..training.finetune_data import choose_clips
-    from ..utils.arguments import from_values
-
     first: list[str] = []
     for name, setting in zip(names, settings, strict=True):
         if setting.get("validation", "none") == "none":
@@ -273,17 +252,6 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
     return np.array([index for index, sample in enumerate(rows.sample_ids) if sample in chosen], dtype=np.int64)
 
 
-def _settings(name: str) -> dict[str, Any]:
-    """Settings of a run folder; of a Hub id nothing is known but its model."""
-    return RunFolder(Path(name)).settings if Path(name).is_dir() else {}
-
-
-def _encoder(settings: Mapping[str, Any]) -> str:
-    """Where the encoder of a run came from; a model without a run.yaml is taken for what it usually is."""
-    scratch = str(settings.get("model", "")).startswith("config:") or settings.get("encoder") == "untrained"
-    return "untrained" if scratch else "pretrained"
-
-
 def _names(models: Sequence[str]) -> list[str]:
     """Last parts of the names, which are public; whole names where these are not distinct."""
     short = [Path(name).name for name in models]
@@ -292,7 +260,3 @@ def _names(models: Sequence[str]) -> list[str]:
 
 def _of(weights: np.ndarray) -> str:
     return " : ".join(f"{value:.2g}" for value in weights)
-
-
-def _shown(found: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {100 * found[name]:.1f} %" for name in METRICS)

@@ -4,41 +4,149 @@ A fine-tuned classifier is tested as it is. Of a pretrained encoder the linear p
 chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage. Joints are lost in two ways: at zero
 once the body is centred, as in Hyperformer's table (Zhou et al., arXiv 2211.09590), and marked as missing, which the processor fills
 from the joints beside them as it fills what a sensor lost.
+
+Unlike `Augmentation`, which draws how much is lost, exactly the share that the table names is lost in every clip; which joints and where
+in time is a function of (seed, sample id), so every model is shown the same damage.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
-from ..evaluation.features import extract_features
-from ..evaluation.probes import evaluate_probe, metrics, probe_folds
-from ..evaluation.probing import load_model_and_processor
+from ..data.skeleton_rows import SkeletonRows
+from ..evaluation.arguments import FittedArguments, facts_of
+from ..evaluation.features import Row, extract_features, training_views
+from ..evaluation.metrics import metric_rows, metrics
+from ..evaluation.probes import evaluate_probe
+from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.scoring import predict_scores
-from ..evaluation.views import WithCopies
 from ..hub.card_sections import damage_table
+from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, untrained_backbone
-from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
-from ..processing.augmentation import Augmentation
-from ..processing.layouts import get_layout
+from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.rng import hash_ids, uniform
 from ..processing.transforms import prepare
-from ..runs.provenance import current_commit, hardware_name, public_command
-from ..runs.results import METRICS, append_results, result_row, results_dir
+from ..runs.results import append_results
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..utils.files import write_atomically
-from .corruptions import crop_time, drop_joints_exactly, lost_joint_indices
 
-Row = dict[str, Any]
+Loss = Literal["zero", "missing"]
+Place = Literal["random", "start", "middle", "end"]
+_NOT_ZERO = 1e-6  # metres; exact zeros would be taken for gaps and filled
+
+
+def lost_joint_indices(num_joints: int, share: float, seed: int, sample_id: str) -> np.ndarray:
+    """Indices of the joints that `drop_joints_exactly` drops: round(share * V) of them, in order.
+
+    A larger share drops the joints of a smaller one and more.
+
+    Raises:
+        ValueError: `share` is not in [0, 1), or leaves no joint.
+    """
+    count = round(share * num_joints) if 0 <= share < 1 else num_joints
+    if count == num_joints:
+        raise ValueError(
+            f"share is {share}; expected a share of the {num_joints} joints from 0 to 1 that leaves at least one."
+        )
+    draws = uniform(seed, 0, hash_ids([sample_id]), num_joints, "corruption/joints")[0]
+    return np.sort(np.argsort(draws)[:count])
+
+
+def drop_joints_exactly(
+    joints: np.ndarray,
+    layout: str | SkeletonLayout,
+    share: float,
+    seed: int = 0,
+    sample_id: str = "",
+    how: Loss = "zero",
+    center: Literal["first_frame", "every_frame", "none"] = "first_frame",
+) -> np.ndarray:
+    """Drop a share of the joints for the whole clip, the same ones of all people.
+
+    Args:
+        joints: (T, M, V, 3) float32 without missing values, as `transforms.prepare` returns it.
+        layout: Joint format.
+        share: Of the V joints; round(share * V) are dropped.
+        seed, sample_id: Decide which.
+        how: "zero": the joint is at zero once the body is centred, as in tables of models that are fed centred joints (Hyperformer,
+            Zhou et al., arXiv 2211.09590); it is not filled. "missing": NaN, which `prepare` and so the processor fills as it
+            fills what a sensor lost.
+        center: What the processor subtracts (`EncodingOptions.center`), for `how="zero"`.
+
+    Returns:
+        (T, M, V, 3) float32, a copy.
+
+    Raises:
+        ValueError: a share that is none or leaves no joint, joints of another layout, or an unknown `how` or `center`.
+    """
+    layout = get_layout(layout)
+    if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3):
+        raise ValueError(
+            f"Clip {sample_id!r}: joints have shape {joints.shape}; expected (T, M, {layout.num_joints}, 3) for layout "
+            f"{layout.name!r}."
+        )
+    _check("how", how, get_args(Loss))
+    _check("center", center, ("first_frame", "every_frame", "none"))
+    lost = lost_joint_indices(layout.num_joints, share, seed, sample_id)
+    damaged = np.array(joints, dtype=np.float32)
+    if how == "missing":
+        damaged[:, :, lost] = np.nan
+        return damaged
+    if center == "none":
+        middle = np.zeros((1, 3), dtype=np.float32)
+    else:
+        body = joints[:1, 0] if center == "first_frame" else joints[:, 0]
+        middle = body[:, list(layout.center_indices)].mean(axis=1)
+    at_zero = (middle == 0).all(axis=1)
+    middle = np.where(at_zero[:, None], np.float32(_NOT_ZERO), middle)
+    damaged[:, :, lost] = middle[:, None, None]
+    return damaged
+
+
+def crop_time(
+    joints: np.ndarray, share: float, place: Place = "random", seed: int = 0, sample_id: str = ""
+) -> np.ndarray:
+    """Leave a share of the frames out, so that only one window of the clip was seen; at least one frame stays.
+
+    Args:
+        joints: (T, M, V, 3).
+        share: Of the frames, that is lost; 0.25 leaves three quarters.
+        place: Which window stays: at the "start" (an action seen before it is over), in the "middle", at the "end", or "random".
+        seed, sample_id: Decide the random window.
+
+    Returns:
+        (T - round(share T), M, V, 3), a view.
+
+    Raises:
+        ValueError: `share` is not in [0, 1), or `place` is unknown.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share is {share}; expected the share of the frames to leave out, from 0 to 1, 1 excluded.")
+    _check("place", place, get_args(Place))
+    length = max(1, len(joints) - round(share * len(joints)))
+    room = len(joints) - length
+    if place == "random":
+        start = int(uniform(seed, 0, hash_ids([sample_id]), 1, "corruption/time")[0, 0] * (room + 1))
+    else:
+        start = {"start": 0, "middle": room // 2, "end": room}[place]
+    return joints[start : start + length]
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -48,8 +156,7 @@ class Damage:
     Args:
         kind: "drop_joints" or "crop_time"; "intact" for none.
         share: Of the joints, or of the frames, that is lost.
-        how: Of joints, "zero" or "missing" (`corruptions.drop_joints_exactly`); of time the place of the window that stays
-            (`corruptions.crop_time`).
+        how: Of joints, "zero" or "missing" (`drop_joints_exactly`); of time the place of the window that stays (`crop_time`).
         seed: With the id of a clip it decides what is lost, so every model is shown the same damage.
     """
 
@@ -84,28 +191,23 @@ class Damage:
 class _Damaged:
     """Rows, each damaged when it is read."""
 
-    def __init__(self, rows: SkeletonRows, damage: Callable[[Row], Row]) -> None:
-        self.rows, self.damage = rows, damage
+    def __init__(self, rows: SkeletonRows, damage: Damage, center: str) -> None:
+        self.rows, self.damage, self.center = rows, damage, center
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Row:
-        return self.damage(self.rows[index])
+    def __getitem__(self, index: int, /) -> Row:
+        return self.damage(self.rows[index], self.center)
 
 
-@dataclass
-class RobustnessArguments:
+@dataclass(kw_only=True)
+class RobustnessArguments(FittedArguments):
     """Settings of a robustness table; each is a flag of `examples/robustness.py` and a key of its YAML files."""
 
-    model: str = arg(help="Run folder of a fine-tuning or of a pretraining, or a Hub id.")
-    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
-    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
-    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
-    output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
-    to_layout: str | None = arg(
-        None, "Convert all clips to this joint format first; what the run was trained on if none."
-    )
+    kind: ClassVar[str] = "robustness"
+
+    to_layout: str | None = arg(None, "Read all clips in this joint layout; what the run was trained on if none.")
     drop_joints: tuple[float, ...] = arg((0.1, 0.2, 0.3), "Shares of the joints that are lost for the whole clip.")
     lost_joints: tuple[Literal["zero", "missing"], ...] = arg(
         ("zero", "missing"), "Lost joints are at zero, or marked as missing and filled."
@@ -118,40 +220,18 @@ class RobustnessArguments:
     pooling: Literal["auto", "mean", "cls", "part"] = arg(
         "auto", "Of the probe: features; auto chooses on held-out training subjects."
     )
-    copies: int = arg(
-        0, "Of the probe: augmented copies of each training clip it is fitted with, as in examples/probe.py."
-    )
-    crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
-    yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
-    turns: int = arg(1, "Of the probe: views that the features of a clip are the mean of, as in examples/probe.py.")
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
-    batch_size: int = arg(64, "Clips a forward pass.")
-    seed: int = arg(0, "Seed of the damage, of the held-out subjects and of the untrained encoder.")
-    method: str | None = arg(None, "Name in the results; the kind of model if none.")
-    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
-    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "test_clips", "turns"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
         for name in ("drop_joints", "crop_time"):
             for share in getattr(self, name):
                 if not 0 < share < 1:
                     raise ValueError(
                         f"--{name} has {share}; expected shares above 0 and below 1, such as 0.1 for 10 %."
                     )
-        if self.copies < 0:
-            raise ValueError(f"--copies is {self.copies}; expected 0 or more.")
         if not self.damages[1:]:
             raise ValueError("--drop_joints and --crop_time name no damage; name at least one share.")
-        _ = Augmentation(crop=self.crop, yaw=self.yaw)  # refuses bad values now
-        check_model_name(self.model)  # now, not after minutes of reading data
-
-    @property
-    def run_dir(self) -> Path:
-        """Where results go."""
-        return results_dir("robustness", self.output_dir, self.model, self.data)
+        super().__post_init__()
 
     @property
     def damages(self) -> list[Damage]:
@@ -178,19 +258,14 @@ def robustness_run(
 
     Raises:
         ValueError: no test clips or no labels, other classes than the model's, a share that leaves no joint, or joints at zero in
-            clips that are turned and not centred.
+            clips that are rotated and not centred.
     """
-    from ..data.loading import load_skeletons
-
-    if dataset is None:
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    settings = RunFolder(Path(arguments.model)).settings if Path(arguments.model).is_dir() else {}
-    dataset = splits_as_layout(dataset, arguments.to_layout or settings.get("to_layout"))
-    train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
+    run = RunFolder(Path(arguments.model))  # of a Hub id it says nothing
+    splits, protocol = arguments.clips(dataset, arguments.to_layout or run.settings.get("to_layout"))
+    train, test = splits["train"], splits["test"]
     for layout in set(test.layouts):  # a share that leaves no joint is refused before anything is computed
         for share in arguments.drop_joints:
             lost_joint_indices(get_layout(layout).num_joints, share, arguments.seed, "")
-    protocol = train.name or Path(arguments.data).name
     device = pick_device(arguments.device)
     fine_tuned = is_classifier(arguments.model)
     measure = _classifier_scores if fine_tuned else _probe_scores
@@ -199,30 +274,25 @@ def robustness_run(
     seconds = (time.perf_counter() - began) / len(scores)
     by_name = {damage.name: one for damage, one in zip(arguments.damages, scores, strict=True)}
     found = {name: metrics(one, test.labels) for name, one in by_name.items()}
-    setting = str(settings.get("setting", "fine_tune")) if fine_tuned else "linear_probe"
-    scratch = str(settings.get("model", "")).startswith("config:") or settings.get("encoder") == "untrained"
-    encoder = arguments.encoder if not fine_tuned else "untrained" if scratch else "pretrained"
-    rows = [
-        result_row(
-            dataset=protocol.rpartition("_")[0] or protocol, protocol=protocol.rpartition("_")[2], setting=f"{setting}_{name}",
-            encoder=encoder, method=arguments.method or kind, metric=metric, value=values[metric], train_clips=len(train),
-            test_clips=len(test), seed=int(settings.get("seed", arguments.seed)) if fine_tuned else arguments.seed,
-            seconds=seconds, command=public_command(), commit=current_commit(), hardware=hardware_name(device),
-        )
-        for name, values in found.items()
-        if name != "intact"
-        for metric in METRICS
-    ]  # fmt: skip
-    table = robustness_table(arguments.damages, found)
+    setting = str(run.settings.get("setting", "fine_tune")) if fine_tuned else "linear_probe"
+    encoder = arguments.encoder if not fine_tuned else "untrained" if run.starts_untrained else "pretrained"
+    seed = int(run.settings.get("seed", arguments.seed)) if fine_tuned else arguments.seed
+    facts = facts_of(train, test, protocol, device)
+    rows: list[dict[str, Any]] = []
+    for name, values in found.items():
+        if name != "intact":
+            rows += metric_rows(
+                values, setting=f"{setting}_{name}", encoder=encoder, method=arguments.method or kind, seed=seed,
+                seconds=seconds, **facts,
+            )  # fmt: skip
+    table = damage_table(found)
     append_results(arguments.run_dir, rows, arguments.results_csv)
     content = {
         "protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test), "seed": arguments.seed, "found": found,
-        **{name: rows[0][name] for name in ("command", "commit", "hardware")},
+        **{name: facts[name] for name in ("command", "commit", "hardware")},
     }  # fmt: skip
     write_atomically(arguments.run_dir / "robustness.json", json.dumps(content, indent=1) + "\n")
     if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
-        from ..hub.model_card import write_card
-
         write_card(arguments.run_dir)
     report(table)
     return {"run_dir": arguments.run_dir, "rows": rows, "found": found, "scores": by_name, "table": table}
@@ -236,8 +306,8 @@ def _classifier_scores(
     check_classes(model, test, arguments.model)
     scores = [
         predict_scores(
-            model, test, processor, test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
-            change=partial(damage, center=processor.center),
+            model, _Damaged(test, damage, processor.center), processor,
+            test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
         )
         for damage in arguments.damages
     ]  # fmt: skip
@@ -249,42 +319,26 @@ def _probe_scores(
 ) -> tuple[list[np.ndarray], str]:
     """(N, C) scores of one linear probe for each damage, and the kind of model."""
     model, processor = load_model_and_processor(arguments.model)
-    if arguments.turns > 1 and "zero" in arguments.lost_joints and arguments.drop_joints and processor.center == "none":
+    zeros = "zero" in arguments.lost_joints and arguments.drop_joints
+    if arguments.rotations > 1 and zeros and processor.center == "none":
         raise ValueError(
-            f"--turns {arguments.turns} turns joints at zero to another place, as nothing is centred by {arguments.model}; take --turns 1 "
-            "or --lost_joints missing."
+            f"--rotations {arguments.rotations} moves joints at zero to another place, as nothing is centred by {arguments.model}; take "
+            "--rotations 1 or --lost_joints missing."
         )
-    kind = {"vit_mae": "mae"}.get(model.config.model_type, str(model.config.model_type))
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
-    seen = WithCopies(train, arguments.copies, Augmentation(crop=arguments.crop, yaw=arguments.yaw), arguments.seed)
-    times = 1 + arguments.copies
-    folds = probe_folds(train, test.cameras, arguments.seed, times=times)
-    fitted = extract_features(encoder, seen, processor, arguments.batch_size, device, turns=arguments.turns)
-    damaged = [
-        extract_features(
-            encoder, _Damaged(test, partial(damage, center=processor.center)), processor,
-            arguments.batch_size, device, turns=arguments.turns,
-        )
-        for damage in arguments.damages
-    ]  # fmt: skip
+    views = training_views(train, test.cameras, arguments.seed, arguments.copies, arguments.augmentation)
+    fitted, *damaged = [
+        extract_features(encoder, rows, processor, arguments.batch_size, device, rotations=arguments.rotations)
+        for rows in (views.rows, *(_Damaged(test, damage, processor.center) for damage in arguments.damages))
+    ]
+    kind = method_of(model)
     if arguments.pooling not in ("auto", *fitted):
         raise ValueError(f"--pooling is {arguments.pooling!r}; a {kind} has {', '.join(fitted)}, or auto to choose.")
     wanted = list(fitted) if arguments.pooling == "auto" else [arguments.pooling]
     # one probe sees all the damage as one long test, so that it is the same probe in every line
     result = evaluate_probe(
-        "linear_probe", {name: fitted[name] for name in wanted}, np.tile(train.labels, times),
-        np.tile(train.subjects, times),
+        "linear_probe", {name: fitted[name] for name in wanted}, views.labels, views.subjects,
         {name: np.concatenate([features[name] for features in damaged]) for name in wanted},
-        np.tile(test.labels, len(damaged)), arguments.seed, len(train.class_names) or None, arguments.pooling, folds,
+        np.tile(test.labels, len(damaged)), arguments.seed, len(train.class_names) or None, arguments.pooling, views.folds,
     )  # fmt: skip
     return np.split(result.scores, len(damaged)), kind
-
-
-def robustness_table(damages: Sequence[Damage], found: Mapping[str, Mapping[str, float]]) -> str:
-    """A Markdown table with a line for each damage: accuracy in per cent, and how much the damage costs.
-
-    Args:
-        damages: Lines, the intact clips first.
-        found: Name of the damage -> top1, top5 and mean_class, 0 to 1.
-    """
-    return damage_table({damage.name: found[damage.name] for damage in damages})

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..data.skeleton_rows import AsLayout
-from ..evaluation.probes import validation_split
+from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
 from ..models.model_processors import check_size, layout_note, processor_for
 from .finetune_arguments import FinetuneArguments

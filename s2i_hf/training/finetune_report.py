@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.probes import metrics
+from ..evaluation.metrics import metrics
 from ..runs.provenance import current_commit, public_command
 from ..runs.results import METRICS, append_results, result_row
 from ..utils.files import write_atomically

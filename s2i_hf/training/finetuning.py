@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..data.skeleton_rows import splits_as_layout
-from ..evaluation.probes import metrics
+from ..evaluation.metrics import metrics
 from ..hub.push import check_repository, publish_run
 from ..protocols import PROTOCOLS
 from ..runs.checkpoints import SUMMARY, check_run_folder, check_same_settings, choose_checkpoint, write_json

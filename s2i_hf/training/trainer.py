@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..data.collator import SkeletonCollator
-from ..evaluation.probes import metrics
+from ..evaluation.metrics import metrics
 from ..evaluation.scoring import predict_scores
 from ..models.classification import lr_groups
 from ..processing.encoding_batched import encode_padded
@@ -347,6 +347,6 @@ class SkeletonTrainer(PushesRuns):
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:
     """Metrics for the stock `predict`, by the `evaluate` library."""
-    from ..evaluation.metrics import SkeletonMetrics
+    from ..evaluation.evaluate_metric import SkeletonMetrics
 
     return SkeletonMetrics().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}

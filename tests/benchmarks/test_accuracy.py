@@ -14,9 +14,8 @@ from conftest import one_sentence
 
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
-from s2i_hf.evaluation import probe_arguments
-from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.evaluation.probing import load_model_and_processor
+from s2i_hf.evaluation import arguments as evaluation_arguments
+from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.runs.results import append_results, result_row
@@ -141,7 +140,7 @@ def subset_size(name):
 
 @pytest.mark.parametrize("preset", ["cpu", "gpu"])
 def test_every_command_is_one_that_its_program_takes(preset, monkeypatch):
-    for module in (finetune_arguments, probe_arguments):
+    for module in (finetune_arguments, evaluation_arguments):
         monkeypatch.setattr(module, "check_model_name", lambda name: None)  # no run is there yet
     for stage in plan_of(sets=TWO[:1], preset=preset, cache_dir="cache", max_steps=3):
         choices = list(stage.choices.values()) or [({}, ())]

@@ -13,7 +13,7 @@ import pytest
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
-from s2i_hf.evaluation.probes import validation_split
+from s2i_hf.evaluation.validation_splits import validation_split
 from s2i_hf.inference.infilling import infill
 from s2i_hf.inference.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.inference.infilling_gaps import lost_joints

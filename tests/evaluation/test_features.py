@@ -1,14 +1,17 @@
-"""Features against plain loops over tokens, pixels and turns."""
+"""Features against plain loops over tokens, pixels and rotations."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import one_sentence
 
-from s2i_hf.evaluation.features import extract_features, part_weights, raw_features, turned
+from s2i_hf.evaluation.features import WithCopies, WithRotations, extract_features, part_weights, raw_features, rotated
 from s2i_hf.models.initialization import build_mae, encoder_of, untrained_like
+from s2i_hf.processing.augmentation import Augmentation, rotation_matrix
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
@@ -95,11 +98,11 @@ def test_features_of_another_stream(model):
 
 
 @pytest.mark.parametrize("stream", ["joint", "motion"])
-def test_features_of_turns_are_the_mean_over_views(model, stream):
-    """Against rotations written out; two people, and a gap, which is filled before anything turns."""
+def test_features_of_rotations_are_the_mean_over_views(model, stream):
+    """Against rotations written out; two people, and a gap, which is filled before anything is rotated."""
     rows, processor, encoder = [clip(0), clip(1, people=2), clip(2)], SkeletonProcessor(size=64), encoder_of(model)
     rows[2]["joints"][:, 0, 7] = np.nan
-    features = extract_features(encoder, rows, processor, stream=stream, turns=3, batch_size=2)
+    features = extract_features(encoder, rows, processor, stream=stream, rotations=3, batch_size=2)
     filled = [prepare(row["joints"], "kinect_v1")[0] for row in rows]
     for pooling in ("mean", "cls", "part"):
         expected = []
@@ -115,34 +118,35 @@ def test_features_of_turns_are_the_mean_over_views(model, stream):
         np.testing.assert_allclose(features[pooling], np.mean(expected, axis=0), atol=2e-4)
 
 
-def test_a_turned_clip_has_the_features_of_the_clip(model):
+def test_a_rotated_clip_has_the_features_of_the_clip(model):
     processor, encoder = SkeletonProcessor(size=64), encoder_of(model)
-    other = [turned(clip(0), 2 * np.pi / 4), turned(clip(1, people=2), np.pi)]
+    other = [rotated(clip(0), 2 * np.pi / 4), rotated(clip(1, people=2), np.pi)]
     here, there = (
-        extract_features(encoder, rows, processor, turns=4)["part"] for rows in ([clip(0), clip(1, people=2)], other)
+        extract_features(encoder, rows, processor, rotations=4)["part"]
+        for rows in ([clip(0), clip(1, people=2)], other)
     )
     alone = [extract_features(encoder, rows, processor)["part"] for rows in ([clip(0), clip(1, people=2)], other)]
     np.testing.assert_allclose(here, there, atol=1e-4)
     assert np.abs(alone[0] - alone[1]).max() > 1e-2
-    with pytest.raises(ValueError, match="turns is 0; expected 1 or more"):
-        extract_features(encoder, [clip(0)], processor, turns=0)
+    with pytest.raises(ValueError, match="rotations is 0; expected 1 or more"):
+        extract_features(encoder, [clip(0)], processor, rotations=0)
 
 
 def test_turning_keeps_heights_and_distances():
     row = clip(3, people=2)
-    joints = turned(row, 1.0)["joints"]
+    joints = rotated(row, 1.0)["joints"]
     np.testing.assert_allclose(joints[..., 1], row["joints"][..., 1], atol=1e-5)
     pairs = lambda points: np.linalg.norm(points[:, :, :, None] - points[:, :, None], axis=-1)  # noqa: E731
     np.testing.assert_allclose(pairs(joints), pairs(row["joints"]), atol=1e-4)
     spine = LAYOUTS["kinect_v1"].joint_names.index("Spine")
     np.testing.assert_allclose(joints[0, 0, spine], row["joints"][0, 0, spine], atol=1e-5)
-    np.testing.assert_allclose(turned({**row, "joints": joints}, -1.0)["joints"], row["joints"], atol=1e-5)
+    np.testing.assert_allclose(rotated({**row, "joints": joints}, -1.0)["joints"], row["joints"], atol=1e-5)
 
 
-def test_who_walks_far_stays_in_the_scene_when_turned():
+def test_who_walks_far_stays_in_the_scene_when_rotated():
     row = clip(5, frames=40)
     row["joints"][..., 2] += np.linspace(11, 0, 40)[:, None, None]  # metres, towards the camera
-    joints = turned(row, np.pi)["joints"]
+    joints = rotated(row, np.pi)["joints"]
     assert np.ptp(joints[..., 2]) > 10 and np.abs(joints).max() < 20
     np.testing.assert_allclose(
         np.diff(joints[..., [0, 2]], axis=0), -np.diff(row["joints"][..., [0, 2]], axis=0), atol=1e-4
@@ -151,10 +155,10 @@ def test_who_walks_far_stays_in_the_scene_when_turned():
     np.testing.assert_array_equal(again, joints)
 
 
-def test_pixels_are_not_turned(model):
+def test_pixels_are_not_rotated(model):
     flat = clip(0, layout="coco_17")
     with pytest.raises(ValueError, match="'coco_17' is in pixels and has no depth") as error:
-        extract_features(encoder_of(model), [flat], SkeletonProcessor(size=64), turns=3)
+        extract_features(encoder_of(model), [flat], SkeletonProcessor(size=64), rotations=3)
     assert one_sentence(error.value)
 
 
@@ -210,3 +214,55 @@ def test_raw_features_are_centred_and_resampled():
 def test_raw_features_need_one_format():
     with pytest.raises(ValueError, match=r"\[20, 25\] joints"):
         raw_features([clip(0), clip(1, layout="kinect_v2")])
+
+
+# --- more views ---------------------------------------------------------------------------------------------------------
+
+
+def clips(count: int = 9) -> list[dict[str, Any]]:
+    generator = np.random.default_rng(0)
+    body, walk = (
+        generator.normal(size=(1, 1, 20, 3)),
+        generator.normal(scale=0.05, size=(count, 12, 1, 1, 3)).cumsum(axis=1),
+    )
+    joints = (body + walk + generator.normal(scale=0.02, size=(count, 12, 1, 20, 3))).astype(np.float32)
+    return [
+        {"joints": joints[index], "layout": "kinect_v1", "label": index % 3, "sample_id": f"clip{index}"}
+        for index in range(count)
+    ]
+
+
+def test_copies_follow_the_clips_and_turn_about_the_vertical() -> None:
+    rows, turn = clips(), Augmentation(yaw=1.5)
+    both = WithCopies(rows, 2, turn, seed=3)
+    assert len(both) == 3 * len(rows)
+    for index in (0, 7, len(rows) - 1):
+        clip, first, second = (both[index + copy * len(rows)] for copy in range(3))
+        assert clip is rows[index]
+        for copy in (first, second):
+            assert (copy["label"], copy["sample_id"]) == (clip["label"], clip["sample_id"])
+            np.testing.assert_allclose(copy["joints"][..., 1], clip["joints"][..., 1], atol=1e-5)  # heights stay
+            bones = [np.linalg.norm(row["joints"][:, :, 1:] - row["joints"][:, :, :1], axis=-1) for row in (copy, clip)]
+            np.testing.assert_allclose(*bones, atol=1e-5)
+        assert np.abs(first["joints"] - second["joints"]).max() > 0.01
+        again = WithCopies(rows[index : index + 1], 2, turn, seed=3)[1]
+        np.testing.assert_array_equal(again["joints"], first["joints"])  # whatever rows are beside it
+
+
+def test_rotations_follow_the_clips_all_around() -> None:
+    rows = clips()
+    seen = WithRotations(rows, 4)
+    assert len(seen) == 36 and seen[5] is rows[5]
+    pivot = rows[5]["joints"][0, 0, 1]  # the spine
+    for turn in range(1, 4):
+        expected = (rows[5]["joints"] - pivot) @ rotation_matrix(turn * np.pi / 2, 0, 0).T + pivot
+        np.testing.assert_allclose(seen[turn * 9 + 5]["joints"], expected, atol=1e-5)
+        assert seen[turn * 9 + 5]["label"] == rows[5]["label"]
+
+
+@pytest.mark.parametrize("seen", [WithRotations(clips(3), 4), WithCopies(clips(3), 3, Augmentation(yaw=1.0), seed=0)])
+def test_views_end_with_the_last(seen: Any) -> None:
+    assert len(list(seen)) == len(seen) == 12
+    for index in (-1, 12):
+        with pytest.raises(IndexError, match=rf"index is {index}; expected 0 to 11"):
+            seen[index]

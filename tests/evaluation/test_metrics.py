@@ -1,30 +1,32 @@
-"""The metric of the `evaluate` library, held against scikit-learn, and without a network."""
+"""Metrics against scikit-learn."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
-from s2i_hf.evaluation.metrics import SkeletonMetrics
+from s2i_hf.evaluation import metrics as module
+from s2i_hf.evaluation.metrics import metric_of, metrics
 
 
-def test_it_agrees_with_scikit_learn_in_batches() -> None:
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
-
+def test_metrics_agree_with_scikit_learn():
     generator = np.random.default_rng(0)
-    scores, labels = generator.normal(size=(50, 7)).astype(np.float32), generator.integers(0, 7, 50)
-    metric = SkeletonMetrics()
-    for part in np.array_split(np.arange(50), 4):
-        metric.add_batch(predictions=scores[part], references=labels[part])
-    found = metric.compute()
-    assert found == {
-        "accuracy": pytest.approx(accuracy_score(labels, scores.argmax(1))),
-        "mean_class_accuracy": pytest.approx(balanced_accuracy_score(labels, scores.argmax(1))),
-        "top5_accuracy": pytest.approx(top_k_accuracy_score(labels, scores, k=5)),
-    }
-    assert SkeletonMetrics().compute(predictions=scores, references=labels) == found
+    scores, labels = generator.normal(size=(200, 9)), generator.integers(0, 9, 200)
+    scores[np.arange(200), labels] += 1
+    found = metrics(scores, labels)
+    assert found["top1"] == pytest.approx(top_k_accuracy_score(labels, scores, k=1))
+    assert found["top5"] == pytest.approx(top_k_accuracy_score(labels, scores, k=5))
+    assert found["mean_class"] == pytest.approx(balanced_accuracy_score(labels, scores.argmax(axis=1)))
+    assert metrics(np.eye(3), np.array([0, 1, 2])) == {"top1": 1.0, "top5": 1.0, "mean_class": 1.0}
 
 
-def test_few_classes_are_all_among_the_top_five() -> None:
-    found = SkeletonMetrics().compute(predictions=[[0.1, 0.9], [0.8, 0.2]], references=[0, 0])
-    assert found == {"accuracy": 0.5, "mean_class_accuracy": 0.5, "top5_accuracy": 1.0}
+def test_confusion_has_a_row_for_each_true_class():
+    generator = np.random.default_rng(1)
+    predictions, labels = generator.integers(0, 4, (2, 50))
+    found = module.confusion_matrix(predictions, labels, 5)
+    np.testing.assert_array_equal(found, confusion_matrix(labels, predictions, labels=range(5)))
+
+
+def test_settings_go_by_what_the_protocol_reports():
+    assert [metric_of(name) for name in ("nw_ucla_xview", "smarthome_cs", "")] == ["top1", "mean_class", "top1"]

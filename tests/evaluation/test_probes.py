@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import one_sentence
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from s2i_hf.evaluation.probes import (
     C_GRID,
     SETTINGS,
     evaluate_probe,
-    held_out_in_turn,
-    knn,
     knn_scores,
-    linear_probe,
-    metrics,
-    probe_folds,
     softmax_scores,
-    validation_folds,
-    validation_split,
 )
+from s2i_hf.evaluation.validation_splits import validation_folds, validation_split
 
 CLASSES = 6
 
@@ -83,64 +75,7 @@ def test_k_larger_than_the_training_set_is_all_of_it():
     assert (scores.argmax(axis=1) == 0).all()
 
 
-def test_metrics_agree_with_scikit_learn():
-    generator = np.random.default_rng(0)
-    scores, labels = generator.normal(size=(200, 9)), generator.integers(0, 9, 200)
-    scores[np.arange(200), labels] += 1
-    found = metrics(scores, labels)
-    assert found["top1"] == pytest.approx(top_k_accuracy_score(labels, scores, k=1))
-    assert found["top5"] == pytest.approx(top_k_accuracy_score(labels, scores, k=5))
-    assert found["mean_class"] == pytest.approx(balanced_accuracy_score(labels, scores.argmax(axis=1)))
-    assert metrics(np.eye(3), np.array([0, 1, 2])) == {"top1": 1.0, "top5": 1.0, "mean_class": 1.0}
-
-
 # --- choices ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_whole_subjects_are_held_out(seed):
-    _, labels, subjects = clusters(300, 6)
-    held, note = validation_split(subjects, labels, seed)
-    assert note == "" and 0.15 < held.mean() < 0.5
-    assert not set(subjects[held]) & set(subjects[~held])
-    assert (held == validation_split(subjects, labels, seed)[0]).all()
-
-
-def test_of_two_subjects_one_remains_to_train_on():
-    held, _ = validation_split(np.repeat([7, 9], [90, 10]), np.zeros(100, dtype=int), 0)
-    assert 0 < held.sum() < 100
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("people", [2, 3, 4, 5, 9, 40])
-def test_every_subject_is_held_out_once(seed, people):
-    subjects = np.random.default_rng(people).integers(0, people, 400)
-    masks, note = held_out_in_turn(subjects, np.zeros(400, dtype=int), seed)
-    assert note == "" and 2 <= len(masks) <= 5
-    assert (np.sum(masks, axis=0) == 1).all()  # every clip chooses once
-    for mask in masks:
-        assert not set(subjects[mask]) & set(subjects[~mask])
-    assert (masks[0] == validation_split(subjects, np.zeros(400, dtype=int), seed)[0]).all()
-    if people == 40:
-        assert all(0.12 < mask.mean() < 0.4 for mask in masks)
-
-
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("clips", [(3, 94, 3), (10, 90), (5, 80, 15)])
-def test_a_subject_with_nearly_all_clips_is_never_held_out(clips, seed):
-    subjects = np.repeat(np.arange(len(clips)), clips)
-    masks, note = held_out_in_turn(subjects, np.zeros(100, dtype=int), seed)
-    held = np.sum(masks, axis=0)
-    assert note == "" and held.max() == 1 and not held[subjects == np.argmax(clips)].any() and held.any()
-
-
-def test_one_subject_is_held_out_by_quarters_of_each_class():
-    labels = np.repeat([0, 1, 2], [40, 10, 1])
-    masks, note = held_out_in_turn(np.full(51, 3), labels, 0)
-    assert "one subject" in note and (np.sum(masks, axis=0) == 1).all()
-    assert [int(mask[:40].sum()) for mask in masks] == [10] * 4
-    masks, _ = held_out_in_turn(np.full(2, 3), np.array([0, 1]), 0)
-    assert masks == []  # nothing would be left to fit on
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -152,34 +87,11 @@ def test_with_a_clip_a_class_nothing_is_chosen(setting):
     assert result.metrics["top1"] == 1 and "random quarters" in result.note
 
 
-def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):
-    class Rows:
-        subjects, labels, cameras = np.repeat(np.arange(8), 6), np.arange(48) % 4, np.tile([1, 1, 2, 2, 3, 3], 8)
-
-        def __len__(self):
-            return 48
-
-    rows = Rows()
-    folds = probe_folds(rows, np.array([4]), 5)  # a new view
-    assert len(folds) == 4 * 3 and (np.sum([choose for _, choose in folds], axis=0) == 1).all()
-    for fit, choose in folds:
-        assert not set(rows.subjects[fit]) & set(rows.subjects[choose])
-        assert not set(rows.cameras[fit]) & set(rows.cameras[choose])
-    assert len(probe_folds(rows, np.array([1]), 5)) == 4 and len(probe_folds(rows, np.array([4]), 5, "subjects")) == 4
-    monkeypatch.setattr("s2i_hf.evaluation.probes.CROSS_VALIDATED_VIEWS", 48 * 9)
-    assert len(probe_folds(rows, np.array([1]), 5, times=9)) == 4
-    assert len(probe_folds(rows, np.array([1]), 5, times=10)) == 1
-    monkeypatch.setattr("s2i_hf.evaluation.probes.CROSS_VALIDATED", 47)
-    [(fit, choose)] = probe_folds(rows, np.array([1]), 5)
-    np.testing.assert_array_equal(choose, validation_split(rows.subjects, rows.labels, 5)[0])
-    np.testing.assert_array_equal(fit, ~choose)
-
-
 def test_one_subject_falls_back_to_a_stratified_split_and_says_so():
     x, y, _ = clusters(120, 7)
     held, note = validation_split(np.full(120, 3), y, 0)
     assert [int((held & (y == label)).sum()) for label in range(CLASSES)] == [5] * CLASSES
-    result = linear_probe(x, y, np.full(120, 3), x, y)
+    result = evaluate_probe("linear_probe", x, y, np.full(120, 3), x, y)
     assert "one subject" in note and result.note == note
 
 
@@ -208,8 +120,8 @@ def test_choices_are_made_on_the_held_out_subjects_alone():
     x, y, subjects = clusters(200, 10, spread=0.5)
     held, _ = validation_split(subjects, y, 0)
     leaky = np.eye(CLASSES)[y] * ~held[:, None] * 50 + 0.01 * np.random.default_rng(0).normal(size=(200, CLASSES))
-    for probe in (linear_probe, knn):
-        result = probe({"leaky": leaky, "honest": x}, y, subjects, {"leaky": leaky, "honest": x}, y)
+    for setting in SETTINGS:
+        result = evaluate_probe(setting, {"leaky": leaky, "honest": x}, y, subjects, {"leaky": leaky, "honest": x}, y)
         assert result.chosen["pooling"] == "honest" and result.validation > 0.9
     named = evaluate_probe("knn", {"leaky": leaky, "honest": x}, y, subjects, {"leaky": leaky}, y, pooling="leaky")
     assert named.chosen["pooling"] == "leaky"
@@ -218,7 +130,7 @@ def test_choices_are_made_on_the_held_out_subjects_alone():
 def test_chosen_value_is_the_best_on_the_validation_split():
     x, y, subjects = clusters(200, 11, spread=6.0)
     held, _ = validation_split(subjects, y, 0)
-    result = linear_probe(x, y, subjects, x, y)
+    result = evaluate_probe("linear_probe", x, y, subjects, x, y)
     accuracy = [
         (scores.argmax(axis=1) == y[held]).mean()
         for scores in softmax_scores(x[~held], y[~held], x[held], C_GRID, CLASSES)
@@ -230,7 +142,7 @@ def test_chosen_value_is_the_best_on_the_validation_split():
 
 def test_confusion_and_predictions_fit_each_other():
     x, y, subjects = clusters(120, 12, spread=5.0)
-    result = linear_probe(x, y, subjects, x, y)
+    result = evaluate_probe("linear_probe", x, y, subjects, x, y)
     confusion = np.zeros((CLASSES, CLASSES))
     for true, predicted in zip(y, result.predictions, strict=True):
         confusion[true, predicted] += 1
@@ -241,8 +153,8 @@ def test_confusion_and_predictions_fit_each_other():
 def test_a_class_without_training_clips_is_never_right_but_no_error():
     x, y, subjects = clusters(120, 13)
     seen = y != 2
-    for probe in (linear_probe, knn):
-        result = probe(x[seen], y[seen], subjects[seen], x, y)
+    for setting in SETTINGS:
+        result = evaluate_probe(setting, x[seen], y[seen], subjects[seen], x, y)
         assert result.confusion[2, 2] == 0 and 0 < result.metrics["top1"] < 1
 
 
@@ -265,36 +177,6 @@ def test_bad_input_is_one_sentence(change, message):
     values = dict(setting="knn", train=x, train_y=y, train_subjects=subjects, test=x, test_y=y)
     with pytest.raises(ValueError, match=message):
         evaluate_probe(**{**values, **change})
-
-
-def test_unseen_cameras_choose_on_held_out_subjects_of_a_camera_not_fitted_on():
-    subjects, cameras = np.repeat(np.arange(8), 6), np.tile([1, 1, 2, 2, 3, 3], 8)
-    labels = np.arange(48) % 4
-    folds, note = validation_folds(subjects, labels, 5, cameras, np.array([4, 4]))
-    held, _ = validation_split(subjects, labels, 5)
-    assert len(folds) == 3 and note == ""
-    for unseen, (fit, choose) in zip((1, 2, 3), folds, strict=True):
-        assert set(cameras[choose]) == {unseen} and unseen not in cameras[fit]
-        assert not set(subjects[fit]) & set(subjects[choose])
-    np.testing.assert_array_equal(np.any([choose for _, choose in folds], axis=0), held)
-    for known in (np.array([1, 4]), None):  # a shared camera, or cameras unknown: held-out subjects alone
-        [(fit, choose)], _ = validation_folds(subjects, labels, 5, cameras if known is not None else None, known)
-        np.testing.assert_array_equal(choose, held)
-        np.testing.assert_array_equal(fit, ~held)
-
-
-def test_what_is_held_out_can_be_asked_for():
-    subjects, cameras = np.repeat(np.arange(8), 6), np.tile([1, 1, 2, 2, 3, 3], 8)
-    labels = np.arange(48) % 4
-    by_cameras, _ = validation_folds(
-        subjects, labels, 5, cameras, cameras, "cameras"
-    )  # though the test has no new view
-    assert [set(cameras[choose]) for _, choose in by_cameras] == [{1}, {2}, {3}]
-    by_subjects, _ = validation_folds(subjects, labels, 5, cameras, np.array([4]), "subjects")  # though it has
-    np.testing.assert_array_equal(by_subjects[0][1], validation_split(subjects, labels, 5)[0])
-    with pytest.raises(ValueError, match="several training cameras, and there are 1; hold out subjects") as refusal:
-        validation_folds(subjects, labels, 5, np.ones(48), np.array([4]), "cameras")
-    assert one_sentence(refusal.value)
 
 
 def test_settings_are_chosen_by_the_clips_of_all_folds_together():

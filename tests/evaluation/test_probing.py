@@ -10,9 +10,8 @@ import yaml
 from vision_backbones import save_backbone
 
 from s2i_hf.evaluation.features import extract_features
-from s2i_hf.evaluation.probe_arguments import ProbeArguments
 from s2i_hf.evaluation.probes import evaluate_probe
-from s2i_hf.evaluation.probing import load_model_and_processor, probe_run
+from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor, probe_run
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -325,23 +324,23 @@ def test_copies_never_choose_and_copies_of_held_out_clips_are_never_fitted(tmp_p
         assert fit.any() and (fit == fit[0]).all() and not (fit[0] & choose[0]).any()
 
 
-def test_turns_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_path, model, monkeypatch):
+def test_rotations_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(tmp_path, model, monkeypatch):
     import s2i_hf.evaluation.probing as probing
 
     given, evaluate = [], probing.evaluate_probe
     monkeypatch.setattr(
         probing, "evaluate_probe", lambda *all_of_it, **by: given.append(all_of_it) or evaluate(*all_of_it, **by)
     )
-    found = run(tmp_path / "turned", model, settings=("knn",), turns=3)
+    found = run(tmp_path / "turned", model, settings=("knn",), rotations=3)
     assert {row["train_clips"] for row in found["rows"]} == {48}
     sizes = {encoder: len(next(iter(call[1].values())) if isinstance(call[1], dict) else call[1]) for encoder, call in
              zip(found["results"], given, strict=True)}  # fmt: skip
     assert sizes == {"pretrained": 48, "untrained": 48, "raw_joints": 144}
     rows, processor = dataset()["train"], SkeletonProcessor(layout="kinect_v1", size=model.config.image_size)
-    expected = extract_features(encoder_of(model), rows, processor, turns=3)["mean"]
+    expected = extract_features(encoder_of(model), rows, processor, rotations=3)["mean"]
     np.testing.assert_allclose(given[0][1]["mean"], expected, atol=1e-4)
     fit, choose = given[2][-1][0]
     assert choose[:48].any() and not choose[48:].any() and (fit.reshape(3, 48) == fit[:48]).all()
     np.testing.assert_array_equal(given[2][2], np.tile([row["label"] for row in rows], 3))
-    with pytest.raises(ValueError, match="turns is 0; expected 1 or more"):
-        ProbeArguments(model="x", data="y", turns=0)
+    with pytest.raises(ValueError, match="rotations is 0; expected 1 or more"):
+        ProbeArguments(model="x", data="y", rotations=0)

@@ -48,12 +48,9 @@ def test_probabilities_of_windows_are_averaged(classifier: tuple[Any, Any]) -> N
     assert np.abs(found - predict_scores(model, rows, processor)).max() > 1e-3
 
 
-def test_rows_can_be_changed_first_and_mistakes_are_said(classifier: tuple[Any, Any]) -> None:
+def test_mistakes_are_said(classifier: tuple[Any, Any]) -> None:
     model, processor = classifier
     rows = clips(4)
-    still = predict_scores(model, rows, processor, change=lambda row: {**row, "joints": row["joints"][:1]})
-    wanted = predict_scores(model, [{**row, "joints": row["joints"][:1]} for row in rows], processor)
-    np.testing.assert_array_equal(still, wanted)
     for mistake in ({"rows": []}, {"rows": rows, "test_clips": 0}):
         with pytest.raises(ValueError) as error:
             predict_scores(model, processor=processor, **mistake)  # type: ignore[arg-type]

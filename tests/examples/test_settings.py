@@ -15,8 +15,8 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.experiments.cross_layout import CrossFormatArguments
+from s2i_hf.evaluation.probing import ProbeArguments
+from s2i_hf.experiments.cross_layout import CrossLayoutArguments
 from s2i_hf.experiments.fusion import FuseArguments
 from s2i_hf.experiments.robustness import RobustnessArguments
 from s2i_hf.models.classification import build_classifier
@@ -32,7 +32,7 @@ from s2i_hf.utils.arguments import parse, several
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS = sorted((EXAMPLES / "configs" / "settings").glob("*.yaml"))
 SCRIPTS = {
-    "cross_format": CrossFormatArguments,
+    "cross_format": CrossLayoutArguments,
     "finetune": FinetuneArguments,
     "fuse": FuseArguments,
     "pretrain_mae": PretrainArguments,

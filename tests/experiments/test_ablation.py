@@ -16,8 +16,7 @@ from filelock import FileLock
 
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.skeleton_rows import SkeletonRows
-from s2i_hf.evaluation.probe_arguments import ProbeArguments
-from s2i_hf.evaluation.probing import probe_run
+from s2i_hf.evaluation.probing import ProbeArguments, probe_run
 from s2i_hf.experiments import ablation
 from s2i_hf.experiments.ablation import AblateArguments, Ablation, ablate, measure
 from s2i_hf.experiments.ablation_report import difference, standard_errors
@@ -142,7 +141,7 @@ def test_test_clips_are_left_alone_unless_asked_for(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"turns": 3, "pooling": "part_std"}, {"turns": 2, "copies": 1, "validation": "subjects"}]
+    "settings", [{"rotations": 3, "pooling": "part_std"}, {"rotations": 2, "copies": 1, "validation": "subjects"}]
 )
 def test_the_settings_of_the_probe_are_those_of_its_program(
     data: Path, tmp_path: Path, settings: dict[str, Any]

@@ -9,18 +9,18 @@ import pytest
 import yaml
 from conftest import one_sentence
 
-from s2i_hf.experiments.ablation_plan import Plan, Variant, read_plan, run_name, settings_digest
+from s2i_hf.experiments.ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 
 ROOT = Path(__file__).parents[2]
 
 
-def plan_of(tmp_path: Path, **parts: Any) -> Plan:
+def plan_of(tmp_path: Path, **parts: Any) -> AblationPlan:
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump({"base": {"data": "nw_ucla_xview", "mask": "random"}, **parts}, sort_keys=False))
     return read_plan(path)
 
 
-def names(plan: Plan) -> list[str]:
+def names(plan: AblationPlan) -> list[str]:
     return [variant.name for variant in plan.variants]
 
 

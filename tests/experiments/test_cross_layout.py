@@ -1,4 +1,4 @@
-"""Zero-shot across formats: gallery and queries in their own formats, settings without the test, numbers into rows."""
+"""Zero-shot across layouts: gallery and queries in their own layouts, settings without the test, numbers into rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from finetune_clips import data
 
 from s2i_hf.data.skeleton_rows import AsLayout
 from s2i_hf.evaluation.features import extract_features
-from s2i_hf.evaluation.probes import evaluate_probe, probe_folds
-from s2i_hf.experiments.cross_layout import CrossFormatArguments, cross_format_run, knn_across
+from s2i_hf.evaluation.probes import K_GRID, evaluate_probe
+from s2i_hf.evaluation.validation_splits import probe_folds
+from s2i_hf.experiments.cross_layout import CrossLayoutArguments, cross_layout_run
 from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
@@ -24,12 +25,12 @@ def model():
 def run(folder, model, dataset=None, **changes):
     folder.mkdir(exist_ok=True)
     settings = {"model": str(folder), "data": "nw_ucla_xview", "device": "cpu", **changes}
-    return cross_format_run(
-        CrossFormatArguments(**settings), model, SkeletonProcessor(size=32), dataset or data(), report=lambda line: None
+    return cross_layout_run(
+        CrossLayoutArguments(**settings), model, SkeletonProcessor(size=32), dataset or data(), report=lambda line: None
     )
 
 
-def test_rows_for_every_pair_of_formats(tmp_path, model):
+def test_rows_for_every_pair_of_layouts(tmp_path, model):
     run(tmp_path, model)
     rows = read_results(tmp_path)
     pairs = [("kinect_v1", "kinect_v1")]
@@ -40,19 +41,19 @@ def test_rows_for_every_pair_of_formats(tmp_path, model):
     assert {row["method"] for row in rows} == {"mae"}
 
 
-@pytest.mark.parametrize("turns", [1, 3])
-def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns, monkeypatch):
+@pytest.mark.parametrize("rotations", [1, 3])
+def test_one_layout_is_the_knn_of_the_probe(tmp_path, model, rotations, monkeypatch):
     galleries = []
 
-    def across(gallery, *rest):
+    def evaluate(setting, gallery, *rest, **more):
         galleries.append(gallery)
-        return knn_across(gallery, *rest)
+        return evaluate_probe(setting, gallery, *rest, **more)
 
-    monkeypatch.setattr("s2i_hf.experiments.cross_layout.knn_across", across)
-    found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), turns=turns)["results"]
+    monkeypatch.setattr("s2i_hf.experiments.cross_layout.evaluate_probe", evaluate)
+    found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), rotations=rotations)["results"]
     splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
     features = {
-        name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32), turns=turns)
+        name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32), rotations=rotations)
         for name, rows in splits.items()
     }
     train, test = splits["train"], splits["test"]
@@ -67,6 +68,14 @@ def test_one_format_is_the_knn_of_the_probe(tmp_path, model, turns, monkeypatch)
         np.testing.assert_allclose(galleries[-1][pooling], learned, atol=1e-5)
 
 
+def knn_across(gallery, labels, gallery_as_queries, queries, queries_labels, folds):
+    """kNN whose gallery and queries are two kinds of clip; the gallery's as queries choose settings."""
+    return evaluate_probe(
+        "knn", gallery, labels, np.arange(len(labels)), queries, queries_labels, folds=folds,
+        train_as_test=gallery_as_queries, patience=len(K_GRID),
+    )  # fmt: skip
+
+
 def test_with_a_clip_a_class_the_first_k_is_taken(recwarn):
     x, labels = np.eye(5), np.arange(5)
     folds = [(np.ones(5, dtype=bool), np.zeros(5, dtype=bool))]
@@ -74,7 +83,7 @@ def test_with_a_clip_a_class_the_first_k_is_taken(recwarn):
     assert found.metrics["top1"] == 1 and found.chosen["k"] == 1 and found.validation == 0 and not recwarn.list
 
 
-def test_the_gallery_is_in_its_format_and_the_queries_in_theirs():
+def test_the_gallery_is_in_its_layout_and_the_queries_in_theirs():
     generator = np.random.default_rng(0)
     labels, subjects = np.arange(60) % 3, np.arange(60) // 15
     gallery = np.eye(3)[labels] + 0.01 * generator.normal(size=(60, 3))
@@ -86,11 +95,11 @@ def test_the_gallery_is_in_its_format_and_the_queries_in_theirs():
     assert found.metrics["top1"] == 1 and found.validation == 1
 
 
-def test_pooling_is_chosen_by_queries_of_the_other_format():
+def test_pooling_is_chosen_by_queries_of_the_other_layout():
     generator = np.random.default_rng(0)
     labels, held = np.arange(60) % 3, np.arange(60) >= 45
     good, noise = np.eye(3)[labels] + 0.01 * generator.normal(size=(60, 3)), generator.normal(size=(60, 3))
-    # "b" tells the classes apart within the gallery's format alone
+    # "b" tells the classes apart within the gallery's layout alone
     found = knn_across(
         {"b": good, "a": good}, labels, {"b": noise, "a": good}, {"b": noise, "a": good}, labels, [(~held, held)]
     )

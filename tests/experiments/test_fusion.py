@@ -11,7 +11,7 @@ from conftest import one_sentence
 from finetune_clips import data, run
 
 from s2i_hf.data.skeleton_rows import as_rows, splits_as_layout
-from s2i_hf.evaluation.probes import metrics
+from s2i_hf.evaluation.metrics import metrics
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.experiments.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
 from s2i_hf.models.saved_models import open_classifier
@@ -85,7 +85,7 @@ def test_arguments_that_do_not_fit(changes, message):
     with pytest.raises(ValueError, match=message) as refusal:
         FuseArguments(**{"models": ("a", "b"), "data": "nw_ucla_xview", **changes})
     assert one_sentence(refusal.value)
-    np.testing.assert_allclose(FuseArguments(("a", "b"), "d", weights="3, 1").fixed_weights, [0.75, 0.25])
+    np.testing.assert_allclose(FuseArguments(models=("a", "b"), data="d", weights="3, 1").fixed_weights, [0.75, 0.25])
 
 
 @pytest.fixture(scope="module")

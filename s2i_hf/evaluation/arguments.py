@@ -1,0 +1,112 @@
+"""Settings that evaluations of trained models share, and the clips and facts that all of them begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..data.loading import load_skeletons
+from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
+from ..models.loading import check_model_name
+from ..processing.augmentation import Augmentation
+from ..processing.layouts import get_layout
+from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import results_dir
+from ..utils.arguments import arg
+
+
+@dataclass(kw_only=True)
+class EvaluationArguments:
+    """Data, output and device of an evaluation."""
+
+    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
+    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
+    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
+    output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
+    batch_size: int = arg(64, "Clips a forward pass.")
+    method: str | None = arg(None, "Name in the results; that of the run, or the kind of model, if none.")
+    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
+    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "num_frames", "rotations", "test_clips"):
+            if getattr(self, name, 1) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
+        for name in ("encoders", "settings", "queries"):
+            if not getattr(self, name, True):
+                raise ValueError(f"--{name} is empty; name at least one.")
+
+    def clips(
+        self, dataset: Mapping[str, Any] | None, to_layout: str | None = None
+    ) -> tuple[dict[str, SkeletonRows], str]:
+        """The splits of a data set, loaded here if None, in the joint layout `to_layout`; and the name of the protocol."""
+        if dataset is None:
+            dataset = load_skeletons(self.data, self.data_dir, cache_dir=self.cache_dir)
+        splits = {name: as_rows(rows) for name, rows in splits_as_layout(dataset, to_layout).items()}
+        return splits, splits["train"].name or Path(self.data).name
+
+
+@dataclass(kw_only=True)
+class EncoderArguments(EvaluationArguments):
+    """An evaluation of one model, whose encoder is compared with its untrained twin."""
+
+    kind: ClassVar[str]  # of evaluation, in the name of the folder where a model has none
+
+    model: str = arg(
+        help="Run folder of a training, or a Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, ConvNeXt, Swin ..."
+    )
+    rotations: int = arg(
+        1,
+        "Views that an encoder's features are the mean of: the clip rotated about the vertical axis, evenly over the circle; raw "
+        "joints are fitted on all of them.",
+        was="turns",
+    )
+    seed: int = arg(0, "Seed of the untrained encoder, of the held-out subjects and of all that is drawn.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_model_name(self.model)  # now, not after minutes of reading data
+
+    @property
+    def run_dir(self) -> Path:
+        """Where results go."""
+        return results_dir(self.kind, self.output_dir, self.model, self.data)
+
+
+@dataclass(kw_only=True)
+class FittedArguments(EncoderArguments):
+    """A classifier that is fitted on training clips, and on augmented copies of them if wanted."""
+
+    to_layout: str | None = arg(None, "Read all clips in this joint layout, such as kinect_v1.")
+    copies: int = arg(
+        0, "Augmented copies of each training clip that every encoder is probed with, beside the clip itself."
+    )
+    crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
+    yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
+
+    def __post_init__(self) -> None:
+        if self.copies < 0:
+            raise ValueError(f"--copies is {self.copies}; expected 0 or more.")
+        _ = self.augmentation  # refuses bad values now
+        if self.to_layout is not None:
+            get_layout(self.to_layout)
+        super().__post_init__()
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Augmentation of the copies."""
+        return Augmentation(crop=self.crop, yaw=self.yaw)
+
+
+def facts_of(train: SkeletonRows, test: SkeletonRows, protocol: str, device: str) -> dict[str, Any]:
+    """What all rows of an evaluation share, for `metrics.metric_rows`: numbers of clips, command, commit and hardware."""
+    return {
+        "protocol": protocol,
+        "train_clips": len(train),
+        "test_clips": len(test),
+        "command": public_command(),
+        "commit": current_commit(),
+        "hardware": hardware_name(device),
+    }

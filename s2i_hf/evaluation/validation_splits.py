@@ -1,0 +1,136 @@
+"""Which training clips are held out to choose settings: whole subjects, and where the test's cameras are new, a camera each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data.skeleton_rows import SkeletonRows
+
+VALIDATION_SHARE = 0.25  # of the training clips
+MOST_HELD_OUT = 2 / 3  # of the training clips; where somebody has more, the rest is too little to fit on
+CROSS_VALIDATED = 4000  # training clips up to which a probe lets all of them choose: a few folds more cost seconds
+CROSS_VALIDATED_VIEWS = 10_000  # the same for all their views together, which several folds hold in memory at a time
+
+Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
+
+
+def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
+    """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
+
+    Those who have more than two thirds of the clips are not held out. With a single subject they are quarters of each class instead.
+
+    Args:
+        subjects, labels: (N,) of the training clips.
+        seed: Draws who is held out with whom.
+
+    Returns:
+        (N,) bool masks, none where there are too few clips to hold any out; and a note ("" if whole subjects are held out).
+    """
+    subjects, labels = np.asarray(subjects), np.asarray(labels)
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    people = generator.permutation(np.unique(subjects))
+    if len(people) > 1:
+        groups: list[list[Any]] = [[]]
+        for person in people:
+            if groups[-1] and np.isin(subjects, groups[-1]).mean() >= VALIDATION_SHARE:
+                groups.append([])
+            groups[-1].append(person)
+        if len(groups) == 1:  # somebody must remain to fit on
+            groups = [groups[0][:-1], groups[0][-1:]]
+        if len(groups) > 2 and np.isin(subjects, groups[-1]).mean() < VALIDATION_SHARE / 2:
+            groups[-2:] = [[*groups[-2], *groups[-1]]]
+        masks = [np.isin(subjects, group) for group in groups]
+        return [mask for mask in masks if mask.mean() <= MOST_HELD_OUT], ""
+    number = round(1 / VALIDATION_SHARE)
+    quarters = np.zeros((number, len(subjects)), dtype=bool)
+    for label in np.unique(labels):
+        clips = generator.permutation(np.flatnonzero(labels == label))
+        for mask, start, stop in zip(quarters, np.arange(number), np.arange(1, number + 1), strict=True):
+            mask[clips[round(len(clips) * start / number) : round(len(clips) * stop / number)]] = True
+    note = "all training clips are of one subject, so settings were chosen on random quarters of each class, not on held-out people"
+    return [mask for mask in quarters if mask.any() and not mask.all()], note
+
+
+def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
+    """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, none where there are too few; and a note."""
+    masks, note = held_out_in_turn(subjects, labels, seed)
+    return masks[0] if masks else np.zeros(len(np.asarray(subjects)), dtype=bool), note
+
+
+def validation_folds(
+    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto",
+    every: bool = False,
+) -> tuple[Folds, str]:  # fmt: skip
+    """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
+
+    Args:
+        subjects, labels: (N,) of the training clips; see `held_out_in_turn`.
+        seed: Draws the held-out subjects.
+        cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
+            camera in turn plays the unseen one: settings are chosen for what the protocol asks.
+        by: "auto"; "subjects": whatever the cameras; "cameras": every training camera in turn, whatever the test's are.
+        every: Hold every subject out once, and not a quarter of the clips alone.
+
+    Returns:
+        The folds and a note ("" if whole subjects were held out).
+
+    Raises:
+        ValueError: `by` is "cameras", and there are not two of which clips remain.
+    """
+    masks, note = held_out_in_turn(subjects, labels, seed)
+    masks = masks if every else masks[:1]
+    new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
+    if by == "cameras" or (by == "auto" and new_view):
+        cameras = np.asarray(cameras)
+        folds = [
+            (~held & (cameras != unseen), held & (cameras == unseen)) for held in masks for unseen in np.unique(cameras)
+        ]
+        folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
+        if folds:
+            return folds, note
+        if by == "cameras":
+            raise ValueError(
+                f"validation by cameras needs clips of several training cameras, and there are {len(np.unique(cameras))}; hold out "
+                "subjects."
+            )
+    masks = masks or [np.zeros(len(np.asarray(subjects)), dtype=bool)]  # too few clips: nothing to choose by
+    return [(~held, held) for held in masks], note
+
+
+def folds_with_copies(folds: Folds, times: int) -> Folds:
+    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
+
+    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
+
+    Args:
+        folds: Masks (N,), of `validation_folds`.
+        times: How often each clip is there, the first N times as it is.
+
+    Returns:
+        As many folds, masks (times * N,).
+    """
+    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
+
+
+def probe_folds(rows: SkeletonRows, test_cameras: np.ndarray, seed: int = 0, by: str = "auto", times: int = 1) -> Folds:
+    """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
+
+    Args:
+        rows: The training split.
+        test_cameras: (N_test,) views of the test clips.
+        seed: Draws the held-out subjects.
+        by: As in `validation_folds`.
+        times: Views of each clip that are fitted on, the clips themselves first, as in `features.training_views`.
+
+    Returns:
+        Masks (times * N,); see `folds_with_copies`.
+
+    Raises:
+        ValueError: `by` is "cameras", and there are not two of which clips remain.
+    """
+    every = len(rows) <= CROSS_VALIDATED and len(rows) * times <= CROSS_VALIDATED_VIEWS
+    return folds_with_copies(
+        validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0], times
+    )
