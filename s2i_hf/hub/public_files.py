@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..models.registration import OWN_MODELS
 from ..processing.layouts import get_layout
 from ..runs.provenance import ENVIRONMENT, describe_environment
 from ..runs.run_folder import RunFolder
@@ -22,7 +23,7 @@ from ..utils.arguments import SETTINGS_HEADER
 from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .markdown import front_matter_yaml
 from .model_card import render_card
-from .remote_code import PROCESSOR_CLASS, code_files, own_classes, with_code
+from .remote_code import PROCESSOR_CLASS, code_files, with_code
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ def _configs(run: RunFolder) -> Files:
         get_layout(processor["layout"]) if processor.get("layout") is not None else None
     except ValueError as error:
         raise ValueError(f"{run.path / 'preprocessor_config.json'}: {error}") from None
-    model = with_code(run.config, own_classes(str(run.config.get("model_type", ""))))
+    model = with_code(run.config, OWN_MODELS.get(str(run.config.get("model_type", "")), {}))
     return {
         "config.json": _json_bytes(_public(model)),
         "preprocessor_config.json": _json_bytes(_public(with_code(processor, {"AutoImageProcessor": PROCESSOR_CLASS}))),

@@ -18,15 +18,6 @@ _PACKAGE = Path(__file__).parents[1]
 _HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=True`; with the package installed it is not used.\n"
 
 
-def own_classes(model_type: str) -> dict[str, str]:
-    """Auto class -> "module.Class" in `models` of a model of our own; {} for models that transformers has."""
-    for config, classes in OWN_MODELS.items():
-        module, _, name = config.rpartition(".")
-        if module.removeprefix("configuration_") == model_type:
-            return {"AutoConfig": f"{module}.{name}", **classes}
-    return {}
-
-
 def code_files(model_type: str = "") -> dict[str, str]:
     """The source files that a processor, and a model of this type, need.
 
@@ -39,7 +30,7 @@ def code_files(model_type: str = "") -> dict[str, str]:
     Raises:
         ValueError: a file imports what is not beside it, or two files have one name: a fault of this package.
     """
-    start = [f"processing.{PROCESSOR_CLASS}", *(f"models.{name}" for name in own_classes(model_type).values())]
+    start = [f"processing.{PROCESSOR_CLASS}", *(f"models.{name}" for name in OWN_MODELS.get(model_type, {}).values())]
     waiting = [name.rpartition(".")[0] for name in start]
     found: dict[str, str] = {}
     origin: dict[str, str] = {}
@@ -58,8 +49,7 @@ def code_files(model_type: str = "") -> dict[str, str]:
 
 def pushed_code_names() -> frozenset[str]:
     """Names of all code files that may lie beside any pushed model."""
-    types = [config.rpartition(".")[0].removeprefix("configuration_") for config in OWN_MODELS]
-    return frozenset(name for model_type in types for name in code_files(model_type))
+    return frozenset(name for model_type in OWN_MODELS for name in code_files(model_type))
 
 
 def _beside(text: str, module: str) -> list[str]:

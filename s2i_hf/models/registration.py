@@ -1,137 +1,83 @@
-"""Makes the Auto classes of transformers know ours, without importing transformers.
+"""Makes the Auto classes of transformers know ours, without importing transformers or any of our classes.
 
-`import s2i_hf` must stay light, so nothing is imported for the registration: if the module of `AutoImageProcessor` is loaded already, our
-processor is registered at once, and otherwise as soon as somebody loads it.
+The Auto classes have tables of names ("vit" -> "ViTConfig") and import a class from `transformers.models.vit` when they need it. Our names
+are entered as soon as the module of such a table has run, be it before or after `import s2i_hf`. Python has no other place for "after
+that import" than `sys.meta_path`. And this module stands where `transformers.models.diffmae` would be: it imports a class when asked.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import Any
 
-AUTO_MODULE = "transformers.models.auto.image_processing_auto"
+from .. import lazy_names
 
-
-def register(module: ModuleType) -> None:
-    """Register `SkeletonProcessor` with the `AutoImageProcessor` of `module`.
-
-    `AutoImageProcessor` looks a processor up by the class name in preprocessor_config.json among the registered ones, whatever the model
-    beside it. Registration wants a config class as key; the stock ViT and ViTMAE configs belong to the stock processors, so the key is
-    a config of our own.
-    """
-    from transformers.configuration_utils import PreTrainedConfig
-
-    from ..processing.image_processing_skeleton import SkeletonProcessor
-
-    class SkeletonImageConfig(PreTrainedConfig):
-        model_type = "s2i_skeleton_image"
-
-    module.AutoImageProcessor.register(
-        SkeletonImageConfig, image_processor_classes={"pil": SkeletonProcessor}, exist_ok=True
-    )
-
-
-# Config classes of our own models, and which of their classes which Auto class makes, as "module.Class" in `models`.
 OWN_MODELS: dict[str, dict[str, str]] = {
-    "configuration_diffmae.DiffMAEConfig": {
+    "diffmae": {
+        "AutoConfig": "configuration_diffmae.DiffMAEConfig",
         "AutoModel": "modeling_diffmae.DiffMAEModel",
         "AutoModelForPreTraining": "modeling_diffmae.DiffMAEForPreTraining",
     },
-    "configuration_pooled_vit.PooledViTConfig": {
+    "pooled_vit": {
+        "AutoConfig": "configuration_pooled_vit.PooledViTConfig",
         "AutoModelForImageClassification": "modeling_pooled_vit.PooledViTForImageClassification",
     },
-    "configuration_pooled_backbone.PooledBackboneConfig": {
+    "pooled_backbone": {
+        "AutoConfig": "configuration_pooled_backbone.PooledBackboneConfig",
         "AutoModelForImageClassification": "modeling_pooled_backbone.PooledBackboneForImageClassification",
     },
 }
+"""`model_type` -> Auto class -> "module.Class" in this folder."""
 
-
-def _own_class(name: str) -> Any:
-    module, _, name = name.partition(".")
-    return getattr(importlib.import_module(f".{module}", __package__), name)
-
-
-class _Later:
-    """Stands for a model class until somebody asks it for something."""
-
-    def __init__(self, name: str, config_class: type) -> None:
-        self._name, self.config_class = name, config_class
-        self.__name__ = name.rpartition(".")[2]
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(_own_class(self._name), attribute)
-
-
-def register_models(module: ModuleType) -> None:
-    """Register our models with `AutoConfig` and, once their module is loaded, with the Auto classes of models.
-
-    Modules of transformers and the configs that ours derive from need one another, so this is tried when each of them has run, and what is
-    there by then counts. The modeling code needs more than that: a stand-in imports it when it is used.
-    """
-    for name, classes in OWN_MODELS.items():
-        try:
-            config_class = _own_class(name)
-        except (ImportError, AttributeError):  # in the middle of its imports; whoever is importing comes by here again
-            continue
-        configs: Any = sys.modules.get(_CONFIGS)  # only now: the import of a config may have loaded them
-        models: Any = sys.modules.get(_MODELS)
-        if hasattr(configs, "AutoConfig"):
-            configs.AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
-        for auto_class, model in classes.items():
-            if hasattr(models, auto_class):
-                getattr(models, auto_class).register(config_class, _Later(model, config_class), exist_ok=True)
-
-
-_CONFIGS, _MODELS = "transformers.models.auto.configuration_auto", "transformers.models.auto.modeling_auto"
-_BASES = ("transformers.models.vit.configuration_vit", "transformers.models.vit_mae.configuration_vit_mae")
-REGISTER: dict[str, Callable[[ModuleType], None]] = {
-    AUTO_MODULE: register,
-    **dict.fromkeys((_CONFIGS, _MODELS, *_BASES), register_models),
-    **{f"{__package__}.{name.partition('.')[0]}": register_models for name in OWN_MODELS},
+_PROCESSOR = "s2i_skeleton"  # the model type that our processor stands under; it works with any model
+_AUTO_MODULES = {f"transformers.models.auto.{name}_auto" for name in ("configuration", "modeling", "image_processing")}
+_TABLES = {
+    "AutoConfig": "CONFIG_MAPPING_NAMES",
+    "AutoModel": "MODEL_MAPPING_NAMES",
+    "AutoModelForPreTraining": "MODEL_FOR_PRETRAINING_MAPPING_NAMES",
+    "AutoModelForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
 }
+_HOMES = {"SkeletonProcessor": "processing.image_processing_skeleton"}  # class -> module of this package
 
 
-class _RegisterAfterImport(importlib.abc.MetaPathFinder):
-    """Finds a module as Python would, and registers once it has run."""
+def enter_names(auto_module: ModuleType) -> None:
+    """Enter our names into the tables that an Auto module of transformers has."""
+    tables = vars(auto_module)
+    for model_type in (_PROCESSOR, *OWN_MODELS):
+        sys.modules[f"transformers.models.{model_type}"] = sys.modules[__name__]
+    for model_type, classes in OWN_MODELS.items():
+        for auto_class, home in classes.items():
+            module, _, name = home.partition(".")
+            _HOMES[name] = f"models.{module}"
+            tables.get(_TABLES[auto_class], {})[model_type] = name
+        for table in tables.values():
+            if hasattr(table, "_reverse_config_mapping"):  # made of the configs that were known when the module ran
+                table._reverse_config_mapping[classes["AutoConfig"].partition(".")[2]] = model_type
+    tables.get("IMAGE_PROCESSOR_MAPPING_NAMES", {})[_PROCESSOR] = {"pil": "SkeletonProcessor"}
 
-    _searching = False
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+__getattr__, _ = lazy_names("s2i_hf", _HOMES)
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name or self._searching:
-            return None
-        self._searching = True  # ask the other finders, without this one
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._searching = False
-        if spec is None or spec.loader is None:
-            return spec
-        loader_exec = spec.loader.exec_module
 
-        def exec_module(module: ModuleType) -> None:
-            loader_exec(module)
-            if self in sys.meta_path:
-                sys.meta_path.remove(self)
-            REGISTER[self.name](module)
+class _Loader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        enter_names(module)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+
+class _Finder(MetaPathFinder):
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path) if fullname in _AUTO_MODULES else None  # type: ignore[arg-type]
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(fullname, spec.origin)
         return spec
 
 
 def install() -> None:
-    """Register with every Auto module that is loaded now, and with the others when they will be."""
-    for name, enter in REGISTER.items():
-        if name in sys.modules:
-            enter(sys.modules[name])
-        elif not any(isinstance(finder, _RegisterAfterImport) and finder.name == name for finder in sys.meta_path):
-            sys.meta_path.insert(0, _RegisterAfterImport(name))
+    """Enter our names into the Auto modules that are loaded now, and into the others when they will be."""
+    for name in _AUTO_MODULES & set(sys.modules):
+        enter_names(sys.modules[name])
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())

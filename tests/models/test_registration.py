@@ -80,17 +80,19 @@ def test_every_public_name_resolves() -> None:
     assert "kinect_v2" in LAYOUTS and callable(encode)
 
 
-FIRST_IMPORTS = (  # each reaches the two Auto modules by another way, in the middle of which our configs cannot be imported
-    "from transformers import AutoConfig",
-    "from transformers import ViTMAEConfig",
+FIRST_IMPORTS = (  # each reaches the Auto modules by another way
+    "import s2i_hf; from transformers import AutoConfig",
+    "import s2i_hf; from transformers import ViTMAEConfig",
     "import s2i_hf.models.configuration_pooled_vit",
+    "from transformers import AutoConfig; import s2i_hf",
+    "from transformers import AutoModelForImageClassification; import s2i_hf",
 )
 
 
 @pytest.mark.parametrize("first", FIRST_IMPORTS)
 def test_our_models_are_known_whatever_is_imported_first(first: str) -> None:
     code = (
-        f"import s2i_hf; {first}\n"
+        f"{first}\n"
         "from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, AutoModelForPreTraining\n"
         "small = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, image_size=32)\n"
         "small |= {f'decoder_{name}': size for name, size in small.items() if name != 'image_size'}\n"
