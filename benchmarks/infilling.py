@@ -34,7 +34,7 @@ from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.evaluation.validation_splits import validation_split
-from s2i_hf.inference.infilling import answer_clips
+from s2i_hf.inference.infilling import infill_outputs, load_infilling_model
 from s2i_hf.inference.infilling_baselines import (
     MeanPose,
     error_unit,
@@ -44,7 +44,6 @@ from s2i_hf.inference.infilling_baselines import (
     mean_pose,
 )
 from s2i_hf.inference.infilling_gaps import lost_joints
-from s2i_hf.inference.infilling_model import load_infilling_model
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
@@ -163,13 +162,13 @@ def measure(
         for task, options in product(tasks, tried.options):
             names = {"steps": "num_inference_steps", "samples": "num_samples"}
             start = time.perf_counter()
-            answers = answer_clips(
+            outputs = infill_outputs(
                 task.clips, task.lost, model, processor, layout, pose=pose, sample_ids=task.sample_ids,
                 batch_size=arguments.batch_size, **{names[name]: value for name, value in options.items()},
             )  # fmt: skip
             seconds = round(time.perf_counter() - start, 2)
             for meet in tried.meets:
-                joints = [answer.filled(meet).joints for answer in answers]
+                joints = [output.filled(meet).joints for output in outputs]
                 row = Row(task.name, method, Path(folder).resolve().name, {**options, "meet": meet}, known, seconds,
                           errors_of(task, joints, layout))  # fmt: skip
                 rows.append(row)

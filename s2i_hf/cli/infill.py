@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.infilling import Infilled, infill
+from ..inference.infilling import Infilled, infill, load_infilling_model
 from ..inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from ..inference.infilling_gaps import lost_joints
-from ..inference.infilling_model import load_infilling_model
 from ..inference.inputs import check_protocol, clips_of_file
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.skeleton_sequence import SkeletonSequence

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..inference.inputs import FoundClips, find_clips
-from ..inference.prediction import Predicted, Span, predict_clips
+from ..inference.prediction import Prediction, Span, predict_clips
 from ..models.saved_models import open_classifier, pick_device
 from ..processing.layouts import get_layout
 from ..readers import ReadError
@@ -109,12 +109,12 @@ def _end(settings: PredictSettings, found: FoundClips, clips: int, broken: int) 
         )
 
 
-def _json_lines(result: list[Predicted]) -> Iterator[str]:
+def _json_lines(result: list[Prediction]) -> Iterator[str]:
     for one in result:
         yield json.dumps(one.to_dict())
 
 
-def _lines(result: list[Predicted]) -> Iterator[str]:
+def _lines(result: list[Prediction]) -> Iterator[str]:
     """A heading, and a line a class for the one result of a clip, or a line a view for several."""
     first = result[0]
     seconds = "" if first.start_seconds is None else f" ({result[-1].stop_seconds:.1f} s)"
@@ -127,17 +127,17 @@ def _lines(result: list[Predicted]) -> Iterator[str]:
         yield f"  {_when(one)}{_who(one)}  {_what(one)}"
 
 
-def _when(one: Predicted) -> str:
+def _when(one: Prediction) -> str:
     if one.start_seconds is None:
         return f"{one.start:6d} - {one.stop:6d}"
     return f"{one.start_seconds:8.2f} - {one.stop_seconds:8.2f} s"
 
 
-def _who(one: Predicted) -> str:
+def _who(one: Prediction) -> str:
     return "" if one.person is None else f"  person {one.person + 1}"
 
 
-def _what(one: Predicted) -> str:
+def _what(one: Prediction) -> str:
     return ", ".join(f"{name} {100 * score:.1f} %" for name, score in one.classes) or "nobody is there"
 
 

@@ -121,14 +121,14 @@ def draw(plan: AblationPlan, rows: Sequence[Row], path: Path) -> Path:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    from ..visualization.figures import _figure, _save
+    from ..visualization.figures import new_figure, save_figure
 
     groups = by_variant(plan, rows)
     metric = rows[0]["metric"]
     names = {name: name if len(name) <= 44 else f"{name[:43]}…" for name in groups}
     label_width = 0.35 + 0.072 * max(map(len, names.values()))
     width, height = label_width + 5.6, 0.34 * len(groups) + 1.55
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     axes = figure.add_axes((label_width / width, 0.62 / height, 5.3 / width, 0.34 * len(groups) / height))
     for place, (name, of_variant) in enumerate(groups.items()):
         is_base = name == plan.variants[0].name
@@ -153,7 +153,7 @@ def draw(plan: AblationPlan, rows: Sequence[Row], path: Path) -> Path:
         *axes.get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False, fontsize=8,
         bbox_to_anchor=(1, 1 - 0.32 / height), handletextpad=0.2, columnspacing=1.2,
     )  # fmt: skip
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _mark(

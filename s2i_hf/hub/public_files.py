@@ -6,6 +6,7 @@ a file that still names one, or that holds a token, is not pushed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -20,7 +21,6 @@ from ..processing.layouts import get_layout
 from ..runs.provenance import ENVIRONMENT, describe_environment
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import SETTINGS_HEADER
-from .export_source import INDEX, WEIGHTS, is_fresh_export, onnx_metadata
 from .markdown import front_matter_yaml
 from .model_card import render_card
 from .remote_code import PROCESSOR_CLASS, code_files, with_code
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 Files = dict[str, bytes | Path]
 PUSHED = "hub.json"  # in a run folder: where it was pushed to
 ONNX = "model.onnx"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _JSON = (
     "data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json",
     "fusion.json", "cost.json",
@@ -102,6 +103,36 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
     check_public(files, run_dir)
     return files
+
+
+def sidecar(file: str | Path) -> Path:
+    """Where `s2i export` says what a file was made of: model.onnx.json of model.onnx."""
+    return Path(f"{file}.json")
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of_model(folder: str | Path) -> str:
+    """SHA-256, in hex, of the weights, config.json and preprocessor_config.json in a folder, as far as they are there."""
+    folder, digest = Path(folder), hashlib.sha256()
+    names = ["config.json", "preprocessor_config.json", WEIGHTS, INDEX]
+    for path in [*(folder / name for name in names), *sorted(folder.glob("model-*-of-*.safetensors"))]:
+        if path.is_file():
+            digest.update(f"{path.name} {digest_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def is_fresh_export(file: Path, folder: Path) -> bool:
+    """Whether an exported file is whole and of the model that is in the folder now, by its sidecar."""
+    try:
+        said = json.loads(sidecar(file).read_text(encoding="utf-8"))
+        return bool(said["source_sha256"] == digest_of_model(folder) and said["file_sha256"] == digest_of(file))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def write_files(files: Files, folder: str | Path) -> None:
@@ -259,7 +290,7 @@ def check_public(files: Files, run_dir: Path | None = None) -> None:
 
     Args:
         files: As `public_files` returns them. Texts are searched whole, weights in their header; pictures and model.onnx are searched
-            for this machine's own words, and the latter's metadata like a text.
+            for this machine's own words.
         run_dir: The folder they come from; its path is searched for too.
 
     Raises:
@@ -284,9 +315,7 @@ def check_public(files: Files, run_dir: Path | None = None) -> None:
 
 def _text_in(name: str, content: bytes | Path, data: bytes) -> str:
     """What of a file is text: in weights and pictures letters come together by chance, and look like a path soon."""
-    if name == ONNX and isinstance(content, Path):
-        return json.dumps(onnx_metadata(content))
-    return data.decode("utf-8", errors="ignore") if not name.endswith(".png") else ""
+    return data.decode("utf-8", errors="ignore") if not name.endswith((".png", ".onnx")) else ""
 
 
 def _searched(path: Path) -> bytes:

@@ -11,8 +11,7 @@ from typing import Any
 from ..data.storage import REPOSITORY, read_meta
 from ..utils.files import write_atomically
 from ..utils.hub_errors import explained
-from .export_source import WEIGHTS
-from .public_files import NAMES, PUSHED, check_public, public_files
+from .public_files import NAMES, PUSHED, WEIGHTS, check_public, public_files
 from .remote_code import pushed_code_names
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)

@@ -3,47 +3,46 @@
 The model in the file takes images and gives logits, batches of any size. What makes the images is not a part of the graph, as clips
 differ in length and people; the file's metadata has it instead, down to the weight of every joint in every image column, so that a
 program needs neither torch nor this package to predict (`examples/predict_onnx.py` does with numpy and onnxruntime alone). A file is
-written, read back, compared with the model on clips, and only then put in its place.
+written, read back, compared with the model on clips, and only then put in its place; `FILE.json` beside it says what it was made of.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-import shutil
 import sys
-import tempfile
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..hub.export_source import SOURCE, digest_of_model
+from ..hub.public_files import digest_of, digest_of_model, sidecar
 from ..models.saved_models import class_names_of, open_classifier
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import joint_weights
-from ..utils.files import umask
-from .export_formats import (
-    OPSETS,
-    check_private,
-    export_program,
-    onnx_bytes,
-    read_metadata,
-    run_onnx,
-    run_torch,
-    torch_bytes,
-)
+from ..utils.files import replacing, write_atomically
+from ..utils.progress import no_progress_bars
+
+if TYPE_CHECKING:
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
 DEFAULT_OPSET = 18
+OPSETS = range(18, 24)  # those that torch's exporter writes without a conversion afterwards
 TOLERANCE = 1e-4  # largest difference of a logit
 METADATA_VERSION = "1"
+_TORCH_METADATA = "s2i.json"  # file of the metadata inside a .pt2
+_LARGEST = 2**31 - 2**24  # bytes; an ONNX file is one protobuf message, which ends at 2 GiB
 _MOST_PEOPLE = 2  # in the joint weights, as in the data sets
 _PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": ()}
 
@@ -126,27 +125,38 @@ def export_classifier(
         raise ImportError(f"export to {format} needs {', '.join(absent)}; install with: pip install 's2i-hf[export]'.")
     file = _target(name, output, format, overwrite)
     model, processor = open_classifier(name)
-    model = _Logits(model.float().cpu()).eval()
-    facts = metadata_of(model.model, processor, layout)
-    if Path(name).is_dir():
-        facts[SOURCE] = digest_of_model(name)  # so that a push knows whether the file is of these weights
+    classifier = _Logits(model.float().cpu()).eval()
+    facts = metadata_of(model, processor, layout)
     images = _images(clips, facts["layout"], processor)
-    program = export_program(model, images[:2])
-    if format == "onnx":
-        content = onnx_bytes(program, facts, opset)
-        run: Callable[[str], Callable[[np.ndarray], np.ndarray]] = run_onnx
-    else:
-        content, run = torch_bytes(program, facts), run_torch
-    check_private(content)
-    with _in_place(file) as temporary:
-        temporary.write_bytes(content)
-        parity = compare(model, run(str(temporary)), images, "synthetic" if clips is None else "real")
+    program = _trace(classifier, images[:2])
+    with replacing(file) as temporary:
+        if format == "onnx":
+            _write_onnx(program, facts, opset, temporary)
+            run = run_onnx(temporary)
+        else:
+            with _quiet():
+                torch.export.save(program, temporary, extra_files={_TORCH_METADATA: json.dumps(facts)})
+            run = run_torch(temporary)
+        check_private(temporary)
+        parity = compare(classifier, run, images, "synthetic" if clips is None else "real")
         if not parity.holds:
             raise ValueError(f"{format} gives other answers than the model, so nothing was written: {parity}.")
+        origin = {
+            "source_sha256": digest_of_model(name)
+            if Path(name).is_dir()
+            else None,  # so that a push knows a stale file
+            "file_sha256": digest_of(temporary),
+            "made_by": f"s2i_hf {version('s2i-hf')}, torch {torch.__version__}",
+            "layout": facts["layout"]["name"],
+            "image_size": list(images.shape[2:]),
+            "num_classes": len(facts["class_names"]),
+            "parity": asdict(parity),
+        }
+    write_atomically(sidecar(file), json.dumps(origin, indent=1) + "\n")
     return file, parity
 
 
-def metadata_of(model: Any, processor: Any, layout: str | None = None) -> dict[str, Any]:
+def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | None = None) -> dict[str, Any]:
     """What a program needs to make images of joints and to name the classes, as JSON types.
 
     Args:
@@ -201,10 +211,99 @@ def _target(name: str, output: str | Path | None, format: str, overwrite: bool) 
     return file
 
 
+# --- the two formats --------------------------------------------------------------------------------------------------
+
+
+def _trace(model: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
+    """The program of a module from (B, 3, H, W) images to logits, for any B; of two images or more, as one would fix B at one."""
+    free = {"pixel_values": {0: torch.export.Dim("batch", min=1, max=4096)}}
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.export.export(model, (torch.zeros_like(images),), dynamic_shapes=free)
+    except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"torch.export cannot trace this model for batches of any size: {first}") from error
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # lines of this machine's files
+    return program
+
+
+def _write_onnx(program: torch.export.ExportedProgram, facts: dict[str, Any], opset: int, file: Path) -> None:
+    """Write a program as ONNX, with `facts` and the names of input and output in its metadata."""
+    import onnx
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    size = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+    if size > _LARGEST:
+        raise ValueError(
+            f"the weights are {size / 2**30:.1f} GiB, and one ONNX file holds 2 GiB; use --format torch for this model."
+        )
+    names: dict[str, Any] = {"input_names": ["pixel_values"], "output_names": ["logits"]}
+    with _quiet():
+        exported: Any = torch.onnx.export(
+            program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names
+        )
+    ClearMetadataAndDocStringPass()(exported.model)  # what the exporter noted of its own doing
+    facts = {**facts, "opset": opset, "input": "pixel_values", "output": "logits"}
+    exported.model.metadata_props.clear()
+    exported.model.metadata_props.update(
+        {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    )
+    proto = exported.model_proto
+    del proto.graph.value_info[:]
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.checker.check_model(proto)
+    file.write_bytes(proto.SerializeToString())
+
+
+def run_onnx(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """An ONNX file as a function from images (B, 3, H, W) float32 to logits (B, C)."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return lambda images: session.run(["logits"], {"pixel_values": images})[0]
+
+
+def run_torch(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """A .pt2 file as a function from images (B, 3, H, W) float32 to logits (B, C)."""
+    with _quiet():
+        module: Any = torch.export.load(file).module()
+    return lambda images: module(torch.from_numpy(images)).detach().numpy()
+
+
+def check_private(file: Path) -> None:
+    """Raise RuntimeError if a path of this machine is in the file."""
+    parts = [file.read_bytes()]
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            parts = [archive.read(name) for name in archive.namelist()]
+    places = {f"{place}{os.sep}" for place in (Path.home(), Path.cwd(), Path(__file__).parent, sys.prefix)}
+    # shorter ones occur in weights by chance
+    for place in (*(place for place in places if len(place) > 5), "site-packages"):
+        if any(place.encode() in part for part in parts):
+            raise RuntimeError(f"the export holds the path {place!r} of this machine; this is a fault here.")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporters say about packages and functions of their own."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 # --- clips to compare on ----------------------------------------------------------------------------------------------
 
 
-def _images(clips: str | Path | None, layout: dict[str, Any], processor: Any, most: int = 16) -> Tensor:
+def _images(clips: str | Path | None, layout: dict[str, Any], processor: SkeletonProcessor, most: int = 16) -> Tensor:
     """(N, 3, H, W) images of up to `most` clips, at least two."""
     found = synthetic_clips(get_layout(layout).num_joints, most) if clips is None else _real(clips, layout, most)
     images = processor(found, layout=get_layout(layout), return_tensors="pt")["pixel_values"]
@@ -260,42 +359,15 @@ def compare(model: nn.Module, run: Callable[[np.ndarray], np.ndarray], images: T
     return Parity(len(images), difference, int(same.sum()), kind)
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _in_place(file: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of `file` if all goes well, and is gone otherwise."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=file.parent, prefix=f".{file.name}."))
-    try:
-        temporary = folder / file.name
-        yield temporary
-        os.chmod(temporary, 0o666 & ~umask())
-        os.replace(temporary, file)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def run(model: str, format: str, opset: int, **options: Any) -> int:
     """`s2i export`: write the file and say what it is."""
-    from transformers.utils import logging
-
-    hidden = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if hidden:
-        logging.disable_progress_bar()  # of from_pretrained
-    try:
+    with no_progress_bars(on_terminals=False):
         file, parity = export_classifier(model, format=format, opset=opset, **options)
-    finally:
-        if hidden:
-            logging.enable_progress_bar()
-    facts = read_metadata(file)
+    facts = json.loads(sidecar(file).read_text(encoding="utf-8"))
     kind = f"ONNX, opset {opset}" if format == "onnx" else f"torch.export program, torch {torch.__version__}"
-    height, width = (facts["processor"]["size"][side] for side in ("height", "width"))
+    height, width = facts["image_size"]
     print(f"{file}: {kind}, {file.stat().st_size / 2**20:.1f} MiB")
-    print(
-        f"pixel_values (batch, 3, {height}, {width}) float32 -> logits (batch, {len(facts['class_names'])}); any batch"
-    )
-    print(f"metadata: how joints of {facts['layout']['name']} become images, and the names of the classes")
+    print(f"pixel_values (batch, 3, {height}, {width}) float32 -> logits (batch, {facts['num_classes']}); any batch")
+    print(f"metadata: how joints of {facts['layout']} become images, and the names of the classes")
     print(parity)
     return 0

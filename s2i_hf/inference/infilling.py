@@ -17,15 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.loading import load_weights, model_type
 from ..processing.encoding import EncodingOptions, decode, encode
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.transforms import prepare, present_people
+from ..runs.run_folder import RunFolder
+from ..utils.progress import no_progress_bars
 from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
 from .infilling_gaps import lost_joints, touched_pixels, with_people
 
@@ -38,7 +43,7 @@ class Infilled:
 
     Args:
         joints: (T, M, V, 3) float32 in the unit of the layout: measured joints as they were given, filled ones the mean of `samples`.
-        samples: (S, T, M, V, 3) float32, the single answers; one for MAE.
+        samples: (S, T, M, V, 3) float32, the single samples; one for MAE.
         spread: (T, M, V) float32, standard deviation over samples: root mean square distance from their mean, in the unit of the
             layout; zero for one sample and for measured joints.
         filled: (T, M, V) bool, joints that were filled. People who were never seen stay as they were.
@@ -78,7 +83,7 @@ class _Gap:
 
 
 @dataclass
-class Answer:
+class InfillingOutput:
     """What a model says of the gaps of a clip.
 
     Args:
@@ -91,7 +96,7 @@ class Answer:
     method: str
 
     def filled(self, meet: bool = True) -> Infilled:
-        """The clip with the answers where something was lost; see `infill_clips` for `meet`."""
+        """The clip with what the model says where something was lost; see `infill_clips` for `meet`."""
         gap, decoded = self.gap, self.decoded
         if meet:
             ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
@@ -106,6 +111,50 @@ class Answer:
         away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
         spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
         return Infilled(joints, samples, spread, filled, gap.hidden, gap.layout, self.method)
+
+
+def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
+    """A pretrained MAE or DiffMAE, decoder included, in evaluation mode, and its processor.
+
+    Args:
+        name: Run folder or Hub id.
+
+    Raises:
+        ValueError: a model of another kind, one without its decoder, or one that predicts something else than its own image.
+        FileNotFoundError: there is no such folder or repository.
+    """
+    from transformers import ViTMAEForPreTraining
+
+    from ..models.building_diffmae import register_auto_classes
+    from ..models.modeling_diffmae import DiffMAEForPreTraining
+
+    register_auto_classes()
+    classes: dict[str, Any] = {"vit_mae": ViTMAEForPreTraining, "diffmae": DiffMAEForPreTraining}
+    kind = model_type(name)
+    if kind not in classes:
+        raise ValueError(
+            f"model {name!r} is a {kind!r}, which cannot fill in motion; expected a 'vit_mae' or 'diffmae'."
+        )
+    if Path(name).is_dir() and RunFolder(Path(name)).settings.get("target", "joint") != "joint":
+        raise ValueError(
+            f"model {name!r} was trained to predict the motion stream of its image, so it cannot fill gaps of the image; take one "
+            "pretrained with --target joint."
+        )
+    try:
+        processor = SkeletonProcessor.from_pretrained(name)
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} has no usable preprocessor_config.json ({' '.join(str(error).split())[:120].rstrip('.')}); expected a run "
+            "folder of the pretraining examples."
+        ) from None
+    with no_progress_bars():
+        model, absent = load_weights(classes[kind], name)
+    if absent:
+        raise ValueError(
+            f"{name!r} holds no decoder ({len(absent)} tensors are missing), so it cannot fill in anything; take the folder of the "
+            "pretraining run."
+        )
+    return model.eval(), processor
 
 
 def infill(
@@ -129,7 +178,7 @@ def infill(
         drop_joints, drop_frames, missing: What was lost beside the NaNs; see `lost_joints`. What `joints` holds there is not looked at.
         layout: Joint format; the processor's own if None.
         pose: Mean body that stands in for joints lost throughout, where the image is made; see `fill_linear`.
-        **options: meet of `infill_clips`; num_samples, num_inference_steps, scheduler, seed, sample_ids of `answer_clips`.
+        **options: meet of `infill_clips`; num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_outputs`.
 
     Raises:
         ValueError: nothing is lost, so much that nothing visible is left, or names, frames, model and processor that do not fit.
@@ -160,18 +209,18 @@ def infill_clips(
     """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
 
     Args:
-        clips, lost, model, processor, layout: See `answer_clips`.
+        clips, lost, model, processor, layout: See `infill_outputs`.
         meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
-        **options: Further ones of `answer_clips`.
+        **options: Further ones of `infill_outputs`.
 
     Raises:
         ValueError: see `infill`.
     """
-    return [answer.filled(meet) for answer in answer_clips(clips, lost, model, processor, layout, **options)]
+    return [output.filled(meet) for output in infill_outputs(clips, lost, model, processor, layout, **options)]
 
 
 @torch.no_grad()
-def answer_clips(
+def infill_outputs(
     clips: Sequence[np.ndarray],
     lost: Sequence[np.ndarray],
     model: Any,
@@ -185,15 +234,15 @@ def answer_clips(
     seed: int = 0,
     sample_ids: Sequence[str] | None = None,
     batch_size: int = 64,
-) -> list[Answer]:
+) -> list[InfillingOutput]:
     """What a model says of the gaps of many clips of one format, before it is put into them.
 
     Args:
         clips: (T, M, V, 3) each.
         lost: (T, M, V) bool each, from `lost_joints`.
         model, processor, layout, pose: See `infill`.
-        num_samples: Answers of a DiffMAE for each clip; an MAE has one.
-        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single answer, which
+        num_samples: Samples of a DiffMAE for each clip; an MAE has one.
+        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single sample, which
             is the mean of what may be there and on average nearest to the truth; 50 for several samples.
         seed: Of the noise of a DiffMAE.
         sample_ids: Names of the clips, which the noise goes with; None: all alike, so a clip gets what it gets alone.
@@ -216,7 +265,7 @@ def answer_clips(
     gaps = [_find_gap(clip, mask, layout, options, patch, pose) for clip, mask in zip(clips, lost, strict=True)]
     # a model takes images with equally many hidden patches at once
     order = sorted(range(len(gaps)), key=lambda place: int(gaps[place].hidden.sum()))
-    answers: dict[int, Answer] = {}
+    outputs: dict[int, InfillingOutput] = {}
     for start in range(0, len(order), batch_size):
         part = order[start : start + batch_size]
         images, metadata = encode([gaps[place].bridged for place in part], layout, options)
@@ -224,14 +273,18 @@ def answer_clips(
         if kind == "mae":
             filled = predict_hidden(model, images, hidden)[:, None]
         else:
-            filled = _generate(
-                model, images, hidden, num_inference_steps, scheduler, seed=seed, sample_ids=[ids[place] for place in part],
-                num_samples=num_samples,
-            )  # fmt: skip
+            device, patches = next(model.parameters()).device, model.patchify(images)
+            statistics = (
+                tuple(value.to(device) for value in _statistics(patches)) if model.config.norm_pix_loss else None
+            )
+            filled = model.generate(
+                images.to(device), hidden.float().to(device), num_inference_steps, scheduler, patch_statistics=statistics,
+                seed=seed, sample_ids=[ids[place] for place in part], num_samples=num_samples,
+            ).cpu()  # fmt: skip
         for place, clip, drawn in zip(part, metadata, filled, strict=True):
             decoded = torch.stack(decode(drawn.float(), [clip] * len(drawn))).numpy()
-            answers[place] = Answer(gaps[place], decoded, kind)
-    return [answers[place] for place in range(len(gaps))]
+            outputs[place] = InfillingOutput(gaps[place], decoded, kind)
+    return [outputs[place] for place in range(len(gaps))]
 
 
 def _as_clip(joints: Any) -> np.ndarray:
@@ -324,8 +377,8 @@ def predict_hidden(model: Any, images: Tensor, hidden: Tensor) -> Tensor:
             outputs = model(images[rows].to(device), noise=noise.float().to(device))
             logits = outputs.logits.float().cpu()
             if model.config.norm_pix_loss:
-                mean, deviation = _brightness(patches[rows])
-                logits = logits * deviation + mean
+                mean, variance = _statistics(patches[rows])
+                logits = logits * (variance + 1e-6).sqrt() + mean
             filled[rows] = torch.where(hidden[rows][..., None], logits, patches[rows])
     finally:
         model.config.mask_ratio = ratio
@@ -333,20 +386,6 @@ def predict_hidden(model: Any, images: Tensor, hidden: Tensor) -> Tensor:
     return model.unpatchify(filled)
 
 
-def _brightness(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (B, L, 1) of each patch, as ViTMAE with `norm_pix_loss` has them."""
-    return patches.mean(dim=-1, keepdim=True), (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()
-
-
-def _generate(model: Any, images: Tensor, hidden: Tensor, steps: int, scheduler: Any, **options: Any) -> Tensor:
-    """(B, S, 3, H, W) answers of a DiffMAE."""
-    device, statistics = next(model.parameters()).device, None
-    if model.config.norm_pix_loss:
-        patches = model.patchify(images)
-        statistics = (
-            patches.mean(dim=-1, keepdim=True).to(device),
-            patches.var(dim=-1, keepdim=True).to(device),
-        )
-    return model.generate(
-        images.to(device), hidden.float().to(device), steps, scheduler, patch_statistics=statistics, **options
-    ).cpu()
+def _statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (B, L, 1) of each patch, which `norm_pix_loss` takes out of what a model predicts."""
+    return patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)

@@ -7,7 +7,7 @@ The probabilities are those of `scoring.predict_scores`, which tests and robustn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Prediction:
     """The classes of one view of a recording.
 
     Args:
@@ -81,9 +81,9 @@ class Predicted:
     start_seconds: float | None
     stop_seconds: float | None
     people: int
-    person: int | None
-    body_id: int | None
-    classes: tuple[tuple[str, float], ...]
+    person: int | None = None
+    body_id: int | None = None
+    classes: tuple[tuple[str, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -92,17 +92,8 @@ class Predicted:
         return values
 
 
-@dataclass(frozen=True)
-class _View:
-    """Part of a recording; `joints` (T, M, V, 3) is None if nobody is in it."""
-
-    file: str
-    clip: SkeletonSequence
-    start: int
-    stop: int
-    people: int
-    person: int | None = None
-    joints: np.ndarray | None = None
+_View = tuple[Prediction, dict[str, Any] | None]
+"""What is known of part of a recording before it is classified, and its row; None if nobody is in it."""
 
 
 def sliding_windows(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
@@ -142,13 +133,13 @@ def predict_clips(
     per_person: bool = False,
     batch_size: int = 32,
     device: Any = None,
-) -> Iterator[tuple[str, list[Predicted] | ReadError]]:
+) -> Iterator[tuple[str, list[Prediction] | ReadError]]:
     """Classify recordings.
 
     Args:
         model: Classifier: (B, 3, H, W) -> `.logits` (B, C), with the names of its classes in its config.
         processor: The `SkeletonProcessor` of the model.
-        clips: (file name, recording or the error of a broken one), as `found_clips.FoundClips.read` gives them.
+        clips: (file name, recording or the error of a broken one), as `inputs.FoundClips.read` gives them.
         top_k: How many classes to name.
         window: Length of the windows; None: each recording as a whole.
         stride: From the start of a window to that of the next; half the window if None.
@@ -174,41 +165,30 @@ def predict_clips(
     frames = _in_frames(window, stride, fps)
     waiting: list[tuple[str, list[_View] | ReadError]] = []
 
-    def answers() -> Iterator[tuple[str, list[Predicted] | ReadError]]:
+    def classified() -> Iterator[tuple[str, list[Prediction] | ReadError]]:
         views = [view for _, part in waiting if not isinstance(part, ReadError) for view in part]
-        seen = [
-            {"joints": view.joints, "layout": view.clip.layout, "sample_id": view.clip.sample_id}
-            for view in views
-            if view.joints is not None
-        ]
-        scores: Any = iter(())
-        if seen:
-            found = predict_scores(model, seen, processor, batch_size=batch_size, device=device)
-            if not np.isfinite(found).all():
-                raise ValueError("the model answers with numbers that are not finite; are its weights damaged?")
-            scores = iter(np.exp(found.astype(np.float64)))
+        rows = [row for _, row in views if row is not None]
+        found = predict_scores(model, rows, processor, batch_size=batch_size, device=device) if rows else np.empty(0)
+        if not np.isfinite(found).all():
+            raise ValueError("the model answers with numbers that are not finite; are its weights damaged?")
+        scores = iter(np.exp(found.astype(np.float64)))
         for file, part in waiting:
             if isinstance(part, ReadError):
                 yield file, part
             else:
-                yield (
-                    file,
-                    [
-                        _predicted(view, None if view.joints is None else next(scores), names, top_k, fps)
-                        for view in part
-                    ],
-                )
+                named = (view if row is None else _named(view, next(scores), names, top_k) for view, row in part)
+                yield file, list(named)
         waiting.clear()
 
     count = 0
     for file, clip in clips:
-        part = clip if isinstance(clip, ReadError) else _views(file, clip, frames, per_person, processor)
+        part = clip if isinstance(clip, ReadError) else _views(file, clip, frames, per_person, processor.people, fps)
         waiting.append((file, part))
         count += 0 if isinstance(part, ReadError) else len(part)
         if count >= batch_size:
-            yield from answers()
+            yield from classified()
             count = 0
-    yield from answers()
+    yield from classified()
 
 
 def _in_frames(window: Span | None, stride: Span | None, fps: float | None) -> tuple[int, int] | None:
@@ -221,43 +201,30 @@ def _in_frames(window: Span | None, stride: Span | None, fps: float | None) -> t
 
 
 def _views(
-    file: str, clip: SkeletonSequence, frames: tuple[int, int] | None, per_person: bool, processor: Any
+    file: str, clip: SkeletonSequence, frames: tuple[int, int] | None, per_person: bool, people: str, fps: float | None
 ) -> list[_View] | ReadError:
     """The parts of a recording to classify, or why it cannot be."""
     try:  # here, because in a batch nobody would know whose fault it is
-        prepare(clip.joints, clip.layout, processor.people)
+        prepare(clip.joints, clip.layout, people)
     except ValueError as error:
         return ReadError(f"{file}: {error}")
-    views = []
-    whole = (len(clip.joints), len(clip.joints))
-    for start, stop in sliding_windows(len(clip.joints), *(frames or whole)):
+    views: list[_View] = []
+    length = len(clip.joints)
+    for start, stop in sliding_windows(length, *(frames or (length, length))):
         joints = clip.joints[start:stop]
         there = present_people(joints)
-        if len(there) == 0:
-            views.append(_View(file, clip, start, stop, 0))
-        elif per_person:
-            views += [_View(file, clip, start, stop, len(there), int(person), joints[:, [person]]) for person in there]
-        else:
-            views.append(_View(file, clip, start, stop, len(there), None, joints))
+        since, until = (None, None) if fps is None else (round(start / fps, 3), round(stop / fps, 3))
+        view = Prediction(file, clip.sample_id, clip.layout.name, length, start, stop, since, until, len(there))
+        row = {"joints": joints, "layout": clip.layout, "sample_id": clip.sample_id}
+        if per_person:
+            for person in map(int, there):
+                alone = replace(view, person=person, body_id=int(clip.body_ids[person]))
+                views.append((alone, {**row, "joints": joints[:, [person]]}))
+        if len(there) == 0 or not per_person:
+            views.append((view, row if len(there) else None))
     return views
 
 
-def _predicted(view: _View, scores: np.ndarray | None, names: list[str], top_k: int, fps: float | None) -> Predicted:
-    classes: tuple[tuple[str, float], ...] = ()
-    if scores is not None:
-        best = np.argsort(-scores, kind="stable")[:top_k]
-        classes = tuple((names[index], float(scores[index])) for index in best)
-    return Predicted(
-        file=view.file,
-        sample_id=view.clip.sample_id,
-        layout=view.clip.layout.name,
-        num_frames=len(view.clip.joints),
-        start=view.start,
-        stop=view.stop,
-        start_seconds=None if fps is None else round(view.start / fps, 3),
-        stop_seconds=None if fps is None else round(view.stop / fps, 3),
-        people=view.people,
-        person=view.person,
-        body_id=None if view.person is None else int(view.clip.body_ids[view.person]),
-        classes=classes,
-    )
+def _named(view: Prediction, scores: np.ndarray, names: list[str], top_k: int) -> Prediction:
+    best = np.argsort(-scores, kind="stable")[:top_k]
+    return replace(view, classes=tuple((names[index], float(scores[index])) for index in best))

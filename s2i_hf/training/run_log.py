@@ -287,7 +287,8 @@ class RunRecord:
 
     def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
         from ..hub.model_card import write_card
-        from ..visualization.figures import MissingExtra, reconstruction_picture
+        from ..visualization.figures import MissingExtra
+        from ..visualization.reconstruction import reconstruction_picture
 
         path, settings = self.run_dir / "reconstruction.png", self.arguments
         try:

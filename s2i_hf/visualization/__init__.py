@@ -11,6 +11,6 @@ __getattr__, __all__ = lazy_names(
         "draw_infilling": "infilling",
         "draw_layout": "layout",
         "reconstruct": "reconstruction",
-        "reconstruction_picture": "figures",
+        "reconstruction_picture": "reconstruction",
     },
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..processing.layouts import SkeletonLayout
 from ..processing.transforms import find_missing
+from .figures import draw_bones, new_figure, save_figure, y_points_down
 
 # Okabe and Ito's palette (2008), told apart by most colour-blind readers
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
@@ -57,8 +58,6 @@ def draw_infilling(
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    from .figures import _figure, _save
-
     with_gaps = np.flatnonzero(filled.any(axis=(1, 2)))
     frames = np.unique(with_gaps[np.linspace(0, len(with_gaps) - 1, num_frames).round().astype(int)])
     reference = next(iter(rows.values())).joints
@@ -66,7 +65,7 @@ def draw_infilling(
     stage = _Stage.around(known, reference, layout, frames)
     strip = _ROW * stage.aspect * len(frames)
     width, height = max(_LEFT + strip + 0.15, 6.5), _TOP + _ROW * len(rows) + 0.75
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     figure.text(0.12 / width, 1 - 0.14 / height, title, fontsize=12, va="top", weight="bold")
     share = f"{filled.sum():,} of {(~find_missing(reference)).sum():,} joints filled; as the camera sees them"
     figure.text(0.12 / width, 1 - 0.42 / height, share, fontsize=9, va="top", color="#555555")
@@ -82,18 +81,21 @@ def draw_infilling(
         axes.set_ylim(stage.low, stage.high)
         for column, frame in enumerate(frames):
             place = (column + 0.5) * stage.width
+            lost = filled[frame] | filled[frame][:, layout.parents]  # a bone is lost with either end
             if truth is not None:
-                _draw(axes, stage.put(truth, frame, place), layout, color=_TRUTH, lw=3.2)
+                draw_bones(axes, stage.put(truth, frame, place), layout, _TRUTH, lw=3.2)
             for sample in [] if row.samples is None else row.samples[:_MAX_SAMPLES]:
-                _draw(axes, stage.put(sample, frame, place), layout, color=color, lw=0.7, alpha=0.4, only=filled[frame])
+                draw_bones(axes, stage.put(sample, frame, place), layout, color, lost, lw=0.7, alpha=0.4)
             points = stage.put(row.joints, frame, place)
-            _draw(axes, points, layout, color=_MEASURED, lw=1.4, without=filled[frame])
-            _draw(axes, points, layout, color=color, lw=2.0, only=filled[frame], dots=True)
+            draw_bones(axes, points, layout, _MEASURED, ~lost, lw=1.4)
+            draw_bones(axes, points, layout, color, lost, lw=2.0)
+            for body, dots in zip(points, filled[frame], strict=True):
+                axes.scatter(body[dots, 0], body[dots, 1], s=9, linewidths=0, color=color, zorder=3)
     for column, frame in enumerate(frames):
         across = (_LEFT + strip * (column + 0.5) / len(frames)) / width
         figure.text(across, 0.5 / height, f"frame {frame}", ha="center", fontsize=8.5, color="#555555")
     _legend(figure, width, height, truth is not None, any(row.samples is not None for row in rows.values()))
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _legend(figure: Any, width: float, height: float, has_truth: bool, has_samples: bool) -> None:
@@ -124,12 +126,10 @@ class _Stage:
 
     @classmethod
     def around(cls, known: np.ndarray, reference: np.ndarray, layout: SkeletonLayout, frames: np.ndarray) -> _Stage:
-        from .figures import _y_points_down
-
         whole = np.where(np.isnan(known), reference, known)[..., :2]
         points = whole.reshape(len(whole), -1, 2)
         middle = (np.nanmin(points, axis=1) + np.nanmax(points, axis=1)) / 2
-        sign = -1.0 if _y_points_down(np.nan_to_num(reference), layout) else 1.0
+        sign = -1.0 if y_points_down(np.nan_to_num(reference), layout) else 1.0
         shown = (points - middle[:, None])[frames]
         half_height = max(float(np.nanmax(np.abs(shown[..., 1]))), 1e-6) * 1.15
         half_width = max(float(np.nanmax(np.abs(shown[..., 0]))) * 1.2, 0.4 * half_height)
@@ -139,26 +139,3 @@ class _Stage:
         """(M, V, 2) points of a frame, `place` to the right."""
         points = joints[frame, ..., :2] - self.middle[frame]
         return points * (1.0, self.sign) + (place, 0.0)
-
-
-def _draw(
-    axes: Any,
-    points: np.ndarray,
-    layout: SkeletonLayout,
-    only: np.ndarray | None = None,
-    without: np.ndarray | None = None,
-    dots: bool = False,
-    **style: Any,
-) -> None:
-    """Bones of (M, V, 2) points; those with an end in `only` (M, V), or with none in `without`. Unknown joints are left out."""
-    for person, body in enumerate(points):
-        for joint, parent in enumerate(layout.parents):
-            if parent < 0 or np.isnan(body[[parent, joint]]).any():
-                continue
-            if only is not None and not only[person, [parent, joint]].any():
-                continue
-            if without is not None and without[person, [parent, joint]].any():
-                continue
-            axes.plot(*body[[parent, joint]].T, solid_capstyle="round", **style)
-        if dots and only is not None:
-            axes.scatter(*body[only[person]].T, s=9, linewidths=0, color=style["color"], zorder=3)

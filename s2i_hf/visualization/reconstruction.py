@@ -1,22 +1,27 @@
 """What a masked autoencoder rebuilds of clips it sees only in part: as an image, and as a moving person in millimetres.
 
-Because the encoding can be inverted, a rebuilt image is a rebuilt skeleton, and its error is a distance of joints. Everything here is
-arrays and numbers; `visualization` draws them.
+Because the encoding can be inverted, a rebuilt image is a rebuilt skeleton, and its error is a distance of joints.
 """
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..processing.encoding import ClipMetadata, decode, encode
-from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.masking import drawn_strategies, mask_from_noise, mask_noise
 from ..processing.resizing import joint_weights, part_columns, resize_weights
+from .figures import PART_COLORS, draw_bones, new_figure, part_colors, save_figure, y_points_down
+
+GHOST = "#cfcfcf"  # the truth behind
 
 
 @dataclass
@@ -93,19 +98,19 @@ def reconstruct(
     noise = mask_noise(mask, sample_ids, grid, ratio, seed, epoch, part_of_column=columns)
     was_training = model.training
     device = next(model.parameters()).device
-    patches, hidden = _patchify(wanted, patch), mask_from_noise(noise, ratio)
+    patches, hidden = model.patchify(wanted), mask_from_noise(noise, ratio)
     mean, variance = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
     if hasattr(model, "generate"):  # DiffMAE; in a single step it predicts the mean, as a ViTMAE does
         statistics = (mean, variance) if model.config.norm_pix_loss else None
         given = images.to(device), hidden.to(device), 1
         drawn = model.generate(*given, seed=seed, sample_ids=sample_ids, patch_statistics=statistics)
-        logits = _patchify(drawn.float().cpu(), patch)
+        logits = model.patchify(drawn.float().cpu())
     else:
         logits = model.eval()(images.to(device), noise=noise.to(device)).logits.float().cpu()
         if model.config.norm_pix_loss:  # the inverse of the normalisation in ViTMAEForPreTraining
             logits = logits * (variance + 1e-6).sqrt() + mean
     model.train(was_training)
-    rebuilt = _unpatchify(torch.where(hidden[..., None].bool(), logits, patches), grid, patch)
+    rebuilt = model.unpatchify(torch.where(hidden[..., None].bool(), logits, patches))
     hidden_pixels = hidden.reshape(-1, *grid).repeat_interleave(patch, 1).repeat_interleave(patch, 2).bool().numpy()
     truth, predicted = decode(wanted, metadata), decode(rebuilt, metadata)
     results = []
@@ -138,17 +143,6 @@ def reconstruct(
     return results
 
 
-def _patchify(images: torch.Tensor, patch: int) -> torch.Tensor:
-    """(B, 3, H, W) -> (B, L, patch * patch * 3), pixels in the order of ViTMAE: row, column, channel."""
-    blocks = images.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))  # (B, 3, gh, p, gw, p)
-    return blocks.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-
-
-def _unpatchify(patches: torch.Tensor, grid: tuple[int, int], patch: int) -> torch.Tensor:
-    blocks = patches.reshape(len(patches), *grid, patch, patch, 3)
-    return blocks.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
-
-
 def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
     """(T, M, V) bool: more than half of the pixels that a joint of a frame contributes to, by weight, are hidden."""
     layout, frames, people, options = clip.layout, clip.num_frames, clip.num_people, clip.options
@@ -158,3 +152,145 @@ def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
     covered = in_time.T @ pixels @ in_width
     share = covered / np.maximum(in_time.sum(axis=0)[:, None] * in_width.sum(axis=0)[None], 1e-12)
     return (share > 0.5).reshape(frames, people, layout.num_joints)
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------------
+
+
+def reconstruction_picture(
+    model: Any,
+    processor: Any,
+    rows: Any,
+    path: str | Path,
+    mask: str = "random",
+    target: str = "joint",
+    seed: int = 0,
+    num_clips: int = 32,
+) -> dict[str, Any]:
+    """Rebuild some clips, draw the one of median error (neither the best nor the worst), and say how far off they are.
+
+    Args:
+        model, processor, mask, target, seed: See `reconstruct`.
+        rows: `data.SkeletonRows`, or any sequence of row dicts; clips the model was not trained on.
+        path: PNG to write; the numbers go to a JSON file of the same name beside it.
+        num_clips: Clips, evenly spread over `rows`.
+
+    Returns:
+        clips, error (mean over clips), hidden_error, unit, sample_id (the clip drawn), mask, mask_ratio, target, uses_target_scale.
+
+    Raises:
+        MissingExtra: matplotlib is not installed; the JSON file is written all the same.
+        ValueError: there are no rows.
+    """
+    if len(rows) == 0:
+        raise ValueError("There are no clips to reconstruct; pass the rows of a split that has some.")
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(num_clips, len(rows))).round().astype(int))
+    clips = reconstruct(model, processor, [rows[int(index)] for index in chosen], mask, target, seed)
+    clip = sorted(clips, key=lambda one: one.hidden_error)[len(clips) // 2]
+    summary = {
+        "clips": len(clips),
+        "error": round(float(np.mean([one.error for one in clips])), 3),
+        "hidden_error": round(float(np.mean([one.hidden_error for one in clips])), 3),
+        "unit": clip.unit,
+        "sample_id": clip.sample_id,
+        "mask": mask,
+        "mask_ratio": clip.ratio,
+        "target": target,
+        "uses_target_scale": clip.uses_target_scale,
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    draw_reconstruction(clip, path)
+    return summary
+
+
+def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int = 7) -> Path:
+    """Three rows: original, masked, rebuilt; each as S2I image (left) and as stick figures of some frames (right)."""
+    # Seen from the front, x to the right and y up; every frame is centred on where the people truly are in it.
+    truth, predicted = (joints[..., :2].copy() for joints in (clip.truth, clip.predicted))
+    middle = clip.truth[:, :, list(clip.layout.center_indices), :2].mean(axis=(1, 2))
+    for joints in (truth, predicted):
+        joints -= middle[:, None, None]
+        joints[..., 1] *= -1 if y_points_down(clip.truth, clip.layout) else 1
+    low, high = float(truth[..., 1].min()), float(truth[..., 1].max()) + 1e-6
+    margin = 0.18 * (high - low)
+    # half the width of a frame: room for the prediction too, but a stray one must not shrink everything else
+    spread = float(np.abs(truth[..., 0]).max())
+    spread = max(min(float(np.abs(predicted[..., 0]).max()), 1.5 * spread), spread, 0.25 * (high - low)) + 0.5 * margin
+    frame_width = 2 * spread / (high - low + 2 * margin)  # when the strip is 1 high
+    image_side, num_frames = 2.35, min(len(truth), max(3, min(num_frames, int(5.5 / frame_width))))
+    strip, colors = frame_width * num_frames, part_colors(clip.layout)
+    frames = np.linspace(0, len(truth) - 1, num_frames).round().astype(int)
+    figure = new_figure(max(1.35 + image_side * (1 + strip) + 0.2, 9.0), 3 * image_side + 2.15)
+    width, height = figure.get_size_inches()
+
+    def axes(left: float, top: float, w: float, h: float) -> Any:
+        return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+
+    mean, std = (np.reshape(value, (3, 1, 1)) for value in (clip.image_mean or (0, 0, 0), clip.image_std or (1, 1, 1)))
+    plain = clip.original * std + mean  # as it was before mean/std: one range for the three axes
+    black, white = plain.min(), max(plain.max(), plain.min() + 1e-6)
+    labels = ("original", f"masked {clip.ratio:.0%}", "rebuilt")
+    for row, (label, image) in enumerate(zip(labels, (clip.original, clip.masked, clip.rebuilt), strict=True)):
+        top = 0.95 + row * (image_side + 0.12)
+        picture = axes(0.85, top, image_side, image_side)
+        pixels = np.clip(((image * std + mean).transpose(1, 2, 0) - black) / (white - black), 0, 1)
+        picture.imshow(np.where(np.isnan(pixels), 0.86, pixels), interpolation="nearest", aspect="auto")
+        picture.set_xticks([])
+        picture.set_yticks([])
+        picture.set_ylabel(label, fontsize=12, labelpad=6)
+        if row == 0:
+            band = axes(0.85, top - 0.11, image_side, 0.08)
+            hexes = (*PART_COLORS, "#ffffff")  # white where no part has a joint
+            rgb = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in hexes])
+            part = np.where(clip.columns < 0, 5, clip.columns % 5)
+            band.imshow(rgb[part][None], aspect="auto", interpolation="nearest")
+            band.set_axis_off()
+        if row == 2:
+            picture.set_xlabel("joints, part by part", fontsize=9)
+        stage = axes(0.85 + image_side + 0.3, top, image_side * strip, image_side)
+        stage.set_axis_off()
+        stage.set_aspect("equal")
+        stage.set_xlim(-spread, spread * (2 * len(frames) - 1))
+        stage.set_ylim(low - margin, high + margin)
+        for column, frame in enumerate(frames):
+            shift = np.array([2 * spread * column, 0.0], dtype=np.float32)
+            true, guess = truth[frame] + shift, predicted[frame] + shift
+            if row > 0:
+                draw_bones(stage, true, clip.layout, GHOST, lw=2.0, zorder=1)
+            seen = ~clip.hidden[frame] if row == 1 else np.ones(true.shape[:2], dtype=bool)
+            points = guess if row == 2 else true
+            draw_bones(stage, points, clip.layout, colors, seen & seen[:, clip.layout.parents], lw=2.0, zorder=2)
+            for body, dots in zip(points, seen, strict=True):
+                stage.scatter(*body[dots].T, c=np.array(colors)[dots], s=7, linewidths=0, zorder=3)
+            if row == 2:
+                text = f"frame {frame + 1}"
+                stage.text(shift[0], low - 1.1 * margin, text, ha="center", va="top", fontsize=9, color="#555555")
+    from matplotlib.lines import Line2D
+
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        figure.text(x / width, y / height, text, **style)
+
+    name = f"{clip.sample_id}  ·  " if clip.sample_id else ""
+    write(0.85, height - 0.2, f"{name}{clip.target} stream, {clip.mask} mask", fontsize=13, va="top", weight="bold")
+    errors = (
+        f"MPJPE {clip.error:.1f} {clip.unit} over all joints, {clip.hidden_error:.1f} {clip.unit} over hidden joints"
+    )
+    write(0.85, height - 0.48, f"{errors} ({clip.hidden.mean():.0%} of all)", fontsize=11, va="top")
+    remarks = textwrap.fill("; ".join(_remarks(clip)), int((width - 1.0) / 0.064))  # inches a character of 8 points
+    write(0.85, 0.1, remarks, fontsize=8, va="bottom", color="#555555")
+    named = [*zip(PART_COLORS, PARTS, strict=True), (GHOST, "truth, where not drawn in colour")]
+    keys = [Line2D([], [], color=color, lw=3, label=label.replace("_", " ")) for color, label in named]
+    place = (0.75 / width, 0.4 / height)
+    figure.legend(handles=keys, ncols=6, loc="lower left", bbox_to_anchor=place, frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
+def _remarks(clip: Reconstruction) -> list[str]:
+    remarks = ["rebuilt = prediction in hidden patches, original elsewhere"]
+    if clip.uses_target_scale:
+        remarks.append("mean and contrast of hidden patches are the original's (the model predicts normalised pixels)")
+    if clip.target == "motion":
+        remarks.append("the model saw joint positions; motion is summed from the true first frame, so errors add up")
+    return remarks

@@ -14,10 +14,9 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
 from s2i_hf.evaluation.validation_splits import validation_split
-from s2i_hf.inference.infilling import infill
+from s2i_hf.inference.infilling import infill, load_infilling_model
 from s2i_hf.inference.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.inference.infilling_gaps import lost_joints
-from s2i_hf.inference.infilling_model import load_infilling_model
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -16,9 +17,8 @@ import torch
 import yaml
 from conftest import one_sentence
 
-from s2i_hf.hub.export_source import digest_of_model, onnx_metadata
 from s2i_hf.hub.model_card import write_card
-from s2i_hf.hub.public_files import check_public, public_files, public_text, write_files
+from s2i_hf.hub.public_files import check_public, digest_of_model, public_files, public_text, sidecar, write_files
 from s2i_hf.hub.remote_code import code_files
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.provenance import describe_environment
@@ -186,19 +186,6 @@ def test_the_weights_header_is_searched(tmp_path: Path) -> None:
         check_public({"model.safetensors": tmp_path / "model.safetensors"})
 
 
-def an_onnx_file(**metadata: str) -> bytes:
-    """Bytes of a model with an IR version, a graph that is passed over, and this metadata."""
-
-    def field(number: int, content: bytes) -> bytes:
-        size, length = len(content), b""
-        while size > 127:
-            length, size = length + bytes([size % 128 + 128]), size // 128
-        return bytes([8 * number + 2]) + length + bytes([size]) + content
-
-    entries = [field(1, key.encode()) + field(2, value.encode()) for key, value in metadata.items()]
-    return b"\x08\x0a" + field(7, b"w" * 300) + b"".join(field(14, entry) for entry in entries)
-
-
 def test_an_export_goes_along_if_it_is_of_these_weights(
     runs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -207,23 +194,25 @@ def test_an_export_goes_along_if_it_is_of_these_weights(
     folder = tmp_path / "run"
     shutil.copytree(runs / "cls", folder)
     assert "model.onnx" not in public_files(folder, "someone/model")
-    content = an_onnx_file(source=digest_of_model(folder), class_names='["a/b"]')
-    (folder / "model.onnx").write_bytes(content)
-    assert onnx_metadata(folder / "model.onnx") == {"source": digest_of_model(folder), "class_names": '["a/b"]'}
-    assert public_files(folder, "someone/model")["model.onnx"] == folder / "model.onnx" and not caplog.records
-    for stale in (content[:-5], b"nothing of the kind", an_onnx_file(source="0" * 64), an_onnx_file()):
-        (folder / "model.onnx").write_bytes(stale)
+    exported, content = folder / "model.onnx", b"an ONNX file"
+    exported.write_bytes(content)
+    assert "model.onnx" not in public_files(folder, "someone/model")  # nobody says what it was made of
+    said = {"source_sha256": digest_of_model(folder), "file_sha256": hashlib.sha256(content).hexdigest()}
+    sidecar(exported).write_text(json.dumps(said))
+    caplog.clear()
+    assert public_files(folder, "someone/model")["model.onnx"] == exported and not caplog.records
+    for stale, origin in ((content[:-5], said), (content, {**said, "source_sha256": "0" * 64}), (content, [])):
+        exported.write_bytes(stale)
+        sidecar(exported).write_text(json.dumps(origin))
         assert "model.onnx" not in public_files(folder, "someone/model")
         assert "other weights" in caplog.text
         caplog.clear()
-    (folder / "model.onnx").write_bytes(content)
+    exported.write_bytes(content)
+    sidecar(exported).write_text(json.dumps(said))
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "model.safetensors").write_bytes(weights)
     assert "model.onnx" not in public_files(folder, "someone/model")
-    (folder / "model.onnx").write_bytes(an_onnx_file(source=digest_of_model(folder), made="/mnt/disk/run"))
-    with pytest.raises(ValueError, match="/mnt/disk/run"):
-        public_files(folder, "someone/model")
 
 
 def test_folders_that_cannot_be_pushed(tmp_path: Path, runs: Path) -> None:

@@ -19,10 +19,9 @@ from finetune_clips import CLASSES
 from vision_backbones import save_backbone
 
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.hub.export_source import digest_of_model, is_fresh_export, onnx_metadata
+from s2i_hf.hub.public_files import is_fresh_export, sidecar
 from s2i_hf.inference import export as exporting
-from s2i_hf.inference.export import Parity, export_classifier, read_metadata, synthetic_clips
-from s2i_hf.inference.export_formats import check_private
+from s2i_hf.inference.export import Parity, check_private, export_classifier, synthetic_clips
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -40,6 +39,14 @@ def save(folder: Path, source: str = "config:micro", pooling: str = "cls", **rec
     model.save_pretrained(folder)
     SkeletonProcessor(**{"layout": "kinect_v1", "size": model.config.image_size, **recipe}).save_pretrained(folder)
     return folder
+
+
+def read_metadata(program: Path) -> dict[str, Any]:
+    """The facts inside a .pt2 file."""
+    extra: dict[str, Any] = {"s2i.json": ""}
+    torch.export.load(program, extra_files=extra)
+    facts: dict[str, Any] = json.loads(extra["s2i.json"])
+    return facts
 
 
 @pytest.fixture
@@ -74,13 +81,13 @@ def test_onnx_and_the_example_without_torch(folder: Path, tmp_path: Path) -> Non
         proto.opset_import[0].version == 20 and proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     )
     assert b"site-packages" not in file.read_bytes() and b"stack_trace" not in file.read_bytes()
-    assert sorted(path.name for path in folder.iterdir() if "model." in path.name) == [
-        "model.onnx",
-        "model.safetensors",
-    ]
-    assert read_metadata(file)["opset"] == 20
-    assert onnx_metadata(file) == {entry.key: entry.value for entry in proto.metadata_props}
-    assert is_fresh_export(file, folder) and read_metadata(file)["source"] == digest_of_model(folder)
+    written = sorted(path.name for path in folder.iterdir() if "model." in path.name)
+    assert written == ["model.onnx", "model.onnx.json", "model.safetensors"]
+    facts = {entry.key: entry.value for entry in proto.metadata_props}
+    assert facts["opset"] == "20" and json.loads(facts["class_names"]) == list(CLASSES)
+    assert is_fresh_export(file, folder) and str(tmp_path) not in sidecar(file).read_text()
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert not is_fresh_export(file, folder)
 
     model, processor = open_classifier(str(folder))
     joints = np.concatenate(
@@ -153,9 +160,10 @@ def test_other_answers_are_not_written(folder: Path, monkeypatch: pytest.MonkeyP
     assert (folder / "model.pt2").read_text() == "old" and not list(folder.glob(".*"))
 
 
-def test_a_path_of_this_machine_is_found() -> None:
+def test_a_path_of_this_machine_is_found(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text(f'File "{Path.cwd()}/x.py"')
     with pytest.raises(RuntimeError, match="path"):
-        check_private(f'File "{Path.cwd()}/x.py"'.encode())
+        check_private(tmp_path / "model.onnx")
 
 
 def test_command_on_real_clips(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,9 +211,3 @@ def test_a_processor_without_layout_asks_for_one(tmp_path: Path) -> None:
         read_metadata(export_classifier(str(folder), format="torch", layout="coco_17")[0])["layout"]["name"]
         == "coco_17"
     )
-
-
-def test_foreign_files_have_no_metadata(tmp_path: Path) -> None:
-    (tmp_path / "x.pt2").write_text("x")
-    with pytest.raises(ValueError, match="no metadata"):
-        read_metadata(tmp_path / "x.pt2")

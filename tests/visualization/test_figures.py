@@ -13,16 +13,13 @@ from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.visualization.figures import (
-    PART_COLORS,
     MissingExtra,
-    _remarks,
-    _y_points_down,
     confusion_picture,
     curve_picture,
     read_metrics,
-    reconstruction_picture,
+    y_points_down,
 )
-from s2i_hf.visualization.reconstruction import reconstruct
+from s2i_hf.visualization.reconstruction import reconstruction_picture
 
 
 def pixels(path):
@@ -45,52 +42,14 @@ def model():
     return build_mae("config:micro", image_size=64, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("layout", "frames", "people", "mask", "target"),
-    [
-        ("kinect_v1", 12, 1, "random", "joint"),
-        ("kinect_v2", 90, 2, "body_part", "joint"),
-        ("kinect_v2", 1, 1, "temporal", "motion"),
-        ("coco_17", 3, 1, "joint", "joint"),
-    ],
-)
-def test_reconstruction_picture(tmp_path, model, layout, frames, people, mask, target):
-    rows = clips(3, layout, frames, people)
-    path = tmp_path / "new folder" / "reconstruction.png"
-    summary = reconstruction_picture(model, SkeletonProcessor(size=64), rows, path, mask, target)
-    picture = pixels(path)
-    assert picture.shape[0] > 500 and picture.shape[1] > 800
-    for color in PART_COLORS:  # all five parts are drawn
-        wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-        assert (np.abs(picture - wanted).max(axis=-1) < 0.01).sum() > 20
-    assert json.loads(path.with_suffix(".json").read_text()) == summary
-    each = reconstruct(model, SkeletonProcessor(size=64), rows, mask, target)
-    assert summary["clips"] == 3 and summary["error"] == pytest.approx(np.mean([one.error for one in each]), abs=1e-3)
-    drawn = next(one for one in each if one.sample_id == summary["sample_id"])
-    assert drawn.hidden_error == np.median([one.hidden_error for one in each])
-    assert sorted(p.name for p in path.parent.iterdir()) == ["reconstruction.json", "reconstruction.png"]
-
-
-def test_no_clips_is_one_sentence(tmp_path, model):
-    with pytest.raises(ValueError, match="no clips to reconstruct"):
-        reconstruction_picture(model, SkeletonProcessor(size=64), [], tmp_path / "x.png")
-
-
-def test_the_caption_says_what_was_borrowed_from_the_original(model):
-    one = reconstruct(model, SkeletonProcessor(size=64), clips(1))[0]
-    assert any("contrast of hidden patches are the original's" in remark for remark in _remarks(one))
-    one = reconstruct(model, SkeletonProcessor(size=64), clips(1), target="motion")[0]
-    assert any("summed from the true first frame" in remark for remark in _remarks(one))
-
-
 def test_only_image_formats_are_turned_upright():
     standing = np.zeros((2, 1, 17, 3), dtype=np.float32)
     names = LAYOUTS["coco_17"].joint_names
     standing[..., names.index("nose"), 1], standing[..., names.index("left_ankle"), 1] = 10, 200
     standing[..., names.index("right_ankle"), 1], standing[..., names.index("left_ear"), 1] = 200, 9
-    assert _y_points_down(standing, LAYOUTS["coco_17"])
-    assert not _y_points_down(-standing, LAYOUTS["coco_17"])
-    assert not _y_points_down(np.zeros((2, 1, 20, 3)), LAYOUTS["kinect_v1"])
+    assert y_points_down(standing, LAYOUTS["coco_17"])
+    assert not y_points_down(-standing, LAYOUTS["coco_17"])
+    assert not y_points_down(np.zeros((2, 1, 20, 3)), LAYOUTS["kinect_v1"])
 
 
 def write_metrics(folder, rows, tail=""):

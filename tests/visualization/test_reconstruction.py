@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,8 @@ from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.masking import MASKS, mask_noise
-from s2i_hf.visualization.reconstruction import _patchify, _unpatchify, reconstruct
+from s2i_hf.visualization.figures import PART_COLORS
+from s2i_hf.visualization.reconstruction import _remarks, reconstruct, reconstruction_picture
 
 
 def clip(seed, frames=20, people=1, layout="kinect_v1"):
@@ -23,6 +25,9 @@ def clip(seed, frames=20, people=1, layout="kinect_v1"):
     return {"joints": (body + walk).astype(np.float32), "layout": layout, "sample_id": f"clip{seed}"}
 
 
+MICRO = build_mae("config:micro", image_size=64, seed=0)
+
+
 class Oracle(torch.nn.Module):
     """A model whose prediction is given: what ViTMAE would return that knew it."""
 
@@ -30,17 +35,11 @@ class Oracle(torch.nn.Module):
         super().__init__()
         self.config = SimpleNamespace(patch_size=16, mask_ratio=ratio, norm_pix_loss=norm_pix_loss)
         self.prediction = prediction
+        self.patchify, self.unpatchify = MICRO.patchify, MICRO.unpatchify
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, images, noise):
         return SimpleNamespace(logits=self.prediction)
-
-
-def test_patches_are_those_of_vit_mae():
-    images = torch.randn(2, 3, 64, 64)
-    model = build_mae("config:micro", image_size=64)
-    assert torch.equal(_patchify(images, 16), model.patchify(images))
-    assert torch.equal(_unpatchify(model.patchify(images), (4, 4), 16), images)
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -78,7 +77,7 @@ def test_a_perfect_model_has_no_error(norm_pix_loss, target):
     images, _ = encode(
         [row["joints"] for row in rows], [row["layout"] for row in rows], processor.encoding_options, **stream
     )
-    patches = _patchify(images, 16)
+    patches = MICRO.patchify(images)
     if norm_pix_loss:
         patches = (patches - patches.mean(dim=-1, keepdim=True)) / (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()
     for one, row in zip(reconstruct(Oracle(patches, norm_pix_loss), processor, rows, target=target), rows, strict=True):
@@ -92,10 +91,10 @@ def test_a_known_shift_is_measured_in_millimetres():
     options = dict(value_range="fixed", value_scale=2.0, do_normalize=False, center="none")
     processor, rows = SkeletonProcessor(**options), [clip(4, frames=28)]
     images, _ = encode([rows[0]["joints"] + np.float32([0.025, 0, 0])], "kinect_v1", processor.encoding_options)
-    everything = reconstruct(Oracle(_patchify(images, 16), ratio=0.99), processor, rows)[0]
+    everything = reconstruct(Oracle(MICRO.patchify(images), ratio=0.99), processor, rows)[0]
     assert everything.hidden.mean() > 0.98  # all but one patch
     assert everything.hidden_error == pytest.approx(25, rel=0.02) and everything.error == pytest.approx(25, rel=0.02)
-    rows_hidden = reconstruct(Oracle(_patchify(images, 16), ratio=0.5), processor, rows, mask="temporal")[0]
+    rows_hidden = reconstruct(Oracle(MICRO.patchify(images), ratio=0.5), processor, rows, mask="temporal")[0]
     frames = rows_hidden.hidden.all(axis=(1, 2))
     assert 0.3 < frames.mean() < 0.7  # whole frames are hidden, so whole bodies
     assert (rows_hidden.hidden.any(axis=(1, 2)) == frames).all()
@@ -129,3 +128,42 @@ def test_the_model_is_left_as_it_was():
     model = build_mae("config:micro", image_size=64).train()
     reconstruct(model, SkeletonProcessor(size=64), [clip(9)])
     assert model.training and all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("layout", "frames", "people", "mask", "target"),
+    [
+        ("kinect_v1", 12, 1, "random", "joint"),
+        ("kinect_v2", 90, 2, "body_part", "joint"),
+        ("kinect_v2", 1, 1, "temporal", "motion"),
+        ("coco_17", 3, 1, "joint", "joint"),
+    ],
+)
+def test_reconstruction_picture(tmp_path, layout, frames, people, mask, target):
+    rows = [clip(seed, frames, people, layout) for seed in range(3)]
+    matplotlib_image = pytest.importorskip("matplotlib.image")
+    path = tmp_path / "new folder" / "reconstruction.png"
+    summary = reconstruction_picture(MICRO, SkeletonProcessor(size=64), rows, path, mask, target)
+    picture = matplotlib_image.imread(path)[..., :3]
+    assert picture.shape[0] > 500 and picture.shape[1] > 800
+    for color in PART_COLORS:  # all five parts are drawn
+        wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(picture - wanted).max(axis=-1) < 0.01).sum() > 20
+    assert json.loads(path.with_suffix(".json").read_text()) == summary
+    each = reconstruct(MICRO, SkeletonProcessor(size=64), rows, mask, target)
+    assert summary["clips"] == 3 and summary["error"] == pytest.approx(np.mean([one.error for one in each]), abs=1e-3)
+    drawn = next(one for one in each if one.sample_id == summary["sample_id"])
+    assert drawn.hidden_error == np.median([one.hidden_error for one in each])
+    assert sorted(p.name for p in path.parent.iterdir()) == ["reconstruction.json", "reconstruction.png"]
+
+
+def test_no_clips_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="no clips to reconstruct"):
+        reconstruction_picture(MICRO, SkeletonProcessor(size=64), [], tmp_path / "x.png")
+
+
+def test_the_caption_says_what_was_borrowed_from_the_original():
+    one = reconstruct(MICRO, SkeletonProcessor(size=64), [clip(0, frames=12)])[0]
+    assert any("contrast of hidden patches are the original's" in remark for remark in _remarks(one))
+    one = reconstruct(MICRO, SkeletonProcessor(size=64), [clip(0, frames=12)], target="motion")[0]
+    assert any("summed from the true first frame" in remark for remark in _remarks(one))
