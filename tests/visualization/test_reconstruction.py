@@ -25,7 +25,7 @@ def clip(seed, frames=20, people=1, layout="kinect_v1"):
     return {"joints": (body + walk).astype(np.float32), "layout": layout, "sample_id": f"clip{seed}"}
 
 
-MICRO = build_mae("config:micro", image_size=64, seed=0)
+MICRO, WHOLE = (build_mae("config:micro", image_size=size, seed=0) for size in (64, 224))
 
 
 class Oracle(torch.nn.Module):
@@ -33,9 +33,9 @@ class Oracle(torch.nn.Module):
 
     def __init__(self, prediction, norm_pix_loss=False, ratio=0.75):
         super().__init__()
-        self.config = SimpleNamespace(patch_size=16, mask_ratio=ratio, norm_pix_loss=norm_pix_loss)
+        self.config = SimpleNamespace(patch_size=WHOLE.config.patch_size, mask_ratio=ratio, norm_pix_loss=norm_pix_loss)
         self.prediction = prediction
-        self.patchify, self.unpatchify = MICRO.patchify, MICRO.unpatchify
+        self.patchify, self.unpatchify = WHOLE.patchify, WHOLE.unpatchify
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, images, noise):
@@ -77,7 +77,7 @@ def test_a_perfect_model_has_no_error(norm_pix_loss, target):
     images, _ = encode(
         [row["joints"] for row in rows], [row["layout"] for row in rows], processor.encoding_options, **stream
     )
-    patches = MICRO.patchify(images)
+    patches = WHOLE.patchify(images)
     if norm_pix_loss:
         patches = (patches - patches.mean(dim=-1, keepdim=True)) / (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()
     for one, row in zip(reconstruct(Oracle(patches, norm_pix_loss), processor, rows, target=target), rows, strict=True):
@@ -91,10 +91,10 @@ def test_a_known_shift_is_measured_in_millimetres():
     options = dict(value_range="fixed", value_scale=2.0, do_normalize=False, center="none")
     processor, rows = SkeletonProcessor(**options), [clip(4, frames=28)]
     images, _ = encode([rows[0]["joints"] + np.float32([0.025, 0, 0])], "kinect_v1", processor.encoding_options)
-    everything = reconstruct(Oracle(MICRO.patchify(images), ratio=0.99), processor, rows)[0]
+    everything = reconstruct(Oracle(WHOLE.patchify(images), ratio=0.99), processor, rows)[0]
     assert everything.hidden.mean() > 0.98  # all but one patch
     assert everything.hidden_error == pytest.approx(25, rel=0.02) and everything.error == pytest.approx(25, rel=0.02)
-    rows_hidden = reconstruct(Oracle(MICRO.patchify(images), ratio=0.5), processor, rows, mask="temporal")[0]
+    rows_hidden = reconstruct(Oracle(WHOLE.patchify(images), ratio=0.5), processor, rows, mask="temporal")[0]
     frames = rows_hidden.hidden.all(axis=(1, 2))
     assert 0.3 < frames.mean() < 0.7  # whole frames are hidden, so whole bodies
     assert (rows_hidden.hidden.any(axis=(1, 2)) == frames).all()
