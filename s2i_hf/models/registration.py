@@ -8,11 +8,10 @@ that import" than `sys.meta_path`. And this module stands where `transformers.mo
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-
-from .. import lazy_names
 
 OWN_MODELS: dict[str, dict[str, str]] = {
     "diffmae": {
@@ -39,7 +38,7 @@ _TABLES = {
     "AutoModelForPreTraining": "MODEL_FOR_PRETRAINING_MAPPING_NAMES",
     "AutoModelForImageClassification": "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
 }
-_HOMES = {"SkeletonProcessor": "processing.image_processing_skeleton"}  # class -> module of this package
+_HOMES = {"SkeletonProcessor": "..processing.image_processing_skeleton"}  # class -> its module
 
 
 def enter_names(auto_module: ModuleType) -> None:
@@ -50,7 +49,7 @@ def enter_names(auto_module: ModuleType) -> None:
     for model_type, classes in OWN_MODELS.items():
         for auto_class, home in classes.items():
             module, _, name = home.partition(".")
-            _HOMES[name] = f"models.{module}"
+            _HOMES[name] = f".{module}"
             tables.get(_TABLES[auto_class], {})[model_type] = name
         for table in tables.values():
             if hasattr(table, "_reverse_config_mapping"):  # made of the configs that were known when the module ran
@@ -58,7 +57,10 @@ def enter_names(auto_module: ModuleType) -> None:
     tables.get("IMAGE_PROCESSOR_MAPPING_NAMES", {})[_PROCESSOR] = {"pil": "SkeletonProcessor"}
 
 
-__getattr__, _ = lazy_names("s2i_hf", _HOMES)
+def __getattr__(name: str) -> type:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __package__), name)  # type: ignore[no-any-return]
 
 
 class _Loader(SourceFileLoader):
