@@ -19,8 +19,8 @@ import torch
 
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
-from s2i_hf.training.pretraining import PretrainArguments, build_optimizer, mae_loss
-from s2i_hf.training.pretraining_diffmae import diffmae_loss
+from s2i_hf.training.pretrain_arguments import PretrainArguments
+from s2i_hf.training.pretraining import build_optimizer, diffmae_loss, mae_loss
 
 TARGETS = {"DiffMAE cross": 0.88, "DiffMAE cross-self": 1.0}
 

@@ -10,7 +10,6 @@ Writes the model, results.json, per_class.json, confusion.png and README.md into
 from __future__ import annotations
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.data.skeleton_rows import splits_as_layout
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune, start
@@ -24,7 +23,6 @@ def main() -> None:
     # 1. Raw skeleton file and 2. skeleton array: read, split by the protocol, cached
     with settings.main_process_first():
         dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    dataset = splits_as_layout(dataset, arguments.to_layout)
 
     # 3. S2I image: the processor saved beside the model is the recipe. 4. Mask: none, the encoder sees every patch.
     # 5. Model: the encoder as it was pretrained, and a new head with the names of the classes; the notes say what is whose

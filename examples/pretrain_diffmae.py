@@ -14,8 +14,8 @@ from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.loading_report import start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.training.pretraining import pretrain, start
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments
+from s2i_hf.training.pretraining import diffmae_loss, pretrain, start
 from s2i_hf.utils.arguments import parse, run_main
 
 

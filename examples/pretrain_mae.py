@@ -14,7 +14,8 @@ from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.loading_report import start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.training.pretraining import PretrainArguments, pretrain, start
+from s2i_hf.training.pretrain_arguments import PretrainArguments
+from s2i_hf.training.pretraining import pretrain, start
 from s2i_hf.utils.arguments import parse, run_main
 
 

@@ -36,10 +36,10 @@ from ..models.saved_models import pick_device
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from ..runs.provenance import current_commit, hardware_name, public_command
+from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
-from ..training.pretraining import ComputeLoss, PretrainArguments, mae_loss, pretrain, start
-from ..training.pretraining_diffmae import diffmae_loss
-from ..training.run_log import MAY_CHANGE
+from ..training.pretrain_arguments import PretrainArguments
+from ..training.pretraining import ComputeLoss, diffmae_loss, mae_loss, pretrain, start
 from ..utils.arguments import arg
 from ..utils.files import write_atomically
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest

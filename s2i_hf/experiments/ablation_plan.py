@@ -24,9 +24,8 @@ from typing import Any
 
 from ..evaluation.probing import ProbeArguments
 from ..processing.suggestions import did_you_mean
-from ..training.pretraining import PretrainArguments
-from ..training.pretraining_diffmae import DiffMAEArguments
-from ..training.run_log import MAY_CHANGE
+from ..training.common_arguments import MAY_CHANGE
+from ..training.pretrain_arguments import DiffMAEArguments, PretrainArguments
 from ..utils.arguments import from_values
 
 BASE = "base"

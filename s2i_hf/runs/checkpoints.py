@@ -1,9 +1,9 @@
-"""What a pretraining run leaves on disk while it lives: step-named checkpoints, `metrics.jsonl`, rules of resuming.
+"""What a training leaves on disk while it lives: step-named checkpoints, `metrics.jsonl`, rules of resuming.
 
 A checkpoint is written beside its final name and renamed when it is complete, so whatever kills a run, every folder
-named `step_...` can be resumed from. States are those of accelerate's `save_state` (weights, optimizer, loss scaler,
-random states of every process), read back with `weights_only=True`, and `progress.json`. Checkpoints lie between two
-optimizer steps, where gradients are zero: a run that is killed in the middle of an accumulation repeats that step.
+named `step_...` can be resumed from. It holds `progress.json` and, of a pretraining, what accelerate's `save_state` writes (weights,
+optimizer, loss scaler, random states of every process), read back with `weights_only=True`; of a fine-tuning what the Trainer
+writes. Checkpoints lie between two optimizer steps: a run that is killed in the middle of an accumulation repeats that step.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ CHECKPOINTS, METRICS, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
 _RUN_FILES = (
     METRICS, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
     "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
-    "reconstruction.json",
-    "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export", "robustness.json",
-    "environment.json", "hub.json", "cost.json", "fusion.json",
+    "reconstruction.json", "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export",
+    "robustness.json", "environment.json", "hub.json", "cost.json", "fusion.json", "checkpoint-*",
 )  # fmt: skip
 
 
@@ -43,17 +42,20 @@ class Progress:
 
     Args:
         step: Optimizer steps done.
-        window: Losses of the steps since the last row of `metrics.jsonl`.
+        window: Losses of the steps since the last row of `metrics.jsonl`; in fine-tuning their sum.
         seconds: Training time so far, over all resumptions.
         num_processes: Processes of the run; an exact resume needs as many.
         train_ids: Hash of the training clips' ids, so that a run does not go on with other data.
+        logged: Step of the last row; best: metric and negative loss of the best epoch. Both of a fine-tuning.
     """
 
     step: int = 0
-    window: list[float] = field(default_factory=list)
+    window: list[float] | float = field(default_factory=list)
     seconds: float = 0.0
     num_processes: int = 1
     train_ids: str = ""
+    logged: int = 0
+    best: list[float] | None = None
 
 
 def find_checkpoints(run_dir: Path) -> list[Path]:
@@ -101,7 +103,7 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     is_run = (run_dir / METRICS).is_file() or (run_dir / "run.yaml").is_file()
     foreign = [] if is_run else [path.name for path in _run_files(run_dir) if path.name != "README.md"]
     if foreign:
-        raise ValueError(f"{run_dir} holds {foreign[0]}, which no pretraining run wrote; choose another --output_dir.")
+        raise ValueError(f"{run_dir} holds {foreign[0]}, which no training wrote; choose another --output_dir.")
     if overwrite and resume != "none":
         raise ValueError("--resume and --overwrite exclude each other; add --no-overwrite to go on with the run.")
     if not is_run and resume != "auto":
@@ -154,40 +156,47 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress, keep: int) -> Path:
+def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress, keep: int) -> None:
     """Write `checkpoints/step_XXXXXXXX` and delete all but the `keep` newest. Every process calls it."""
-    parent = run_dir / CHECKPOINTS
-    final = parent / f"step_{progress.step:08d}"
-    partial = parent / f".{final.name}.partial"
+    partial = run_dir / CHECKPOINTS / ".new.partial"
     if accelerator.is_main_process:
-        parent.mkdir(parents=True, exist_ok=True)
         remove_partial(run_dir)
-        partial.mkdir()
+        partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write_json(partial / "progress.json", asdict(progress))
-        put_in_place(partial, final)
-        keep_newest(run_dir, keep)
+        complete_checkpoint(partial, run_dir, progress, keep)
     accelerator.wait_for_everyone()
-    return final
 
 
-def put_in_place(partial: Path, final: Path) -> None:
-    """Give a complete checkpoint its name, once it is on the disk."""
+def complete_checkpoint(partial: Path, run_dir: Path, progress: Progress, keep: int, spare: int | None = None) -> None:
+    """Give a folder of states its name as a checkpoint, once it is on the disk, and delete old checkpoints.
+
+    Args:
+        partial: The folder, on the disk of the run.
+        run_dir: The run folder.
+        progress: Written into it; names the step.
+        keep: Newest checkpoints kept.
+        spare: Step of another one that is kept.
+    """
+    write_json(partial / "progress.json", asdict(progress))
     for path in partial.iterdir():  # on the disk, not only in its cache, before the name says so
         _flush(path)
+    final = checkpoint_of(run_dir, progress.step)
+    final.parent.mkdir(exist_ok=True)
     if final.exists():  # a checkpoint of the same step, written again by a resumed run
         shutil.rmtree(final)
     os.replace(partial, final)
     _flush(final.parent)
-
-
-def keep_newest(run_dir: Path, keep: int) -> None:
-    """Delete all but the `keep` newest checkpoints."""
     for old in find_checkpoints(run_dir)[:-keep]:
-        _remove(old)
+        if spare is None or old != checkpoint_of(run_dir, spare):
+            _remove(old)
+
+
+def checkpoint_of(run_dir: Path, step: int) -> Path:
+    """The folder of the checkpoint after `step`."""
+    return run_dir / CHECKPOINTS / f"step_{step:08d}"
 
 
 def _flush(path: Path) -> None:
@@ -211,7 +220,7 @@ def _remove(checkpoint: Path) -> None:
 
 def remove_partial(run_dir: Path) -> None:
     """Delete what a kill in the middle of writing or deleting a checkpoint left behind."""
-    for leftover in run_dir.glob(f"{CHECKPOINTS}/.*.partial"):
+    for leftover in [*run_dir.glob(f"{CHECKPOINTS}/.*.partial"), *run_dir.glob("checkpoint-*")]:
         shutil.rmtree(leftover)
 
 
@@ -222,11 +231,11 @@ def remove_later(run_dir: Path, step: int) -> None:
             _remove(checkpoint)
 
 
-def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
-    """Put weights, optimizer, loss scaler and random states back. Every process calls it, after `accelerator.prepare`.
+def read_progress(checkpoint: Path, num_processes: int, train_ids: str) -> Progress:
+    """Where a run stood at a checkpoint, if it can go on from it.
 
     Raises:
-        ValueError: the checkpoint is damaged, or of another number of processes.
+        ValueError: the checkpoint is damaged, or of another number of processes, or of other clips.
     """
     try:
         progress = Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
@@ -234,11 +243,22 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
         raise ValueError(
             f"{checkpoint} has no readable progress.json ({error}); resume from another checkpoint."
         ) from None
-    if progress.num_processes != accelerator.num_processes:
+    if progress.num_processes != num_processes:
         raise ValueError(
-            f"{checkpoint} was written by {progress.num_processes} processes, this run has {accelerator.num_processes}; "
+            f"{checkpoint} was written by {progress.num_processes} processes, this run has {num_processes}; "
             f"launch it with --num_processes {progress.num_processes} to go on exactly where it stopped."
         )
+    if progress.train_ids != train_ids:
+        raise ValueError(f"The training clips are not those that {checkpoint} was trained on; pass the same --data.")
+    return progress
+
+
+def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
+    """Put weights, optimizer, loss scaler and random states back. Every process calls it, after `accelerator.prepare`.
+
+    Raises:
+        ValueError: the checkpoint is damaged.
+    """
     try:
         accelerator.load_state(str(checkpoint), load_kwargs={"weights_only": True})
         _check_random_states(checkpoint / f"random_states_{accelerator.process_index}.pkl")
@@ -247,7 +267,6 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> Progress:
         raise ValueError(
             f"{checkpoint} cannot be loaded ({type(error).__name__}: {detail}); resume from another checkpoint."
         ) from error
-    return progress
 
 
 def _check_random_states(path: Path) -> None:

@@ -5,9 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "DiffMAEArguments": "pretraining_diffmae",
+        "DiffMAEArguments": "pretrain_arguments",
         "FinetuneArguments": "finetune_arguments",
-        "PretrainArguments": "pretraining",
+        "PretrainArguments": "pretrain_arguments",
         "SkeletonTrainer": "trainer",
         "finetune": "finetuning",
         "pretrain": "pretraining",

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.skeleton_rows import AsLayout
 from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
 from ..models.model_processors import check_size, layout_note, processor_for
+from ..processing.layouts import get_layout
 from .finetune_arguments import FinetuneArguments
 
 
@@ -19,7 +19,8 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
 
     Args:
         arguments: Settings.
-        rows: `rows.SkeletonRows` of the training clips, read in `arguments.to_layout`; their class names become id2label.
+        rows: `rows.SkeletonRows` of the training clips; their class names become id2label, and their layouts, or `arguments.to_layout`,
+            that of the processor.
 
     Returns:
         Model, `SkeletonProcessor`, and sentences about what was taken over, new, or of another joint format.
@@ -28,13 +29,12 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
         ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips
             without a label.
     """
-    if arguments.to_layout is not None:
-        rows = AsLayout(rows, arguments.to_layout)
+    names = set(map(str, rows.layouts)) if arguments.to_layout is None else {get_layout(arguments.to_layout).name}
     model, notes = build_classifier(
         arguments.model, class_names_of(rows), pooling=arguments.pooling, drop_path=arguments.drop_path,
         image_size=arguments.size, encoder=arguments.encoder, seed=arguments.seed,
     )  # fmt: skip
-    processor, note = _processor(arguments, model, sorted(set(map(str, rows.layouts))))
+    processor, note = _processor(arguments, model, sorted(names))
     return model, processor, notes + note
 
 

@@ -85,9 +85,3 @@ class StopRequest:
         vote = torch.tensor(float(self.requested), device=accelerator.device)
         self._votes = accelerator.reduce(vote, reduction="sum")
         return before is not None and bool(before.item() > 0)
-
-
-def ignore_interruptions(worker: int) -> None:
-    """`worker_init_fn`: signals reach a whole process group, but loader workers must live until the last step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,209 +1,49 @@
-"""Masked pretraining: `PretrainArguments` and the one loop, on accelerate, that pretrains every model of this package.
+"""Masked pretraining: the one loop, on accelerate, that pretrains every model of this package.
 
-What differs between models is a function `compute_loss(model, pixel_values, noise, target_pixel_values)`; `mae_loss` is that
-of ViT-MAE. Joints travel to the device padded, are encoded there, and are masked by ranks drawn from (seed, epoch, sample
-id). The order of the clips is a function of (seed, epoch) and an optimizer step always takes the same clips, so a run
-resumed from a checkpoint, or spread over more processes, does what an undisturbed run of one process does.
+What differs between models is a function `compute_loss(model, pixel_values, noise, target_pixel_values)`: `mae_loss` or `diffmae_loss`.
+Joints travel to the device padded, are encoded there, and are masked by ranks drawn from (seed, epoch, sample id). The order of the
+clips is a function of (seed, epoch), noise levels and noise are one of the mask, and an optimizer step always takes the same clips. So
+a run resumed from a checkpoint, or spread over more processes, does what an undisturbed run of one process does.
 Recipe of MAE (He et al., arXiv 2111.06377): AdamW (0.9, 0.95), weight decay 0.05 on matrices, cosine with warm-up,
 lr = base_lr x effective batch / 256.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..hub.push import check_repository
+from ..data.collator import SkeletonCollator
+from ..data.sampler import EpochSampler, training_loader
+from ..models.noise_diffmae import integers, keys_of_order, normals
 from ..models.positions import freeze_positions
-from ..processing.augmentation import Augmentation
+from ..processing.encoding import EncodingOptions
 from ..processing.encoding_batched import encode_padded
-from ..processing.masking import check_mask, mask_weights, ratio_of_step, ratio_range, typical_ratio
-from ..runs.checkpoints import check_run_folder
-from ..utils.arguments import arg, pairs, several
+from ..processing.layouts import get_layout
+from ..processing.masking import check_mask, mask_noise, mask_weights, ratio_of_step, typical_ratio
+from ..processing.resizing import part_columns
+from ..runs.checkpoints import MetricsFile, load_checkpoint, save_checkpoint
 from ..utils.attention import suited_attention
-from .batches import Schedule, make_loader
 from .interruption import StopRequest, check_processes
-from .run_log import RunRecord
+from .pretrain_arguments import PretrainArguments
+from .run_log import RunLog, check_start
+from .schedule import Schedule
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
+    from ..data.skeleton_rows import SkeletonRows
     from ..processing.image_processing_skeleton import SkeletonProcessor
 
 ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
-
-
-@dataclass
-class PretrainArguments:
-    """Settings of masked pretraining; each is a flag of `examples/pretrain_mae.py` and a key of its YAML files."""
-
-    data: str | tuple[str, ...] = arg(
-        help="Protocol, such as nw_ucla_xview, or a folder of `s2i convert`; or several: a,b,c."
-    )
-    data_dir: str | tuple[str, ...] | None = arg(None, "Folder with the raw files; of several protocols: a=DIR,b=DIR.")
-    mixture: float | str | None = arg(
-        None,
-        "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once an epoch.",
-    )
-    holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
-    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
-    output_dir: str | None = arg(None, "Run folder; runs/mae_<data> if none.")
-    model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
-    # the image
-    size: int = arg(224, "Side of the square image in pixels.")
-    patch_size: int = arg(16, "Side of a patch, for a model from scratch.")
-    people: Literal["adaptive", "first"] = arg("adaptive", "Blocks of as many people as present, or actor 1 alone.")
-    part_widths: Literal["joints", "equal"] = arg("joints", "Width of a body part: by its joints, or a fifth.")
-    value_range: Literal["sequence", "per_axis", "fixed"] = arg("sequence", "How coordinates reach the pixel range.")
-    value_scale: float = arg(1.0, "Metres that become 1 with value_range fixed.")
-    center: Literal["first_frame", "every_frame", "none"] = arg("first_frame", "When actor 1's centre is subtracted.")
-    stream: Literal["joint", "bone", "motion"] = arg("joint", "What the image shows.")
-    joint_order: Literal["parts", "sensor", "random"] = arg(
-        "parts", "Joints from left to right: part by part, as the sensor lists them, or shuffled."
-    )
-    order_seed: int = arg(0, "Which shuffling, with joint_order random.")
-    interpolation: Literal["linear", "nearest", "cubic"] = arg("linear", "How the joint map is resized to the image.")
-    do_normalize: bool = arg(True, "Subtract image_mean and divide by image_std.")
-    image_mean: tuple[float, float, float] | None = arg(None, "Mean of each channel; the processor's if none.")
-    image_std: tuple[float, float, float] | None = arg(None, "Standard deviation of each channel; likewise.")
-    # augmentation, on the joints; the defaults are those of MAMP, whose rotation is 0.3 about every axis
-    crop: tuple[float, float] = arg((0.5, 1.0), "Range of the share of frames kept.")
-    speed: tuple[float, float] = arg((1.0, 1.0), "Range of the playing speed, which changes within the clip.")
-    yaw: float = arg(0.3, "Largest rotation about the vertical axis, radians.")
-    tilt: float = arg(0.3, "Largest rotation about the horizontal axes, radians.")
-    scale: float = arg(0.0, "Largest relative change of size.")
-    shear: float = arg(0.0, "Largest share of an axis that is added to another.")
-    mirror: float = arg(0.0, "Probability of swapping left and right.")
-    drop_joints: float = arg(0.0, "Probability of losing a joint for the whole clip.")
-    drop_parts: float = arg(0.0, "Probability of losing a body part for the whole clip.")
-    drop_frames: float = arg(0.0, "Largest share of the frames lost, in one span.")
-    jitter: float = arg(0.0, "Standard deviation of noise on every joint, metres.")
-    jitter_frames: int = arg(1, "Frames over which that noise changes; 1: drawn anew in every frame.")
-    # the task
-    target: Literal["joint", "motion"] = arg("joint", "Reconstruct the image, or the motion stream of the same clip.")
-    mask: str = arg(
-        "random",
-        "Which patches are hidden: random, block, joint, temporal, body_part, or a mixture such as random=0.5,joint=0.5.",
-    )
-    mask_ratio: float | tuple[float, float] = arg(
-        0.75, "Share of patches hidden; or the lowest and the highest, drawn for each optimizer step."
-    )
-    norm_pix_loss: bool = arg(True, "Predict pixels normalised patch by patch.")
-    # the optimisation
-    epochs: int = arg(400, "Passes over the training clips.")
-    max_steps: int | None = arg(None, "Stop after so many optimizer steps, with the schedule ending there.")
-    batch_size: int = arg(64, "Clips a process and micro-batch.")
-    gradient_accumulation: int = arg(1, "Micro-batches an optimizer step.")
-    base_lr: float = arg(1.5e-4, "Learning rate of an effective batch of 256; scaled with the effective batch.")
-    weight_decay: float = arg(0.05, "On matrices only.")
-    warmup_epochs: float | None = arg(None, "Epochs of linear warm-up; if none a tenth of the epochs, at most 40.")
-    grad_clip: float | None = arg(None, "Largest norm of the gradient.")
-    precision: Literal["no", "bf16", "fp16"] = arg("no", "Mixed precision; no is float32.")
-    seed: int = arg(0, "Seed of weights, order, masks and augmentation.")
-    # the run
-    num_workers: int | None = arg(None, "Loader processes; if none, 0 on a CPU and up to 8 beside an accelerator.")
-    save_every: int = arg(500, "Optimizer steps between checkpoints.")
-    keep_checkpoints: int = arg(2, "Newest checkpoints kept.")
-    resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
-    overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
-    log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")
-    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg(
-        "none", "Tracker that gets the rows too."
-    )
-    progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
-    log_sample_ids: bool = arg(False, "Write sample_ids_rank<r>.jsonl: which process saw which clips.")
-    card: bool = arg(True, "Write README.md and reconstruction.png at the end.")
-    push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")
-
-    def __post_init__(self) -> None:
-        if not self.sources:
-            raise ValueError("--data names nothing; expected a protocol or a folder of `s2i convert`, or several.")
-        if self.output_dir is None:
-            self.output_dir = f"runs/mae_{'+'.join(Path(name).name for name in self.sources)}"
-        for name in ("size", "patch_size", "epochs", "batch_size", "gradient_accumulation", "save_every", "keep_checkpoints",
-                     "log_every", "max_steps"):  # fmt: skip
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"--{name} is {value}; expected 1 or more.")
-        for name in ("base_lr", "grad_clip"):
-            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
-                raise ValueError(f"--{name} is {value}; expected a number above zero.")
-        for name in ("weight_decay", "warmup_epochs", "num_workers"):
-            if (value := getattr(self, name)) is not None and not 0 <= value < math.inf:
-                raise ValueError(f"--{name} is {value}; expected zero or more.")
-        if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer."
-            )
-        mask_weights(self.mask)
-        low, high = ratio_range(self.mask_ratio)
-        if not 0 < low <= high < 1:
-            shown = f"{low:g}" if low == high else f"{low:g} {high:g}"
-            raise ValueError(f"--mask_ratio is {shown}; expected shares above 0 and below 1.")
-        _ = self.augmentation, self.data_options  # refuses bad values now
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The data sets to train on."""
-        return several(self.data)
-
-    @property
-    def data_options(self) -> dict[str, Any]:
-        """What `load_skeletons` is called with."""
-        sources, mixture, data_dir = self.sources, self.mixture, self.data_dir
-        options: dict[str, Any] = {"source": list(sources), "mixture": mixture, "data_dir": data_dir}
-        if len(sources) == 1:
-            options["source"] = sources[0]
-            if mixture is not None:
-                raise ValueError(f"--mixture {mixture} needs several data sets to draw from, and --data names one.")
-        if isinstance(mixture, str) and mixture != "equal":
-            options["mixture"] = weights = dict.fromkeys(sources, 0.0)
-            for name, text in pairs("mixture", mixture, sources).items():
-                try:
-                    weights[name] = float(text)
-                except ValueError:
-                    raise ValueError(f"--mixture gives {name} the weight {text!r}; expected a number.") from None
-        if any(word.startswith(f"{name}=") for word in several(data_dir) for name in sources):
-            options["data_dir"] = pairs("data_dir", data_dir or (), sources)
-        elif isinstance(data_dir, tuple):
-            raise ValueError(
-                f"--data_dir has {len(data_dir)} values; expected one folder, or pairs such as {sources[0]}=DIR."
-            )
-        return {**options, "holdout": self.holdout, "cache_dir": self.cache_dir}
-
-    @property
-    def run_dir(self) -> Path:
-        """The run folder."""
-        return Path(str(self.output_dir))
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """Training-time augmentation of the joints."""
-        return Augmentation(**{field.name: getattr(self, field.name) for field in fields(Augmentation)})
-
-    @property
-    def processor_options(self) -> dict[str, Any]:
-        """What `SkeletonProcessor` is made with."""
-        names = ("size", "people", "part_widths", "value_range", "value_scale", "center", "stream", "do_normalize",
-                 "joint_order", "order_seed", "interpolation")  # fmt: skip
-        options = {name: getattr(self, name) for name in names}
-        given = {name: getattr(self, name) for name in ("image_mean", "image_std")}
-        return options | {name: value for name, value in given.items() if value is not None}
-
-    @property
-    def model_options(self) -> dict[str, Any]:
-        """What `build_mae` is called with."""
-        names = ("patch_size", "norm_pix_loss", "seed")
-        return {"image_size": self.size, "mask_ratio": typical_ratio(self.mask_ratio)} | {
-            name: getattr(self, name) for name in names
-        }
 
 
 def mae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel_values: Tensor) -> Tensor:
@@ -224,6 +64,41 @@ def mae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel
         target = (target - target.mean(dim=-1, keepdim=True)) / (target.var(dim=-1, keepdim=True) + 1e-6) ** 0.5
     error = ((outputs.logits - target) ** 2).mean(dim=-1)
     return (error * outputs.mask).sum() / outputs.mask.sum()
+
+
+def draw_noise(noise: Tensor, levels: int, num_train_timesteps: int, patch_values: int) -> tuple[Tensor, Tensor]:
+    """Noise levels and noise as a function of the order of each clip's mask.
+
+    Args:
+        noise: (B, L) mask noise.
+        levels: K noise levels a clip.
+        num_train_timesteps: T.
+        patch_values: P numbers a patch.
+
+    Returns:
+        timesteps (B, K) int64, uniform in 0 .. T-1, and diffusion noise (B, K, L, P) float32, standard normal.
+    """
+    keys = keys_of_order(noise)
+    timesteps = integers(keys, "timestep", levels, num_train_timesteps)
+    drawn = normals(keys, "noise", levels * noise.shape[1] * patch_values)
+    return timesteps, drawn.view(len(noise), levels, noise.shape[1], patch_values)
+
+
+def diffmae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel_values: Tensor) -> Tensor:
+    """Loss of DiffMAE for `pretrain(compute_loss=)`: mean squared error of the clean hidden patches.
+
+    Args:
+        model: `DiffMAEForPreTraining`, bare or wrapped for several processes.
+        pixel_values: (B, 3, H, W) images, whose visible patches are encoded.
+        noise: (B, L) ranks; the patches of highest rank are hidden.
+        target_pixel_values: (B, 3, H, W) images whose hidden patches are noised and predicted.
+    """
+    inner: Any = getattr(model, "module", model)
+    config = inner.config
+    patch_values = config.patch_size**2 * config.num_channels
+    timesteps, drawn = draw_noise(noise, config.noise_levels, config.num_train_timesteps, patch_values)
+    more = {"timesteps": timesteps, "diffusion_noise": drawn, "target_pixel_values": target_pixel_values}
+    return model(pixel_values, noise=noise, **more).loss
 
 
 def build_optimizer(model: nn.Module, arguments: PretrainArguments) -> torch.optim.Optimizer:
@@ -250,9 +125,6 @@ def start(arguments: PretrainArguments) -> Accelerator:
     from accelerate.state import AcceleratorState
 
     tracker = None if arguments.report_to == "none" else arguments.report_to
-    if tracker and importlib.util.find_spec(tracker) is None:
-        hint = "pip install 's2i-hf[track]'" if tracker == "tensorboard" else f"pip install {tracker}"
-        raise ImportError(f"--report_to {tracker} needs a package that is not installed: {hint}.")
     AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     accelerator = Accelerator(
         gradient_accumulation_steps=arguments.gradient_accumulation,
@@ -260,13 +132,8 @@ def start(arguments: PretrainArguments) -> Accelerator:
         log_with=tracker,
         project_dir=str(arguments.run_dir / "trackers") if tracker else None,
     )
-    # accelerate would quietly compute in float32
-    if arguments.precision == "fp16" and accelerator.device.type == "cpu":
-        raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_processes(accelerator)
-    if arguments.push_to_hub:
-        check_repository(arguments.push_to_hub)
-    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
+    check_start(arguments, on_cpu=accelerator.device.type == "cpu")
     accelerator.wait_for_everyone()  # nobody writes before everybody has looked
     return accelerator
 
@@ -291,7 +158,7 @@ def pretrain(
         dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
-        notes: Sentences of `models.taken_over.start_notes`: printed, and written to the summary as start_notes.
+        notes: Sentences of `models.loading_report.start_notes`: printed, and written to the summary as start_notes.
 
     Returns:
         The summary that is also written to summary.json: steps, epochs, loss, seconds, clips_per_second, parameters ...
@@ -301,6 +168,7 @@ def pretrain(
         RunInterrupted: Ctrl-C or SIGTERM; a checkpoint was written.
     """
     from accelerate.utils import set_seed
+    from tqdm import tqdm
 
     from ..data.loading import as_rows, describe
 
@@ -308,30 +176,38 @@ def pretrain(
     device, options = accelerator.device, processor.encoding_options
     target_options = replace(options, stream="motion") if arguments.target == "motion" else options
     grid = _patch_grid(arguments, model.config, options.size)
-    rows = as_rows(dataset["train"])
+    splits = {name: as_rows(rows) for name, rows in dataset.items()}
+    rows = splits["train"]
     schedule = Schedule.of(arguments, len(rows), accelerator.num_processes)
-    record = RunRecord(arguments, accelerator, schedule, list(rows.sample_ids), notes)
+    log = _PretrainLog(arguments, accelerator, schedule, rows, notes)
     freeze_positions(model)  # from_pretrained of transformers 5 thaws them
     set_seed(arguments.seed, device_specific=True)
     optimizer = build_optimizer(model.to(device).train(), arguments)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    record.begin(model, describe(dataset))
-    loader = make_loader(rows, arguments, schedule, record.progress.step, options, grid, accelerator)
-
-    plain = suited_attention(model, device, arguments.precision)
-    with plain, StopRequest() as stop, record.progress_bar() as bar:
+    if log.checkpoint is not None:
+        load_checkpoint(accelerator, log.checkpoint)
+    log.begin(model, describe(splits))
+    steps = range(log.progress.step, schedule.total_steps)
+    sampler = EpochSampler(
+        rows.sample_ids, arguments.seed, schedule.steps_per_epoch, arguments.batch_size, arguments.gradient_accumulation,
+        lambda: steps, accelerator.process_index, accelerator.num_processes, rows.sources,
+    )  # fmt: skip
+    loader = training_loader(rows, sampler, _MaskingCollator(arguments, options, grid), arguments.num_workers, device)
+    bar = tqdm(
+        total=schedule.total_steps, initial=steps.start, desc=log.run_dir.name, unit="step", disable=not log.wants_bar()
+    )
+    with suited_attention(model, device, arguments.precision), StopRequest() as stop, bar:
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:
-            record.saw(batch["sample_ids"])
-            # read by the model itself; `torch.compile` compiles anew for every number that a range of ratios draws
-            model.config.mask_ratio = ratio_of_step(arguments.mask_ratio, arguments.seed, record.progress.step)
+            step = log.progress.step
+            log.saw(batch["sample_ids"])
             for group in optimizer.param_groups:  # by the step itself: a prepared scheduler counts processes
-                group["lr"] = schedule.lr(record.progress.step)
+                group["lr"] = schedule.lr(step)
             joints = batch["joints"].to(device, non_blocking=True)
             clips = (batch["num_frames"], batch["num_people"], batch["layouts"])
             images = encode_padded(joints, *clips, options)
             targets = images if target_options == options else encode_padded(joints, *clips, target_options)
-            with accelerator.accumulate(wrapped):
+            with accelerator.accumulate(wrapped), _masking(model.config, arguments, step):
                 loss = compute_loss(wrapped, images, batch["noise"].to(device, non_blocking=True), targets)
                 accelerator.backward(loss)  # divides by the number of micro-batches
                 if arguments.grad_clip is not None and accelerator.sync_gradients:
@@ -340,15 +216,33 @@ def pretrain(
                 optimizer.zero_grad()
             losses.append(loss.detach())
             if accelerator.sync_gradients:  # an optimizer step is complete
-                record.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
+                log.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
                 losses = []
                 bar.update()
-    model.config.mask_ratio = typical_ratio(arguments.mask_ratio)
-    return record.finish(wrapped, processor, as_rows(dataset["test"]) if "test" in dataset else rows)
+    last = log.metrics.rows()[-1:]
+    state = accelerator.get_state_dict(wrapped)
+    model = accelerator.unwrap_model(wrapped).eval()
+    summary = log.finish(model, state, processor, loss=last[0].get("loss") if last else None)
+    accelerator.end_training()
+    if log.main and arguments.card:
+        _picture(log, model, processor, splits.get("test", rows))
+    log.publish()
+    return summary
+
+
+@contextmanager
+def _masking(config: Any, arguments: PretrainArguments, step: int) -> Iterator[None]:
+    """The model reads the share of hidden patches from its config: that of the step, and outside of it the one to be saved."""
+    # `torch.compile` compiles anew for every number that a range of ratios draws
+    config.mask_ratio = ratio_of_step(arguments.mask_ratio, arguments.seed, step)
+    try:
+        yield
+    finally:
+        config.mask_ratio = typical_ratio(arguments.mask_ratio)
 
 
 def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """(rows, columns) of patches, once image, model and mask are known to fit each other; sets the config's mask ratio."""
+    """(rows, columns) of patches, once image, model and mask are known to fit each other."""
     if size != (config.image_size, config.image_size):
         raise ValueError(
             f"The processor makes {size[0]} x {size[1]} images, but the model takes {config.image_size} x {config.image_size}; "
@@ -356,6 +250,117 @@ def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]
         )
     side = config.image_size // config.patch_size
     check_mask(arguments.mask, arguments.mask_ratio, side * side)
-    config.mask_ratio = typical_ratio(arguments.mask_ratio)  # a keyword of the same name would be ignored
     config.norm_pix_loss = arguments.norm_pix_loss
     return side, side
+
+
+class _MaskingCollator:
+    """Rows -> padded joints (see `data.collator`) and `noise`, the mask of every clip as ranks."""
+
+    def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
+        self.arguments, self.options, self.grid = arguments, options, grid
+        self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = self.collate(rows)
+        return {**batch, "noise": self._noise(batch, np.array([row["epoch"] for row in rows]))}
+
+    def _noise(self, batch: dict[str, Any], epochs: np.ndarray) -> torch.Tensor:
+        """(B, L) ranks, drawn for each clip in its own epoch."""
+        options, arguments = self.options, self.arguments
+        parts = None
+        if "body_part" in mask_weights(arguments.mask):
+            people = [1 if options.people == "first" else number for number in batch["num_people"]]
+            parts = [
+                part_columns(get_layout(layout), number, options.size[1], options.columns)
+                for layout, number in zip(batch["layouts"], people, strict=True)
+            ]
+        noise = torch.empty(len(epochs), self.grid[0] * self.grid[1])
+        for epoch in np.unique(epochs):  # one, except in a weighted mixture
+            at = np.flatnonzero(epochs == epoch)
+            ids = [batch["sample_ids"][index] for index in at]
+            of_epoch = None if parts is None else [parts[index] for index in at]
+            noise[at] = mask_noise(
+                arguments.mask, ids, self.grid, arguments.mask_ratio, arguments.seed, int(epoch), of_epoch
+            )
+        return noise
+
+
+class _PretrainLog(RunLog):
+    """A run log that leaves losses on the device until a row or a checkpoint needs them."""
+
+    arguments: PretrainArguments
+    processes: Accelerator
+
+    def begin(self, model: nn.Module, data: Mapping[str, Any]) -> None:
+        """As `RunLog.begin`; the tracker begins, too."""
+        super().begin(model, data)
+        self._pending: list[Tensor] = []
+        self.window: list[float] = list(self.progress.window)  # type: ignore[arg-type]
+        self.ids = MetricsFile(self.run_dir / f"sample_ids_rank{self.processes.process_index}.jsonl")
+        if self.ids.path.is_file():
+            self.ids.keep_until(self.progress.step)
+        if self.arguments.report_to != "none":
+            settings = asdict(self.arguments).items()
+            config = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in settings}
+            self.processes.init_trackers(self.run_dir.name, config=config)
+
+    def saw(self, sample_ids: list[str]) -> None:
+        """Note which clips this process took, if asked for."""
+        if self.arguments.log_sample_ids:
+            step = self.progress.step
+            epoch = step // self.schedule.steps_per_epoch
+            self.ids.append({"step": step + 1, "epoch": epoch, "sample_ids": sample_ids})
+
+    def step_done(self, loss: Tensor, stop: bool) -> None:
+        """Count an optimizer step; write the row and the checkpoint that are due.
+
+        Args:
+            loss: () mean over this process's micro-batches, on its device; read only when it is needed.
+            stop: Whether to save and leave after this step.
+
+        Raises:
+            ValueError: a loss is not finite; the message names the step.
+            RunInterrupted: `stop`, and the run is not over.
+        """
+        progress = self.progress
+        progress.step += 1
+        self._pending.append(loss)
+        log, save = progress.step % self.arguments.log_every == 0 or self.is_last(), self.must_save() or stop
+        if log or save:
+            self._read_losses()
+        if log:
+            row = self.write_row(loss=math.fsum(self.window) / len(self.window))
+            self.window = []
+            if self.arguments.report_to != "none":
+                self.processes.log({name: row[name] for name in ("loss", "lr", "epoch")}, step=progress.step)
+        if save:
+            self.count_time()
+            progress.window = self.window
+            save_checkpoint(self.processes, self.run_dir, progress, self.arguments.keep_checkpoints)
+        if stop and not self.is_last():
+            raise self.interrupted()
+
+    def _read_losses(self) -> None:
+        """Average the losses since the last reading over the processes and check them."""
+        losses = self.processes.reduce(torch.stack(self._pending), reduction="mean").tolist()
+        first = self.progress.step - len(losses) + 1
+        self._pending = []
+        for step, loss in enumerate(losses, start=first):
+            if not math.isfinite(loss):
+                raise ValueError(
+                    f"The loss became {loss} at step {step} (epoch {(step - 1) // self.schedule.steps_per_epoch}); try a lower "
+                    "--base_lr, more --warmup_epochs, --grad_clip 1.0 or --precision no, in a new --output_dir."
+                )
+        self.window += losses
+
+
+def _picture(log: _PretrainLog, model: Any, processor: SkeletonProcessor, rows: SkeletonRows) -> None:
+    from ..visualization.figures import MissingExtra
+    from ..visualization.reconstruction import reconstruction_picture
+
+    path, settings = log.run_dir / "reconstruction.png", log.arguments
+    try:
+        reconstruction_picture(model, processor, rows, path, settings.mask, settings.target, settings.seed)
+    except MissingExtra as missing:
+        log.say(f"No {path.name}: {missing}")

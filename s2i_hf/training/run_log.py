@@ -1,12 +1,9 @@
-"""What a pretraining run writes down: its start or resumption, a row every few steps, checkpoints, and the end.
-
-The loop in `pretraining.py` computes; `RunRecord` reads its losses now and then, knows when a row or a checkpoint is due, and
-turns the last step into a run folder.
-"""
+"""`RunLog`: the run folder of a training that is going on, from the first row of metrics.jsonl to the finished model and its card."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import math
 import os
 import shutil
@@ -18,93 +15,117 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers.trainer_callback import TrainerCallback, TrainerControl, TrainerState
 
-from ..hub.push import publish_run
+from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import (
     METRICS,
     SUMMARY,
     MetricsFile,
     Progress,
+    check_run_folder,
     check_same_settings,
+    checkpoint_of,
     choose_checkpoint,
     clear_run,
-    load_checkpoint,
+    complete_checkpoint,
+    read_progress,
     remove_later,
     remove_partial,
-    save_checkpoint,
     write_json,
 )
-from ..runs.provenance import current_commit, public_command
+from ..runs.provenance import current_commit, public_command, write_environment
 from ..utils.arguments import save_arguments
-from .batches import Schedule
-from .interruption import RunInterrupted
+from .common_arguments import MAY_CHANGE, CommonArguments
+from .ema import AVERAGE
+from .interruption import RunInterrupted, StopRequest
+from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
+    from transformers import PreTrainedModel, TrainingArguments
 
-    from .pretraining import PretrainArguments
+    from ..data.skeleton_rows import SkeletonRows
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
-# Settings that do not change what is computed, so a resumed run may have others.
-MAY_CHANGE = frozenset(
-    {
-        *("data", "data_dir", "cache_dir", "output_dir", "resume", "overwrite", "num_workers", "save_every"),
-        *("keep_checkpoints", "log_every", "report_to", "progress", "log_sample_ids", "card", "push_to_hub"),
-    }
-)
 _SECONDS_BETWEEN_LINES = 10.0  # of progress in a log that is no terminal
 
 
-class RunRecord:
-    """The run folder of a run that is going on.
+def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
+    """Tracker, precision, repository and run folder looked at, before any long work.
+
+    Raises:
+        ValueError: a precision that the device lacks, a repository that cannot be written to, or a run folder in use.
+        ImportError: the tracker's package is missing.
+    """
+    tracker = arguments.report_to
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        hint = "'s2i-hf[track]'" if tracker == "tensorboard" else tracker
+        raise ImportError(f"--report_to {tracker} needs a package that is not installed: pip install {hint}.")
+    if arguments.precision == "fp16" and on_cpu:  # accelerate would quietly compute in float32
+        raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
+    if arguments.push_to_hub:
+        check_repository(arguments.push_to_hub)
+    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
+
+
+class RunLog:
+    """What a training writes down. Every process has one; the main process writes.
 
     Args:
         arguments: Settings.
-        accelerator: Tells processes apart.
+        processes: Tells processes and devices apart: an `Accelerator` or its state.
         schedule: Steps of the run.
-        train_ids: Ids of the training clips.
-        notes: What of the weights was taken over, new or left out, in sentences.
+        rows: The training clips.
+        notes: Sentences about which weights were loaded, and which are new.
+        **facts: More for the first row and the summary.
+
+    Attributes:
+        checkpoint: What the run goes on from, None from the start; progress: where it stands.
+
+    Raises:
+        ValueError: the run to resume had other settings, clips or processes.
+        FileNotFoundError: `resume` is no checkpoint of this run.
     """
 
     def __init__(
-        self, arguments: PretrainArguments, accelerator: Accelerator, schedule: Schedule, train_ids: list[str],
+        self,
+        arguments: CommonArguments,
+        processes: Accelerator | PartialState,
+        schedule: Schedule,
+        rows: SkeletonRows,
         notes: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        self.arguments, self.accelerator, self.schedule = arguments, accelerator, schedule
-        self.run_dir = arguments.run_dir
-        self.main = accelerator.is_main_process
-        text = "\n".join(sorted(train_ids))
-        self.progress = Progress(
-            num_processes=accelerator.num_processes, train_ids=hashlib.sha256(text.encode()).hexdigest()
-        )
-        self.notes = list(notes)
-        self.facts = {"train_clips": len(train_ids), **asdict(schedule), "start_notes": self.notes}
+        **facts: Any,
+    ) -> None:
+        self.arguments, self.schedule, self.run_dir = arguments, schedule, arguments.run_dir
+        self.processes, self.main, self.notes = processes, processes.is_main_process, list(notes)
+        ids = hashlib.sha256("\n".join(sorted(rows.sample_ids)).encode()).hexdigest()
+        self.progress = Progress(num_processes=processes.num_processes, train_ids=ids)
+        self.checkpoint = choose_checkpoint(self.run_dir, arguments.resume)
+        if self.checkpoint is not None:
+            check_same_settings(self.run_dir, asdict(arguments), MAY_CHANGE)
+            self.progress = read_progress(self.checkpoint, processes.num_processes, ids)
+        device = processes.device
+        self.facts: dict[str, Any] = {
+            "num_processes": processes.num_processes,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            **{"train_clips": len(rows), **facts, **asdict(schedule), "start_notes": self.notes},
+        }
         self.metrics = MetricsFile(self.run_dir / METRICS)
-        self.ids_file = MetricsFile(self.run_dir / f"sample_ids_rank{accelerator.process_index}.jsonl")
-        self._pending: list[torch.Tensor] = []
-        self._last_row_step, self._last_row_time, self._last_line_time = 0, 0.0, -math.inf
-        self._started = 0.0
+        self._row_step, self._row_time, self._line_time, self._saved = 0, 0.0, -math.inf, 0.0
 
     def begin(self, model: torch.nn.Module, data: Mapping[str, Any]) -> None:
-        """Start a fresh folder, or put back the state of the checkpoint to resume from.
+        """Start a fresh folder, or cut it back to the checkpoint that the run goes on from; from now on time counts.
 
         Args:
             model: Its parameters are counted.
-            data: `data.describe` of the dataset, written as data.json.
+            data: `data.loading.describe` of the dataset, written as data.json.
         """
-        checkpoint = choose_checkpoint(self.run_dir, self.arguments.resume)
-        if checkpoint is not None:
-            check_same_settings(self.run_dir, asdict(self.arguments), MAY_CHANGE)
-            train_ids = self.progress.train_ids
-            self.progress = load_checkpoint(self.accelerator, checkpoint)
-            if self.progress.train_ids != train_ids:
-                raise ValueError(
-                    f"The training clips are not those that {checkpoint} was trained on; pass the same --data."
-                )
-        self.accelerator.wait_for_everyone()  # everybody has read before anything is deleted
         parameters = sum(parameter.numel() for parameter in model.parameters())
         self.facts |= {"parameters": parameters, "model_type": type(model).__name__}
+        self.processes.wait_for_everyone()  # everybody has read before anything is deleted
         if self.main:
-            if checkpoint is None:
+            if self.checkpoint is None:
                 clear_run(self.run_dir)
                 self.run_dir.mkdir(parents=True, exist_ok=True)
                 self.metrics.append(self._first_row())
@@ -114,202 +135,135 @@ class RunRecord:
                 self.metrics.keep_until(self.progress.step)
             save_arguments(self.arguments, self.run_dir / "run.yaml", resume="none", overwrite=False)
             write_json(self.run_dir / "data.json", data)
-        self.accelerator.wait_for_everyone()
-        if self.ids_file.path.is_file():
-            self.ids_file.keep_until(self.progress.step)
-        if self.arguments.report_to != "none":
-            config = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in
-                      asdict(self.arguments).items()}  # fmt: skip
-            self.accelerator.init_trackers(self.run_dir.name, config=config)
-        if checkpoint is None and self.notes:
-            self._say(" ".join(self.notes))
-        self._say(self._introduction(checkpoint))
-        self._started = self._last_row_time = time.perf_counter()
-        self._last_row_step = self.progress.step
+        self.processes.wait_for_everyone()
+        if self.checkpoint is None and self.notes:
+            self.say(" ".join(self.notes))
+        self.say(self._introduction())
+        self._saved = self._row_time = time.perf_counter()
+        self._row_step = self.progress.step
 
     def _first_row(self) -> dict[str, Any]:
         import accelerate
         import transformers
 
+        versions = {module.__name__: module.__version__ for module in (torch, transformers, accelerate)}
         return {
-            "event": "start",
-            "config": asdict(self.arguments),
-            "num_processes": self.accelerator.num_processes,
-            "device": self._device(),
-            **self.facts,
-            "command": public_command(),
-            "commit": current_commit(),
-            "versions": {
-                "python": sys.version.split()[0],
-                **{module.__name__: module.__version__ for module in (torch, transformers, accelerate)},
-            },
+            **{"event": "start", "config": asdict(self.arguments), **self.facts},
+            **{"command": public_command(), "commit": current_commit()},
+            "versions": {"python": sys.version.split()[0], **versions},
         }
 
-    def _device(self) -> str:
-        device = self.accelerator.device
-        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-    def _introduction(self, checkpoint: Any) -> str:
-        schedule, settings = self.schedule, self.arguments
+    def _introduction(self) -> str:
+        facts, schedule, settings = self.facts, self.schedule, self.arguments
+        held = f" ({facts['validation_clips']:,} held out)" if "validation_clips" in facts else ""
         return (
-            f"{'Resuming from ' + str(checkpoint) if checkpoint else 'Starting ' + str(self.run_dir)}: "
-            f"{self.facts['model_type']} with {self.facts['parameters'] / 1e6:.1f} M parameters on "
-            f"{self.facts['train_clips']:,} clips, {schedule.total_steps:,} steps of {schedule.effective_batch} clips "
-            f"(batch {settings.batch_size} x accumulation {settings.gradient_accumulation} x processes "
-            f"{self.accelerator.num_processes}), lr {schedule.peak_lr:.3g}, {self._device()}, precision {settings.precision}."
+            f"{f'Resuming from {self.checkpoint}' if self.checkpoint else f'Starting {self.run_dir}'}: {facts['model_type']} with "
+            f"{facts['parameters'] / 1e6:.1f} M parameters on {facts['train_clips']:,} clips{held}, {schedule.total_steps:,} steps of "
+            f"{schedule.effective_batch} clips (batch {settings.batch_size} x accumulation {settings.gradient_accumulation} x processes "
+            f"{facts['num_processes']}), lr {schedule.peak_lr:.3g}, {facts['device']}, precision {settings.precision}."
         )
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line, once for all processes."""
         if self.main:
             print(text, flush=True)
 
-    def progress_bar(self) -> Any:
-        """A tqdm bar over optimizer steps; silent unless this is the main process, on a terminal or asked for."""
-        from tqdm import tqdm
+    def wants_bar(self) -> bool:
+        """Whether to draw a progress bar: on a terminal, or if asked for, and by one process only."""
+        return self.main and (sys.stderr.isatty() if self.arguments.progress is None else self.arguments.progress)
 
-        wanted = sys.stderr.isatty() if self.arguments.progress is None else self.arguments.progress
-        total, done = self.schedule.total_steps, self.progress.step
-        return tqdm(total=total, initial=done, desc=self.run_dir.name, unit="step", disable=not (self.main and wanted))
+    def is_last(self) -> bool:
+        """Whether the run is at its end."""
+        return self.progress.step >= self.schedule.total_steps
 
-    def saw(self, sample_ids: list[str]) -> None:
-        """Note which clips this process took, if asked for."""
-        if self.arguments.log_sample_ids:
-            step = self.progress.step
-            epoch = step // self.schedule.steps_per_epoch
-            self.ids_file.append({"step": step + 1, "epoch": epoch, "sample_ids": sample_ids})
+    def must_save(self) -> bool:
+        """Whether a checkpoint is due after this step."""
+        return self.progress.step % self.arguments.save_every == 0 or self.is_last()
 
-    def step_done(self, loss: torch.Tensor, stop: bool) -> None:
-        """Count an optimizer step; write the row and the checkpoint that are due.
+    def count_time(self) -> None:
+        """Add the time since the last checkpoint to the progress, which is about to be saved."""
+        now = time.perf_counter()
+        self.progress.seconds += now - self._saved
+        self._saved = now
+
+    def interrupted(self) -> RunInterrupted:
+        """What to raise when the run was asked to stop and has saved."""
+        return RunInterrupted(
+            f"Stopped after step {self.progress.step} of {self.schedule.total_steps}, with a checkpoint; to go on, repeat the command "
+            f"with --resume{' --no-overwrite' if self.arguments.overwrite else ''} added."
+        )
+
+    def write_row(self, **values: Any) -> dict[str, Any]:
+        """A row of metrics.jsonl after this step, and a line if there was none for a while.
 
         Args:
-            loss: () mean over this process's micro-batches, on its device; read only when it is needed.
-            stop: Whether to save and leave after this step.
-
-        Raises:
-            ValueError: a loss is not finite; the message names the step.
-            RunInterrupted: `stop`, and the run is not over.
+            **values: `loss` of the steps since the row before, to which rate and speed are added; or what validation found.
         """
-        progress, settings = self.progress, self.arguments
-        progress.step += 1
-        self._pending.append(loss)
-        last = progress.step == self.schedule.total_steps
-        log = progress.step % settings.log_every == 0 or last
-        save = progress.step % settings.save_every == 0 or last or stop
-        if log or save:
-            self._read_losses()
-        if log:
-            self._write_row()
-        if save:
-            now = time.perf_counter()
-            progress.seconds += now - self._started
-            self._started = now
-            checkpoint = save_checkpoint(self.accelerator, self.run_dir, progress, settings.keep_checkpoints)
-        if stop and not last:
-            raise RunInterrupted(
-                f"Stopped after step {progress.step} of {self.schedule.total_steps}, saved in {checkpoint}; to go on, repeat the "
-                f"command with --resume{' --no-overwrite' if settings.overwrite else ''} added."
-            )
-
-    def _read_losses(self) -> None:
-        """Average the losses since the last reading over the processes and check them."""
-        if not self._pending:
-            return
-        losses = self.accelerator.reduce(torch.stack(self._pending), reduction="mean").tolist()
-        first = self.progress.step - len(losses) + 1
-        self._pending = []
-        for step, loss in enumerate(losses, start=first):
-            if not math.isfinite(loss):
-                raise ValueError(
-                    f"The loss became {loss} at step {step} (epoch {(step - 1) // self.schedule.steps_per_epoch}); try a lower "
-                    "--base_lr, more --warmup_epochs, --grad_clip 1.0 or --precision no, in a new --output_dir."
-                )
-        self.progress.window += losses
-
-    def _write_row(self) -> None:
         step, now = self.progress.step, time.perf_counter()
-        clips = (step - self._last_row_step) * self.schedule.effective_batch
-        row = {
-            "step": step,
-            "epoch": round(step / self.schedule.steps_per_epoch, 4),
-            "loss": math.fsum(self.progress.window) / len(self.progress.window),
-            "lr": self.schedule.lr(step - 1),
-            "clips_per_second": round(clips / max(now - self._last_row_time, 1e-9), 2),
-        }
-        self.progress.window = []
-        self._last_row_step, self._last_row_time = step, now
+        row = {"step": step, "epoch": round(step / self.schedule.steps_per_epoch, 4), **values}
+        text = " ".join(f"{name} {value:.4f}" for name, value in values.items())
+        if "loss" in values:
+            clips = (step - self._row_step) * self.schedule.effective_batch
+            speed = round(clips / max(now - self._row_time, 1e-9), 2)
+            row |= {"lr": self.schedule.lr(step - 1), "clips_per_second": speed}
+            text += f", lr {row['lr']:.3g}, {speed:.0f} clips/s"
+            self._row_step, self._row_time = step, now
         if self.main:
             self.metrics.append(row)
-        if self.arguments.report_to != "none":
-            self.accelerator.log({name: row[name] for name in ("loss", "lr", "epoch")}, step=step)
-        if now - self._last_line_time > _SECONDS_BETWEEN_LINES or step == self.schedule.total_steps:
-            self._last_line_time = now
-            self._say(
-                "step {step}, epoch {epoch}: loss {loss:.4f}, lr {lr:.3g}, {clips_per_second:.0f} clips/s".format(**row)
-            )
+        if "loss" not in values or self.is_last() or now - self._line_time > _SECONDS_BETWEEN_LINES:
+            self._line_time = now
+            self.say(f"step {step} of {self.schedule.total_steps}, epoch {row['epoch']:.1f}: {text}")
+        return row
 
-    def finish(self, wrapped: torch.nn.Module, processor: Any, rows: Any) -> dict[str, Any]:
-        """Write the model, the processor, the summary, and then the picture and the card.
+    def finish(
+        self, model: PreTrainedModel, state: Mapping[str, torch.Tensor], processor: SkeletonProcessor, **found: Any
+    ) -> dict[str, Any]:
+        """Write the model, the processor and then the summary: from there on the run is finished.
 
         Args:
-            wrapped: The model as `accelerator.prepare` returned it.
+            model: The model, whose weights are in `state`.
             processor: Saved beside it.
-            rows: Clips for the picture.
+            **found: What the summary begins with.
 
         Returns:
             The summary.
         """
-        state = self.accelerator.get_state_dict(wrapped)
-        model = self.accelerator.unwrap_model(wrapped).eval()
-        last = self.metrics.rows()[-1:]
+        progress, schedule = self.progress, self.schedule
+        speed = progress.step * schedule.effective_batch / max(progress.seconds, 1e-9)
         summary = {
-            "steps": self.progress.step,
-            "epochs": round(self.progress.step / self.schedule.steps_per_epoch, 4),
-            "loss": last[0].get("loss") if last else None,
-            "seconds": round(self.progress.seconds, 3),
-            "clips_per_second": round(
-                self.progress.step * self.schedule.effective_batch / max(self.progress.seconds, 1e-9), 2
-            ),
-            "num_processes": self.accelerator.num_processes,
-            "device": self._device(),
-            "precision": self.arguments.precision,
-            **self.facts,
+            **{**found, "steps": progress.step, "epochs": round(progress.step / schedule.steps_per_epoch, 4)},
+            **{"seconds": round(progress.seconds, 3), "clips_per_second": round(speed, 2)},
+            **{"precision": self.arguments.precision, **self.facts},
         }
         if self.main:
-            export_model(self.run_dir, model, state, processor)
-            write_json(self.run_dir / SUMMARY, summary)  # from here on the run is finished
-            if self.arguments.card:
-                self._picture_and_card(model, processor, rows)
-        self.accelerator.end_training()
-        self._say(f"Done: {self.run_dir}")
-        if self.main and self.arguments.push_to_hub:
-            self._say(f"Uploaded: {publish_run(self.run_dir, self.arguments.push_to_hub)}")
+            _export(self.run_dir, model, state, processor)
+            write_json(self.run_dir / SUMMARY, summary)
         return summary
 
-    def _picture_and_card(self, model: Any, processor: Any, rows: Any) -> None:
+    def publish(self) -> None:
+        """Write the card and upload the run, as far as is asked for."""
         from ..hub.model_card import write_card
-        from ..visualization.figures import MissingExtra
-        from ..visualization.reconstruction import reconstruction_picture
 
-        path, settings = self.run_dir / "reconstruction.png", self.arguments
-        try:
-            reconstruction_picture(model, processor, rows, path, settings.mask, settings.target, settings.seed)
-        except MissingExtra as missing:
-            self._say(f"No {path.name}: {missing}")
-        write_card(self.run_dir)
+        if self.main and self.arguments.card:
+            write_card(self.run_dir)
+        self.say(f"Done: {self.run_dir}")
+        if self.main and self.arguments.push_to_hub:
+            self.say(f"Uploaded: {publish_run(self.run_dir, self.arguments.push_to_hub)}")
+        self.processes.wait_for_everyone()
 
 
-def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], processor: Any) -> None:
+def _export(
+    run_dir: Path, model: PreTrainedModel, state: Mapping[str, torch.Tensor], processor: SkeletonProcessor
+) -> None:
     """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
     from transformers.utils import logging
-
-    from ..runs.provenance import write_environment
 
     bars = logging.is_progress_bar_enabled()
     if not sys.stderr.isatty():
         logging.disable_progress_bar()  # save_pretrained draws one
     export = run_dir / ".export"
     shutil.rmtree(export, ignore_errors=True)
-    model.save_pretrained(export, state_dict=state)
+    model.save_pretrained(export, state_dict=dict(state))
     processor.save_pretrained(export)
     mode = (export / "config.json").stat().st_mode
     for path in export.iterdir():
@@ -319,3 +273,78 @@ def export_model(run_dir: Path, model: Any, state: Mapping[str, torch.Tensor], p
     write_environment(run_dir)
     if bars:
         logging.enable_progress_bar()
+
+
+class RunCallback(TrainerCallback):
+    """Tells the Trainer when to evaluate, save and stop, keeps the best epoch, and writes what it measures into the run log.
+
+    Args:
+        log: The run log.
+        has_validation: Whether there are clips to evaluate after each epoch.
+        metric: What the best epoch is chosen by.
+        stop: Asked after each step.
+    """
+
+    def __init__(self, log: RunLog, has_validation: bool, metric: str, stop: StopRequest) -> None:
+        self.log, self.has_validation, self.metric, self.stop = log, has_validation, metric, stop
+        self.trainer: Any = None  # set once it exists
+        self.stopped = False
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """The losses since the last row of metrics.jsonl go on where they were."""
+        progress, trainer = self.log.progress, self.trainer
+        if progress.step:
+            trainer._tr_loss += torch.tensor(progress.window, device=args.device)
+            trainer._globalstep_last_logged = progress.logged
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """After an optimizer step: the average of the weights, and what is due."""
+        log, trainer = self.log, self.trainer
+        log.progress.step = state.global_step
+        if trainer.average is not None:
+            trainer.average.update_parameters(trainer.classifier)
+        last = log.is_last()
+        # here and not at the end of the epoch: a checkpoint of this step must know whether the epoch was the best
+        control.should_evaluate = self.has_validation and (
+            state.global_step % log.schedule.steps_per_epoch == 0 or last
+        )
+        control.should_log |= last
+        self.stopped = self.stop.agreed(trainer.accelerator) and not last
+        control.should_save = log.must_save() or self.stopped
+        control.should_training_stop |= self.stopped
+        if control.should_save or control.should_log or control.should_evaluate:
+            trainer.check_losses()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+    ) -> None:
+        """A row of metrics.jsonl."""
+        if "loss" in logs:
+            self.log.write_row(loss=logs["loss"])
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **_: Any
+    ) -> None:
+        """A row of metrics.jsonl; a checkpoint if this is the best epoch so far, by the metric and among equals by the loss."""
+        progress = self.log.progress
+        self.log.write_row(**{name.replace("eval_", "validation_"): value for name, value in metrics.items()})
+        key = [metrics[f"eval_{self.metric}"], -metrics["eval_loss"]]
+        if args.load_best_model_at_end and (progress.best is None or key > progress.best):
+            progress.best, state.best_metric, state.best_global_step = key, key[0], state.global_step
+            state.best_model_checkpoint = str(checkpoint_of(self.log.run_dir, state.global_step))
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """What the Trainer saved becomes checkpoints/step_XXXXXXXX when it is complete."""
+        log, trainer, step = self.log, self.trainer, state.global_step
+        log.count_time()
+        progress, settings = log.progress, log.arguments
+        progress.window = trainer.accelerator.reduce(trainer._tr_loss.detach().clone(), reduction="mean").item()
+        progress.logged = trainer._globalstep_last_logged
+        trainer.accelerator.wait_for_everyone()
+        if args.should_save:
+            partial = log.run_dir / f"checkpoint-{step}"
+            if trainer.average is not None:
+                trainer.average.save(partial / AVERAGE)
+            complete_checkpoint(partial, log.run_dir, progress, settings.keep_checkpoints, state.best_global_step)
+        trainer.accelerator.wait_for_everyone()

@@ -5,16 +5,12 @@ the seed and the step alone: the order of the clips and their augmentation, mixu
 killed and resumed ends with the weights of an undisturbed one.
 
 The stock Trainer resumes a ViT with an encoder at its initial weights and merely warns (its checkpoints have other names than the model
-in memory; transformers #43701, #48805). Here a checkpoint is read by `from_pretrained` and put in strictly.
+in memory; transformers #43701, #48805). Here a checkpoint is read by `from_pretrained` and put in strictly. The stock `push_to_hub`
+uploads the output folder as it lies there; here it is a finished run in one commit, as `s2i push` does it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import shutil
-from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +18,26 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerState
 
 from ..data.collator import SkeletonCollator
+from ..data.sampler import EpochSampler, training_loader
 from ..evaluation.metrics import metrics
 from ..evaluation.scoring import predict_scores
+from ..hub.model_card import write_card
+from ..hub.push import publish_run
 from ..models.classification import lr_groups
 from ..processing.encoding_batched import encode_padded
-from ..runs.checkpoints import CHECKPOINTS, keep_newest, put_in_place
+from ..runs.checkpoints import checkpoint_of
+from ..runs.provenance import write_environment
 from ..utils.attention import suited_attention
-from .batches import RoundRows, Schedule, loader_options
-from .ema import WeightAverage
-from .epochs import EpochOrder
+from .ema import AVERAGE, WeightAverage
 from .finetune_arguments import FinetuneArguments
 from .mixup import mix, soft_targets
-from .trainer_push import PushesRuns
-
-AVERAGE, BEST = "average.safetensors", "best.safetensors"
+from .schedule import Schedule
 
 
-class SkeletonTrainer(PushesRuns):
+class SkeletonTrainer(Trainer):
     """Trains a classifier on skeletons.
 
     Args:
@@ -52,7 +49,6 @@ class SkeletonTrainer(PushesRuns):
         train_dataset: `rows.SkeletonRows` to learn from.
         eval_dataset: Rows to choose the best epoch by, or None.
         class_weights: (C,) weights of the classes in the loss, or None.
-        metric: What the best epoch is chosen by: "top1" or "mean_class".
         **options: As for `Trainer`, such as callbacks.
     """
 
@@ -66,9 +62,9 @@ class SkeletonTrainer(PushesRuns):
         train_dataset: Any,
         eval_dataset: Any = None,
         class_weights: torch.Tensor | None = None,
-        metric: str = "top1",
         **options: Any,
     ) -> None:
+        args.push_to_hub = False  # nothing is pushed before somebody calls `push_to_hub`
         plain = dict(vars(model.config))
         super().__init__(
             model=model, args=args, train_dataset=train_dataset, eval_dataset=eval_dataset, processing_class=processor,
@@ -77,12 +73,11 @@ class SkeletonTrainer(PushesRuns):
         )  # fmt: skip
         if "use_cache" not in plain:
             vars(model.config).pop("use_cache", None)  # the stock Trainer writes it into every config
-        self.arguments, self.schedule, self.processor, self.metric = arguments, schedule, processor, metric
+        self.arguments, self.schedule, self.processor = arguments, schedule, processor
         self.class_weights = None if class_weights is None else class_weights.to(args.device)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
         self.label_names = ["labels"]
         self.average = None if arguments.ema is None else WeightAverage(model, arguments.ema)
-        self.extra: dict[str, Any] = {}  # written into progress.json of every checkpoint
         self._micro = (-1, -1)  # optimizer step, and micro-batch within it
         self._broken = torch.zeros((), dtype=torch.bool, device=args.device)  # whether a loss was not finite
 
@@ -91,17 +86,17 @@ class SkeletonTrainer(PushesRuns):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One epoch of this process's micro-batches; which one, the steps done so far tell."""
         rows: Any = self.train_dataset
-        arguments, args = self.arguments, self.args
-        order = EpochOrder(
-            rows.sample_ids, arguments.seed, self.schedule, arguments.gradient_accumulation,
-            args.process_index, args.world_size, lambda: self.state.global_step,
+        arguments, args, per_epoch = self.arguments, self.args, self.schedule.steps_per_epoch
+
+        def steps() -> range:
+            done = self.state.global_step // per_epoch
+            return range(done * per_epoch, (done + 1) * per_epoch)
+
+        sampler = EpochSampler(
+            rows.sample_ids, arguments.seed, per_epoch, arguments.batch_size, arguments.gradient_accumulation, steps,
+            args.process_index, args.world_size,
         )  # fmt: skip
-        return DataLoader(
-            RoundRows(rows),
-            batch_sampler=order,
-            collate_fn=self.data_collator,
-            **loader_options(arguments.num_workers, args.device, args.world_size),
-        )
+        return training_loader(rows, sampler, self.data_collator, arguments.num_workers, args.device)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """All clips in their order, not augmented."""
@@ -118,11 +113,6 @@ class SkeletonTrainer(PushesRuns):
         """The model itself, whatever wraps it for several processes."""
         return self.accelerator.unwrap_model(self.model)
 
-    @property
-    def best_file(self) -> Path:
-        """Where the weights of the best epoch are kept."""
-        return self.arguments.run_dir / CHECKPOINTS / BEST
-
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
@@ -134,13 +124,6 @@ class SkeletonTrainer(PushesRuns):
             loss = super().training_step(model, inputs, num_items_in_batch)
         self._broken |= ~torch.isfinite(loss)
         return loss
-
-    def restore_progress(self, progress: Mapping[str, Any]) -> None:
-        """Go on with the losses since the last row of metrics.jsonl and with the best epoch, from a checkpoint's progress.json."""
-        if "best" in progress:
-            self.extra["best"] = progress["best"]
-        self._tr_loss += torch.tensor(progress.get("window", 0.0), device=self._tr_loss.device)
-        self._globalstep_last_logged = int(progress.get("logged", self._globalstep_last_logged))
 
     def check_losses(self) -> None:
         """Raise ValueError if a loss was not finite; reading it waits for the device, so this is for now and then."""
@@ -156,13 +139,8 @@ class SkeletonTrainer(PushesRuns):
 
     def images(self, inputs: dict[str, Any]) -> torch.Tensor:
         """(B, 3, H, W) images of a collated batch, on the device."""
-        return encode_padded(
-            inputs["joints"],
-            inputs["num_frames"],
-            inputs["num_people"],
-            inputs["layouts"],
-            self.processor.encoding_options,
-        )
+        options = self.processor.encoding_options
+        return encode_padded(inputs["joints"], inputs["num_frames"], inputs["num_people"], inputs["layouts"], options)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -223,8 +201,7 @@ class SkeletonTrainer(PushesRuns):
         count, processes = -(-len(rows) // accelerator.num_processes), accelerator.num_processes
         own = rows.select((np.arange(count) * processes + accelerator.process_index) % max(1, len(rows)))
         options: Any = {"test_clips": test_clips, "batch_size": self.args.eval_batch_size, "device": self.args.device}
-        with nullcontext() if self.average is None else self.average.applied(model):
-            found = predict_scores(model, own, self.processor, **options)
+        found = predict_scores(model if self.average is None else self.average.module, own, self.processor, **options)
         if processes == 1:
             return found
         gathered = accelerator.gather(torch.from_numpy(found).to(accelerator.device)).cpu().numpy()
@@ -242,60 +219,42 @@ class SkeletonTrainer(PushesRuns):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)
         return named
 
-    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        """Whether this is the best epoch so far, by the metric and among equals by the loss; its weights are kept."""
-        value = metrics.get(f"eval_{self.metric}", -math.inf)
-        key = [value, -metrics.get("eval_loss", math.inf)]
-        if not self.arguments.best or ("best" in self.extra and key <= self.extra["best"]):
-            return False
-        self.extra["best"] = key
-        self.state.best_metric, self.state.best_global_step = value, self.state.global_step
-        if self.args.should_save:
-            self._write_best(self.best_file)
-        return True
-
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
-    def _write_best(self, path: Path) -> None:
-        from safetensors.torch import save_file
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write model and processor; the settings are in run.yaml, and not pickled."""
+        if self.args.should_save:
+            folder = output_dir or self.args.output_dir
+            self.classifier.save_pretrained(folder)
+            self.processor.save_pretrained(folder)
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        values = dict(zip(self.average.names, self.average.values, strict=True)) if self.average else {}
-        state = {
-            name: values.get(name, value).detach().cpu().contiguous()
-            for name, value in self.classifier.state_dict().items()
-        }
-        facts = {"step": self.state.global_step, "metric": self.metric, "value": self.state.best_metric}
-        save_file(state, str(partial), metadata={"best": json.dumps(facts)})
-        partial.replace(path)
-
-    def _load_best_model(self) -> None:
-        """Put the weights of the best epoch into the model, all of them; they are what `scores` uses from then on."""
-        from safetensors.torch import load_file
-
-        state = load_file(str(self.best_file))
-        self.classifier.load_state_dict(state, strict=True)
-        self.average = None
+    def load_finished(self, checkpoint: Path) -> None:
+        """Take over what `train` would end with, from the checkpoint of the last step."""
+        self.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        if self.arguments.best:
+            self._load_best_model()
+        else:
+            self._load_from_checkpoint(str(checkpoint))
 
     def use_final_weights(self) -> dict[str, Any]:
-        """Give the model the weights that count: the best epoch's, the average, or those of the last step.
+        """Give the model the weights that count: of those that are loaded the average, if there is one.
 
         Returns:
             best_epoch, best_step and validation (its metric there) if the best epoch was chosen.
         """
-        from safetensors import safe_open
-
-        if self.arguments.best:
-            self._load_best_model()
-            with safe_open(str(self.best_file), framework="pt") as file:
-                facts = json.loads(file.metadata()["best"])
-            epoch = round(facts["step"] / self.schedule.steps_per_epoch, 4)
-            return {"best_epoch": epoch, "best_step": facts["step"], "validation": round(facts["value"], 6)}
         if self.average is not None:
-            self.average.copy_to(self.classifier)
+            self.classifier.load_state_dict(self.average.module.state_dict(), strict=True)
             self.average = None
-        return {}
+        if not self.arguments.best:
+            return {}
+        step, value = int(self.state.best_global_step or 0), float(self.state.best_metric or 0)
+        epoch = round(step / self.schedule.steps_per_epoch, 4)
+        return {"best_epoch": epoch, "best_step": step, "validation": round(value, 6)}
+
+    def _load_best_model(self) -> None:
+        """Put the weights of the best epoch into the model, all of them."""
+        step = int(self.state.best_global_step or 0)
+        self._load_from_checkpoint(str(checkpoint_of(self.arguments.run_dir, step)))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Put the weights of a checkpoint into the model: the encoder's, too, and nothing less."""
@@ -310,39 +269,57 @@ class SkeletonTrainer(PushesRuns):
         if self.average is not None:
             self.average.load(Path(resume_from_checkpoint) / AVERAGE)
 
-    def _save_checkpoint(self, model: Any, trial: Any = None) -> None:
-        """Write checkpoints/step_XXXXXXXX beside its name and rename it when it is complete."""
-        run_dir, step = self.arguments.run_dir, self.state.global_step
-        final = run_dir / CHECKPOINTS / f"step_{step:08d}"
-        partial = final.with_name(f".{final.name}.partial")
-        window = self.accelerator.reduce(self._tr_loss.detach().clone(), reduction="mean").item()
-        if self.args.should_save:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            self._save(str(partial))
-            self._save_optimizer_and_scheduler(str(partial))
-            self._save_scaler(str(partial))
-            if self.average is not None:
-                self.average.save(partial / AVERAGE)
-            self.state.save_to_json(str(partial / "trainer_state.json"))
-            progress = {"step": step, "window": window, "logged": self._globalstep_last_logged, **self.extra}
-            (partial / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
-            put_in_place(partial, final)
-            keep_newest(run_dir, self.arguments.keep_checkpoints)
-        self.accelerator.wait_for_everyone()
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Model and processor; the settings are in run.yaml, and not pickled."""
-        folder = output_dir or self.args.output_dir
-        self.classifier.save_pretrained(folder, state_dict=state_dict)
-        self.processor.save_pretrained(folder)
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Nothing: every step seeds its own random numbers."""
-
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Zero: the stock estimate counts tokens of text."""
         return 0
+
+    # -- the Hub --------------------------------------------------------------------------------------------------------
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """The card of the run folder, from the files in it."""
+        if self.is_world_process_zero():
+            write_card(self.arguments.run_dir)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = None,
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **_: Any,
+    ) -> Any:
+        """Push the run folder in one commit: what others need, and no checkpoint and no path of this machine.
+
+        Args:
+            commit_message: Of the commit.
+            blocking: Must be true: the upload is looked at when it is over.
+            token: Of the Hub; `args.hub_token`, or the one of this machine if None.
+            revision: Branch; `args.hub_revision`, or main.
+            private: Whether a new repository is private, and a public one is refused; `args.hub_private_repo`, or true.
+
+        Returns:
+            Address of the commit; None in a process that is not the main one.
+
+        Raises:
+            ValueError: `blocking` is false, nobody said which repository, or what `hub.push.publish_run` raises.
+        """
+        if not blocking:
+            raise ValueError("blocking=False is not supported; push_to_hub returns when the upload is complete.")
+        args, run_dir = self.args, self.arguments.run_dir
+        repository = args.hub_model_id or self.arguments.push_to_hub
+        if not repository:
+            raise ValueError("no repository is named; pass hub_model_id='user/name' in TrainingArguments.")
+        self.save_model(str(run_dir), _internal_call=True)  # by all processes, as weights may be spread over them
+        if not self.is_world_process_zero():
+            return None
+        write_environment(run_dir)
+        self.create_model_card()
+        return publish_run(
+            run_dir, repository, private=args.hub_private_repo is not False if private is None else private,
+            branch=revision if revision is not None else args.hub_revision, message=commit_message,
+            token=token if token is not None else args.hub_token,
+        )  # fmt: skip
 
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:

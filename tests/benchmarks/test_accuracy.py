@@ -21,8 +21,7 @@ from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.runs.results import append_results, result_row
 from s2i_hf.training import finetune_arguments
 from s2i_hf.training.finetune_arguments import FinetuneArguments
-from s2i_hf.training.pretraining import PretrainArguments
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments
 from s2i_hf.utils.arguments import parse
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -24,7 +24,7 @@ from s2i_hf.data.convert import convert
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.synthetic.people import write_dataset
-from s2i_hf.training.pretraining import PretrainArguments
+from s2i_hf.training.pretrain_arguments import PretrainArguments
 from s2i_hf.utils.arguments import parse
 
 ROOT = Path(__file__).parents[2]

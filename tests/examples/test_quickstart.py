@@ -15,8 +15,7 @@ from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.synthetic.people import write_dataset
 from s2i_hf.training.finetune_arguments import FinetuneArguments
-from s2i_hf.training.pretraining import PretrainArguments
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments
 from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -26,7 +26,7 @@ from s2i_hf.processing.layout_conversion import joint_indices
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.training.finetune_arguments import FinetuneArguments
-from s2i_hf.training.pretraining import PretrainArguments
+from s2i_hf.training.pretrain_arguments import PretrainArguments
 from s2i_hf.utils.arguments import parse, several
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,7 +9,7 @@ import torch
 from s2i_hf.models.noise_diffmae import derived_keys, integers, keys_of_ids, keys_of_order, normals
 from s2i_hf.processing.masking import MASKS, mask_noise
 from s2i_hf.processing.rng import uniform
-from s2i_hf.training.pretraining_diffmae import draw_noise
+from s2i_hf.training.pretraining import draw_noise
 
 IDS = [f"clip{index:05}" for index in range(4000)]
 

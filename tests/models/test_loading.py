@@ -28,8 +28,8 @@ from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.checkpoints import MetricsFile
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune
-from s2i_hf.training.pretraining import PretrainArguments, mae_loss, pretrain
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments
+from s2i_hf.training.pretraining import diffmae_loss, mae_loss, pretrain
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("full", marks=pytest.mark.slow)])

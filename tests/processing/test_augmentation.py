@@ -20,7 +20,7 @@ from s2i_hf.processing.augmentation import (
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import fill_missing, play
-from s2i_hf.training.pretraining import PretrainArguments
+from s2i_hf.training.pretrain_arguments import PretrainArguments
 
 LAYOUT = LAYOUTS["kinect_v2"]
 

@@ -18,8 +18,6 @@ from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
-from s2i_hf.training.batches import Schedule
-from s2i_hf.training.epochs import EpochOrder, finetune_schedule
 from s2i_hf.training.finetune_data import balanced_weights, check_fit, choose_clips, load_classifier
 from s2i_hf.training.finetuning import finetune, start
 
@@ -76,31 +74,6 @@ def test_test_labels_change_test_numbers_and_nothing_else(tmp_path: Path) -> Non
 
 
 # --- which clips, in which order --------------------------------------------------------------------------------------
-
-
-def test_an_epoch_takes_every_clip_once_and_processes_share_a_step() -> None:
-    schedule = Schedule(steps_per_epoch=3, total_steps=9, warmup_steps=0, effective_batch=8, peak_lr=1.0)
-    ids = [f"clip{index}" for index in range(26)]
-
-    def order(step: int, process: int = 0, processes: int = 1, parts: int = 1) -> list[list[tuple[int, int]]]:
-        return list(EpochOrder(ids, 3, schedule, parts, process, processes, lambda: step))
-
-    whole = order(0)
-    assert [len(batch) for batch in whole] == [8, 8, 8] and {turn for batch in whole for turn, _ in batch} == {0}
-    assert len({index for batch in whole for _, index in batch}) == 24  # two are left over
-    assert order(2) == whole and order(3) != whole  # every step of an epoch means the same epoch
-    halves = [order(0, process, 2) for process in (0, 1)]
-    assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(batch) for batch in whole]
-    parts = order(0, parts=2)
-    assert [sorted(parts[2 * step] + parts[2 * step + 1]) for step in range(3)] == [sorted(batch) for batch in whole]
-
-
-def test_clips_that_fill_no_step_are_repeated_in_further_rounds() -> None:
-    schedule = finetune_schedule(arguments(Path("run"), epochs=5, batch_size=8), num_clips=3, num_processes=1)
-    assert (schedule.steps_per_epoch, schedule.total_steps) == (1, 5)
-    [batch] = EpochOrder(["a", "b", "c"], 0, schedule, 1, 0, 1, lambda: 1)
-    assert len(batch) == 8 and {turn for turn, _ in batch} == {3, 4, 5}
-    assert all(sorted(index for turn, index in batch if turn == number) == [0, 1, 2] for number in (3, 4))
 
 
 def test_shares_and_validation_come_from_the_training_clips() -> None:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from s2i_hf.data.mixtures import join
+from s2i_hf.data.sampler import EpochSampler
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.encoding import encode
@@ -31,9 +32,10 @@ from s2i_hf.processing.masking import mask_noise
 from s2i_hf.runs import checkpoints
 from s2i_hf.runs.checkpoints import MetricsFile, find_checkpoints
 from s2i_hf.training import interruption as processes
-from s2i_hf.training import run_log as recording
-from s2i_hf.training.batches import ClipOrder, Schedule
-from s2i_hf.training.pretraining import PretrainArguments, build_optimizer, mae_loss, pretrain, start
+from s2i_hf.training import pretraining
+from s2i_hf.training.pretrain_arguments import PretrainArguments
+from s2i_hf.training.pretraining import build_optimizer, mae_loss, pretrain, start
+from s2i_hf.training.schedule import Schedule
 from s2i_hf.utils.arguments import parse, run_main
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
@@ -144,31 +146,14 @@ def test_the_loss_for_another_target_is_the_models_own_formula(norm_pix_loss: bo
 # --- what a step sees -------------------------------------------------------------------------------------------------
 
 
-def test_a_step_takes_the_same_clips_however_it_is_split() -> None:
-    ids = [f"clip{index}" for index in range(37)]
-
-    def taken(batch: int, parts: int, num: int, first: int = 0) -> list[set[tuple[int, str]]]:
-        arguments = PretrainArguments(data="x", epochs=3, batch_size=batch, gradient_accumulation=parts)
-        schedule = Schedule.of(arguments, len(ids), num)
-        orders = [list(ClipOrder(ids, arguments, schedule, first, process, num)) for process in range(num)]
-        assert {len(order) for order in orders} == {(schedule.total_steps - first) * parts}
-        steps = []
-        for step in range(schedule.total_steps - first):
-            pairs = [pair for order in orders for batch in order[step * parts : (step + 1) * parts] for pair in batch]
-            assert len(set(pairs)) == len(pairs) == schedule.effective_batch  # disjoint
-            steps.append({(epoch, ids[index]) for epoch, index in pairs})
-        return steps
-
-    whole = taken(8, 1, 1)
-    assert whole == taken(4, 1, 2) == taken(2, 2, 2) == taken(1, 4, 2) == taken(2, 4, 1)
-    assert whole[5:] == taken(4, 1, 2, first=5)
-    for epoch in range(3):
-        seen = [pair for step in whole[epoch * 4 : (epoch + 1) * 4] for pair in step]
-        assert len(set(seen)) == 32 and {pair[0] for pair in seen} == {epoch}
-    assert whole[0] != {(0, clip) for _, clip in whole[4]}  # every epoch has an order of its own
-    forwards = whole
-    ids = ids[::-1]  # rows in another order, as another way of storing them may have
-    assert taken(8, 1, 1) == forwards
+def sampler(arguments: PretrainArguments, rows: Any) -> EpochSampler:
+    """The order of a run of one process, from its first step."""
+    schedule = Schedule.of(arguments, len(rows), 1)
+    size, parts = arguments.batch_size, arguments.gradient_accumulation
+    steps = range(schedule.total_steps)
+    return EpochSampler(
+        rows.sample_ids, arguments.seed, schedule.steps_per_epoch, size, parts, lambda: steps, sources=rows.sources
+    )
 
 
 def two_formats(weights: Any = None) -> tuple[Any, list[str]]:
@@ -177,30 +162,6 @@ def two_formats(weights: Any = None) -> tuple[Any, list[str]]:
               "joints": np.repeat(row["joints"], 2, axis=2)[:, :, :25]} for index, row in enumerate(clips(4, seed=2))]  # fmt: skip
     joined, _ = join({"many": {"train": as_rows(clips(12))}, "few": {"train": as_rows(other)}}, weights)
     return joined["train"], joined["train"].sample_ids
-
-
-def test_a_weighted_mixture_is_the_same_however_it_is_split() -> None:
-    rows, ids = two_formats("equal")
-
-    def taken(batch: int, parts: int, num: int, first: int = 0) -> list[set[tuple[int, str]]]:
-        arguments = PretrainArguments(data="x", epochs=4, batch_size=batch, gradient_accumulation=parts)
-        schedule = Schedule.of(arguments, len(rows), num)
-        orders = [list(ClipOrder(ids, arguments, schedule, first, rank, num, rows.sources)) for rank in range(num)]
-        steps = range(schedule.total_steps - first)
-        found = [
-            [pair for order in orders for batch in order[s * parts : (s + 1) * parts] for pair in batch] for s in steps
-        ]
-        assert all(len(set(pairs)) == len(pairs) == schedule.effective_batch for pairs in found)
-        return [{(turn, ids[index]) for turn, index in pairs} for pairs in found]
-
-    whole = taken(4, 1, 1)
-    assert whole == taken(2, 1, 2) == taken(1, 2, 2) and whole[5:] == taken(4, 1, 1, first=5)
-    for epoch in range(4):
-        seen = [pair for step in whole[4 * epoch : 4 * (epoch + 1)] for pair in step]
-        few = [pair for pair in seen if pair[1].startswith("other")]
-        assert (len(seen), len(few)) == (16, 8)  # half of an epoch, so each of the 4 twice
-        assert set(few) == {(turn, f"other{index}") for turn in (2 * epoch, 2 * epoch + 1) for index in range(4)}
-    assert len({name for step in whole for _, name in step}) == 16  # 8 draws an epoch from 12 clips: all within two
 
 
 @pytest.mark.parametrize("mask", ["random", "body_part"])
@@ -216,9 +177,8 @@ def test_images_and_masks_of_a_mixture_are_drawn_by_round(tmp_path: Path, mask: 
     still = {"crop": (1.0, 1.0), "yaw": 0.0, "tilt": 0.0}
     arguments, model, processor, _ = make(tmp_path / "run", mask=mask, epochs=2, mask_ratio=0.5, **still)
     pretrain(arguments, model, processor, {"train": rows}, compute_loss=spy)
-    schedule = Schedule.of(arguments, len(rows), 1)
     of_clip: dict[str, list[Tensor]] = {}
-    for batch, (images, noise) in zip(ClipOrder(ids, arguments, schedule, sources=rows.sources), seen, strict=True):
+    for batch, (images, noise) in zip(sampler(arguments, rows), seen, strict=True):
         for at, (turn, index) in enumerate(batch):
             row = rows[index]
             image, metadata = encode([row["joints"]], row["layout"], processor.encoding_options)
@@ -240,7 +200,7 @@ def test_augmentation_of_a_mixture_is_drawn_by_round(tmp_path: Path) -> None:
     seen: dict[tuple[str, int], Tensor] = {}
     rows, ids = two_formats({"many": 1, "few": 1})
     arguments, model, processor, _ = make(tmp_path / "run", epochs=1, yaw=1.0)
-    order = iter(ClipOrder(ids, arguments, Schedule.of(arguments, len(rows), 1), sources=rows.sources))
+    order = iter(sampler(arguments, rows))
 
     def spy(model: nn.Module, images: Tensor, noise: Tensor, targets: Tensor) -> Tensor:
         for (turn, index), image in zip(next(order), images, strict=True):
@@ -472,14 +432,13 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
         return mae_loss(model, images, noise, targets)
 
     if how == "random state not restored":
-        load = recording.load_checkpoint
+        load = pretraining.load_checkpoint
 
-        def forgetful(*arguments: Any) -> Any:
-            progress = load(*arguments)
+        def forgetful(*arguments: Any) -> None:
+            load(*arguments)
             torch.manual_seed(12345)
-            return progress
 
-        recording.load_checkpoint = forgetful
+        pretraining.load_checkpoint = forgetful
     elif how == "killed while saving":
         write = checkpoints.write_json
 
@@ -657,7 +616,7 @@ def test_a_folder_in_use_is_refused(undisturbed: Path, stopped: Path, tmp_path: 
     foreign.mkdir()
     (foreign / "config.json").write_text("{}")
     for overwrite in (False, True):
-        with pytest.raises(ValueError, match=r"holds config.json, which no pretraining run wrote"):
+        with pytest.raises(ValueError, match=r"holds config.json, which no training wrote"):
             run(foreign, overwrite=overwrite)
     with pytest.raises(ValueError, match="is a file"):
         run(foreign / "config.json")

@@ -21,8 +21,8 @@ from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, normalise_patches
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
-from s2i_hf.training.pretraining import build_optimizer, pretrain
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss, draw_noise
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments
+from s2i_hf.training.pretraining import build_optimizer, diffmae_loss, draw_noise, pretrain
 from s2i_hf.utils.arguments import parse
 
 ROOT = Path(__file__).parents[2]
@@ -253,7 +253,8 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     assert removed == [
         "Pretrain a ViT masked autoencoder on skeletons.".join(['"""', ""]),
         "from s2i_hf.models.initialization import build_mae",
-        "from s2i_hf.training.pretraining import PretrainArguments, pretrain, start",
+        "from s2i_hf.training.pretrain_arguments import PretrainArguments",
+        "from s2i_hf.training.pretraining import pretrain, start",
         "arguments = parse(PretrainArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.",
         "model = build_mae(arguments.model, **arguments.model_options)",
@@ -261,9 +262,9 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     ]
     assert added == [
         "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
+        "from s2i_hf.training.pretrain_arguments import DiffMAEArguments",
         "from s2i_hf.models.building_diffmae import build_diffmae",
-        "from s2i_hf.training.pretraining import pretrain, start",
-        "from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss",
+        "from s2i_hf.training.pretraining import diffmae_loss, pretrain, start",
         "arguments = parse(DiffMAEArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",
         "model = build_diffmae(arguments.model, **arguments.model_options)",

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from s2i_hf.data.sampler import EpochSampler
 from s2i_hf.models.building_diffmae import build_diffmae
 from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.masking import drawn_strategies, mask_noise, ratio_of_step
 from s2i_hf.processing.resizing import part_columns
-from s2i_hf.training.batches import ClipOrder, Schedule
-from s2i_hf.training.pretraining import PretrainArguments, mae_loss, pretrain
-from s2i_hf.training.pretraining_diffmae import DiffMAEArguments, diffmae_loss
+from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments
+from s2i_hf.training.pretraining import diffmae_loss, mae_loss, pretrain
 from s2i_hf.utils.arguments import parse
 
 MICRO = {"model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.05, "warmup_epochs": 0.5,
@@ -68,9 +68,8 @@ def curve(run_dir: Path) -> list[tuple[Any, ...]]:
 def test_every_step_hides_its_own_share_and_every_clip_its_own_kind(tmp_path: Path, diffmae: bool) -> None:
     seen: Seen = []
     run(tmp_path / "run", seen, diffmae=diffmae, seed=5)
-    arguments = PretrainArguments(data="random", **{**MICRO, "seed": 5})
     ids = [row["sample_id"] for row in clips(20)]
-    order = ClipOrder(ids, arguments, Schedule.of(arguments, 20, 1))
+    order = EpochSampler(ids, 5, 5, 4, 1, lambda: range(15))
     columns, kinds = part_columns(get_layout("kinect_v1"), 1, 64, "joints"), set()
     assert len(seen) == 15
     for step, (batch, (noise, ratio, mask)) in enumerate(zip(order, seen, strict=True)):
