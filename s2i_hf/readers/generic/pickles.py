@@ -3,7 +3,8 @@
 A pickle is a program for a small stack machine, and Python's own reader calls whatever functions the program names. This is
 another machine for the same programs: it knows the opcodes that plain data is written with, and it calls nothing at all. What
 would be a call stays a name until it is one of the few forms in which numpy writes an array, a type or a number, and these are
-made here from their bytes. Every other name, and every other opcode, is an error. Opcodes as in `pickletools` of the standard library.
+made here from their bytes. Every other name, and every other opcode, is an error. Opcodes, and the readers of what follows them,
+are those of `pickletools` in the standard library.
 
 Arrays are views of the file's bytes and need no memory. Sizes are checked against what is left in the file before anything is
 made, so a short file cannot ask for much memory.
@@ -11,30 +12,19 @@ made, so a short file cannot ask for much memory.
 
 from __future__ import annotations
 
+import math
 import pickletools
 import struct
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..raw_files import ReadError
-from .pickled_arrays import (
-    BYTE_ORDERS,
-    MADE,
-    NAMES,
-    Mark,
-    Name,
-    Refused,
-    UnfinishedArray,
-    UnfinishedType,
-    array_of,
-    dict_key,
-    finished,
-    make_tuple,
-    refuse_call,
-)
 
 _MAX_ITEMS = 100_000_000
-_MAX_NUMBER = 64  # bytes of a whole number
+_MAX_NAME = 1000  # bytes
+_BYTE_ORDERS = ("<", ">", "|", "=")
 
 
 def load(data: bytes | memoryview, name: str) -> Any:
@@ -54,7 +44,7 @@ def load(data: bytes | memoryview, name: str) -> Any:
     machine = _Machine(memoryview(data))
     try:
         return machine.run()
-    except Refused as error:
+    except _Refused as error:
         raise ReadError(f"{name}: {error}") from None
     except (IndexError, struct.error):
         raise ReadError(f"{name}: byte {machine.at:,}: no pickle, or a damaged one; download it again.") from None
@@ -63,55 +53,82 @@ def load(data: bytes | memoryview, name: str) -> Any:
         raise ReadError(f"{name}: byte {machine.at:,}: no plain data, or damaged ({reason}).") from None
 
 
+class _Refused(Exception):
+    """What is wrong, without the name of the file."""
+
+
+class _NotData:
+    """What data is made from, and which is never given out; as it is, the mark where the items of a container begin."""
+
+
+class _Name(_NotData):
+    """A function or class that the pickle names; only ever compared."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+class _Type(_NotData):
+    """A dtype in the making: its byte order follows in a BUILD."""
+
+    def __init__(self, code: str) -> None:
+        self.code, self.order = code, "|"
+
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]  # checked against _BYTE_ORDERS
+
+
+class _Array(_NotData):
+    """An array in the making: shape, type and data follow in a BUILD."""
+
+    value: np.ndarray | None = None
+
+
+class _Arguments(tuple, _NotData):
+    """A tuple with something in it that is not data: what a function is called with."""
+
+
+_MARK = _NotData()
+
+
 class _Machine:
     def __init__(self, data: memoryview) -> None:
         self.data, self.at = data, 0
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.items = 0
-        self.copied = 0
+        self.items = self.copied = 0
 
     def run(self) -> Any:
         """Go through the opcodes up to STOP."""
         if self.data[:1] != b"\x80":
-            raise Refused("does not begin as a pickle of protocol 2 to 5; save it again with a current Python.")
-        table = _OPCODES
-        while True:
-            code = self.data[self.at]
+            raise _Refused("does not begin as a pickle of protocol 2 to 5; save it again with a current Python.")
+        while (code := self.data[self.at]) != ord("."):  # STOP
             self.at += 1
-            if code == 0x2E:  # STOP
-                if len(self.stack) != 1:
-                    raise Refused("the pickle ends with an unfinished object; it is damaged.")
-                return finished(self.stack[0])
-            operation = table.get(code)
-            if operation is None:
-                raise Refused(
-                    f"byte {self.at - 1:,}: {_opcode_name(code)} is no part of plain data (arrays, text, numbers, containers); "
-                    "nothing of it was run."
+            if code not in _STEPS:
+                known = {ord(opcode.code): f"opcode {opcode.name}" for opcode in pickletools.opcodes}
+                raise _Refused(
+                    f"byte {self.at - 1:,}: {known.get(code, f'byte {code:#04x}')} is no part of plain data (arrays, text, "
+                    "numbers, containers); nothing of it was run."
                 )
-            operation(self)
+            argument, action = _STEPS[code]
+            action(self, None if argument is None else argument(self))
+        if len(self.stack) != 1:
+            raise _Refused("the pickle ends with an unfinished object; it is damaged.")
+        return _finished(self.stack[0])
 
-    # -- reading -----------------------------------------------------------------------------------------------------
+    # -- what pickletools reads from -----------------------------------------------------------------------------------
 
-    def take(self, count: int) -> memoryview:
-        """The next bytes."""
-        if not 0 <= count <= len(self.data) - self.at:
-            raise Refused(f"byte {self.at:,}: {count:,} bytes should follow, and the file ends; it is truncated.")
+    def read(self, count: int) -> memoryview:
+        """The next bytes, fewer at the end of the file."""
         self.at += count
         return self.data[self.at - count : self.at]
 
-    def number(self, format: str) -> int:
-        """A number of fixed size."""
-        return struct.unpack(format, self.take(struct.calcsize(format)))[0]
-
-    def line(self) -> str:
-        """A name, up to the end of its line."""
-        rest = bytes(self.data[self.at : self.at + 1000])
-        end = rest.find(b"\n")
-        if end < 0:
-            raise Refused(f"byte {self.at:,}: a line of text has no end; the file is damaged.")
-        self.at += end + 1
-        return rest[:end].decode("ascii", "replace")
+    def readline(self) -> bytes:
+        """The rest of a line; nothing if it has no end."""
+        rest = bytes(self.data[self.at : self.at + _MAX_NAME])
+        end = rest.find(b"\n") + 1
+        self.at += end
+        return rest[:end]
 
     # -- the stack -----------------------------------------------------------------------------------------------------
 
@@ -119,22 +136,26 @@ class _Machine:
         """Put an object on the stack."""
         self.items += 1
         if self.items > _MAX_ITEMS:
-            raise Refused(f"more than {_MAX_ITEMS:,} objects; expected the annotations of a data set.")
+            raise _Refused(f"more than {_MAX_ITEMS:,} objects; expected the annotations of a data set.")
         self.stack.append(value)
+
+    def pop(self, count: int) -> list[Any]:
+        """Take off the last objects."""
+        if count > len(self.stack):
+            raise IndexError
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        return values
 
     def since_mark(self) -> list[Any]:
         """Take off everything down to the last mark."""
-        for place in range(len(self.stack) - 1, -1, -1):
-            if self.stack[place] is Mark:
-                values = self.stack[place + 1 :]
-                del self.stack[place:]
-                return values
-        raise IndexError
+        place = next(place for place in range(1, len(self.stack) + 2) if self.stack[-place] is _MARK)
+        return self.pop(place)[1:]
 
     def get(self, index: int) -> None:
         """Put a remembered object on the stack."""
         if index not in self.memo:
-            raise Refused(f"byte {self.at:,}: refers to object {index}, which does not exist; the file is damaged.")
+            raise _Refused(f"byte {self.at:,}: refers to object {index}, which does not exist; the file is damaged.")
         self.push(self.memo[index])
 
     def put(self, index: int) -> None:
@@ -144,150 +165,179 @@ class _Machine:
     def top(self, kind: type) -> Any:
         """The container on top of the stack."""
         if type(self.stack[-1]) is not kind:
-            raise Refused(f"byte {self.at:,}: items for something that is no {kind.__name__}; nothing of it was run.")
+            raise _Refused(f"byte {self.at:,}: items for something that is no {kind.__name__}; nothing of it was run.")
         return self.stack[-1]
 
     def extend(self, values: list[Any]) -> None:
-        """APPENDS."""
-        self.top(list).extend(map(finished, values))
+        """APPEND and APPENDS."""
+        self.top(list).extend(map(_finished, values))
 
     def update(self, values: list[Any]) -> None:
-        """SETITEMS."""
+        """SETITEM and SETITEMS."""
         into = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
-            into[dict_key(key)] = finished(value)
-
-    def wrap(self, count: int) -> None:
-        """TUPLE1 to TUPLE3."""
-        values = [self.stack.pop() for _ in range(count)]
-        self.push(make_tuple(values[::-1]))
+            if not isinstance(key, str):  # numbers could be chosen to make a dict slow
+                raise _Refused(f"a dict with a key of type {type(key).__name__}; expected text.")
+            into[key] = _finished(value)
 
     # -- what numpy writes ---------------------------------------------------------------------------------------------
 
     def name(self, module: Any, name: Any) -> None:
-        """A global: one of `NAMES`, or an error."""
-        kind = NAMES.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
-        if kind is None:
-            texts = isinstance(module, str) and isinstance(name, str)
+        """A global: one of `_NAMES`, or an error."""
+        texts = isinstance(module, str) and isinstance(name, str)
+        if not texts or (module, name) not in _NAMES:
             asked = f"{module}.{name}"[:80] if texts else "something without a name"
-            raise Refused(
+            raise _Refused(
                 f"asks for {asked!r}, which is no array, text, number or container; nothing of it was run. Do not load this file "
                 "with pickle unless you trust its author."
             )
-        self.push(Name(kind))
+        self.push(_Name(_NAMES[module, name]))
 
-    def reduce(self) -> None:
-        """A call: one of the four forms that stand for arrays, or an error."""
-        arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise Refused(f"byte {self.at:,}: calls something that is no function; nothing of it was run.")
-        made = MADE.get(function.kind, refuse_call)(arguments)
+    def reduce(self, function: Any, arguments: Any) -> None:
+        """A call: one of the forms that stand for arrays, or an error."""
+        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+            raise _Refused(f"byte {self.at:,}: calls something that is no function; nothing of it was run.")
+        if function.kind not in _MADE:
+            raise _Refused("makes an object in a way that arrays are not written; nothing of it was run.")
+        made = _MADE[function.kind](*arguments)
         if isinstance(made, bytes):  # the only data that is a copy: no more of it than the file is long
             self.copied += len(made)
             if self.copied > len(self.data):
-                raise Refused("more data than the file holds; nothing of it was run.")
+                raise _Refused("more data than the file holds; nothing of it was run.")
         self.push(made)
 
     def build(self) -> None:
         """The state of a type or of an array."""
         state, made = self.stack.pop(), self.stack[-1]
-        if (
-            isinstance(made, UnfinishedType)
-            and isinstance(state, tuple)
-            and len(state) >= 2
-            and state[1] in BYTE_ORDERS
-        ):
+        size = len(state) if isinstance(state, tuple) else 0
+        if isinstance(made, _Type) and size >= 2 and state[1] in _BYTE_ORDERS:
             if any(part is not None for part in state[2:5]):
-                raise Refused("an array of records; expected plain numbers.")
+                raise _Refused("an array of records; expected plain numbers.")
             made.order = state[1]
-        elif isinstance(made, UnfinishedArray) and made.value is None and isinstance(state, tuple) and len(state) == 5:
+        elif isinstance(made, _Array) and made.value is None and size == 5:
             _, shape, kind, fortran, data = state
-            made.value = array_of(data, kind, shape, "F" if fortran else "C")
+            made.value = _array_of(data, kind, shape, "F" if fortran else "C")
         else:
-            raise Refused(f"byte {self.at:,}: sets the state of something that is no array; nothing of it was run.")
+            raise _Refused(f"byte {self.at:,}: sets the state of something that is no array; nothing of it was run.")
 
 
-def _text(machine: _Machine, count: int) -> str:
-    return str(machine.take(count), "utf-8", "surrogatepass")
+def _unwrapped(value: Any) -> Any:
+    return value.value if isinstance(value, _Array) and value.value is not None else value
 
 
-def _long(machine: _Machine, count: int) -> int:
-    if count > _MAX_NUMBER:
-        raise Refused(f"a number of {count:,} bytes; expected data of a sensor.")
-    return int.from_bytes(machine.take(count), "little", signed=True)
+def _finished(value: Any) -> Any:
+    """An object as it is given out."""
+    value = _unwrapped(value)
+    if isinstance(value, _NotData):
+        raise _Refused(
+            "an array without data, or the name of a type or function, where data should be; expected arrays, text, numbers and "
+            "containers."
+        )
+    return value
 
 
-def _stack_global(machine: _Machine) -> None:
-    name, module = machine.stack.pop(), machine.stack.pop()
-    machine.name(module, name)
+def _tuple(values: list[Any]) -> tuple[Any, ...]:
+    """A tuple of data; or of arguments, if something in it is not data."""
+    values = list(map(_unwrapped, values))
+    return (_Arguments if any(isinstance(value, _NotData) for value in values) else tuple)(values)
 
 
-def _old_global(machine: _Machine) -> None:
-    module = machine.line()
-    machine.name(module, machine.line())
+def _array_of(data: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
+    """The array that these bytes are: a view of them."""
+    if not isinstance(kind, _Type) or not isinstance(data, bytes | memoryview):
+        raise _Refused("an array of Python objects; expected plain numbers.")
+    dtype = kind.dtype()
+    if type(shape) is not tuple or len(shape) > 8 or any(type(side) is not int or side < 0 for side in shape):
+        raise _Refused("an array with a shape that is none; the file is damaged.")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise _Refused(f"an array of shape {shape} with {len(data):,} bytes; the file is damaged.")
+    flat = np.frombuffer(data, dtype) if len(data) else np.empty(0, dtype)
+    return flat.reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _set_item(machine: _Machine) -> None:
-    value, key = machine.stack.pop(), machine.stack.pop()
-    machine.update([key, value])
+def _type(code: Any = None, *_: Any) -> _Type:
+    if isinstance(code, bytes | memoryview):
+        code = bytes(code).decode("ascii", "replace")
+    if not isinstance(code, str) or code.lstrip("<>|=") not in _CODES:
+        shown = repr(code[:20]) if isinstance(code, str) else type(code).__name__
+        raise _Refused(f"an array of type {shown}; expected plain numbers.")
+    return _Type(code)
 
 
-def _append(machine: _Machine) -> None:
-    value = machine.stack.pop()
-    machine.extend([value])
+def _array(kind: Any = None, *_: Any) -> _Array:
+    if not isinstance(kind, _Name) or kind.kind != "ndarray":
+        raise _Refused("an object of another class than numpy's array; nothing of it was run.")
+    return _Array()
 
 
-def _protocol(machine: _Machine) -> None:
-    version = machine.number("<B")
-    if not 2 <= version <= 5:
-        raise Refused(f"pickle protocol {version}; expected 2 to 5. Save it again with a current Python.")
+def _encode(text: Any, encoding: Any) -> bytes:
+    if not isinstance(text, str) or encoding != "latin1":
+        raise _Refused("calls _codecs.encode in another way than bytes are written; nothing of it was run.")
+    return text.encode("latin-1")
 
 
-_ACTIONS: dict[str, Callable[[_Machine], Any]] = {
-    "PROTO": _protocol,
-    "FRAME": lambda m: m.number("<Q"),  # a hint for reading from a stream
-    "MARK": lambda m: m.push(Mark),
-    "POP": lambda m: m.stack.pop(),
-    "NONE": lambda m: m.push(None),
-    "NEWTRUE": lambda m: m.push(True),
-    "NEWFALSE": lambda m: m.push(False),
-    "BININT": lambda m: m.push(m.number("<i")),
-    "BININT1": lambda m: m.push(m.number("<B")),
-    "BININT2": lambda m: m.push(m.number("<H")),
-    "LONG1": lambda m: m.push(_long(m, m.number("<B"))),
-    "BINFLOAT": lambda m: m.push(m.number(">d")),
-    "SHORT_BINUNICODE": lambda m: m.push(_text(m, m.number("<B"))),
-    "BINUNICODE": lambda m: m.push(_text(m, m.number("<I"))),
-    "BINUNICODE8": lambda m: m.push(_text(m, m.number("<Q"))),
-    "SHORT_BINBYTES": lambda m: m.push(m.take(m.number("<B"))),
-    "BINBYTES": lambda m: m.push(m.take(m.number("<I"))),
-    "BINBYTES8": lambda m: m.push(m.take(m.number("<Q"))),
-    "BYTEARRAY8": lambda m: m.push(m.take(m.number("<Q"))),
-    "READONLY_BUFFER": lambda m: None,
-    "EMPTY_TUPLE": lambda m: m.push(()),
-    "TUPLE": lambda m: m.push(make_tuple(m.since_mark())),
-    "TUPLE1": lambda m: m.wrap(1),
-    "TUPLE2": lambda m: m.wrap(2),
-    "TUPLE3": lambda m: m.wrap(3),
-    "EMPTY_LIST": lambda m: m.push([]),
-    "APPEND": _append,
-    "APPENDS": lambda m: m.extend(m.since_mark()),
-    "EMPTY_DICT": lambda m: m.push({}),
-    "SETITEM": _set_item,
-    "SETITEMS": lambda m: m.update(m.since_mark()),
-    "BINGET": lambda m: m.get(m.number("<B")),
-    "LONG_BINGET": lambda m: m.get(m.number("<I")),
-    "BINPUT": lambda m: m.put(m.number("<B")),
-    "LONG_BINPUT": lambda m: m.put(m.number("<I")),
-    "MEMOIZE": lambda m: m.put(len(m.memo)),
-    "GLOBAL": _old_global,
-    "STACK_GLOBAL": _stack_global,
-    "REDUCE": lambda m: m.reduce(),
-    "BUILD": lambda m: m.build(),
+# b1, i1..i8, u1..u8, f2..f8: nothing with objects, text or dates in it
+_CODES = frozenset(["b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8"])
+_MADE: dict[str, Callable[..., Any]] = {
+    "dtype": _type,
+    "array": _array,
+    "scalar": lambda kind, data: _array_of(data, kind, (), "C").item(),
+    "frombuffer": lambda data, kind, shape, order: _array_of(data, kind, shape, "F" if order == "F" else "C"),
+    "encode": _encode,
+    "no_bytes": lambda: b"",
 }
-_OPCODES = {ord(code.code): _ACTIONS[code.name] for code in pickletools.opcodes if code.name in _ACTIONS}
+# The names in which numpy, old and new, writes arrays; module and name -> what it stands for
+_NAMES = {
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): "array" for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): "scalar" for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): "frombuffer" for core in ("core", "_core")},
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): "dtype",
+    ("_codecs", "encode"): "encode",  # how protocol 2 writes bytes
+    ("__builtin__", "bytes"): "no_bytes",
+}
 
 
-def _opcode_name(code: int) -> str:
-    known = {ord(opcode.code): opcode.name for opcode in pickletools.opcodes}
-    return f"opcode {known[code]}" if code in known else f"byte {code:#04x}"
+def _check_protocol(machine: _Machine, version: int) -> None:
+    if not 2 <= version <= 5:
+        raise _Refused(f"pickle protocol {version}; expected 2 to 5. Save it again with a current Python.")
+
+
+_VALUES = "BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8"
+_ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
+    "PROTO": _check_protocol,
+    "FRAME": lambda m, _: None,  # a hint for reading from a stream
+    "READONLY_BUFFER": lambda m, _: None,
+    **dict.fromkeys(_VALUES.split(), _Machine.push),
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "MARK": lambda m, _: m.push(_MARK),
+    "POP": lambda m, _: m.pop(1),
+    "TUPLE": lambda m, _: m.push(_tuple(m.since_mark())),
+    "TUPLE1": lambda m, _: m.push(_tuple(m.pop(1))),
+    "TUPLE2": lambda m, _: m.push(_tuple(m.pop(2))),
+    "TUPLE3": lambda m, _: m.push(_tuple(m.pop(3))),
+    "APPEND": lambda m, _: m.extend(m.pop(1)),
+    "APPENDS": lambda m, _: m.extend(m.since_mark()),
+    "SETITEM": lambda m, _: m.update(m.pop(2)),
+    "SETITEMS": lambda m, _: m.update(m.since_mark()),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), _Machine.get),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Machine.put),
+    "MEMOIZE": lambda m, _: m.put(len(m.memo)),
+    "GLOBAL": lambda m, names: m.name(*names.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.name(*m.pop(2)),
+    "REDUCE": lambda m, _: m.reduce(*m.pop(2)),
+    "BUILD": lambda m, _: m.build(),
+}
+_READERS = {opcode.name: opcode.arg.reader if opcode.arg else None for opcode in pickletools.opcodes}
+_READERS["BYTEARRAY8"] = _READERS["BINBYTES8"]  # written alike, and read as a view, not as a copy
+# Byte of an opcode -> what reads its argument, if it has one, and what it does
+_STEPS: dict[int, tuple[Callable[..., Any] | None, Callable[[_Machine, Any], Any]]] = {
+    ord(opcode.code): (_READERS[opcode.name], _ACTIONS[opcode.name])
+    for opcode in pickletools.opcodes
+    if opcode.name in _ACTIONS
+}

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from own_files import damages, reads_or_refuses
 
 from s2i_hf.readers import ReadError
+from s2i_hf.readers.generic import pickles
 from s2i_hf.readers.generic.pickles import load
 
 
@@ -269,3 +270,62 @@ def test_damaged_files_are_read_or_refused(data: st.DataObject, protocol: int) -
     whole = pickle.dumps(pickle.loads(WHOLE), protocol)
     content = data.draw(damages(whole) | st.binary(max_size=40).map(lambda tail: b"\x80\x04" + tail + b"."))
     reads_or_refuses(lambda: load(content, "fuzz.pkl"), "fuzz.pkl")
+
+
+# -- the forms of numpy one by one ------------------------------------------------------------------------------------
+
+
+def float32(order: str = "<") -> pickles._Type:
+    kind = pickles._MADE["dtype"]("f4", False, True)
+    kind.order = order
+    return kind
+
+
+@pytest.mark.parametrize("code", ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "<f4", ">i2"])
+def test_types_of_numbers(code: str) -> None:
+    assert pickles._MADE["dtype"](code).dtype() == np.dtype(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["O8", "O", "U5", "S3", "V8", "M8", "m8[s]", "c8", "f16", "f4,i4", "(2,)f4", "", "object", 4, None, (1,)]
+)
+def test_other_types_are_refused(code: Any) -> None:
+    with pytest.raises(pickles._Refused, match="expected plain numbers"):
+        pickles._MADE["dtype"](code)
+
+
+def test_bytes_become_arrays_in_both_orders() -> None:
+    values = np.arange(6, dtype=np.float32)
+    np.testing.assert_array_equal(pickles._array_of(values.tobytes(), float32(), (2, 3), "C"), values.reshape(2, 3))
+    np.testing.assert_array_equal(
+        pickles._array_of(values.astype(">f4").tobytes(), float32(">"), (2, 3), "F"), values.reshape(3, 2).T
+    )
+    assert pickles._array_of(b"", float32(), (0, 3), "C").shape == (0, 3)
+    assert pickles._MADE["scalar"](float32(), values[2:3].tobytes()) == 2.0
+    with pytest.raises(pickles._Refused, match="24 bytes"):
+        pickles._array_of(values.tobytes(), float32(), (2, 4), "C")
+    for shape in ((-2, -3), [2, 3], (2.0, 3), (1,) * 9, "23"):
+        with pytest.raises(pickles._Refused):
+            pickles._array_of(values.tobytes(), float32(), shape, "C")
+    for data, kind in ((["a"], float32()), (values.tobytes(), np.dtype("f4")), (None, float32())):
+        with pytest.raises(pickles._Refused):
+            pickles._array_of(data, kind, (6,), "C")
+
+
+def test_what_is_unfinished_is_never_given_out() -> None:
+    assert type(pickles._tuple([1, "a"])) is tuple
+    for unfinished in (
+        pickles._Name("dtype"),
+        float32(),
+        pickles._Array(),
+        pickles._MARK,
+        pickles._tuple([pickles._Name("dtype")]),
+    ):
+        made = pickles._tuple([1, unfinished])
+        assert isinstance(made, pickles._Arguments)
+        for value in (unfinished, made):
+            with pytest.raises(pickles._Refused):
+                pickles._finished(value)
+    whole = pickles._Array()
+    whole.value = np.arange(3)
+    assert pickles._tuple([whole])[0] is whole.value and pickles._finished(whole) is whole.value
