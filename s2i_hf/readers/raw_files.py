@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+MAX_CLIP = 64 << 20  # bytes of one clip: 200,000 frames of 25 joints
 _DEPTH = 4  # levels of folders below the one that is named: archives unpack into one to four of their own
 _MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything like this is not one
 _MAX_MEMBERS = 2_000_000  # NTU-120 has 114,480

@@ -11,21 +11,20 @@ Format after Acclaim's "Skeleton File Definition V1.10" (1995). Files may have l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import RawFile, ReadError, read_bytes
-from .bvh import named_layout, pick
-from .kinematics import in_blocks, positions, rotations
+from ..raw_files import RawFile, ReadError
+from .motion_capture import Lines, in_blocks, named_layout, pick, positions, rotations
 
 _INCH = 0.0254  # metres
 _MAX_BONES = 1000
-_MAX_BYTES = 64 << 20
 _TURNS = ("rx", "ry", "rz")
+_Section = list[tuple[int, list[str]]]  # number and words of each line
 
 
 @dataclass
@@ -46,8 +45,13 @@ class _Skeleton:
     degrees: bool = True
     position: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
-    def index(self, bone: str) -> int | None:
-        return next((index for index, known in enumerate(self.bones) if known.name == bone), None)
+    @property
+    def names(self) -> list[str]:
+        return [bone.name for bone in self.bones]
+
+    @property
+    def parents(self) -> list[int]:
+        return [bone.parent for bone in self.bones]
 
 
 def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
@@ -99,31 +103,24 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
             the line.
     """
     skeleton = _read_skeleton(file)
-    picked = pick([bone.name for bone in skeleton.bones], layout, file.name)
+    root, bones = skeleton.bones[0], skeleton.bones
+    picked = pick(skeleton.names, layout, file.name)
     channels, columns = _read_motion(file, skeleton)
-    parents = [bone.parent for bone in skeleton.bones]
 
     def pose(block: np.ndarray) -> np.ndarray:
-        local = np.empty((len(block), len(parents), 3, 3))
-        offsets = np.empty((len(block), len(parents), 3))
-        for index, bone in enumerate(skeleton.bones):
-            turns = [name for name in bone.dof if name in _TURNS]
+        local = np.empty((len(block), len(bones), 3, 3))
+        offsets = np.empty((len(block), len(bones), 3))
+        for index, (bone, held) in enumerate(zip(bones, columns, strict=True)):
             # about fixed axes the first one is applied first, so it stands last in the product
-            motion = rotations(
-                "".join(name[1] for name in reversed(turns)), _angles(block, columns[index], bone, turns)
-            )
-            local[:, index] = bone.axis @ motion @ bone.axis.T
+            turns = [(name[1], column) for name, column in zip(bone.dof, held, strict=True) if name in _TURNS][::-1]
+            axes = "".join(axis for axis, _ in turns)
+            local[:, index] = bone.axis @ rotations(axes, block[:, [column for _, column in turns]]) @ bone.axis.T
             offsets[:, index] = local[:, index] @ (bone.direction * bone.length)
-        moves = [columns[0][skeleton.bones[0].dof.index(name)] for name in ("tx", "ty", "tz")]
-        offsets[:, 0] = block[:, moves] + skeleton.position
-        return positions(parents, local, offsets)[:, picked]
+        offsets[:, 0] = block[:, [columns[0][root.dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
+        return positions(skeleton.parents, local, offsets)[:, picked]
 
     scale = _INCH / skeleton.unit if metres else 1.0
     return in_blocks(pose, channels)[:, None] * scale
-
-
-def _angles(block: np.ndarray, columns: Sequence[int], bone: _Bone, turns: Sequence[str]) -> np.ndarray:
-    return block[:, [columns[bone.dof.index(name)] for name in reversed(turns)]]
 
 
 def read_layout(file: RawFile) -> SkeletonLayout:
@@ -132,194 +129,159 @@ def read_layout(file: RawFile) -> SkeletonLayout:
     Raises:
         ReadError: no such skeleton, or names that do not say which part of the body a bone belongs to.
     """
-    bones = _read_skeleton(file).bones
-    if {bone.name for bone in bones} == set(LAYOUTS["cmu_31"].joint_names):
+    skeleton = _read_skeleton(file)
+    if set(skeleton.names) == set(LAYOUTS["cmu_31"].joint_names):
         return LAYOUTS["cmu_31"]
-    return named_layout("asf", [bone.name for bone in bones], [bone.parent for bone in bones], file.name)
+    return named_layout("asf", skeleton.names, skeleton.parents, file.name)
 
 
 # -- the skeleton ------------------------------------------------------------------------------------------------------
 
 
-class _Words:
-    """Lines as words, with their numbers; commas and brackets are blanks, # begins a comment."""
-
-    def __init__(self, file: RawFile) -> None:
-        self.name = file.name
-        data = read_bytes(file)
-        if len(data) > _MAX_BYTES:
-            raise ReadError(f"{file.name}: {len(data) >> 20} MB; expected one clip, of at most {_MAX_BYTES >> 20} MB.")
-        text = data.decode("latin-1").translate(str.maketrans(",()", "   "))
-        self.lines: Iterator[tuple[int, list[str]]] = (
-            (number, words)
-            for number, line in enumerate(text.split("\n"), 1)
-            if (words := line.partition("#")[0].split())
-        )
-
-    def error(self, number: int, words: Sequence[str], expected: str) -> ReadError:
-        return ReadError(f"{self.name}: line {number}: {' '.join(words)[:60]!r}; expected {expected}.")
-
-    def floats(self, number: int, words: Sequence[str], count: int, expected: str) -> np.ndarray:
-        try:
-            numbers = np.array([float(word) for word in words])
-        except ValueError:
-            numbers = np.empty(0)
-        if len(numbers) != count or not np.isfinite(numbers).all():
-            raise self.error(number, words, expected)
-        return numbers
+def _lines(file: RawFile) -> Lines:
+    return Lines(file, blanks=",()", comment="#")
 
 
 def _read_skeleton(file: RawFile) -> _Skeleton:
     if not file.companions:
         raise ReadError(f"{file.name}: no .asf file was found for it; put the subject's skeleton beside it.")
-    words = _Words(file.companions[0])
-    root = _Bone("root", dof=("tx", "ty", "tz", "rx", "ry", "rz"))
-    skeleton = _Skeleton(words.name, [root])
-    sections: dict[str, list[tuple[int, list[str]]]] = {}
-    section: list[tuple[int, list[str]]] = []
-    for number, line in words.lines:
-        if line[0].startswith(":"):
-            section = sections.setdefault(line[0].lower(), [])
+    lines = _lines(file.companions[0])
+    skeleton = _Skeleton(lines.name, [_Bone("root", dof=("tx", "ty", "tz", *_TURNS))])
+    section: _Section = []
+    sections: dict[str, _Section] = {}
+    for words in lines:
+        if words[0].startswith(":"):
+            section = sections.setdefault(words[0].lower(), [])
         else:
-            section.append((number, line))
+            section.append((lines.number, words))
     for needed in (":bonedata", ":hierarchy"):
         if needed not in sections:
-            raise ReadError(f"{words.name}: has no section {needed}; expected an ASF skeleton. Is it truncated?")
-    for number, line in sections.get(":units", []):
-        if line[0] == "length":
-            skeleton.unit = float(words.floats(number, line[1:], 1, "the scale of lengths")[0])
+            raise ReadError(f"{lines.name}: has no section {needed}; expected an ASF skeleton. Is it truncated?")
+    for lines.number, words in sections.get(":units", []):
+        if words[0] == "length":
+            skeleton.unit = float(lines.floats(words[1:], 1, "the scale of lengths")[0])
             if not 1e-6 < skeleton.unit < 1e6:
-                raise words.error(number, line, "a scale of lengths above zero")
-        elif line[0] == "angle":
-            skeleton.degrees = line[1:2] != ["rad"]
-    _read_root(words, sections.get(":root", []), skeleton)
-    _read_bones(words, sections[":bonedata"], skeleton)
-    _read_tree(words, sections[":hierarchy"], skeleton)
+                raise lines.error(words, "a scale of lengths above zero")
+        elif words[0] == "angle":
+            skeleton.degrees = words[1:2] != ["rad"]
+    _read_root(lines, sections.get(":root", []), skeleton)
+    _read_bones(lines, sections[":bonedata"], skeleton)
+    _read_tree(lines, sections[":hierarchy"], skeleton)
     return skeleton
 
 
-def _read_root(words: _Words, lines: Sequence[tuple[int, list[str]]], skeleton: _Skeleton) -> None:
-    for number, line in lines:
-        if line[0] == "order":
-            dof = tuple(word.lower() for word in line[1:])
-            if sorted(dof) != sorted(skeleton.bones[0].dof):
-                raise words.error(number, line, "order and TX TY TZ RX RY RZ in some order")
-            skeleton.bones[0].dof = dof
-        elif line[0] == "position":
-            skeleton.position = words.floats(number, line[1:], 3, "position and three numbers")
-        elif line[0] == "orientation" and words.floats(number, line[1:], 3, "orientation and three numbers").any():
-            raise words.error(number, line, "orientation 0 0 0, the only one that is understood")
+def _read_root(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
+    root = skeleton.bones[0]
+    for lines.number, words in section:
+        if words[0] == "order":
+            dof = tuple(word.lower() for word in words[1:])
+            if sorted(dof) != sorted(root.dof):
+                raise lines.error(words, "order and TX TY TZ RX RY RZ in some order")
+            root.dof = dof
+        elif words[0] == "position":
+            skeleton.position = lines.floats(words[1:], 3, "position and three numbers")
+        elif words[0] == "orientation" and lines.floats(words[1:], 3, "orientation and three numbers").any():
+            raise lines.error(words, "orientation 0 0 0, the only one that is understood")
 
 
-def _read_bones(words: _Words, lines: Sequence[tuple[int, list[str]]], skeleton: _Skeleton) -> None:
+def _read_bones(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
     bone: _Bone | None = None
-    for number, line in lines:
-        key = line[0].lower()
+    for lines.number, words in section:
+        key = words[0].lower()
         if key == "begin":
             bone = _Bone()
-            continue
-        if bone is None:
-            raise words.error(number, line, "begin")
-        if key == "end":
-            if not bone.name or skeleton.index(bone.name) is not None or len(skeleton.bones) == _MAX_BONES:
-                raise words.error(
-                    number, line, f"each bone to have a name of its own, and at most {_MAX_BONES} of them"
-                )
+        elif bone is None:
+            raise lines.error(words, "begin")
+        elif key == "end":
+            if not bone.name or bone.name in skeleton.names or len(skeleton.bones) == _MAX_BONES:
+                raise lines.error(words, f"each bone to have a name of its own, and at most {_MAX_BONES} of them")
             skeleton.bones.append(bone)
             bone = None
-        elif key == "name" and len(line) == 2:
-            bone.name = line[1]
+        elif key == "name" and len(words) == 2:
+            bone.name = words[1]
         elif key == "direction":
-            bone.direction = words.floats(number, line[1:], 3, "direction and three numbers")
-            norm = np.linalg.norm(bone.direction)
-            if not 0.5 < norm < 2:
-                raise words.error(number, line, "a direction of length 1")
+            bone.direction = lines.floats(words[1:], 3, "direction and three numbers")
+            if not 0.5 < np.linalg.norm(bone.direction) < 2:
+                raise lines.error(words, "a direction of length 1")
         elif key == "length":
-            bone.length = float(words.floats(number, line[1:], 1, "length and a number")[0])
+            bone.length = float(lines.floats(words[1:], 1, "length and a number")[0])
         elif key == "axis":
-            angles = words.floats(number, line[1:4], 3, "axis, three angles and their order")
-            order = line[4].lower() if len(line) == 5 else ""
+            angles = lines.floats(words[1:4], 3, "axis, three angles and their order")
+            order = words[4].lower() if len(words) == 5 else ""
             if sorted(order) != ["x", "y", "z"]:
-                raise words.error(number, line, "axis, three angles and their order, such as XYZ")
+                raise lines.error(words, "axis, three angles and their order, such as XYZ")
             angles = angles if skeleton.degrees else np.degrees(angles)
-            by_axis = dict(zip("xyz", angles, strict=True))
-            bone.axis = rotations(order[::-1], np.array([by_axis[axis] for axis in reversed(order)]))
+            bone.axis = rotations(order[::-1], angles[["xyz".index(axis) for axis in order[::-1]]])
         elif key == "dof":
-            bone.dof = tuple(word.lower() for word in line[1:])
+            bone.dof = tuple(word.lower() for word in words[1:])
             if len(set(bone.dof)) != len(bone.dof) or not set(bone.dof) <= set(_TURNS):
-                raise words.error(number, line, "dof and some of rx ry rz, the degrees of freedom that are understood")
+                raise lines.error(words, "dof and some of rx ry rz, the degrees of freedom that are understood")
     if bone is not None:
-        raise ReadError(f"{words.name}: bone {bone.name!r} has no end; the file is truncated.")
+        raise ReadError(f"{lines.name}: bone {bone.name!r} has no end; the file is truncated.")
 
 
-def _read_tree(words: _Words, lines: Sequence[tuple[int, list[str]]], skeleton: _Skeleton) -> None:
+def _read_tree(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
+    index = {name: number for number, name in reversed(list(enumerate(skeleton.names)))}
     placed = {0}
-    for number, line in lines:
-        if line[0].lower() in ("begin", "end") and len(line) == 1:
+    for lines.number, words in section:
+        if words[0].lower() in ("begin", "end") and len(words) == 1:
             continue
-        parent = skeleton.index(line[0])
-        for name in line[1:]:
-            child = skeleton.index(name)
-            if parent is None or parent not in placed or child is None or child in placed:
-                raise words.error(
-                    number, line, "a bone and the bones that begin where it ends, each once, from the root on"
-                )
+        parent, *children = (index.get(word, -1) for word in words)
+        for child in children:
+            if parent not in placed or child < 0 or child in placed:
+                raise lines.error(words, "a bone and the bones that begin where it ends, each once, from the root on")
             skeleton.bones[child].parent = parent
             placed.add(child)
     if len(placed) != len(skeleton.bones):
-        loose = next(bone.name for index, bone in enumerate(skeleton.bones) if index not in placed)
-        raise ReadError(f"{words.name}: bone {loose!r} is nowhere in :hierarchy; the file is truncated or damaged.")
+        loose = next(name for number, name in enumerate(skeleton.names) if number not in placed)
+        raise ReadError(f"{lines.name}: bone {loose!r} is nowhere in :hierarchy; the file is truncated or damaged.")
 
 
 # -- the motion --------------------------------------------------------------------------------------------------------
 
 
-def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[list[int]]]:
+def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[range]]:
     """(T, C) float64, angles in degrees; and the columns of each bone's degrees of freedom."""
-    words = _Words(file)
-    columns: list[list[int]] = []
-    for bone in skeleton.bones:
-        start = sum(map(len, columns))
-        columns.append(list(range(start, start + len(bone.dof))))
-    width = sum(map(len, columns))
-    by_name = {bone.name: index for index, bone in enumerate(skeleton.bones)}
+    lines = _lines(file)
+    ends = np.cumsum([len(bone.dof) for bone in skeleton.bones]).tolist()
+    columns = [range(end - len(bone.dof), end) for bone, end in zip(skeleton.bones, ends, strict=True)]
+    by_name = {name: index for index, name in enumerate(skeleton.names)}
     degrees = skeleton.degrees
     rows: list[list[float]] = []
     waiting: set[int] = set()  # bones that the frame has not had yet
-    moving = {index for index, held in enumerate(columns) if held}
-    for number, line in words.lines:
-        name = line[0]
+    for words in lines:
+        name = words[0]
         if name.startswith(":"):
             if name.upper() in (":DEGREES", ":RADIANS"):
                 degrees = name.upper() == ":DEGREES"
-        elif len(line) == 1 and name.isdecimal():
+        elif len(words) == 1 and name.isdecimal():
             if waiting:
                 break
-            rows.append([math.nan] * width)
-            waiting = set(moving)
+            rows.append([math.nan] * ends[-1])
+            waiting = {index for index, held in enumerate(columns) if held}
         else:
             index = by_name.get(name, -1)
             if index not in waiting:
-                raise words.error(number, line, f"the number of a frame, or a bone of {skeleton.name} once a frame")
+                raise lines.error(words, f"the number of a frame, or a bone of {skeleton.name} once a frame")
             waiting.remove(index)
             held = columns[index]
             try:
-                values = [float(word) for word in line[1:]]
+                values = [float(word) for word in words[1:]]
             except ValueError:
                 values = []
             if len(values) != len(held) or not all(map(math.isfinite, values)):
-                raise words.error(number, line, f"{len(held)} numbers for {name}")
-            rows[-1][held[0] : held[-1] + 1] = values
+                raise lines.error(words, f"{len(held)} numbers for {name}")
+            rows[-1][held.start : held.stop] = values
     if not rows:
         raise ReadError(f"{file.name}: holds no frames; expected an AMC motion.")
     if waiting:
-        lacking = skeleton.bones[min(waiting)].name
+        lacking = skeleton.names[min(waiting)]
         raise ReadError(
             f"{file.name}: frame {len(rows)} lacks {lacking!r}; the file is truncated or belongs to another .asf."
         )
     channels = np.array(rows)
     if not degrees:
-        turns = [column for bone, held in zip(skeleton.bones, columns, strict=True)
-                 for name, column in zip(bone.dof, held, strict=True) if name in _TURNS]  # fmt: skip
+        names = [name for bone in skeleton.bones for name in bone.dof]
+        turns = [column for column, name in enumerate(names) if name in _TURNS]
         channels[:, turns] = np.degrees(channels[:, turns])
     return channels, columns

@@ -20,21 +20,17 @@ Format after Meredith and Maddock, "Motion Capture File Formats Explained" (Univ
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
-from ...processing.suggestions import did_you_mean
-from ..raw_files import RawFile, ReadError, read_bytes
-from .csv_files import joint_key
-from .kinematics import in_blocks, positions, rotations
+from ..raw_files import RawFile, ReadError
+from .motion_capture import Lines, in_blocks, named_layout, pick, positions, rotations
 
 _MAX_JOINTS = 1000
-_MAX_BYTES = 64 << 20
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
 
@@ -48,37 +44,6 @@ class _Joint:
     axes: str = ""
 
 
-class _Lines:
-    """Lines with something on them, and their numbers."""
-
-    def __init__(self, file: RawFile) -> None:
-        data = read_bytes(file)
-        if len(data) > _MAX_BYTES:
-            raise ReadError(f"{file.name}: {len(data) >> 20} MB; expected one clip, of at most {_MAX_BYTES >> 20} MB.")
-        self.lines: Iterator[tuple[int, str]] = (
-            (number, line.strip()) for number, line in enumerate(data.decode("latin-1").split("\n"), 1) if line.strip()
-        )
-        self.name, self.number = file.name, 0
-
-    def take(self, expected: str) -> str:
-        for number, line in self.lines:
-            self.number = number
-            return line
-        raise ReadError(f"{self.name}: ends after line {self.number}; expected {expected}. The file is truncated.")
-
-    def error(self, got: str, expected: str) -> ReadError:
-        return ReadError(f"{self.name}: line {self.number}: {got[:60]!r}; expected {expected}.")
-
-    def floats(self, words: Sequence[str], count: int, expected: str) -> np.ndarray:
-        try:
-            numbers = np.array([float(word) for word in words])
-        except ValueError:
-            numbers = np.empty(0)
-        if len(numbers) != count or not np.isfinite(numbers).all():
-            raise self.error(" ".join(words), expected)
-        return numbers
-
-
 def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     """Read a clip and pick the joints of a layout by name ("LeftArm", "left_arm" and "mixamorig:LeftArm" are one).
 
@@ -88,7 +53,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     Raises:
         ReadError: no BVH, damaged, or without a joint of the layout; names the line.
     """
-    lines = _Lines(file)
+    lines = Lines(file)
     joints, columns = _hierarchy(lines)
     picked = pick([joint.name for joint in joints], layout, file.name)
     channels = _motion(lines, columns)
@@ -112,60 +77,37 @@ def read_layout(file: RawFile) -> SkeletonLayout:
     Raises:
         ReadError: no BVH, or names that do not say which part of the body a joint belongs to.
     """
-    joints, _ = _hierarchy(_Lines(file))
+    joints, _ = _hierarchy(Lines(file))
     return named_layout("bvh", [joint.name for joint in joints], [joint.parent for joint in joints], file.name)
 
 
-def named_layout(kind: str, names: Sequence[str], parents: Sequence[int], file: str) -> SkeletonLayout:
-    """A layout named after what is in it, so that the same skeleton is called the same wherever it is found.
-
-    Raises:
-        ReadError: the names do not say which part of the body a joint belongs to.
-    """
-    digest = hashlib.sha256(repr((tuple(names), tuple(parents))).encode()).hexdigest()[:8]
-    try:
-        return SkeletonLayout(f"{kind}_{len(names)}_{digest}", tuple(names), tuple(parents), source=f"joints of {file}")
-    except ValueError as error:
-        raise ReadError(f"{file}: {error} Or pass layout=, a layout with joints of this file.") from None
-
-
-def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
-    """Where the joints of a layout are among `names`. Raises ReadError if one is not there."""
-    found = {joint_key(name): index for index, name in reversed(list(enumerate(names)))}
-    for joint in layout.joint_names:
-        if joint_key(joint) not in found:
-            hint = did_you_mean(joint, names)
-            raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
-    return [found[joint_key(joint)] for joint in layout.joint_names]
-
-
-def _hierarchy(lines: _Lines) -> tuple[list[_Joint], int]:
+def _hierarchy(lines: Lines) -> tuple[list[_Joint], int]:
     """The joints, parents first, and the number of channels; up to the line MOTION."""
-    if lines.take("HIERARCHY").upper() != "HIERARCHY":
+    if [word.upper() for word in lines.take("HIERARCHY")] != ["HIERARCHY"]:
         raise ReadError(f"{lines.name}: line {lines.number}: does not begin with HIERARCHY; expected a BVH file.")
     joints: list[_Joint] = []
     open_joints: list[int] = []  # -1 for an End Site
     columns = 0
     while True:
-        line = lines.take("a joint or }")
-        words = line.split()
+        words = lines.take("a joint or }")
         key = words[0].upper()
-        if key in ("ROOT", "JOINT"):
-            if (key == "ROOT") == bool(joints) or (key == "JOINT" and not (open_joints and open_joints[-1] >= 0)):
-                raise lines.error(line, "one ROOT, and every JOINT inside it")
-            if len(joints) == _MAX_JOINTS:
-                raise lines.error(line, f"at most {_MAX_JOINTS} joints")
-            joints.append(_Joint(" ".join(words[1:]).removesuffix("{").strip(), open_joints[-1] if open_joints else -1))
-            open_joints.append(len(joints) - 1)
-            _brace(lines, line)
-        elif key == "END":
-            open_joints.append(-1)
-            _brace(lines, line)
+        inside = bool(open_joints) and open_joints[-1] >= 0  # a joint, not an End Site
+        if key in ("ROOT", "JOINT", "END"):
+            if (key == "ROOT" and joints) or (key == "JOINT" and not inside):
+                raise lines.error(words, "one ROOT, and every JOINT inside it")
+            if key != "END":
+                if len(joints) == _MAX_JOINTS:
+                    raise lines.error(words, f"at most {_MAX_JOINTS} joints")
+                name = " ".join(words[1:]).removesuffix("{").strip()
+                joints.append(_Joint(name, open_joints[-1] if open_joints else -1))
+            open_joints.append(-1 if key == "END" else len(joints) - 1)
+            if not words[-1].endswith("{") and (brace := lines.take("{")) != ["{"]:
+                raise lines.error(brace, "{")
         elif key == "OFFSET" and open_joints:
             offset = lines.floats(words[1:4], 3, "OFFSET and three numbers")
-            if open_joints[-1] >= 0:
+            if inside:
                 joints[open_joints[-1]].offset = offset
-        elif key == "CHANNELS" and open_joints and open_joints[-1] >= 0:
+        elif key == "CHANNELS" and inside:
             columns = _channels(lines, words, joints[open_joints[-1]], columns)
         elif key == "}" and open_joints:
             open_joints.pop()
@@ -173,50 +115,47 @@ def _hierarchy(lines: _Lines) -> tuple[list[_Joint], int]:
             return joints, columns
         else:
             raise lines.error(
-                line, "JOINT, OFFSET, CHANNELS, End Site or a closing brace, and MOTION after the last one"
+                words, "JOINT, OFFSET, CHANNELS, End Site or a closing brace, and MOTION after the last one"
             )
 
 
-def _brace(lines: _Lines, line: str) -> None:
-    if not line.endswith("{") and (got := lines.take("{")) != "{":
-        raise lines.error(got, "{")
-
-
-def _channels(lines: _Lines, words: Sequence[str], joint: _Joint, columns: int) -> int:
+def _channels(lines: Lines, words: Sequence[str], joint: _Joint, columns: int) -> int:
+    """Number of channels so far, with those of this joint."""
     names = words[2:]
-    matches = [_CHANNEL.fullmatch(name) for name in names]
-    if len(words) < 2 or words[1] != str(len(names)) or None in matches or len(names) > 6 or joint.axes or joint.moves:
-        raise lines.error(" ".join(words), "CHANNELS, their number and names such as Zrotation, once a joint")
-    for match in matches:
-        assert match is not None
+    matches = [match for name in names if (match := _CHANNEL.fullmatch(name))]
+    counted = words[1:2] == [str(len(names))] and len(matches) == len(names) <= 6
+    if not counted or joint.axes or joint.moves:
+        raise lines.error(words, "CHANNELS, their number and names such as Zrotation, once a joint")
+    for column, match in enumerate(matches, columns):
         if match[2].lower() == "position":
-            joint.moves.append(("XYZ".index(match[1].upper()), columns))
+            joint.moves.append(("XYZ".index(match[1].upper()), column))
         else:
             joint.axes += match[1].upper()
-            joint.turns.append(columns)
-        columns += 1
-    return columns
+            joint.turns.append(column)
+    return columns + len(names)
 
 
-def _motion(lines: _Lines, columns: int) -> np.ndarray:
+def _motion(lines: Lines, columns: int) -> np.ndarray:
     """(T, columns) float64."""
-    line = lines.take("Frames: and their number")
-    match = re.fullmatch(r"Frames:\s*(\d{1,9})", line, re.IGNORECASE)
+    words = lines.take("Frames: and their number")
+    match = re.fullmatch(r"Frames:\s*(\d{1,9})", " ".join(words), re.IGNORECASE)
     if match is None or int(match[1]) < 1 or columns < 1:
-        raise lines.error(line, "Frames: and their number, at least 1, and joints with channels")
+        raise lines.error(words, "Frames: and their number, at least 1, and joints with channels")
     count = int(match[1])
-    line = lines.take("Frame Time:")
-    if not re.match(r"Frame Time:", line, re.IGNORECASE):
-        raise lines.error(line, "Frame Time: and the seconds between two frames")
+    words = lines.take("Frame Time:")
+    if not " ".join(words).lower().startswith("frame time:"):
+        raise lines.error(words, "Frame Time: and the seconds between two frames")
     rows: list[np.ndarray] = []
     for _ in range(count):
-        words = lines.take(f"{count} frames, and found {len(rows)}").split()
+        words = lines.take(f"{count} frames, and found {len(rows)}")
         if len(words) != columns:
             raise ReadError(
                 f"{lines.name}: line {lines.number}: frame {len(rows) + 1} has {len(words)} numbers; expected {columns}, one "
                 "a channel."
             )
         rows.append(lines.floats(words, columns, f"{columns} numbers"))
-    for number, extra in lines.lines:
-        raise ReadError(f"{lines.name}: line {number}: {extra[:40]!r} follows the last of {count} frames.")
+    for extra in lines:
+        raise ReadError(
+            f"{lines.name}: line {lines.number}: {' '.join(extra)[:40]!r} follows the last of {count} frames."
+        )
     return np.array(rows)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2i_hf.readers.generic.kinematics import in_blocks, positions, rotations, topological_order
+from s2i_hf.readers.generic.motion_capture import in_blocks, positions, rotations, topological_order
 
 
 def single(axis: str, degrees: float) -> list[list[float]]:

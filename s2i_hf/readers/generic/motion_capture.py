@@ -1,0 +1,168 @@
+"""What the formats of motion capture share: lines of words, joints picked by name, and forward kinematics of all frames at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ...processing.skeleton_layout import SkeletonLayout
+from ...processing.suggestions import did_you_mean
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
+from .csv_files import joint_key
+
+_BLOCK = 2048  # frames
+
+
+class Lines:
+    """The lines of a file that have words on them, one by one; `number` is that of the last one.
+
+    Args:
+        file: The file.
+        blanks: Characters that separate words, besides blanks.
+        comment: Character that begins a comment.
+    """
+
+    def __init__(self, file: RawFile, blanks: str = "", comment: str = "") -> None:
+        self.name, self.number = file.name, 0
+        text = read_bytes(file, limit=MAX_CLIP).decode("latin-1")
+        if blanks:
+            text = text.translate(str.maketrans(blanks, " " * len(blanks)))
+        lines = text.split("\n")
+        if comment:
+            lines = [line.partition(comment)[0] for line in lines]
+        self._lines = enumerate(lines, 1)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        for number, line in self._lines:
+            if words := line.split():
+                self.number = number
+                return words
+        raise StopIteration
+
+    def take(self, expected: str) -> list[str]:
+        """The next line. Raises ReadError if there is none."""
+        for words in self:
+            return words
+        raise ReadError(f"{self.name}: ends after line {self.number}; expected {expected}. The file is truncated.")
+
+    def error(self, words: Sequence[str], expected: str) -> ReadError:
+        """What is wrong with the line `number`."""
+        return ReadError(f"{self.name}: line {self.number}: {' '.join(words)[:60]!r}; expected {expected}.")
+
+    def floats(self, words: Sequence[str], count: int, expected: str) -> np.ndarray:
+        """(count,) float64. Raises ReadError if the words are not as many finite numbers."""
+        try:
+            numbers = np.array([float(word) for word in words])
+        except ValueError:
+            numbers = np.empty(0)
+        if len(numbers) != count or not np.isfinite(numbers).all():
+            raise self.error(words, expected)
+        return numbers
+
+
+def named_layout(kind: str, names: Sequence[str], parents: Sequence[int], file: str) -> SkeletonLayout:
+    """A layout named after what is in it, so that the same skeleton is called the same wherever it is found.
+
+    Raises:
+        ReadError: the names do not say which part of the body a joint belongs to.
+    """
+    digest = hashlib.sha256(repr((tuple(names), tuple(parents))).encode()).hexdigest()[:8]
+    try:
+        return SkeletonLayout(f"{kind}_{len(names)}_{digest}", tuple(names), tuple(parents), source=f"joints of {file}")
+    except ValueError as error:
+        raise ReadError(f"{file}: {error} Or pass layout=, a layout with joints of this file.") from None
+
+
+def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
+    """Where the joints of a layout are among `names`. Raises ReadError if one is not there."""
+    found = {joint_key(name): index for index, name in reversed(list(enumerate(names)))}
+    for joint in layout.joint_names:
+        if joint_key(joint) not in found:
+            hint = did_you_mean(joint, names)
+            raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
+    return [found[joint_key(joint)] for joint in layout.joint_names]
+
+
+# -- forward kinematics ------------------------------------------------------------------------------------------------
+
+
+def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
+    """Rotation matrices of Euler angles.
+
+    Args:
+        axes: The axis of each angle, such as "ZXY"; upper or lower case.
+        degrees: (..., len(axes)).
+
+    Returns:
+        (..., 3, 3) float64: the product of the single rotations in the order of `axes`, so that the last one acts first on a
+        column vector. "ZXY" gives Rz @ Rx @ Ry.
+    """
+    angles = np.radians(degrees)
+    matrix = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
+    for index, axis in enumerate(axes.lower()):
+        i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+        cos, sin = np.cos(angles[..., index]), np.sin(angles[..., index])
+        single = np.zeros((*angles.shape[:-1], 3, 3))
+        single[..., 3 - i - j, 3 - i - j] = 1
+        single[..., i, i], single[..., i, j] = cos, -sin
+        single[..., j, i], single[..., j, j] = sin, cos
+        matrix = single if index == 0 else matrix @ single
+    return np.array(matrix)
+
+
+def topological_order(parents: Sequence[int]) -> list[int]:
+    """Joints with every parent (-1 for a root) before its children.
+
+    Raises:
+        ValueError: the parents form a cycle.
+    """
+    children: dict[int, list[int]] = {}
+    for joint, parent in enumerate(parents):
+        children.setdefault(parent, []).append(joint)
+    order = list(children.get(-1, []))
+    for joint in order:  # which grows meanwhile
+        order += children.get(joint, [])
+    if len(order) != len(parents):
+        raise ValueError("the joints form a cycle")
+    return order
+
+
+def positions(parents: Sequence[int], local: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Where the joints are, down the tree: p = p_parent + R_parent @ offset, R = R_parent @ local.
+
+    Args:
+        parents: Parent of each of V joints, -1 for a root.
+        local: (T, V, 3, 3), rotation of each joint relative to its parent.
+        offsets: (T, V, 3), place of each joint in the frame of its parent; of a root in the world.
+
+    Returns:
+        (T, V, 3) float64, in the unit of the offsets.
+
+    Raises:
+        ValueError: the parents form a cycle.
+    """
+    turned, placed = local.copy(), offsets.copy()
+    for joint in topological_order(parents):
+        parent = parents[joint]
+        if parent >= 0:
+            turned[:, joint] = turned[:, parent] @ local[:, joint]
+            placed[:, joint] = placed[:, parent] + (turned[:, parent] @ offsets[:, joint, :, None])[..., 0]
+    return placed
+
+
+def in_blocks(pose: Callable[[np.ndarray], np.ndarray], channels: np.ndarray) -> np.ndarray:
+    """`pose` of many frames, some thousand at a time, because rotation matrices take much more memory than what they are made from.
+
+    Args:
+        pose: (t, C) -> (t, V, 3).
+        channels: (T, C), T at least 1.
+
+    Returns:
+        (T, V, 3).
+    """
+    return np.concatenate([pose(channels[start : start + _BLOCK]) for start in range(0, len(channels), _BLOCK)])
