@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from .recordings import Clip, Recordings, file_id, fingerprint
 
 _MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
 _VIDEO = re.compile(r"[A-Za-z0-9_]+-[LMR]")
+_PARTS = {"train": "train", "val": "test", "test": "test"}  # what a header says -> whose videos follow
 
 
 def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Recordings:
@@ -44,11 +45,11 @@ def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Re
     found = find_raw_files(folder, reader.suffixes, broken)
     protocol = _with_split_file(protocol, found)
     chosen, left_out = found, {}
-    select: Callable[[Sequence[RawFile]], tuple[list[RawFile], dict[str, list[str]]]] | None
-    if (select := getattr(get_reader(protocol.reader), "select", None)) is not None:
-        chosen, left_out = select([file for file in found if file.name not in protocol.split_files])
+    module = get_reader(protocol.reader)
+    if hasattr(module, "select"):
+        chosen, left_out = module.select([file for file in found if file.name not in protocol.split_files])
     if broken:
-        left_out = {**left_out, "zip archives that cannot be read": broken}
+        left_out["zip archives that cannot be read"] = broken
     files = _split(protocol, chosen, left_out)
     if not any(files.values()):
         looked = f"looked for files like {reader.example} in it, in its archives and four levels of folders below"
@@ -80,15 +81,10 @@ def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, li
 
 
 def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
-    """The protocol, decided by the lists of a file that came with the data, where it has one.
-
-    Raises:
-        ValueError: it needs one, and there is none.
-    """
+    """The protocol, decided by the lists of a file that came with the data, where it has one. ValueError if it needs one."""
     if not protocol.split_files:
         return protocol
-    file = next((file for name in protocol.split_files for file in found if file.name == name), None)
-    if file is not None:
+    for file in (file for name in protocol.split_files for file in found if file.name == name):
         train, test = read_split_file(read_bytes(file), file.name)
         return replace(protocol, split_by="sample", train=train, test=test)
     if not protocol.train:
@@ -117,25 +113,21 @@ def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = Tr
         denoise: Choose the actors, where a format has more bodies than people.
     """
     file = RawFile.of(file)
+    sequences: Iterable[SkeletonSequence | ReadError]
     try:
-        for sequence in _sequences(file, protocol, denoise):
+        if isinstance(protocol, FolderProtocol):
+            sequences = read_clips(file, protocol)
+        elif hasattr(reader := get_reader(protocol.reader), "read_clips"):
+            sequences = reader.read_clips(file, denoise=denoise)
+        else:
+            sequences = [reader.read(file, denoise=denoise)]
+        for sequence in sequences:
             if isinstance(sequence, ReadError):
                 yield sequence
             elif (split := protocol.split(sequence.sample_id)) is not None:
                 yield Clip(split, replace(sequence, label=protocol.label(sequence.sample_id)))
     except ReadError as error:
         yield error
-
-
-def _sequences(file: RawFile, protocol: Protocol, denoise: bool) -> Iterator[SkeletonSequence | ReadError]:
-    if isinstance(protocol, FolderProtocol):
-        yield from read_clips(file, protocol)
-        return
-    reader = get_reader(protocol.reader)
-    if hasattr(reader, "read_clips"):
-        yield from reader.read_clips(file, denoise=denoise)
-    else:
-        yield reader.read(file, denoise=denoise)
 
 
 def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -155,41 +147,32 @@ def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[s
     """
     if len(data) > _MAX_SPLIT_FILE:
         raise ReadError(f"{name}: {len(data) >> 10:,} kB large; expected two lists of videos.")
-    try:
-        lines = data.decode("ascii").splitlines()
-    except UnicodeDecodeError:
-        raise ReadError(f"{name}: holds bytes that are no ASCII text; expected two lists of videos.") from None
+    if not data.isascii():
+        raise ReadError(f"{name}: holds bytes that are no ASCII text; expected two lists of videos.")
     parts: dict[str, set[str]] = {"train": set(), "test": set()}
     part = ""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(data.decode().splitlines(), start=1):
+        where = f"{name}: line {number}"
         header, colon, rest = line.rpartition(":")
-        words = re.split(r"[,\s]+", rest.strip(" ,\t"))
-        if colon or not all(_VIDEO.fullmatch(word.removesuffix(".txt")) for word in words if word):
-            header = header if colon else rest
-            part = _part_of(header)
+        videos = [word.removesuffix(".txt") for word in re.split(r"[,\s]+", rest) if word]
+        if not colon and not all(map(_VIDEO.fullmatch, videos)):
+            header, videos = rest, []
+        if header or colon:
+            part = next((part for word, part in _PARTS.items() if word in header.lower()), "")
             if not part:
                 raise ReadError(
-                    f"{name}: line {number} is {line[:40]!r}; expected a list of videos, or a header such as 'Training videos:'."
+                    f"{where} is {line[:40]!r}; expected a list of videos, or a header such as 'Training videos:'."
                 )
-            words = words if colon else []
-        for word in filter(None, words):
-            video = word.removesuffix(".txt")
+        for video in videos:
             if not part:
-                raise ReadError(
-                    f"{name}: line {number} lists videos before any header; expected 'Training videos:' first."
-                )
+                raise ReadError(f"{where} lists videos before any header; expected 'Training videos:' first.")
             if not _VIDEO.fullmatch(video):
-                raise ReadError(f"{name}: line {number}: {word[:40]!r} is no video; expected names such as 0002-L.")
+                raise ReadError(f"{where}: {video[:40]!r} is no video; expected names such as 0002-L.")
             parts[part].add(video)
-    for part, videos in parts.items():
-        if not videos:
+    for part, found in parts.items():
+        if not found:
             raise ReadError(f"{name}: lists no video that {part}s; the file is cut off, or no split file.")
     both = sorted(parts["train"] & parts["test"])
     if both:
         raise ReadError(f"{name}: {both[0]} is in both lists; expected every video in one of them.")
     return frozenset(parts["train"]), frozenset(parts["test"])
-
-
-def _part_of(header: str) -> str:
-    words = header.lower()
-    return "train" if "train" in words else "test" if "val" in words or "test" in words else ""

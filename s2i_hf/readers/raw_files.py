@@ -292,6 +292,15 @@ def _gunzip(data: bytes, name: str) -> bytes:
     return unpacked
 
 
+def check_finite(joints: np.ndarray, file: str, limit: float = np.inf) -> None:
+    """Refuse joints, (T, V, 3), that are NaN or not below `limit`; the error names the first of them."""
+    bad = np.argwhere(~(np.abs(joints) < limit))
+    if len(bad):
+        frame, joint, axis = (int(index) for index in bad[0])
+        where = f"{file}: frame {frame + 1} of {len(joints)}: {'xyz'[axis]} of joint {joint + 1}"
+        raise ReadError(f"{where} is {joints[frame, joint, axis]:g}; expected a number of metres.")
+
+
 def body_extent(bodies: np.ndarray) -> float:
     """Width of the median body of (..., V, 3), with NaN where not measured; a single ghost may well be any size."""
     extents = (np.fmax.reduce(bodies, axis=-2) - np.fmin.reduce(bodies, axis=-2)).max(axis=-1)

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_sentence
-from paper_files import walk, write_pku
+from hypothesis import given
+from hypothesis import strategies as st
+from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.discovery import find_recordings, read_file
+from s2i_hf.readers.discovery import find_recordings, read_file, read_split_file
 
 NAMES = ["a01_s01_e00_v01", "a01_s01_e00_v02", "a02_s03_e00_v03", "a12_s02_e01_v01"]
 
@@ -129,3 +131,60 @@ def test_clips_of_a_video_that_the_protocol_does_not_have_are_left_out(tmp_path:
     part = replace(whole, actions=(7, 5))  # their order is that of the labels
     clips = [clip for clip in read_file(file, part) if not isinstance(clip, ReadError)]
     assert [(clip.split, clip.sequence.label) for clip in clips] == [("train", 1), ("train", 0)]
+
+
+# -- lists of videos that train and test -------------------------------------------------------------------------------
+
+TRAIN, TEST = ["0002-L", "0002-M", "0003-R"], ["0291-L", "0295-M"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        split_text(TRAIN, TEST),
+        split_text(TRAIN, TEST).replace("\n", "\r\n"),
+        "Training videos:\n0002-L,0002-M\n0003-R\n\nValidation videos:\n0291-L\n0295-M",
+        "Training videos: 0002-L, 0002-M, 0003-R\nTest videos: 0291-L, 0295-M",
+        "train\n0002-L.txt, 0002-M.txt, 0003-R.txt\ntest\n0291-L.txt, 0295-M.txt\n",
+        split_text(TEST, TRAIN).replace("Training", "X").replace("Validataion", "Training").replace("X", "Validation"),
+    ],
+)
+def test_lists_of_videos(text: str) -> None:
+    assert read_split_file(text.encode(), "cross_subject.txt") == (frozenset(TRAIN), frozenset(TEST))
+
+
+def test_names_of_part_two() -> None:
+    assert read_split_file(split_text(["A01N01-L"], ["A01N02-R"]).encode(), "x")[1] == {"A01N02-R"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0002-L, 0002-M\n", ["line 1", "before any header"]),
+        ("Training videos:\n0002-L\n", ["no video that tests"]),
+        ("Validation videos:\n0002-L\n", ["no video that trains"]),
+        (split_text(TRAIN, ["0002-M"]), ["0002-M", "both"]),
+        ("Training videos:\n0002-L, 17\n", ["line 2", "header"]),
+        ("Training videos: 0002-L, 0017\n", ["line 1", "0017"]),
+        ("1,2,3,4\n", ["line 1"]),
+        ("", ["no video"]),
+        ("Training videos:\n0002-L\u00fc\n", ["ASCII"]),
+        (split_text(TRAIN, TEST) * 20_000, ["large"]),
+    ],
+)
+def test_other_files_are_one_clear_sentence(text: str, words: list[str]) -> None:
+    with pytest.raises(ReadError) as caught:
+        read_split_file(text.encode(), "cross_subject.txt")
+    assert one_sentence(caught.value) and "cross_subject.txt" in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@given(st.one_of(st.binary(max_size=300), st.integers(0, 200).map(lambda n: split_text(TRAIN, TEST).encode()[:n])))
+def test_whatever_is_in_it_is_read_or_named(data: bytes) -> None:
+    try:
+        train, test = read_split_file(data, "cross_view.txt")
+    except ReadError as error:
+        assert "cross_view.txt" in str(error)
+    else:
+        assert train and test and not train & test

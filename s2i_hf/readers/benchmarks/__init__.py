@@ -3,7 +3,8 @@
 A module has `read(file, denoise=True)`, if a file holds one clip, or `read_clips(file, denoise=True)`, which yields the
 clips of a file and the errors of those that are broken. It may have `select(files)`, which picks and pairs the files to read,
 and `sample_id(file)`, where the file name alone is no id. Readers neither centre nor scale nor pad: they return what the
-sensor saw, in metres.
+sensor saw, in metres. Label, subject and camera come from the name and are -1 if a file is named otherwise. `denoise` chooses
+the actors; it changes nothing where files hold one person and nothing to remove.
 """
 
 from __future__ import annotations

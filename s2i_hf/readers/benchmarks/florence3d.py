@@ -38,15 +38,11 @@ def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]
 
 
 def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
-    """Read all clips of a file.
-
-    Args:
-        file: The file of all clips, or of a single one.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+    """Read all clips of a file, or the only one.
 
     Yields:
-        Clips with joints (T, 1, 15, 3) in metres, in the order of the file; or an error for a clip whose actor or category
-        changes, is none of the dataset's, or that is there twice.
+        Clips with joints (T, 1, 15, 3), in the order of the file; or an error for a clip whose actor or category changes, is none
+        of the dataset's, or that is there twice.
 
     Raises:
         ReadError: the file is not in the format, or not in millimetres; the message names the line.

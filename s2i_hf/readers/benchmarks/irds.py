@@ -29,15 +29,12 @@ _MAX_BODIES = 6  # that a Kinect v2 tracks
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one repetition of a gesture.
+    """Read one repetition of a gesture: joints (T, M, 25, 3).
 
     Args:
         file: A file such as `217_18_0_7_1_wheelchair.txt`: subject, date, gesture (from 0), repetition, correctness (1 correct,
             2 incorrect, 3 poorly executed), position.
         denoise: Keep the body that is there most of the time, and the frames it is in; else all bodies, NaN where absent.
-
-    Returns:
-        joints (T, M, 25, 3) in metres, neither centred nor scaled.
 
     Raises:
         ReadError: a line that is none of this format, not metres, or nobody in it; the message names the line.
@@ -52,26 +49,25 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
             if key in rows:
                 raise ReadError(f"{where}: body {key[1]} is in frame {key[0]} twice.")
             rows[key] = positions
-    frames = list(dict.fromkeys(frame for frame, _ in rows))
-    bodies = list(dict.fromkeys(body for _, body in rows))
+    frames = {frame: place for place, frame in enumerate(dict.fromkeys(frame for frame, _ in rows))}
+    bodies = {body: place for place, body in enumerate(dict.fromkeys(body for _, body in rows))}
     if not 1 <= len(bodies) <= _MAX_BODIES or len(frames) > _MAX_FRAMES:
         raise ReadError(
             f"{file.name}: {len(bodies)} bodies in {len(frames):,} frames; expected 1 to {_MAX_BODIES} bodies in one gesture."
         )
     joints = np.full((len(frames), len(bodies), _NUM_JOINTS, 3), np.nan, dtype=np.float32)
-    frame_index = {frame: index for index, frame in enumerate(frames)}
-    body_index = {body: index for index, body in enumerate(bodies)}
     for (frame, body), row in rows.items():
-        joints[frame_index[frame], body_index[body]] = row
+        joints[frames[frame], bodies[body]] = row
     there = np.logical_not(np.isnan(joints).all(axis=(2, 3)))
     if not there.any():
         raise ReadError(f"{file.name}: no joint is tracked in any of its {len(frames)} frames.")
     check_metres(joints[there], file.name)
+    body_ids = np.array(list(bodies))
     if denoise:
         actor = int(there.sum(axis=0).argmax())
-        joints, bodies = joints[there[:, actor], actor : actor + 1], bodies[actor : actor + 1]
+        joints, body_ids = joints[there[:, actor], actor : actor + 1], body_ids[[actor]]
     name = parse_name("irds", file.stem)
-    return named_sequence("irds", file.stem, joints, name.action if name else -1, np.array(bodies))
+    return named_sequence("irds", file.stem, joints, name.action if name else -1, body_ids)
 
 
 def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:

@@ -38,14 +38,11 @@ def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording.
+    """Read one recording, such as `a01_s01_e01_skeleton3D.txt`: joints (T, 1, 20, 3).
 
     Args:
-        file: A file such as `a01_s01_e01_skeleton3D.txt`.
+        file: The recording.
         denoise: Drop the frames without anybody; else the person is NaN in them.
-
-    Returns:
-        joints (T, 1, 20, 3) in metres, neither centred nor scaled.
 
     Raises:
         ReadError: the lines are no four finite numbers each, no multiple of 20, not metres, or nobody is in any frame.
@@ -60,9 +57,6 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     seen = joints.any(axis=(1, 2))
     if not seen.any():
         raise ReadError(f"{file.name}: nobody is tracked in any of its {len(joints)} frames (all joints are zero).")
-    if denoise:
-        joints = joints[seen]
-    else:
-        joints[~seen] = np.nan
-    check_metres(joints if denoise else joints[seen], file.name)
-    return named_sequence("msr_action3d", sample_id(file), joints)
+    joints[~seen] = np.nan
+    check_metres(joints[seen], file.name)
+    return named_sequence("msr_action3d", sample_id(file), joints[seen] if denoise else joints)

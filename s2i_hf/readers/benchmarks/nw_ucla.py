@@ -15,23 +15,14 @@ import numpy as np
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.nw_ucla import ACTIONS
-from ..raw_files import RawFile, ReadError, check_metres, read_json
+from ..raw_files import RawFile, ReadError, check_finite, check_metres, read_json
 from . import named_sequence
 
 _NUM_JOINTS = 20
-_NUM_CLASSES = 10
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording.
-
-    Args:
-        file: A file such as `a01_s02_e03_v01.json`. Subject and camera (view) come from its name and are -1 if it is
-            named otherwise.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
-
-    Returns:
-        joints (T, 1, 20, 3) in metres, neither centred nor scaled.
+    """Read one recording, such as `a01_s02_e03_v01.json`: joints (T, 1, 20, 3). The camera is the view.
 
     Raises:
         ReadError: the file is no such JSON, its joints are not T x 20 x 3 finite numbers in metres, or its label is
@@ -43,8 +34,8 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
         raise ReadError(f"{path.name}: expected an object with 'skeletons' and 'label', as NW-UCLA files have.")
     joints = _joints(content["skeletons"], path.name)
     label = content["label"]
-    if type(label) is not int or not 1 <= label <= _NUM_CLASSES:
-        raise ReadError(f"{path.name}: label is {str(label)[:40]!r}; expected a whole number from 1 to {_NUM_CLASSES}.")
+    if type(label) is not int or not 1 <= label <= len(ACTIONS):
+        raise ReadError(f"{path.name}: label is {str(label)[:40]!r}; expected a whole number from 1 to {len(ACTIONS)}.")
     name = parse_name("nw_ucla", path.stem)
     if name and name.action in ACTIONS and ACTIONS.index(name.action) != label - 1:
         raise ReadError(f"{path.name}: holds label {label}, but its name stands for {ACTIONS.index(name.action) + 1}.")
@@ -63,11 +54,7 @@ def _joints(skeletons: object, file: str) -> np.ndarray:
         raise ReadError(f"{file}: {_problem(skeletons)}")
     with np.errstate(over="ignore"):
         joints = numbers.astype(np.float32)
-    bad = np.argwhere(~np.isfinite(joints))
-    if len(bad):
-        frame, joint, axis = (int(index) for index in bad[0])
-        where = f"{file}: frame {frame + 1} of {len(joints)}: {'xyz'[axis]} of joint {joint + 1}"
-        raise ReadError(f"{where} is {joints[frame, joint, axis]}; expected a number of metres.")
+    check_finite(joints, file)
     check_metres(joints, file)
     return joints
 
@@ -80,7 +67,6 @@ def _problem(skeletons: list[object]) -> str:
             count = len(frame) if isinstance(frame, list) else "no"
             return f"{where} has {count} joints; expected the {_NUM_JOINTS} of Kinect v1."
         for joint in frame:
-            numbers = isinstance(joint, list) and len(joint) == 3 and {*map(type, joint)} <= {float, int}
-            if not numbers:
+            if not (isinstance(joint, list) and len(joint) == 3 and {*map(type, joint)} <= {float, int}):
                 return f"{where} has a joint {str(joint)[:60]}; expected three numbers of metres."
     return "has a coordinate that no float can hold; the file is corrupt."

@@ -86,9 +86,9 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
             way: a body 2 that the sensor saw in an action of one person is returned, too.
 
     Yields:
-        Clips with joints (T, M, 25, 3) in metres, M = 1 or 2, NaN in frames where somebody was not seen. An action that goes
-        on after the end of the video is cut there. Rows of the label file that cannot be used come out as errors:
-        start not before end, start after the video, an action that is not 1..51, nobody seen, a row for the second time.
+        Clips with joints (T, M, 25, 3), M = 1 or 2, NaN in frames where somebody was not seen. An action that goes on after the
+        end of the video is cut there. Rows of the label file that cannot be used come out as errors: start not before end, start
+        after the video, an action that is not 1..51, nobody seen, a row for the second time.
 
     Raises:
         ReadError: there is no label file, or one of the two files is not in the format; the message names the line.
@@ -139,31 +139,29 @@ _ROW = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*(?:,\s*\d{1,
 
 
 def _read_labels(data: bytes, name: str) -> list[_Segment | ReadError]:
+    """What each row says, or what is wrong with it. Raises ReadError if none is a row of labels."""
     lines = data.rstrip().split(b"\n")
     if len(lines) > _MAX_ROWS:
         raise ReadError(f"{name}: {len(lines):,} rows; expected the few actions of one video.")
     segments: list[_Segment | ReadError] = []
-    readable = False
+    malformed: list[ReadError] = []
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         match = _ROW.fullmatch(line)
+        where = f"{name}: row {row}"
         if match is None:
             shown = line.strip()[:40].decode("ascii", errors="backslashreplace")
-            segments.append(ReadError(f"{name}: row {row} is {shown!r}; expected action,start,end,confidence."))
+            malformed.append(ReadError(f"{where} is {shown!r}; expected action,start,end,confidence."))
+            segments.append(malformed[-1])
             continue
-        readable = True
         action, start, end = map(int, match.groups())
         if not 1 <= action <= NUM_ACTIONS:
-            segments.append(ReadError(f"{name}: row {row} has action {action}; expected 1 to {NUM_ACTIONS}."))
+            segments.append(ReadError(f"{where} has action {action}; expected 1 to {NUM_ACTIONS}."))
         elif start >= end:
-            segments.append(
-                NoClip(f"{name}: row {row} goes from frame {start} to {end}; expected the start before the end.")
-            )
+            segments.append(NoClip(f"{where} goes from frame {start} to {end}; expected the start before the end."))
         else:
             segments.append(_Segment(row, action, start, end))
-    if not readable:
-        first = segments[0]
-        assert isinstance(first, ReadError)
-        raise first
+    if len(malformed) == len(segments):
+        raise malformed[0]
     return segments

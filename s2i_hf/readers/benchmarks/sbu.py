@@ -33,15 +33,11 @@ def sample_id(file: RawFile) -> str:
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording.
-
-    Args:
-        file: A file such as `s01s02/01/001/skeleton_pos.txt`; pair and action come from its folders.
-        denoise: For the signature all readers share; who is in these files is one of the two.
+    """Read one recording, such as `s01s02/01/001/skeleton_pos.txt`; pair and action come from its folders.
 
     Returns:
-        joints (T, 2, 15, 3) in metres, people in the order of the file. Somebody all of whose numbers are zero in a frame is
-        NaN in it. The subject is the pair: s01s02 is 102.
+        joints (T, 2, 15, 3), people in the order of the file. Somebody all of whose numbers are zero in a frame is NaN in it. The
+        subject is the pair: s01s02 is 102.
 
     Raises:
         ReadError: the file has not 91 numbers in every line, they are not normalised, or nobody is in it; the message names the

@@ -21,15 +21,10 @@ _MAX_FRAMES = 1_000_000  # the longest clips have 4,000
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording.
-
-    Args:
-        file: A file such as `Cook.Cleandishes_p02_r00_v03_c03.json`. Action, subject and camera come from its name and are -1
-            if it is named otherwise.
-        denoise: For the signature all readers share.
+    """Read one recording, such as `Cook.Cleandishes_p02_r00_v03_c03.json`.
 
     Returns:
-        joints (T, 1, 13, 3) in metres: in every frame the detection with the highest `cumscore`, or the first one where
+        joints (T, 1, 13, 3): in every frame the detection with the highest `cumscore`, or the first one where
         there is no score (these people live alone; who is detected besides is mostly an error). Frames without a detection
         are NaN, and stay, because clips are timed by them.
 
@@ -78,7 +73,7 @@ def _pose(detection: dict[str, object], where: str) -> np.ndarray:
     if not isinstance(pose, list) or len(pose) != 3 * _NUM_JOINTS:
         count = len(pose) if isinstance(pose, list) else "no"
         raise ReadError(f"{where}: 'pose3d' has {count} numbers; expected {3 * _NUM_JOINTS}.")
-    wrong = next((value for value in pose if type(value) not in (float, int) or not abs(value) < 3e38), None)
-    if wrong is not None or None in pose:
-        raise ReadError(f"{where}: 'pose3d' holds {str(wrong)[:40]!r}; expected numbers of metres.")
+    for value in pose:
+        if type(value) not in (float, int) or not abs(value) < 3e38:
+            raise ReadError(f"{where}: 'pose3d' holds {str(value)[:40]!r}; expected numbers of metres.")
     return np.array(pose, dtype=np.float32)

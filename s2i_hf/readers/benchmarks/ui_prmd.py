@@ -89,15 +89,12 @@ def select_kinect(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, li
 
 
 def read_kinect(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one execution of an exercise.
+    """Read one execution of an exercise, such as `Positions/m01_s01_e01_positions.txt`.
 
-    Args:
-        file: A file such as `Positions/m01_s01_e01_positions.txt`; the angles are its companion, else
-            `m01_s01_e01_angles.txt` beside it or in the folder `Angles` beside its own.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+    The angles are its companion, else `m01_s01_e01_angles.txt` beside it or in the folder `Angles` beside its own.
 
     Returns:
-        joints (T, 1, 22, 3) in metres, neither centred nor scaled; y is the height above the floor.
+        joints (T, 1, 22, 3); y is the height above the floor.
 
     Raises:
         ReadError: lines that are no 66 finite numbers, no angles, or another number of frames in them.
@@ -174,14 +171,10 @@ def select_vicon(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, lis
 
 
 def read_vicon(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one execution of an exercise.
-
-    Args:
-        file: A file such as `Vicon/Positions/m01_s01_e01_positions.txt`.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+    """Read one execution of an exercise, such as `Vicon/Positions/m01_s01_e01_positions.txt`.
 
     Returns:
-        joints (T, 1, 39, 3) in metres, neither centred nor scaled; y is the height above the floor.
+        joints (T, 1, 39, 3); y is the height above the floor.
 
     Raises:
         ReadError: lines that are no 117 finite numbers, no markers, or not millimetres.

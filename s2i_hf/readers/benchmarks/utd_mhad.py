@@ -12,12 +12,12 @@ import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ..mat_files import read_array
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from ..raw_files import RawFile, ReadError, check_finite, check_metres, read_bytes
 from . import named_sequence
 
 _VARIABLE = "d_skel"
 _NUM_JOINTS = 20
-_TOO_LARGE = 1e6  # metres; NaN is not below it either
+_TOO_LARGE = 1e6  # metres
 
 
 def sample_id(file: RawFile) -> str:
@@ -26,14 +26,7 @@ def sample_id(file: RawFile) -> str:
 
 
 def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording.
-
-    Args:
-        file: A file such as `a27_s8_t3_skeleton.mat`.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
-
-    Returns:
-        joints (T, 1, 20, 3) in metres, neither centred nor scaled.
+    """Read one recording, such as `a27_s8_t3_skeleton.mat`: joints (T, 1, 20, 3).
 
     Raises:
         ReadError: no MATLAB 5 file, or its `d_skel` is no 20 x 3 x T array of finite numbers in metres.
@@ -45,11 +38,7 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     if array.ndim != 3 or array.shape[:2] != (_NUM_JOINTS, 3) or not array.size:
         shape = " x ".join(map(str, array.shape))
         raise ReadError(f"{file.name}: {_VARIABLE} is {shape}; expected {_NUM_JOINTS} x 3 x frames.")
-    bad = np.argwhere(~(np.abs(array.transpose(2, 0, 1).astype(np.float64)) < _TOO_LARGE))
-    if len(bad):
-        frame, joint, axis = (int(index) for index in bad[0])
-        where = f"{file.name}: frame {frame + 1} of {array.shape[2]}: {'xyz'[axis]} of joint {joint + 1}"
-        raise ReadError(f"{where} is {array[joint, axis, frame]:g}; expected a number of metres.")
-    joints = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
+    joints = array.transpose(2, 0, 1).astype(np.float64)
+    check_finite(joints, file.name, _TOO_LARGE)
     check_metres(joints, file.name)
     return named_sequence("utd_mhad", sample_id(file), joints)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -44,22 +45,19 @@ def _nearest(file: RawFile, labels: Sequence[RawFile]) -> RawFile:
     """The label file that shares most folders with a recording."""
 
     def shared(label: RawFile) -> tuple[int, int]:
-        same = [a == b for a, b in zip(file.folders, label.folders, strict=False)]
-        return (same.index(False) if False in same else len(same)), -len(label.folders)
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(file.folders, label.folders, strict=False))
+        return len(list(same)), -len(label.folders)
 
     return max(labels, key=shared)
 
 
 def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
-    """Read a recording once and cut it into its actions.
+    """Read a recording, such as `joints_s01_e01.txt`, once and cut it into its actions.
 
-    Args:
-        file: A file such as `joints_s01_e01.txt`, with `actionLabel.txt` as its companion, beside it or one folder above.
-        denoise: For the signature all readers share; these files hold one person and nothing to remove.
+    `actionLabel.txt` is its companion, or beside it, or one folder above.
 
     Yields:
-        A clip an action, in the order of the labels: joints (T, 1, 20, 3) in metres, neither centred nor scaled; or the error
-        of an action that cannot be cut out.
+        A clip an action, in the order of the labels: joints (T, 1, 20, 3); or the error of an action that cannot be cut out.
 
     Raises:
         ReadError: the lines are no 61 finite numbers each, not metres, or there are no labels for the recording.
@@ -73,17 +71,20 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
     frames = table[:, 0]
     joints = table[:, 1:].reshape(-1, _NUM_JOINTS, 3).astype(np.float32)
     check_metres(joints, file.name)
-    for segment in _segments(labels, name.video):
-        if isinstance(segment, ReadError):
-            yield segment
-            continue
-        action, first, last = segment
-        inside = (frames >= first) & (frames <= last)
-        if not inside.any():
-            word = ACTIONS[action - 1]
-            yield ReadError(f"{file.name}: no frame of {word}, {first} to {last} in {labels.name}.")
-            continue
-        yield named_sequence("utkinect", f"{name.video}_a{action:02}", joints[inside])
+    seen: set[int] = set()
+    for where, line in _label_lines(labels, name.video):
+        try:
+            action, first, last = _segment(line, f"{where} ({name.video})")
+            if action in seen:
+                raise NoClip(f"{where}: {line[:40]!r} labels an action of {name.video} twice.")
+            seen.add(action)
+            inside = (frames >= first) & (frames <= last)
+            if not inside.any():
+                raise ReadError(f"{file.name}: no frame of {ACTIONS[action - 1]}, {first} to {last} in {labels.name}.")
+        except ReadError as error:
+            yield error
+        else:
+            yield named_sequence("utkinect", f"{name.video}_a{action:02}", joints[inside])
 
 
 def _beside(file: RawFile) -> RawFile:
@@ -93,13 +94,9 @@ def _beside(file: RawFile) -> RawFile:
     raise ReadError(f"{file.name}: no {LABELS} with it, which says where its actions begin and end.")
 
 
-def _segments(labels: RawFile, video: str) -> Iterator[tuple[int, int, int] | ReadError]:
-    """Action (from 1), first and last frame number of each action of a recording.
-
-    Raises:
-        ReadError: the label file is unreadable or does not have this recording.
-    """
-    inside, found, seen = False, False, set()
+def _label_lines(labels: RawFile, video: str) -> Iterator[tuple[str, str]]:
+    """Where the labels of a recording are, and what they say. Raises ReadError if there are none."""
+    inside, found = False, False
     for number, raw in enumerate(io.BytesIO(read_bytes(labels)), 1):
         if number > _MAX_LABEL_LINES:
             raise ReadError(f"{labels.name}: more than {_MAX_LABEL_LINES:,} lines; expected the labels of UTKinect.")
@@ -108,24 +105,20 @@ def _segments(labels: RawFile, video: str) -> Iterator[tuple[int, int, int] | Re
             inside = line == video
             found = found or inside
         elif line and inside:
-            segment = _segment(line, f"{labels.name}: line {number} ({video})")
-            if not isinstance(segment, ReadError) and segment[0] in seen:
-                segment = NoClip(f"{labels.name}: line {number}: {line[:40]!r} labels an action of {video} twice.")
-            elif not isinstance(segment, ReadError):
-                seen.add(segment[0])
-            yield segment
+            yield f"{labels.name}: line {number}", line
     if not found:
         raise ReadError(f"{labels.name}: no labels of {video}; expected a line with its name above them.")
 
 
-def _segment(line: str, where: str) -> tuple[int, int, int] | ReadError:
+def _segment(line: str, where: str) -> tuple[int, int, int]:
+    """Action (from 1), first and last frame number."""
     word, _, span = line.partition(":")
-    numbers = span.split()
-    if word.strip() not in ACTIONS:
-        return ReadError(f"{where}: unknown action {word.strip()[:40]!r}; expected one of {', '.join(ACTIONS)}.")
+    word, numbers = word.strip(), span.split()
+    if word not in ACTIONS:
+        raise ReadError(f"{where}: unknown action {word[:40]!r}; expected one of {', '.join(ACTIONS)}.")
     if len(numbers) != 2 or not all(text.isdecimal() and len(text) < 10 for text in numbers):
-        return NoClip(f"{where}: {line[:60]!r} has no first and last frame; the action is left out.")
-    first, last = int(numbers[0]), int(numbers[1])
+        raise NoClip(f"{where}: {line[:60]!r} has no first and last frame; the action is left out.")
+    first, last = map(int, numbers)
     if first > last:
-        return NoClip(f"{where}: {line[:60]!r} ends before it begins; the action is left out.")
-    return ACTIONS.index(word.strip()) + 1, first, last
+        raise NoClip(f"{where}: {line[:60]!r} ends before it begins; the action is left out.")
+    return ACTIONS.index(word) + 1, first, last
