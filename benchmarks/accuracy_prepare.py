@@ -80,7 +80,7 @@ def _write_subset(arguments: PrepareArguments, train: Any, test: Any, folder: Pa
             f"--clips is {arguments.clips}, but {len(fit)} clips remain beside those of the held-out people."
         )
     drawn = fit[stratified_share(train.labels[fit], arguments.clips / len(fit), arguments.seed)]
-    writer = FolderWriter(folder, get_protocol(train.name), "safetensors", ("train", "test"))
+    writer = FolderWriter(folder, get_protocol(train.name), "npz", ("train", "test"))
     for split, indices in (("train", drawn), ("test", choose)):
         for index in indices:
             writer.write(split, SkeletonSequence(**train[int(index)]))

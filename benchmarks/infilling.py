@@ -218,7 +218,7 @@ def write_subset(rows: Any, held: np.ndarray, protocol: str, folder: Path) -> No
     if folder.exists():
         raise ValueError(f"{folder} exists; choose another folder for --write_subset.")
     folder.mkdir(parents=True)
-    writer = FolderWriter(folder, PROTOCOLS[protocol], "safetensors", ("train", "test"))
+    writer = FolderWriter(folder, PROTOCOLS[protocol], "npz", ("train", "test"))
     for index in range(len(rows)):
         writer.write("test" if held[index] else "train", SkeletonSequence(**rows[index]))
     writer.close({})

@@ -20,7 +20,7 @@ def write_data(folder: Path) -> Path:
     """Random clips of two actions by four subjects in three views, converted; 16 train and 8 test."""
     names = [f"a{a:02}_s{s:02}_e00_v{v:02}" for a in (1, 2) for s in (1, 2, 3, 4) for v in (1, 2, 3)]
     write_nw_ucla(folder / "raw", names, frames=8)
-    convert("nw_ucla_xview", folder / "raw", folder / "out", format="safetensors")
+    convert("nw_ucla_xview", folder / "raw", folder / "out", format="npz")
     return folder / "out"
 
 

@@ -21,8 +21,8 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
     flag("--data-dir", "--data_dir", help="folder with the raw recordings or the archives they come in, or its parent")
     flag("--output", required=True, help="folder to make; examples take it as --data")
     flag(
-        "--format", choices=("arrow", "parquet", "safetensors"),
-        help="arrow: fastest, the default; parquet: smallest, for the Hub; safetensors: for machines without `datasets`",
+        "--format", choices=("parquet", "npz"),
+        help="parquet: small, for training and the Hub, the default; npz: for machines with numpy alone",
     )  # fmt: skip
     flag("--num-proc", "--num_proc", type=int, default=1, help="processes that read (default: %(default)s)")
     flag("--strict", action="store_true", help="fail, and make no --output, if a recording is broken or missing")
@@ -32,7 +32,7 @@ def convert_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard", type=_shard, metavar="I/N",
         help="read only part I (from 0) of N, on this machine; the command without it, or --merge, makes the --output of all",
     )  # fmt: skip
-    flag("--merge", nargs="+", metavar="DIR", help="make the --output of the .OUT.pieces folders that shards left")
+    flag("--merge", nargs="+", metavar="DIR", help="make the --output of the .OUT.shards folders that parts left")
     flag(
         "--push-to-hub", metavar="USER/NAME[@BRANCH]", help="upload it as a private data set; implies --format parquet"
     )
@@ -52,46 +52,51 @@ def _shard(text: str) -> tuple[int, int]:
 def run_convert(arguments: argparse.Namespace) -> int:
     """Raw recordings to a folder that training reads."""
     from ..data.convert import StrictError, convert, merge
-    from ..data.convert_shards import pieces_folder
+    from ..data.convert_shards import shards_folder
+    from ..data.storage import read_meta
+    from ..hub.dataset_card import write_dataset_card
 
     hub, shard = arguments.push_to_hub, arguments.shard
-    format: Format = arguments.format or ("parquet" if hub else "arrow")
+    format: Format = arguments.format or "parquet"
     if arguments.data_dir is None and not arguments.merge:
         raise ValueError("--data-dir is required: the folder with the raw recordings (only --merge needs none).")
     if hub and format != "parquet":
         raise ValueError(f"--push-to-hub uploads Parquet, not {format}; leave out --format, or pass --format parquet.")
     if shard and (hub or arguments.merge):
         raise ValueError(
-            f"--shard makes pieces only; pass {'--push-to-hub' if hub else '--merge'} when all of them are there."
+            f"--shard makes shards only; pass {'--push-to-hub' if hub else '--merge'} when all of them are there."
         )
     if hub:
         from ..hub.push import check_repository
 
         check_repository(hub)
     common = {"strict": arguments.strict, "overwrite": arguments.overwrite, "progress": sys.stderr.isatty()}
+    card = None if format == "npz" else write_dataset_card
     try:
         if arguments.merge:
-            report = merge(arguments.name, arguments.merge, arguments.output, format, **common)
+            report = merge(
+                arguments.name, arguments.merge, arguments.output, arguments.format, write_card=card, **common
+            )
         else:
             own = {name: getattr(arguments, name) for name in ("layout", "labels", "unit")}
             report = convert(
                 arguments.name, arguments.data_dir, arguments.output, format, **common, **own,
-                denoise=not arguments.no_denoise, num_proc=arguments.num_proc, shard=shard,
+                denoise=not arguments.no_denoise, num_proc=arguments.num_proc, shard=shard, write_card=card,
             )  # fmt: skip
     except StrictError as error:
         print("\n".join(error.report.lines()))
         raise
     print("\n".join(report.lines()))
     if shard:
-        made, total = report.pieces
-        place = pieces_folder(Path(arguments.output).expanduser())
-        print(f"Shard {shard[0]}/{shard[1]} is done; {made:,} of {total:,} pieces are in {place}.")
+        made, total = report.shards
+        place = shards_folder(Path(arguments.output).expanduser())
+        print(f"Part {shard[0]}/{shard[1]} is done; {made:,} of {total:,} shards are in {place}.")
         print(
             f"When all are, run the same command without --shard here, or `s2i convert {arguments.name} --merge DIR... --output "
-            "OUT` where all folders of pieces are."
+            "OUT` where all folders of shards are."
         )
         return 0
-    print(f"Written to {arguments.output} ({format}).")
+    print(f"Written to {arguments.output} ({read_meta(Path(arguments.output).expanduser())['format']}).")
     if hub:
         from ..hub.push import publish
 

@@ -1,17 +1,19 @@
-"""Raw recordings to a folder in one of the storage formats: in pieces that survive a crash, and all or nothing.
+"""Conversion of raw recordings to a folder: in shards that survive a crash, and all or nothing.
 
-The recordings are read in pieces (`pieces`), which are kept until all of them are there; then they are put together, in the
-order of the recordings, to a hidden folder that is renamed to the target when it is complete. Whatever goes wrong, Ctrl-C
-included, the target is either the old one or the new one, and the same command goes on where it stopped. The bytes of the
-result depend on the recordings and the options alone: not on processes, shards, interruptions, machine or time.
+The recordings are read in shards (`convert_shards`), which are kept until all of them are there; then they get their final names in a
+hidden folder that is renamed to the target when it is complete. Whatever goes wrong, Ctrl-C included, the target is either the old one
+or the new one, and the same command goes on where it stopped. The bytes of the result depend on the recordings and the options alone:
+not on processes, parts, interruptions, machine or time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +21,34 @@ from ..protocols import Protocol
 from ..readers import RawFile, get_reader
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
-from .convert_merge import accepted, bar, check_output, pieces_in, put_together
-from .convert_plans import PackedFiles, Plan, cut, newest_change
-from .convert_report import ConversionReport, StrictError
-from .convert_shards import PIECE_FILE, load_piece, load_plan, piece_folder, pieces_folder, working_on
-from .convert_workers import make_pieces
-from .storage import FORMATS, META_FILE, Format, is_whole, read_meta
+from .convert_report import ConversionReport, StrictError, described
+from .convert_shards import (
+    Plan,
+    Shard,
+    cut,
+    load_plan,
+    load_shard,
+    make_plan,
+    make_shards,
+    shard_json,
+    shards_folder,
+    working_on,
+)
+from .storage import FORMATS, META_FILE, Format, is_whole, read_meta, write_meta
 
 __all__ = ["ConversionReport", "StrictError", "convert", "merge"]
 
 OWN = "folder"
-"""Name that stands for recordings of one's own."""
-_GO_ON = "run the same command again to go on"
+"""Name that stands for custom data."""
+WriteCard = Callable[[Path], object]
+"""Writes README.md into a finished folder, such as `hub.dataset_card.write_dataset_card`."""
 
 
 def convert(
     name: str,
     data_dir: str | Path,
     output: str | Path,
-    format: Format = "arrow",
+    format: Format = "parquet",
     *,
     denoise: bool = True,
     strict: bool = False,
@@ -48,22 +59,24 @@ def convert(
     layout: Any = None,
     labels: str | Path | None = None,
     unit: str | None = None,
+    write_card: WriteCard | None = None,
 ) -> ConversionReport:
     """Convert the recordings of a protocol. Interrupted at any time, the same call goes on where it stopped.
 
     Args:
-        name: Protocol, such as "nw_ucla_xview"; "folder" for recordings of one's own.
+        name: Protocol, such as "nw_ucla_xview"; "folder" for custom data.
         data_dir: Folder with the raw files, or a parent of it, or the archive they are in.
         output: Folder to make; `load_skeletons(output)` reads it. One that holds this very conversion already is left as it is.
-        format: "arrow", "parquet" or "safetensors".
+        format: "parquet" or "npz".
         denoise: Choose the actors, as the readers do by default.
         strict: A broken or missing recording is an error, and `output` is not made. Otherwise it is left out and reported.
         overwrite: Replace `output`, if it was made by `convert`.
         num_proc: Processes that read.
         progress: Show a progress bar on stderr.
-        shard: (I, N) with 0 <= I < N: read every N-th piece from the I-th on, and leave the pieces beside `output`. The call
-            without it, or `merge`, makes the folder of all shards.
-        layout, labels, unit: Of recordings of one's own; see `readers.own.find_own`.
+        shard: (I, N) with 0 <= I < N: make every N-th shard from the I-th on, and leave them beside `output`. The call without it,
+            or `merge`, makes the folder of all.
+        layout, labels, unit: Of custom data; see `readers.generic.folder.find_own`.
+        write_card: Called with the folder before it becomes `output`; None: a Parquet folder gets a README.md for the Hub's viewer.
 
     Returns:
         What was kept and what was not; also saved in the `s2i.json` of the folder.
@@ -75,30 +88,31 @@ def convert(
         OSError: the disk is full, or a process was killed; what was read stays.
         KeyboardInterrupt: with a message that says how to go on.
     """
-    _check_options(format, num_proc, shard)
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
+    if num_proc < 1:
+        raise ValueError(f"num_proc is {num_proc}; expected the number of processes, at least 1.")
+    if shard is not None and not 0 <= shard[0] < shard[1]:
+        raise ValueError(f"Shard {shard[0]}/{shard[1]} does not exist; expected I/N with I from 0 to N - 1.")
     output = Path(os.path.realpath(Path(output).expanduser()))
     recordings = _find(name, data_dir, layout, labels, unit)
-    files = recordings.all_files
-    work, newest = [PackedFiles(piece) for piece in cut(files)], newest_change(files)
-    plan, protocol = Plan.of(recordings, denoise, len(work)), recordings.protocol
+    protocol, work = recordings.protocol, cut(recordings.all_files)
+    plan = make_plan(recordings, denoise, format, len(work))
     if not overwrite and shard is None:
-        report = _made_before(output, plan, format, newest)
+        report = _made_before(output, plan, _newest_change(recordings.all_files))
         if report is not None:
-            return accepted(report, strict)
-    check_output(output, overwrite)
+            return _accepted(report, strict)
+    _check_output(output, overwrite)
     if strict:
         _check_names(recordings, plan)
-    del recordings, files  # from here on `work` has them, in less memory
-    folder = pieces_folder(output)
-    with _tidy_parents(output), working_on(output, plan, shard) as note, _kept_for_later(folder, plan, shard is None):
-        check_output(output, overwrite)  # somebody else may have made it meanwhile
-        mine = [index for index in range(len(work)) if shard is None or index % shard[1] == shard[0]]
-        _read(folder, [(index, work[index]) for index in mine], protocol, denoise, num_proc, progress)
+    with _resumable(output, plan, shard) as note:
+        _check_output(output, overwrite)  # somebody else may have made it meanwhile
+        mine = {index: work[index] for index in range(len(work)) if shard is None or index % shard[1] == shard[0]}
+        _read(shards_folder(output), plan, mine, protocol, num_proc, progress)
         if shard is not None:
-            report = _shard_report(folder, plan, mine, sum(len(work[index]) for index in mine))
-            accepted(report, strict)
+            report = _accepted(_part_report(output, plan, mine), strict)
         else:
-            report = put_together([folder], plan, output, format, strict, overwrite, progress)
+            report = _put_in_place([], plan, output, strict, overwrite, progress, write_card)
         report.notes += [note] if note else []
         return report
 
@@ -107,57 +121,49 @@ def merge(
     name: str,
     folders: Sequence[str | Path],
     output: str | Path,
-    format: Format = "arrow",
+    format: Format | None = None,
     *,
     strict: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    write_card: WriteCard | None = None,
 ) -> ConversionReport:
-    """Put the pieces that shards made, on this machine or others, together to one folder; needs no raw files.
+    """Make one folder of the shards of several parts, made on this machine or others; needs no raw files.
 
     Args:
         name: The protocol they are of.
-        folders: Folders of pieces (`.OUT.pieces`, under whatever name they were copied to), or the `output` they were made for.
-        output, format, strict, overwrite, progress: As in `convert`.
+        folders: Folders of shards (`.OUT.shards`, under whatever name they were copied to), or the `output` they were made for.
+        format: The one they are in; None: whichever that is.
+        output, strict, overwrite, progress, write_card: As in `convert`.
 
     Raises:
-        ValueError: a folder holds no pieces, or those of another conversion; or pieces are missing, and the message says which
-            shards to run. Else as in `convert`.
+        ValueError: a folder holds no shards, or those of another conversion; or shards are missing, and the message says which
+            parts to run. Else as in `convert`.
     """
-    _check_options(format, 1, None)
     output = Path(os.path.realpath(Path(output).expanduser()))
-    sources = [pieces_in(Path(folder).expanduser()) for folder in folders]
+    sources = [_shards_in(Path(folder).expanduser()) for folder in folders]
     if not sources:
-        raise ValueError("There is nothing to merge; name the folders of pieces that the shards left.")
+        raise ValueError("There is nothing to merge; name the folders of shards that the parts left.")
     plan = load_plan(sources[0])
     assert plan is not None
     for source in sources:
-        other = load_plan(source)
-        if other is None or other.id != plan.id:
+        if (load_plan(source) or {}).get("plan") != plan["plan"]:
             raise ValueError(
-                f"The pieces in {source} and {sources[0]} are of different conversions: other protocol, data, options or code."
+                f"The shards in {source} and {sources[0]} are of different conversions: other protocol, data, options or code."
             )
-    if plan.name != name:
-        raise ValueError(f"The pieces in {sources[0]} are of {plan.name}, not of {name}.")
-    check_output(output, overwrite)
-    folder = pieces_folder(output)
-    with _tidy_parents(output), working_on(output, plan, None) as note, _kept_for_later(folder, plan, True):
-        check_output(output, overwrite)
-        report = put_together([folder, *sources], plan, output, format, strict, overwrite, progress)
+    if plan["protocol"] != name:
+        raise ValueError(f"The shards in {sources[0]} are of {plan['protocol']}, not of {name}.")
+    if format not in (None, plan["format"]):
+        raise ValueError(f"The shards in {sources[0]} are in {plan['format']} format, not {format}.")
+    _check_output(output, overwrite)
+    with _resumable(output, plan) as note:
+        _check_output(output, overwrite)
+        report = _put_in_place(sources, plan, output, strict, overwrite, progress, write_card)
         report.notes += [note] if note else []
         return report
 
 
 # -- before ------------------------------------------------------------------------------------------------------------
-
-
-def _check_options(format: str, num_proc: int, shard: tuple[int, int] | None) -> None:
-    if format not in FORMATS:
-        raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
-    if num_proc < 1:
-        raise ValueError(f"num_proc is {num_proc}; expected the number of processes, at least 1.")
-    if shard is not None and not 0 <= shard[0] < shard[1]:
-        raise ValueError(f"Shard {shard[0]}/{shard[1]} does not exist; expected I/N with I from 0 to N - 1.")
 
 
 def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | None, unit: str | None) -> Recordings:
@@ -171,99 +177,278 @@ def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | Non
     return find_recordings(name, data_dir)
 
 
+def _check_output(output: Path, overwrite: bool) -> None:
+    """Whether a folder may be made at `output`.
+
+    Raises:
+        ValueError: something is there that may not be replaced.
+    """
+    if not output.exists() and not output.is_symlink():
+        return
+    if not output.is_dir():
+        raise ValueError(f"{output} is there and no folder; choose another --output.")
+    if not any(output.iterdir()):
+        return
+    if not overwrite:
+        raise ValueError(f"{output} is there already; choose another --output, or pass --overwrite to replace it.")
+    if not (output / META_FILE).is_file():
+        raise ValueError(f"{output} was not made by `s2i convert` (it has no {META_FILE}), so it is not replaced.")
+
+
 def _check_names(recordings: Recordings, plan: Plan) -> None:
     """Where a file is a clip, the names tell what is missing before hours of reading."""
-    if plan.name == OWN or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
+    if plan["protocol"] == OWN or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
         return
-    ids = {split: [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()}
-    accepted(ConversionReport.of(plan, ids), True)  # type: ignore[arg-type]
+    ids = {
+        str(split): [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()
+    }
+    _accepted(ConversionReport.of(described(plan, ids)), True)
 
 
-def _made_before(output: Path, plan: Plan, format: Format, newest: float) -> ConversionReport | None:
-    """The report on `output`, if it is what is asked for. Its pieces, if a kill left some, are cleared away."""
+def _accepted(report: ConversionReport, strict: bool) -> ConversionReport:
+    """The report itself; StrictError if it has to be `strict`, and a recording is broken or missing."""
+    if strict and report.unexpected:
+        raise StrictError(
+            f"{report.name}: {report.unexpected} recordings, which --strict does not accept; the output was not made.",
+            report,
+        )
+    return report
+
+
+def _newest_change(files: Sequence[RawFile]) -> float:
+    """Seconds since the epoch at which the last of these files, or of the archives they are in, changed."""
+    parts = [part for file in files for part in (file, *file.companions)]
+    times = [0.0, *(part.stamp / 1e9 for part in parts if not part.member)]
+    for path in {part.path for part in parts if part.member}:
+        with contextlib.suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times)
+
+
+def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | None:
+    """The report on `output`, if it is what is asked for. Its shards, if a kill left some, are cleared away."""
     try:
         meta = read_meta(output)
-        if meta.get("plan") != plan.id or meta["format"] != format or not is_whole(output, meta):
+        if meta["plan"] != plan["plan"] or not is_whole(output, meta):
             return None
         if newest > (output / META_FILE).stat().st_mtime:
             return None
-        report = ConversionReport.from_meta(meta)
+        report = ConversionReport.of(meta)
     except (ValueError, OSError, KeyError, TypeError, AttributeError):
         return None
-    folder = pieces_folder(output)
-    if folder.exists():
-        with contextlib.suppress(ValueError), working_on(output, plan, None):
-            shutil.rmtree(folder, ignore_errors=True)
+    if shards_folder(output).exists():
+        with contextlib.suppress(ValueError), working_on(output, plan):
+            shutil.rmtree(shards_folder(output), ignore_errors=True)
     report.notes.append(f"{output} holds this conversion already; nothing was done.")
     return report
 
 
 @contextlib.contextmanager
-def _tidy_parents(output: Path) -> Iterator[None]:
-    """Folders above `output` that were made for nothing go again."""
-    made = []
-    parent = output.parent
-    while not parent.exists():
-        made.append(parent)
-        parent = parent.parent
-    try:
-        yield
-    except BaseException:
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
+def _resumable(output: Path, plan: Plan, part: tuple[int, int] | None = None) -> Iterator[str]:
+    """Work on `output`, see `working_on`. Whatever happens, shards that are done stay, and the error says how to go on.
 
-
-@contextlib.contextmanager
-def _kept_for_later(folder: Path, plan: Plan, alone: bool) -> Iterator[None]:
-    """Whatever happens, pieces that are done stay, and the error says how to go on; a folder without any goes."""
-    try:
-        yield
-    except BaseException as error:
-        done = sum(load_piece(folder, index) is not None for index in range(plan.pieces))
-        if not done:
-            if alone:
-                shutil.rmtree(folder, ignore_errors=True)
+    Folders that were made for nothing go again.
+    """
+    folder, made = shards_folder(output), [parent for parent in output.parents if not parent.exists()]
+    with working_on(output, plan, part) as note:
+        try:
+            yield note
+        except BaseException as error:
+            done = sum(load_shard(folder, index) is not None for index in range(plan["shards"]))
+            if not done:
+                if part is None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                for parent in made:
+                    with contextlib.suppress(OSError):
+                        parent.rmdir()
+                raise
+            stays = f"{done:,} of {plan['shards']:,} shards are in {folder}: run the same command again to go on."
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(f"interrupted; {stays}") from None
+            if isinstance(error, OSError):
+                raise type(error)(f"{str(error).rstrip('.')}; {stays}") from error
             raise
-        stays = f"{done:,} of {plan.pieces:,} pieces are in {folder}: {_GO_ON}"
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(f"interrupted; {stays}.") from None
-        if isinstance(error, OSError):
-            raise type(error)(f"{str(error).rstrip('.')}; {stays}.") from error
-        raise
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _bar(progress: bool, total: int, done: int, verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what to call with more units and the clips in them."""
+    from tqdm import tqdm
+
+    form = (
+        "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} " + unit + "{postfix}, {elapsed} gone, {remaining} to go"
+    )
+    with tqdm(
+        total=total, initial=done, desc=f"{verb} ", bar_format=form, disable=not progress, file=sys.stderr, leave=False
+    ) as bar:
+        clips = 0
+
+        def advance(units: int, more: int) -> None:
+            nonlocal clips
+            clips += more
+            if not bar.disable:
+                seconds = bar.format_dict["elapsed"]
+                bar.set_postfix_str(f"{clips / seconds:,.0f} clips/s" if seconds else "", refresh=False)
+            bar.update(units)
+
+        yield advance
+
+
 def _read(
     folder: Path,
-    work: Sequence[tuple[int, Sequence[RawFile]]],
+    plan: Plan,
+    work: Mapping[int, Sequence[RawFile]],
     protocol: Protocol,
-    denoise: bool,
     num_proc: int,
     progress: bool,
 ) -> None:
-    """Make the pieces that are not there yet, or whose recordings changed since."""
-    todo = []
-    for index, files in work:
-        made = load_piece(folder, index)
-        if made is not None and newest_change(files) > (piece_folder(folder, index) / PIECE_FILE).stat().st_mtime:
-            shutil.rmtree(piece_folder(folder, index), ignore_errors=True)
-            made = None
-        if made is None:
-            todo.append((index, files))
-    total = sum(len(files) for _, files in work)
-    with bar(progress, total, total - sum(len(files) for _, files in todo), "read", "files") as advance:
-        make_pieces(folder, todo, protocol, denoise, num_proc, advance)
+    """Make the shards that are not there yet, or whose recordings changed since."""
+    todo = {
+        index: files
+        for index, files in work.items()
+        if load_shard(folder, index) is None or _newest_change(files) > shard_json(folder, index).stat().st_mtime
+    }
+    for index in todo:
+        shard_json(folder, index).unlink(missing_ok=True)
+    total = sum(map(len, work.values()))
+    with _bar(progress, total, total - sum(map(len, todo.values())), "read", "files") as advance:
+        make_shards(folder, plan, todo, protocol, num_proc, advance)
 
 
-def _shard_report(folder: Path, plan: Plan, mine: Sequence[int], files: int) -> ConversionReport:
-    made = {index: piece for index in range(plan.pieces) if (piece := load_piece(folder, index)) is not None}
-    kept = {split: sum(made[index].counts.get(split, 0) for index in mine) for split in plan.splits}
-    broken = [sentence for index in mine for sentence in made[index].broken]
-    report = ConversionReport(plan.name, kept=kept, expected={}, broken=broken, files=files)
-    report.no_clips = [sentence for index in mine for sentence in made[index].no_clips]
-    report.pieces = len(made), plan.pieces
+def _part_report(output: Path, plan: Plan, work: Mapping[int, Sequence[RawFile]]) -> ConversionReport:
+    found = {index: load_shard(shards_folder(output), index) for index in range(plan["shards"])}
+    made = {index: shard for index, shard in found.items() if shard is not None}
+    mine = [made[index] for index in work]
+    return ConversionReport(
+        name=plan["protocol"],
+        files=sum(map(len, work.values())),
+        kept={split: sum(len(shard.ids.get(split, ())) for shard in mine) for split in plan["expected"]},
+        expected={},
+        broken=[sentence for shard in mine for sentence in shard.broken],
+        no_clips=[sentence for shard in mine for sentence in shard.no_clips],
+        shards=(len(made), plan["shards"]),
+    )
+
+
+# -- all shards to one folder ------------------------------------------------------------------------------------------
+
+
+def _shards_in(folder: Path) -> Path:
+    """The folder of shards that `folder` is, or that lies beside it if it is an output.
+
+    Raises:
+        ValueError: neither.
+    """
+    for place in (folder, shards_folder(Path(os.path.realpath(folder)))):
+        if load_plan(place) is not None:
+            return place
+    raise ValueError(
+        f"{folder} holds no shards of a conversion; expected a folder such as .OUT.shards, made by --shard."
+    )
+
+
+def _gather(sources: Sequence[Path], plan: Plan) -> list[tuple[Path, Shard]]:
+    """Where each shard is, in order."""
+    found: list[tuple[Path, Shard]] = []
+    lacking = []
+    for index in range(plan["shards"]):
+        there = ((source, load_shard(source, index)) for source in sources)
+        first = next(((source, shard) for source, shard in there if shard is not None), None)
+        if first is None:
+            lacking.append(index)
+        else:
+            found.append(first)
+    if lacking:
+        numbers = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
+        raise ValueError(
+            f"{len(lacking):,} of {plan['shards']:,} shards are missing ({numbers}); with --shard I/N shard S is made by the part "
+            "I = S mod N: run or copy the parts that lack."
+        )
+    return found
+
+
+def _put_in_place(
+    sources: Sequence[Path],
+    plan: Plan,
+    output: Path,
+    strict: bool,
+    overwrite: bool,
+    progress: bool,
+    write_card: WriteCard | None,
+) -> ConversionReport:
+    """Make `output` of finished shards: check them, give them their final names, say what is in them.
+
+    Args:
+        sources: Folders of shards beside the one of `output`, which is held for `plan`.
+        plan, output, strict, overwrite, progress, write_card: As in `merge`.
+
+    Raises:
+        ValueError: shards are missing or damaged, `output` may not be replaced, or there is not a single clip.
+        StrictError: `strict`, and a recording is broken or missing.
+    """
+    folder = shards_folder(output)
+    found = _gather([folder, *sources], plan)
+    shards = [shard for _, shard in found]
+    ids = {split: [name for shard in shards for name in shard.ids.get(split, ())] for split in plan["expected"]}
+    broken = [sentence for shard in shards for sentence in shard.broken]
+    meta = described(plan, ids, broken, [sentence for shard in shards for sentence in shard.no_clips])
+    if not any(ids.values()):
+        shutil.rmtree(folder, ignore_errors=True)  # nothing in there is of any use
+        reason = f"the first: {broken[0]}" if broken else "none of their clips belongs to it."
+        raise ValueError(f"None of the {plan['recordings']:,} recordings of {plan['protocol']} can be read; {reason}")
+    report = _accepted(ConversionReport.of(meta), strict)
+    if layouts := {name: layout for shard in shards for name, layout in shard.layouts.items()}:
+        meta["layouts"] = dict(sorted(layouts.items()))
+    made = folder / "output"
+    shutil.rmtree(made, ignore_errors=True)
+    (made / "data").mkdir(parents=True)
+    files = {split: [] for split in ids}  # type: dict[str, list[tuple[Path, str]]]
+    for source, shard in found:
+        for name, digest in shard.sha256.items():
+            files[name.partition("-")[0]].append((source / name, digest))
+    meta["sha256"] = {}
+    with _bar(progress, sum(map(len, files.values())), 0, "check", "shards") as advance:
+        for split, parts in files.items():
+            for number, (path, digest) in enumerate(parts):
+                name = f"data/{split}-{number:05}-of-{len(parts):05}.{plan['format']}"
+                meta["sha256"][name] = _place(path, made / name, digest)
+                advance(1, 0)
+    write_meta(made, meta)
+    if write_card is not None:
+        write_card(made)
+    _check_output(output, overwrite)  # somebody else may have made it meanwhile
+    _replace(made, output, folder / "old")
+    shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _place(path: Path, target: Path, digest: str) -> str:
+    """Give a file a second name (a copy, where a file system has no such thing), if it is what was written.
+
+    Raises:
+        ValueError: it is not.
+    """
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ValueError(f"{path} is damaged; delete it and run the same command again.")
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+    return digest
+
+
+def _replace(made: Path, output: Path, old: Path) -> None:
+    """Rename `made` to `output`. An old one is moved to `old` first, and comes back if the rename fails."""
+    if not output.exists():
+        made.rename(output)
+        return
+    output.rename(old)
+    try:
+        made.rename(output)
+    except BaseException:
+        old.rename(output)
+        raise

@@ -1,15 +1,16 @@
-"""What became of the recordings: read, kept, dropped and why, and what a complete data set would have had."""
+"""The report on a conversion: recordings read, kept, dropped and why, and what a complete data set would have had."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..readers.recordings import Recordings
-from .convert_plans import Names, Plan
+from .storage import protocol_of
 
 _SHOWN = 20
+_NAMES_KEPT = 20  # of long lists
 
 
 class StrictError(ValueError):
@@ -20,6 +21,36 @@ class StrictError(ValueError):
         self.report = report
 
 
+def shortened(names: Sequence[str], count: int = 0) -> dict[str, Any]:
+    """A list of names as `s2i.json` has it: how many there are (`count`, if not all are listed), and the first of them."""
+    return {"count": max(len(names), count), "first": list(names[:_NAMES_KEPT])}
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(names["first"][:5]) + (", ..." if names["count"] > 5 else "")
+
+
+def described(
+    plan: Mapping[str, Any], ids: Mapping[str, Sequence[str]], broken: Sequence[str] = (), no_clips: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Entries of `s2i.json` for a conversion that kept the clips called `ids` of each split."""
+    return {
+        **plan,
+        "counts": {split: len(found) for split, found in ids.items()},
+        "broken": list(broken),
+        "no_clips": list(no_clips),
+        "missing": {split: _missing(plan, split, found) for split, found in ids.items()},
+    }
+
+
+def _missing(plan: Mapping[str, Any], split: Any, found: Sequence[str]) -> dict[str, Any]:
+    """Ids that the complete data set has beyond those found."""
+    expected, protocol = plan["expected"].get(split), protocol_of(plan)
+    if expected is None or expected == len(found):
+        return shortened([])
+    return shortened(Recordings(protocol, {}).missing(split, found) if protocol else [], expected - len(found))
+
+
 @dataclass
 class ConversionReport:
     """What became of the recordings.
@@ -28,14 +59,14 @@ class ConversionReport:
         name: The protocol.
         files: Recordings found.
         kept: Clips written, for each split.
-        expected: Clips that each split has when the data set is complete, None if not fixed; empty for a shard.
+        expected: Clips that each split has when the data set is complete, None if not fixed; empty for a part.
         broken: Sentences about what cannot be read.
         no_clips: Sentences about entries of the data set that stand for no clip, such as a label without frames.
-        left_out: Why other files were left out -> their names.
-        missing: Ids that the complete data set has beyond those kept, for each split.
+        left_out: Why other files were left out -> their names, as `shortened` has them.
+        missing: Ids that the complete data set has beyond those kept, for each split, as `shortened` has them.
         videos: Videos found and expected for each split, where clips are cut from videos.
         notes: Sentences about the conversion itself.
-        pieces: How many of how many pieces are done; less than all only after a shard.
+        shards: How many of how many shards are done; less than all only after a part.
     """
 
     name: str
@@ -44,61 +75,24 @@ class ConversionReport:
     expected: dict[str, int | None]
     broken: list[str] = field(default_factory=list)
     no_clips: list[str] = field(default_factory=list)
-    left_out: dict[str, Names] = field(default_factory=dict)
-    missing: dict[str, Names] = field(default_factory=dict)
+    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[str, dict[str, Any]] = field(default_factory=dict)
     videos: dict[str, list[int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    pieces: tuple[int, int] = (0, 0)
+    shards: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(
-        cls, plan: Plan, ids: Mapping[str, list[str]], broken: Sequence[str] = (), no_clips: Sequence[str] = ()
-    ) -> ConversionReport:
-        """The report on a conversion that kept the clips called `ids` of each split."""
-        return cls(
-            name=plan.name,
-            files=plan.files,
-            kept={split: len(found) for split, found in ids.items()},
-            expected=dict(plan.expected),
-            broken=list(broken),
-            no_clips=list(no_clips),
-            left_out=dict(plan.left_out),
-            missing={split: _missing(plan, split, found) for split, found in ids.items()},
-            videos=dict(plan.videos),
-            pieces=(plan.pieces, plan.pieces),
-        )
-
-    def to_meta(self) -> dict[str, Any]:
-        """Its part of `s2i.json`."""
-        return {
-            "recordings": self.files,
-            "expected": self.expected,
-            "videos": self.videos,
-            "broken": self.broken,
-            "no_clips": self.no_clips,
-            "left_out": {reason: asdict(names) for reason, names in self.left_out.items()},
-            "missing": {split: asdict(names) for split, names in self.missing.items()},
-        }
-
-    @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> ConversionReport:
+    def of(cls, meta: Mapping[str, Any]) -> ConversionReport:
         """The report on a converted folder, from its `s2i.json`."""
-        return cls(
-            name=meta["protocol"],
-            files=meta["recordings"],
-            kept=dict(meta["counts"]),
-            expected=dict(meta["expected"]),
-            broken=list(meta["broken"]),
-            no_clips=list(meta["no_clips"]),
-            left_out={reason: Names(**names) for reason, names in meta["left_out"].items()},
-            missing={split: Names(**names) for split, names in meta["missing"].items()},
-            videos=dict(meta["videos"]),
-        )
+        same = ("expected", "broken", "no_clips", "left_out", "missing", "videos")
+        report = cls(meta["protocol"], meta["recordings"], meta["counts"], **{name: meta[name] for name in same})
+        report.shards = meta["shards"], meta["shards"]
+        return report
 
     @property
     def unexpected(self) -> str:
         """What a strict conversion does not accept, in a few words; "" if it is all well."""
-        missing = sum(names.count for names in self.missing.values())
+        missing = sum(names["count"] for names in self.missing.values())
         surplus = sum(max(self.kept[split] - (count or self.kept[split]), 0) for split, count in self.expected.items())
         if not self.broken and not missing and not surplus:
             return ""
@@ -116,7 +110,7 @@ class ConversionReport:
             if len(sentences) > _SHOWN:
                 lines.append(f"  {kind}: and {len(sentences) - _SHOWN:,} more, all in s2i.json")
         for reason, names in self.left_out.items():
-            lines.append(f"  not read, {reason}: {names.count:,} ({names})")
+            lines.append(f"  not read, {reason}: {names['count']:,} ({_listed(names)})")
         if not (self.left_out or self.broken or self.no_clips):
             lines.append("  nothing left out")
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
@@ -124,25 +118,17 @@ class ConversionReport:
     def _state(self, split: str) -> str:
         if split not in self.expected:
             return ""
-        expected, missing = self.expected[split], self.missing.get(split, Names(0, []))
+        expected, missing = self.expected[split], self.missing.get(split, shortened([]))
         videos = ""
         if split in self.videos:
             found, wanted = self.videos[split]
             videos = f", from {found:,} of {wanted:,} videos"
         if expected is None:
             return ", the protocol expects no fixed number" + videos
-        if not missing.count and self.kept[split] == expected:
+        if not missing["count"] and self.kept[split] == expected:
             return ", as the protocol expects" + videos
         words = f", the protocol expects {expected:,}"
-        if missing.first:
-            return f"{words}; missing: {missing}{videos}"
+        if missing["first"]:
+            return f"{words}; missing: {_listed(missing)}{videos}"
         difference = expected - self.kept[split]
         return f"{words}, {abs(difference):,} {'more' if difference > 0 else 'fewer'}{videos}"
-
-
-def _missing(plan: Plan, split: str, found: list[str]) -> Names:
-    expected, protocol = plan.expected[split], plan.protocol
-    if expected is None or expected == len(found):
-        return Names(0, [])
-    listed = Recordings(protocol, {}).missing(split, found) if protocol else []  # type: ignore[arg-type]
-    return Names(max(expected - len(found), len(listed)), Names.of(listed).first)

@@ -1,250 +1,335 @@
-"""The pieces of a conversion: a few dozen recordings each, read by one process, kept until all are there.
+"""The shards of a conversion: some hundreds of recordings each, read by one process, kept until all are there.
 
-A conversion to OUT works in the hidden folder `.OUT.pieces` beside it:
+A conversion to OUT works in the hidden folder `.OUT.shards` beside it:
 
-    plan.json           what is converted, and into how many pieces; pieces of another plan are never used
-    00007/              one piece, renamed into place when it is complete: piece.json and one clip file a split
-    lock, lock-0-of-4   held by the process that works there, and by those that make one shard each
-    output/             the folder that becomes OUT, while the pieces are merged
-    old/                the OUT that it replaces, for the moment between two renamings
+    plan.json             what is converted: all that s2i.json says before anything is read; shards of another plan are never used
+    train-00007.parquet   a finished file of shard 7, written aside and renamed
+    00007.json            written last: what shard 7 holds, and the digests of its files
+    lock, lock-0-of-4     held by the process that works there, and by those that make one part each
+    output/, old/         the folder that becomes OUT; the OUT that it replaces, for the moment between two renamings
 
-So a conversion that is killed at any moment goes on where it was, pieces made on several machines fit together, and the result
-is the same in any case: which recordings a piece holds depends on nothing but their names and sizes.
+So a conversion that is killed at any moment goes on where it was, shards made on several machines fit together, and the result is
+the same in any case: which recordings a shard holds depends on nothing but their names and sizes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import multiprocessing
+import os
 import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..processing.layouts import OWN_LAYOUTS
+from filelock import FileLock, Timeout
+
+from ..processing.layouts import OWN_LAYOUTS, get_layout
 from ..protocols import Protocol
 from ..readers import NoClip, RawFile, ReadError
-from ..readers.discovery import read_file
-from ..utils.files import umask, write_atomically
-from .clip_files import ClipFileWriter, checksum
-from .convert_plans import Plan
-from .locks import PATIENCE, Lock
+from ..readers.recordings import Recordings
+from ..utils.files import write_atomically
+from .convert_report import shortened
+from .recorded_rows import code_hash, recorded_rows
+from .storage import Format, ShardWriter
 
-PLAN_FILE, PIECE_FILE, LOCK_FILE = "plan.json", "piece.json", "lock"
+PLAN_FILE, LOCK_FILE = "plan.json", "lock"
+PATIENCE = 5.0  # seconds to wait for a process that is just looking, or just dying
+_MAX_FILES = 1024  # recordings in a shard: some seconds of work
+_MAX_BYTES = 256 << 20  # of raw files in a shard
 
-
-# -- one piece ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What `piece.json` says.
-
-    Args:
-        counts: Clips of each split; a split without clips has no file.
-        broken: Sentences about what cannot be read.
-        no_clips: Sentences about entries of the data set that stand for no clip.
-        layouts: Joint formats that are not built in, as `SkeletonLayout.to_dict` gives them.
-        checks: Bytes and CRC-32 of each clip file.
-    """
-
-    counts: dict[str, int]
-    broken: list[str] = field(default_factory=list)
-    no_clips: list[str] = field(default_factory=list)
-    layouts: dict[str, Any] = field(default_factory=dict)
-    checks: dict[str, list[int]] = field(default_factory=dict)
+Plan = Mapping[str, Any]
+"""What is converted, as `s2i.json` says it; two conversions with the same `plan` (its hash) make the same shards."""
 
 
-def piece_folder(folder: Path, index: int) -> Path:
-    """Where piece number `index` is."""
-    return folder / f"{index:05}"
+# -- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def clip_file(folder: Path, index: int, split: str) -> Path:
-    """Where the clips of a split are in piece number `index`."""
-    return piece_folder(folder, index) / f"{split}.safetensors"
-
-
-def load_piece(folder: Path, index: int) -> Piece | None:
-    """What a piece holds; None if it is not there, or not whole."""
-    inside = piece_folder(folder, index)
-    try:
-        piece = Piece(**json.loads((inside / PIECE_FILE).read_text(encoding="utf-8")))
-        whole = all((inside / name).stat().st_size == check[0] for name, check in piece.checks.items())
-    except (OSError, ValueError, TypeError, AttributeError, IndexError):
-        return None
-    return piece if whole else None
-
-
-def check_piece(folder: Path, index: int, piece: Piece) -> None:
-    """Read a piece through.
-
-    Raises:
-        ValueError: a file of it is not what was written.
-    """
-    inside = piece_folder(folder, index)
-    for name, (_, expected) in piece.checks.items():
-        if checksum(inside / name) != expected:
-            raise ValueError(f"{inside / name} is damaged; delete the folder {inside} and run the same command again.")
-
-
-def make_piece(
-    folder: Path,
-    index: int,
-    files: Sequence[RawFile],
-    protocol: Protocol,
-    denoise: bool,
-    after_file: Callable[[int], None] = lambda clips: None,
-) -> None:
-    """Read some recordings and write their piece, all or nothing.
-
-    Args:
-        folder: The folder of pieces.
-        index: Number of the piece.
-        files: Its recordings.
-        protocol: What they are split by.
-        denoise: Whether the readers choose the actors.
-        after_file: Called with the number of its clips after each recording; what it raises ends the work.
-    """
-    made = Path(tempfile.mkdtemp(prefix=f".{index:05}.", dir=folder))
-    writers: dict[str, ClipFileWriter] = {}
-    counts: dict[str, int] = {}
-    broken: list[str] = []
-    no_clips: list[str] = []
-    layouts: dict[str, Any] = {}
-    try:
-        for file in files:
-            clips = 0
-            for clip in read_file(file, protocol, denoise):
-                if isinstance(clip, ReadError):
-                    (no_clips if isinstance(clip, NoClip) else broken).append(str(clip))
-                    continue
-                split, sequence = str(clip.split), clip.sequence
-                if split not in writers:
-                    path = made / f"{split}.safetensors"
-                    writers[split] = ClipFileWriter(path, protocol.name, protocol.class_names)
-                try:
-                    writers[split].write(sequence.to_row())
-                except ValueError as error:
-                    broken.append(str(error))
-                    continue
-                if sequence.layout.name in OWN_LAYOUTS:
-                    layouts[sequence.layout.name] = sequence.layout.to_dict()
-                counts[split] = counts.get(split, 0) + 1
-                clips += 1
-            after_file(clips)
-        checks = {}
-        for split, writer in writers.items():
-            crc = writer.close()
-            checks[f"{split}.safetensors"] = [writer.path.stat().st_size, crc]
-        text = json.dumps(asdict(Piece(counts, broken, no_clips, layouts, checks)))
-        (made / PIECE_FILE).write_text(text, encoding="utf-8")
-        made.chmod(0o777 & ~umask())  # mkdtemp makes it private
-        _put(made, folder, index)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _put(made: Path, folder: Path, index: int) -> None:
-    """Rename a piece into its place, where another process may have put the same one meanwhile."""
-    if load_piece(folder, index) is not None:
-        return
-    place = piece_folder(folder, index)
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        made.rename(place)
-    except OSError:
-        if load_piece(folder, index) is None:
-            raise
-
-
-# -- the folder of pieces ----------------------------------------------------------------------------------------------
-
-
-def pieces_folder(output: Path) -> Path:
-    """The folder of the pieces of `output`."""
-    return output.parent / f".{output.name}.pieces"
+def make_plan(recordings: Recordings, denoise: bool, format: Format, shards: int) -> Plan:
+    """The plan for these recordings, in that many shards; nothing in it depends on the machine, the place or the time."""
+    protocol = recordings.protocol
+    expected = {split: protocol.expected(split) for split in protocol.splits}
+    videos = zip(("train", "test"), protocol.expected_videos or (), strict=False)
+    plan: dict[str, Any] = {
+        "format": format,
+        "protocol": protocol.name,
+        "class_names": list(protocol.class_names),
+        "command": f"s2i convert {protocol.name} --format {format}" + ("" if denoise else " --no-denoise"),
+        "made_by": f"s2i-hf {version('s2i-hf')}",
+        "layout": str(getattr(protocol.layout, "name", protocol.layout) or ""),
+        "denoise": denoise,
+        "source": protocol.source,
+        "content": recordings.content,
+        "code": code_hash(),
+        "recordings": len(recordings.all_files),
+        "shards": shards,
+        "expected": expected,
+        "videos": {split: [len(recordings.files.get(split, ())), count] for split, count in videos},  # type: ignore[index, call-overload]
+        "left_out": {reason: shortened(names) for reason, names in sorted(recordings.left_out.items())},
+    }
+    if protocol.split_files and protocol.split_by == "sample":
+        plan["split_lists"] = {"train": sorted(map(str, protocol.train)), "test": sorted(map(str, protocol.test or ()))}
+    return {**plan, "plan": hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]}
 
 
 def load_plan(folder: Path) -> Plan | None:
-    """The plan of a folder of pieces; None if it has none that can be read."""
+    """The plan of a folder of shards; None if it has none that can be read."""
     try:
-        return Plan.from_json((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        return plan if isinstance(plan, dict) and "plan" in plan else None
     except (OSError, ValueError):
         return None
 
 
+def cut(files: Sequence[RawFile]) -> list[list[RawFile]]:
+    """Cut files into shards of at most 1,024 files, or about 256 MB; which ones depends on their order and sizes alone."""
+    shards: list[list[RawFile]] = []
+    filled = 0
+    for file in files:
+        size = sum(max(part.size, 0) for part in (file, *file.companions))
+        if not shards or len(shards[-1]) == _MAX_FILES or filled + size > _MAX_BYTES:
+            shards.append([])
+            filled = 0
+        shards[-1].append(file)
+        filled += size
+    return shards
+
+
+# -- one shard ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What the JSON file of a shard says.
+
+    Args:
+        ids: Sample ids of each split that has clips in it.
+        broken: Sentences about what cannot be read.
+        no_clips: Sentences about entries of the data set that stand for no clip.
+        layouts: Joint formats that are not built in, as `SkeletonLayout.to_dict` gives them.
+        sha256: Name -> digest of its files.
+    """
+
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    no_clips: list[str] = field(default_factory=list)
+    layouts: dict[str, Any] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+def shard_json(folder: Path, index: int) -> Path:
+    """The file that says what a shard holds; there when the shard is finished."""
+    return folder / f"{index:05}.json"
+
+
+def load_shard(folder: Path, index: int) -> Shard | None:
+    """What a shard holds; None if it is not there, or a file of it is not."""
+    try:
+        shard = Shard(**json.loads(shard_json(folder, index).read_text(encoding="utf-8")))
+        return shard if all((folder / name).is_file() for name in shard.sha256) else None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def make_shard(
+    folder: Path,
+    plan: Plan,
+    index: int,
+    files: Sequence[RawFile],
+    protocol: Protocol,
+    after_file: Callable[[int], None] = lambda clips: None,
+) -> None:
+    """Read some recordings and write their shard, all or nothing.
+
+    Args:
+        folder: The folder of shards.
+        plan: What it is part of.
+        index: Number of the shard.
+        files: Its recordings.
+        protocol: What they are split by.
+        after_file: Called with the number of its clips after each recording; what it raises ends the work.
+    """
+    shard = Shard()
+    writer = ShardWriter(folder, f"{index:05}", plan["format"], plan["class_names"])
+    try:
+        for file in files:
+            clips = 0
+            for found in recorded_rows(file, protocol, plan["denoise"]):
+                if isinstance(found, ReadError):
+                    (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(str(found))
+                    continue
+                split, row = found
+                writer.write(split, row)
+                shard.ids.setdefault(split, []).append(row["sample_id"])
+                if row["layout"] in OWN_LAYOUTS:
+                    shard.layouts[row["layout"]] = get_layout(row["layout"]).to_dict()
+                clips += 1
+            after_file(clips)
+        shard.sha256.update(writer.close())
+    except BaseException:
+        writer.discard()
+        raise
+    write_atomically(shard_json(folder, index), json.dumps(asdict(shard)))
+
+
+# -- in several processes ----------------------------------------------------------------------------------------------
+
+
+class _Stopped(Exception):
+    """The main process wants no more of it."""
+
+
+class _Job(NamedTuple):
+    folder: Path
+    plan: Plan
+    protocol: Protocol
+    stop: Any  # a multiprocessing.Event
+
+
+_job: _Job | None = None  # of this process
+
+
+def make_shards(
+    folder: Path,
+    plan: Plan,
+    work: Mapping[int, Sequence[RawFile]],
+    protocol: Protocol,
+    num_proc: int,
+    advance: Callable[[int, int], None],
+) -> None:
+    """Make shards in `num_proc` processes; joints never travel between them, each writes its shards itself.
+
+    Args:
+        folder: The folder of shards.
+        plan: What they are part of.
+        work: Numbers of the shards to make -> their recordings.
+        protocol: What they are split by.
+        num_proc: Processes; 1: this one.
+        advance: Told how many more recordings were read, and how many clips they gave.
+
+    Raises:
+        ChildProcessError: a process was killed, most likely for its memory.
+    """
+    num_proc = min(num_proc, len(work))
+    if num_proc <= 1:
+        for index, files in work.items():
+            make_shard(folder, plan, index, files, protocol, lambda clips: advance(1, clips))
+        return
+    job = _Job(folder, plan, protocol, multiprocessing.Event())
+    with ProcessPoolExecutor(num_proc, initializer=_start, initargs=(job,)) as pool:
+        try:
+            made = {pool.submit(_make, index, files): len(files) for index, files in work.items()}
+            for future in as_completed(made):
+                advance(made[future], future.result())
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "A process that read recordings was killed, most likely because memory ran out; try a smaller --num-proc"
+            ) from None
+        finally:
+            job.stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _start(job: _Job) -> None:
+    global _job
+    _job = job
+    # Ctrl-C reaches every process of the terminal; the main one handles it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A main process that is killed cannot tell its children to stop, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make(index: int, files: Sequence[RawFile]) -> int:
+    """Make one shard; returns its clips."""
+    assert _job is not None
+    job, total = _job, 0
+
+    def after_file(clips: int) -> None:
+        nonlocal total
+        total += clips
+        if job.stop.is_set():
+            raise _Stopped
+
+    make_shard(job.folder, job.plan, index, files, job.protocol, after_file)
+    return total
+
+
+# -- the folder of shards ----------------------------------------------------------------------------------------------
+
+
+def shards_folder(output: Path) -> Path:
+    """The folder of the shards of `output`."""
+    return output.parent / f".{output.name}.shards"
+
+
 @contextlib.contextmanager
-def working_on(output: Path, plan: Plan, shard: tuple[int, int] | None) -> Iterator[str]:
-    """Hold the pieces of `output` for this process, made ready for `plan`; other shards may work there at the same time.
+def working_on(output: Path, plan: Plan, part: tuple[int, int] | None = None) -> Iterator[str]:
+    """Hold the shards of `output` for this process, made ready for `plan`; other parts may be made there at the same time.
 
     Args:
         output: What is to be made.
-        plan: What is converted. Pieces of another plan are thrown away.
-        shard: (I, N) to make the pieces of one shard only.
+        plan: What is converted. Shards of another plan are thrown away.
+        part: (I, N) to make the shards of one part only.
 
     Yields:
-        A sentence, if pieces were thrown away; else "".
+        A sentence, if shards were thrown away; else "".
 
     Raises:
         ValueError: another process works in the folder.
     """
-    folder = pieces_folder(output)
-    with contextlib.ExitStack() as stack:
-        if shard is not None:
-            own = Lock(folder / f"{LOCK_FILE}-{shard[0]}-of-{shard[1]}")
-            stack.enter_context(own.held(f"shard {shard[0]}/{shard[1]}"))
-        lock = Lock(folder / LOCK_FILE)
-        note = stack.enter_context(_prepared(lock, output, plan, shared=shard is not None))
+    folder, note = shards_folder(output), ""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        try:
+            whole = held.enter_context(FileLock(folder / LOCK_FILE, timeout=PATIENCE))
+            found = load_plan(folder)
+            if part is None or found is None or found["plan"] != plan["plan"]:
+                for path in folder.glob(f"{LOCK_FILE}-*"):
+                    held.enter_context(FileLock(path, timeout=PATIENCE)).release()  # nobody makes a part
+                note = _make_ready(output, plan, found)
+            if part is not None:
+                own = FileLock(folder / f"{LOCK_FILE}-{part[0]}-of-{part[1]}", timeout=PATIENCE)
+                held.enter_context(own)
+                whole.release()
+        except Timeout:
+            raise ValueError(
+                f"Another `s2i convert` works in {folder}; wait for it, or choose another --output (several machines or processes "
+                "can share the work with --shard I/N)."
+            ) from None
         yield note
 
 
-@contextlib.contextmanager
-def _prepared(lock: Lock, output: Path, plan: Plan, shared: bool) -> Iterator[str]:
-    folder = pieces_folder(output)
-    stop = time.monotonic() + PATIENCE
-    try:
-        while True:
-            if lock.take():
-                note = _use(output, plan)
-                if shared:
-                    lock.share()
-                break
-            if shared and lock.take(shared=True):
-                found = load_plan(folder)
-                if found is not None and found.id == plan.id:
-                    note = ""
-                    break
-                lock.release()
-            if time.monotonic() > stop:
-                raise ValueError(
-                    f"Another `s2i convert` works in {folder}; wait for it, or choose another --output (several machines or "
-                    "processes can share the work with --shard I/N)."
-                )
-            time.sleep(0.05)
-        yield note
-    finally:
-        lock.release()
-
-
-def _use(output: Path, plan: Plan) -> str:
-    """Make an exclusively held folder ready: leftovers of killed processes go, and pieces of another plan."""
-    folder = pieces_folder(output)
-    old = folder / "old"
-    if old.exists() and not output.exists():
-        old.rename(output)  # killed between moving it away and putting the new one in its place
-    found = load_plan(folder)
-    note = ""
-    same = found is not None and found.id == plan.id
+def _make_ready(output: Path, plan: Plan, found: Plan | None) -> str:
+    """Make an exclusively held folder ready: leftovers of killed processes go, and shards of another plan."""
+    folder = shards_folder(output)
+    if (folder / "old").exists() and not output.exists():
+        (folder / "old").rename(output)  # killed between moving it away and putting the new one in its place
+    same = found is not None and found["plan"] == plan["plan"]
+    thrown = not same and any(folder.glob("[0-9]*.json"))
     for entry in folder.iterdir():
-        stale = entry.name.isdigit() and not same
-        if stale and not note:
-            note = f"Pieces of another conversion in {folder} were thrown away: other data, options or code."
-        if stale or entry.name in ("output", "old") or (entry.name.startswith(".") and entry.is_dir()):
+        if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
+        elif not entry.name.startswith(LOCK_FILE) and (
+            not same or entry.suffix == ".tmp" or entry.name.startswith(".")
+        ):
+            entry.unlink()
     if not same:
-        write_atomically(folder / PLAN_FILE, plan.to_json())
-    return note
+        write_atomically(folder / PLAN_FILE, json.dumps(plan, indent=1))
+    return f"Shards of another conversion in {folder} were thrown away: other data, options or code." if thrown else ""

@@ -5,22 +5,33 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
-from ..protocols import PROTOCOLS, SPLITS, Protocol, get_protocol, parse_name, short_names
+from ..protocols import PROTOCOLS, SPLITS, Protocol, parse_name, short_names
 from ..protocols.folder import FolderProtocol
 from ..readers import get_reader
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
+from .columns import ArrowColumns, NpzColumns
 from .recorded_rows import code_hash
-from .skeleton_rows import SafetensorsColumns, SkeletonRows
-from .storage import FORMATS, META_FILE, empty_split, read_meta, row_features
+from .skeleton_rows import SkeletonRows
+from .storage import (
+    FORMATS,
+    META_FILE,
+    arrow_schema,
+    empty_split,
+    protocol_of,
+    read_meta,
+    row_features,
+    shard_files,
+)
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
@@ -77,10 +88,10 @@ def open_source(
     folder = Path(name).expanduser()
     if folder.exists():
         meta = folder_meta(folder)
-        return Source(name, _load_folder(folder, meta, cache_dir), _protocol_of(meta))
+        return Source(name, _load_folder(folder, meta, cache_dir), protocol_of(meta))
     if is_repository(name):
         data, meta = _load_from_hub(name, cache_dir)
-        return Source(name, data, _protocol_of(meta))
+        return Source(name, data, protocol_of(meta))
     raise unknown_source(name)
 
 
@@ -209,59 +220,51 @@ def _register_layouts(meta: Mapping[str, Any]) -> None:
         register_layout(get_layout(layout))
 
 
-def _protocol_of(meta: Mapping[str, Any]) -> Protocol | None:
-    """How a converted data set was split, with the lists of a file that decided."""
-    if meta.get("protocol") not in PROTOCOLS:
-        return None
-    protocol, lists = get_protocol(meta["protocol"]), meta.get("split_lists")
-    if not lists:
-        return protocol
-    return replace(
-        protocol, split_by="sample", train=frozenset(lists["train"]), test=frozenset(lists.get("test") or ()) or None
-    )
+def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Mapping[str, Any]:
+    """The splits of a converted folder, as what can be had of them: a DatasetDict, or a dict of `SkeletonRows`."""
+    files = shard_files(folder)
+    data = _read_npz(meta, files) if meta["format"] == "npz" else _read_parquet(folder, meta, files, cache_dir)
+    for split, count in meta["counts"].items():
+        if len(data[split]) != count:
+            have = f"its {split} split has {len(data[split])} clips, but {META_FILE} says {count}"
+            raise ValueError(f"{folder} is incomplete ({have}); make it again with `s2i convert`.")
+    return data
 
 
-def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Any:
-    try:
-        if meta["format"] == "safetensors":
-            return {
-                split: SkeletonRows(SafetensorsColumns(folder / f"{split}.safetensors")) for split in meta["counts"]
-            }
-        return _load_tables(folder, meta, cache_dir)
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} is incomplete ({error}); make it again with `s2i convert`.") from None
+def _read_npz(meta: Mapping[str, Any], files: Mapping[str, list[Path]]) -> dict[str, SkeletonRows]:
+    return {
+        split: SkeletonRows(NpzColumns(files.get(split, []), meta["class_names"], meta["protocol"]))
+        for split in meta["counts"]
+    }
 
 
-def _load_tables(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Any:
+def _read_parquet(
+    folder: Path, meta: Mapping[str, Any], files: Mapping[str, list[Path]], cache_dir: str | Path | None
+) -> Mapping[str, Any]:
+    """Through the Arrow cache of `datasets`, which maps it into memory; by pyarrow alone, all of it in memory, where that lacks."""
     try:
         import datasets
     except ImportError:
-        raise ValueError(
-            f"{folder} is in {meta['format']} format, which needs `pip install datasets`; without it use a folder made with "
-            f"--format {FORMATS[-1]}."
-        ) from None
-    if meta["format"] == "arrow":
-        parts = datasets.load_from_disk(str(folder))
-    else:
-        parts = datasets.load_dataset(
-            "parquet", data_files=parquet_files(folder, meta), cache_dir=str(cache_dir) if cache_dir else None
-        )
-    for split, count in meta["counts"].items():
-        have = len(parts[split]) if split in parts else 0
-        if have != count:
-            raise FileNotFoundError(f"its {split} split has {have} clips, but {META_FILE} says {count}")
+        return {split: _read_tables(folder, meta, files.get(split, [])) for split in meta["counts"]}
+    parts: Mapping[Any, Any] = {}
+    if files:
+        names = {split: list(map(str, paths)) for split, paths in files.items()}
+        parts = datasets.load_dataset("parquet", data_files=names, cache_dir=str(cache_dir) if cache_dir else None)
     return _complete(parts, meta["protocol"], meta["class_names"], list(meta["counts"]))
 
 
-def parquet_files(folder: Path, meta: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The files of each split that has clips, in order."""
-    found = {
-        split: sorted(str(path) for path in (folder / "data").glob(f"{split}-*.parquet")) for split in meta["counts"]
-    }
-    files = {split: paths for split, paths in found.items() if paths}
-    if not files:
-        raise FileNotFoundError("it has no data/*.parquet")
-    return files
+def _read_tables(folder: Path, meta: Mapping[str, Any], files: Sequence[Path]) -> SkeletonRows:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ValueError(
+            f"{folder} is in parquet format, which needs `pip install datasets`, or pyarrow alone; without them use a folder made "
+            f"with --format {FORMATS[-1]}."
+        ) from None
+    tables = [pq.ParquetFile(path).read() for path in files] or [arrow_schema(meta["class_names"]).empty_table()]
+    source = SimpleNamespace(table=pa.concat_tables(tables))
+    return SkeletonRows(ArrowColumns(source, class_names=meta["class_names"], protocol=meta["protocol"]))
 
 
 # -- the Hub -----------------------------------------------------------------------------------------------------------

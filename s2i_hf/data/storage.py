@@ -1,65 +1,50 @@
-"""Converted folders: the three formats that `s2i convert` writes and `load_skeletons` reads.
+"""Converted folders: the two formats that `s2i convert` writes, their shards and their s2i.json.
 
-    OUT/s2i.json          protocol, class names, format, counts: the same for every format
-    arrow:                as `DatasetDict.save_to_disk` lays it out (`tables`)
-    parquet:              data/train-00000-of-00001.parquet ... and a README.md: a folder the Hub can show and stream (`tables`)
-    safetensors:          train.safetensors, test.safetensors: read without `datasets`, on machines that lack it (`clip_files`)
+    OUT/s2i.json     protocol, class names, format, counts, the size of each file and the digest of each shard
+    OUT/data/        train-00000-of-00003.parquet ...: for `datasets`, pyarrow and the Hub, which shows and streams it
+                     train-00000-of-00003.npz ...: for numpy alone, which maps it into memory
+    OUT/README.md    of a Parquet folder: which shards belong to which split
 
-Rows hold flat float32 joints beside their shape, never images, so formats with different joint counts share one schema.
+Rows hold flat float32 joints beside their shape, never images, so formats with different joint counts share one schema. The same rows
+give the same bytes, whenever and wherever they are written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from typing import Protocol as Interface
 
+import numpy as np
+
 from ..processing.skeleton_sequence import SkeletonSequence
-from .clip_files import ClipFileWriter
-from .tables import TableWriter, empty_split, finish_arrow, finish_parquet, row_features
+from ..protocols import PROTOCOLS, Protocol
 
-__all__ = [
-    "FORMATS",
-    "META_FILE",
-    "REPOSITORY",
-    "FolderWriter",
-    "Format",
-    "Heading",
-    "empty_split",
-    "read_meta",
-    "row_features",
-]
+if TYPE_CHECKING:
+    import datasets
 
-Format = Literal["arrow", "parquet", "safetensors"]
-FORMATS: tuple[Format, ...] = ("arrow", "parquet", "safetensors")
+Format = Literal["parquet", "npz"]
+FORMATS: tuple[Format, ...] = ("parquet", "npz")
 META_FILE = "s2i.json"
-_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # to a reader of YAML, unless quoted
 REPOSITORY = "user/repo"  # what a card calls the repository until it is uploaded to one
+_OLD_FORMATS = ("arrow", "safetensors")
+_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # to a reader of YAML, unless quoted
 
-_SHARD_BYTES = 256 << 20  # of raw joints in one Parquet file; streaming deals whole files to nodes
+_GROUP_BYTES = 8 << 20  # of joints in a row group, whatever the number of rows: long clips have a megabyte each
+_GROUP_ROWS = 1024
+_LISTS = {"joints": "float32", "shape": "int32", "body_ids": "int64"}
+_VALUES = {"layout": "string", "subject": "int32", "camera": "int32", "sample_id": "string"}
+_COLUMNS = ("joints", "shape", "layout", "label", "subject", "camera", "body_ids", "sample_id")
 
 
-class Heading(Interface):
-    """What a folder says of its rows; a `protocols.Protocol` has it."""
-
-    @property
-    def name(self) -> str:
-        """Name of the protocol."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the data set."""
-
-    @property
-    def source(self) -> str:
-        """Where the rule is published."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names of the classes, in the order of the labels."""
+# -- what a folder says of itself --------------------------------------------------------------------------------------
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -77,92 +62,51 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} has no {META_FILE}; expected a folder made by `s2i convert`.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read ({error!r}); make the folder again with `s2i convert`.") from None
+    if format in _OLD_FORMATS:
+        raise ValueError(
+            f"{folder} is in {format} format, which is no longer read: convert again, with `s2i convert {protocol} --data-dir RAW "
+            f"--output {folder} --overwrite`."
+        )
     if format not in FORMATS:
         raise ValueError(f"{path}: format is {format!r}; expected one of {', '.join(FORMATS)}.")
     return {**meta, "protocol": str(protocol), "class_names": class_names, "counts": counts}
 
 
-class FolderWriter:
-    """Write the splits of a protocol into an existing empty folder. The same rows give the same files, byte by byte.
-
-    Args:
-        folder: Where to.
-        protocol: What its rows belong to; its name and class names are saved.
-        format: One of `FORMATS`.
-        splits: Names of the splits.
-
-    Raises:
-        ValueError: unknown format.
-    """
-
-    def __init__(self, folder: Path, protocol: Heading, format: Format, splits: Sequence[str]) -> None:
-        if format not in FORMATS:
-            raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
-        self.folder, self.protocol, self.format = folder, protocol, format
-        self.counts = dict.fromkeys(splits, 0)
-        self._writers: dict[str, Any] = {}
-        self._tables: dict[str, TableWriter] = {}
-        for split in splits:
-            if format == "safetensors":
-                path = folder / f"{split}.safetensors"
-                self._writers[split] = ClipFileWriter(path, protocol.name, protocol.class_names)
-            else:
-                shard_bytes = _SHARD_BYTES if format == "parquet" else None
-                self._tables[split] = TableWriter(folder, split, protocol.class_names, format, shard_bytes)
-                self._writers[split] = self._tables[split]
-
-    def write(self, split: str, clip: SkeletonSequence | Mapping[str, Any]) -> None:
-        """Append one clip, or the row that its `to_row` makes, to a split."""
-        self._writers[split].write(clip.to_row() if isinstance(clip, SkeletonSequence) else clip)
-        self.counts[split] += 1
-
-    def end(self, split: str) -> None:
-        """Nothing more comes to a split; what was held of it is written now."""
-        self._writers.pop(split).close()
-
-    def close(self, extra: Mapping[str, Any], readme: str | None = None) -> None:
-        """End all splits, finish the files and write `s2i.json`.
-
-        Args:
-            extra: More entries of it (JSON values).
-            readme: The README.md of a Parquet folder, which has to begin with `readme_header`; None: that and a title.
-        """
-        for split in list(self._writers):
-            self.end(split)
-        protocol = self.protocol
-        if self.format == "arrow":
-            info = {"description": protocol.source, "dataset_name": protocol.dataset, "config_name": protocol.name}
-            finish_arrow(self.folder, self._tables, protocol.class_names, info)
-        elif self.format == "parquet":
-            finish_parquet(self.folder, self._tables)
-            text = readme or f"{readme_header(protocol.name, self.counts)}# {protocol.name}\n"
-            (self.folder / "README.md").write_text(text, encoding="utf-8", errors="replace")
-        written = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)}
-        meta = {
-            "format": self.format,
-            "protocol": protocol.name,
-            "class_names": list(protocol.class_names),
-            "counts": self.counts,
-            **extra,
-            "files": written,
-        }
-        text = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
-        # file names need not be valid text; JSON can write them with backslashes
-        (self.folder / META_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
+def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    """Write `s2i.json`: `meta`, and the size of each file there is; in a Parquet folder also a README.md for the Hub."""
+    if meta["format"] == "parquet":
+        text = f"{readme_header(meta['protocol'], meta['counts'])}# {meta['protocol']}\n"
+        (folder / "README.md").write_text(text, encoding="utf-8", errors="replace")
+    text = json.dumps({**meta, "files": _sizes(folder)}, indent=1, ensure_ascii=False) + "\n"
+    # file names need not be valid text; JSON can write them with backslashes
+    (folder / META_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def _sizes(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != META_FILE)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
 def is_whole(folder: Path, meta: Mapping[str, Any]) -> bool:
     """Whether all files of a converted folder are there with the sizes that its `s2i.json` says."""
-    sizes = meta.get("files")
-    if not isinstance(sizes, dict):
-        return False
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder) if path.name != META_FILE
-    } == sizes
+    return bool(meta.get("files")) and _sizes(folder) == meta["files"]
+
+
+def protocol_of(meta: Mapping[str, Any]) -> Protocol | None:
+    """How a converted data set was split, with the lists of a file beside the data that decided; None for custom data."""
+    protocol, lists = PROTOCOLS.get(meta.get("protocol", "")), meta.get("split_lists")
+    if protocol is None or not lists:
+        return protocol
+    train, test = (frozenset(lists.get(split) or ()) for split in ("train", "test"))
+    return replace(protocol, split_by="sample", train=train, test=test or None)
+
+
+def shard_files(folder: Path) -> dict[str, list[Path]]:
+    """The shards of each split of a converted folder, in order; also of one whose s2i.json is gone. Empty if it has none."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(path for format in FORMATS for path in folder.glob(f"data/*.{format}")):
+        found.setdefault(path.stem.partition("-")[0], []).append(path)
+    return found
 
 
 def readme_header(protocol: str, counts: Mapping[str, int]) -> str:
@@ -172,3 +116,214 @@ def readme_header(protocol: str, counts: Mapping[str, int]) -> str:
     )
     bare = re.fullmatch(r"[A-Za-z_][\w-]*", protocol) and protocol.lower() not in _NOT_TEXT
     return f"---\nconfigs:\n- config_name: {protocol if bare else json.dumps(protocol)}\n  data_files:\n{files}---\n\n"
+
+
+# -- the schema --------------------------------------------------------------------------------------------------------
+
+
+def row_features(class_names: Sequence[str]) -> datasets.Features:
+    """The `datasets` schema of a row; class names travel with it."""
+    import datasets
+
+    return datasets.Features.from_dict(_features(class_names))
+
+
+def empty_split(class_names: Sequence[str]) -> datasets.Dataset:
+    """A `datasets.Dataset` of no rows."""
+    import datasets
+
+    features = row_features(class_names)
+    return datasets.Dataset.from_dict({name: [] for name in features}, features=features)
+
+
+def _features(class_names: Sequence[str]) -> dict[str, Any]:
+    """The schema as `datasets` keeps it in JSON; lists are a `Sequence`, which every version from 3.6 on understands."""
+    features: dict[str, Any] = {
+        name: {"feature": {"dtype": dtype, "_type": "Value"}, "_type": "Sequence"} for name, dtype in _LISTS.items()
+    }
+    features |= {name: {"dtype": dtype, "_type": "Value"} for name, dtype in _VALUES.items()}
+    features["label"] = {"names": list(class_names), "_type": "ClassLabel"}
+    return {name: features[name] for name in _COLUMNS}
+
+
+def arrow_schema(class_names: Sequence[str]) -> Any:
+    """The pyarrow schema, with the features in its metadata where `datasets` looks for them."""
+    import pyarrow as pa
+
+    types = {"float32": pa.float32(), "int32": pa.int32(), "int64": pa.int64(), "string": pa.string()}
+    columns = {name: pa.list_(types[dtype]) for name, dtype in _LISTS.items()}
+    columns |= {name: types[dtype] for name, dtype in _VALUES.items()}
+    columns["label"] = pa.int64()
+    described = json.dumps({"info": {"features": _features(class_names)}})
+    return pa.schema([(name, columns[name]) for name in _COLUMNS], metadata={"huggingface": described})
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+class _ParquetFile:
+    """Rows to a Parquet file, a row group at a time."""
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = arrow_schema(class_names)
+        # Neighbouring frames share the high bytes of their coordinates: split by byte they compress to 3/4
+        options: dict[str, Any] = {"use_dictionary": ["layout"], "use_byte_stream_split": ["joints.list.element"]}
+        self._sink = pq.ParquetWriter(path, self._schema, compression="zstd", **options)
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes = 0
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        size = row["joints"].nbytes
+        if self._rows and (self._bytes + size > _GROUP_BYTES or len(self._rows) == _GROUP_ROWS):
+            self._flush()
+        self._rows.append(row)
+        self._bytes += size
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        columns = []
+        for field in self._schema:
+            values = [row[field.name] for row in self._rows]
+            if field.name == "joints":  # row by row this would take most of the time
+                offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
+                joints = pa.array(np.concatenate(values))
+                columns.append(pa.ListArray.from_arrays(pa.array(offsets), joints, type=field.type))
+            else:
+                columns.append(pa.array(values, type=field.type))
+        self._sink.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._rows, self._bytes = [], 0
+
+    def close(self) -> None:
+        if self._rows:
+            self._flush()
+        self._sink.close()
+
+
+class _NpzFile:
+    """Rows to an uncompressed .npz, which `columns.NpzColumns` maps into memory; they wait in memory for `close`.
+
+    joints, flat float32 of all clips, which begins at a multiple of 4 bytes; offsets (N + 1,) of clips in it; shapes (N, 4);
+    labels, subjects, cameras, layouts, sample_ids (N,); body_ids of all clips, flat.
+    """
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self._path = path
+        self._rows: list[Mapping[str, Any]] = []
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+
+    def close(self) -> None:
+        rows, form = self._rows, np.lib.format
+        offsets = np.cumsum([0, *(len(row["joints"]) for row in rows)], dtype=np.int64)
+        columns: dict[str, np.ndarray] = {
+            "offsets": offsets,
+            "shapes": np.array([row["shape"] for row in rows], dtype=np.int32).reshape(-1, 4),
+            **{f"{name}s": np.array([row[name] for row in rows], np.int32) for name in ("label", "subject", "camera")},
+            **{f"{name}s": np.array([row[name] for row in rows], np.str_) for name in ("layout", "sample_id")},
+            "body_ids": np.array([number for row in rows for number in row["body_ids"]], dtype=np.int64),
+        }
+        with zipfile.ZipFile(self._path, "w") as archive:  # not compressed, and its times are always 1980
+            with archive.open(zipfile.ZipInfo("joints.npy"), "w", force_zip64=True) as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (int(offsets[-1]),)}
+                form.write_array_header_1_0(file, header)
+                for row in rows:
+                    file.write(np.ascontiguousarray(row["joints"], dtype="<f4").data)
+            for name, column in columns.items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                    form.write_array(file, column, allow_pickle=False)
+
+
+class ShardWriter:
+    """A shard: one file for each split that has clips in it, written aside, and renamed when all of them are complete.
+
+    Args:
+        folder: Where to.
+        number: Of the shard, as names have it: "00007" makes train-00007.parquet.
+        format: One of `FORMATS`.
+        class_names: Names of the classes.
+
+    Raises:
+        ValueError: unknown format.
+    """
+
+    def __init__(self, folder: Path, number: str, format: Format, class_names: Sequence[str]) -> None:
+        if format not in FORMATS:
+            raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
+        self.folder, self.number, self.format, self.class_names = folder, number, format, class_names
+        self._files: dict[Path, _ParquetFile | _NpzFile] = {}
+
+    def _aside(self, path: Path) -> Path:
+        return path.with_name(f"{path.name}.{os.getpid()}.tmp")
+
+    def write(self, split: str, row: Mapping[str, Any]) -> None:
+        """Append a row, as `SkeletonSequence.to_row` makes it."""
+        path = self.folder / f"{split}-{self.number}.{self.format}"
+        if path not in self._files:
+            make = _ParquetFile if self.format == "parquet" else _NpzFile
+            self._files[path] = make(self._aside(path), self.class_names)
+        self._files[path].write(row)
+
+    def close(self) -> dict[str, str]:
+        """Put the files in their places; returns name -> SHA-256 of each."""
+        digests = {}
+        for path, file in self._files.items():
+            file.close()
+            with self._aside(path).open("rb+") as written:
+                os.fsync(written.fileno())
+                digests[path.name] = hashlib.file_digest(written, "sha256").hexdigest()
+        for path in self._files:
+            self._aside(path).replace(path)
+        return digests
+
+    def discard(self) -> None:
+        """Forget what was written, after an error."""
+        for path in self._files:
+            self._aside(path).unlink(missing_ok=True)
+
+
+class Heading(Interface):
+    """What a folder says of its rows; a `protocols.Protocol` has it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the protocol."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names of the classes, in the order of the labels."""
+
+
+class FolderWriter:
+    """Clips that are already in memory to a converted folder, with one shard.
+
+    Args:
+        folder: An empty folder.
+        protocol: What its rows belong to; its name and class names are saved.
+        format: One of `FORMATS`.
+        splits: Names of the splits.
+
+    Raises:
+        ValueError: unknown format.
+    """
+
+    def __init__(self, folder: Path, protocol: Heading, format: Format, splits: Sequence[str]) -> None:
+        self.folder, self.protocol = folder, protocol
+        self.counts = dict.fromkeys(splits, 0)
+        self._shard = ShardWriter(folder / "data", "00000-of-00001", format, protocol.class_names)
+        (folder / "data").mkdir()
+
+    def write(self, split: str, clip: SkeletonSequence) -> None:
+        """Append a clip to a split."""
+        self._shard.write(split, clip.to_row())
+        self.counts[split] += 1
+
+    def close(self, extra: Mapping[str, Any]) -> None:
+        """Finish the shard and write `s2i.json`, with these JSON values beside its own."""
+        digests = {f"data/{name}": digest for name, digest in self._shard.close().items()}
+        protocol = {"protocol": self.protocol.name, "class_names": list(self.protocol.class_names)}
+        meta = {"format": self._shard.format, **protocol, "counts": self.counts, **extra, "sha256": digests}
+        write_meta(self.folder, meta)

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from ..protocols import PROTOCOLS
-from .sources import OWN, folder_meta, hub_error, hub_meta, is_repository, parquet_files, unknown_source
-from .storage import row_features
+from .sources import OWN, folder_meta, hub_error, hub_meta, is_repository, unknown_source
+from .storage import row_features, shard_files
 
 
 def open_stream(name: str) -> Any:
@@ -65,19 +65,17 @@ def open_stream(name: str) -> Any:
 def _stream_folder(folder: Path) -> Any:
     import datasets
 
-    meta = folder_meta(folder)
+    meta, files = folder_meta(folder), shard_files(folder)
     if meta["format"] != "parquet":
         raise ValueError(
             f"{folder} is in {meta['format']} format, which is mapped into memory and needs no streaming; for streaming convert "
             "with --format parquet."
         )
-    try:
-        files = parquet_files(folder, meta)
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} is incomplete ({error}); make it again with `s2i convert`.") from None
-    data = datasets.load_dataset(
-        "parquet", data_files=files, features=row_features(meta["class_names"]), streaming=True
-    )
+    if not files:
+        raise ValueError(f"{folder} is incomplete (it has no data/*.parquet); make it again with `s2i convert`.")
+    names = {split: list(map(str, paths)) for split, paths in files.items()}
+    features = row_features(meta["class_names"])
+    data = datasets.load_dataset("parquet", data_files=names, features=features, streaming=True)
     for stream in data.values():
         stream.info.config_name = meta["protocol"]
     return data

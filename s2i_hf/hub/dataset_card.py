@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.storage import META_FILE, read_meta, readme_header
-from ..data.stored_clips import custom_layouts, read_facts, read_rows, stored_files
+from ..data.storage import META_FILE, read_meta, readme_header, shard_files
+from ..data.stored_clips import custom_layouts, read_facts, read_rows
 from ..inspection.statistics import quantile
 from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.transforms import find_missing
@@ -85,7 +85,7 @@ def write_dataset_card(folder: str | Path, repository: str = "user/repo") -> Pat
     folder = Path(folder).expanduser()
     meta = read_meta(folder)
     counts, layouts = CardCounts(), custom_layouts(folder)
-    for split, files in stored_files(folder).items():
+    for split, files in shard_files(folder).items():
         for path in files:
             for row in read_facts(path):
                 counts.add(split, row)

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.storage import META_FILE, read_meta
-from ..data.stored_clips import count_rows, custom_layouts, read_rows, stored_files
+from ..data.storage import META_FILE, read_meta, shard_files
+from ..data.stored_clips import count_rows, custom_layouts, read_rows
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
@@ -272,7 +272,7 @@ def _own(report: Inspection, layout: Any, max_files: int | None) -> Iterator[tup
 
 def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
     found = report.detection
-    files = dict(sorted(stored_files(found.path).items(), key=lambda item: (item[0] == "test", item[0] != "train")))
+    files = dict(sorted(shard_files(found.path).items(), key=lambda item: (item[0] == "test", item[0] != "train")))
     meta: dict[str, Any] = {}
     if (found.path / META_FILE).is_file():
         meta = read_meta(found.path)

@@ -267,7 +267,7 @@ def test_means_and_spreads():
 def write_clips(folder, protocol="utkinect_xsub", subjects=8, classes=10):
     """A converted folder of random clips, odd subjects train."""
     folder.mkdir(parents=True)
-    writer = FolderWriter(folder, PROTOCOLS[protocol], "safetensors", ("train", "test"))
+    writer = FolderWriter(folder, PROTOCOLS[protocol], "npz", ("train", "test"))
     for split, first in (("train", 1), ("test", 2)):
         for subject in range(first, subjects + 1, 2):
             for label in range(classes):

@@ -27,7 +27,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (raw / "a02_s01_e01_v02.json").write_text("{")
-    arguments = ("convert", "nw_ucla_xview", "--data-dir", raw, "--output", tmp_path / "out", "--format", "safetensors")
+    arguments = ("convert", "nw_ucla_xview", "--data-dir", raw, "--output", tmp_path / "out", "--format", "npz")
     code, out, err = run(capsys, *arguments)
     assert code == 0 and err == ""
     for words in (
@@ -55,8 +55,8 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         (["convert", "nw_ucla_xview", "--output", "OUT"], ["--data-dir is required"]),
         (["convert", "nw_ucla_xview", "--data-dri", "RAW"], ["--data-dri", "did you mean --data-dir?"]),
         (
-            ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--format", "arro"],
-            ["did you mean arrow?"],
+            ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--format", "parket"],
+            ["did you mean parquet?"],
         ),
         (
             ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--num-proc", "x"],
@@ -69,10 +69,10 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         (["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "/proc/none/out"], ["/proc"]),
         ([*NW_UCLA, "--shard", "2/2"], ["'2/2' is no shard", "I/N"]),
         ([*NW_UCLA, "--shard", "1:2"], ["'1:2' is no shard", "0/4"]),
-        ([*NW_UCLA, "--shard", "0/2", "--merge", "RAW"], ["--shard makes pieces only", "--merge"]),
-        ([*NW_UCLA, "--shard", "0/2", "--push-to-hub", "a/b"], ["--shard makes pieces only", "--push-to-hub"]),
-        ([*NW_UCLA, "--merge", "RAW"], ["holds no pieces"]),
-        ([*NW_UCLA, "--push-to-hub", "a/b", "--format", "arrow"], ["uploads Parquet, not arrow"]),
+        ([*NW_UCLA, "--shard", "0/2", "--merge", "RAW"], ["--shard makes shards only", "--merge"]),
+        ([*NW_UCLA, "--shard", "0/2", "--push-to-hub", "a/b"], ["--shard makes shards only", "--push-to-hub"]),
+        ([*NW_UCLA, "--merge", "RAW"], ["holds no shards"]),
+        ([*NW_UCLA, "--push-to-hub", "a/b", "--format", "npz"], ["uploads Parquet, not npz"]),
         ([*NW_UCLA, "--push-to-hub", "no name"], ["'no name' is no repository", "user/name"]),
         ([*NW_UCLA, "--layout", "kinect_v1"], ["layout is for recordings of your own"]),
     ],
@@ -110,8 +110,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_pr
     names = [f"a{a:02}_s{s:02}_e{e:02}_v01" for a in (1, 2) for s in range(1, 11) for e in range(10)]
     write_nw_ucla(tmp_path / "raw", names)
     program = (
-        "import sys, time\nimport s2i_hf.data.convert_shards as module, s2i_hf.data.convert_plans as plans\n"
-        "read = module.read_file\nplans._MAX_FILES = 4\n"
+        "import sys, time\nimport s2i_hf.data.recorded_rows as module, s2i_hf.data.convert_shards as shards\n"
+        "read = module.read_file\nshards._MAX_FILES = 4\n"
         "def slow(*args):\n    time.sleep(0.05)\n    return read(*args)\nmodule.read_file = slow\n"
         "from s2i_hf.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
@@ -122,9 +122,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_pr
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs in the background
     )  # fmt: skip
-    pieces = tmp_path / "new" / ".out.pieces"
+    shards = tmp_path / "new" / ".out.shards"
     try:
-        while len(list(pieces.glob("[0-9]*"))) < 2 and process.poll() is None:  # two processes finish in any order
+        while len(list(shards.glob("[0-9]*.json"))) < 2 and process.poll() is None:  # two processes finish in any order
             time.sleep(0.02)
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -132,19 +132,21 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, number: signal.Signals, num_pr
         process.kill()
     assert process.returncode == 130, err
     assert out == "" and re.fullmatch(
-        r"s2i convert: interrupted; \d+ of 50 pieces are in .*: run the same .* to go on\.", err.strip()
+        r"s2i convert: interrupted; \d+ of 50 shards are in .*: run the same .* to go on\.", err.strip()
     )
-    made = [path.name for path in pieces.iterdir()]
-    assert len([name for name in made if name.isdigit()]) >= 2 and not [name for name in made if name.startswith(".")]
-    assert [path.name for path in (tmp_path / "new").iterdir()] == [".out.pieces"]
+    made = [path.name for path in shards.iterdir()]
+    assert len([name for name in made if name.startswith("train-")]) >= 2 and not [
+        name for name in made if ".tmp" in name
+    ]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [".out.shards"]
 
 
 def test_shards_say_what_to_do_next(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     convert = ("convert", "nw_ucla_xview", "--data-dir", raw, "--output", tmp_path / "out", "--num-proc", 2)
     code, out, err = run(capsys, *convert, "--shard", "0/2")
-    assert code == 0 and err == "" and "Shard 0/2 is done; 1 of 1 pieces are in" in out and "--merge" in out
+    assert code == 0 and err == "" and "Part 0/2 is done; 1 of 1 shards are in" in out and "--merge" in out
     code, out, _ = run(capsys, "convert", "nw_ucla_xview", "--merge", tmp_path / "out", "--output", tmp_path / "new")
-    assert code == 0 and f"Written to {tmp_path / 'new'} (arrow)." in out
+    assert code == 0 and f"Written to {tmp_path / 'new'} (parquet)." in out
     code, out, _ = run(capsys, *convert, "--shard", "1/2")  # there is nothing for it to do
     assert code == 0 and "0 files with 0 clips" not in out
     code, out, _ = run(capsys, *convert)

@@ -16,10 +16,11 @@ from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 import s2i_hf.data.convert
-import s2i_hf.data.convert_merge
 import s2i_hf.data.convert_shards
+import s2i_hf.data.recorded_rows
+import s2i_hf.data.storage
 from s2i_hf.data.convert import StrictError, convert, merge
-from s2i_hf.data.convert_shards import pieces_folder
+from s2i_hf.data.convert_shards import shards_folder
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FORMATS, Format
 from s2i_hf.processing.layouts import SkeletonLayout
@@ -89,7 +90,7 @@ def test_denoising_can_be_switched_off(tmp_path: Path) -> None:
     (tmp_path / "S001C001P001R001A001.skeleton").write_bytes(skeleton_text(frames))
     for denoise, shape in ((True, [15, 2, 25, 3]), (False, [16, 3, 25, 3])):
         out = tmp_path / f"out{denoise}"
-        convert("synthetic_xsub", tmp_path, out, "safetensors", denoise=denoise)
+        convert("synthetic_xsub", tmp_path, out, "npz", denoise=denoise)
         assert load_skeletons(out)["train"].shapes.tolist() == [shape]
 
 
@@ -133,12 +134,12 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_all_of_utkinect(real_data: Path, tmp_path: Path) -> None:
-    report = convert("utkinect_xsub", real_data / "UTKinect", tmp_path / "out", "safetensors", strict=True)
+    report = convert("utkinect_xsub", real_data / "UTKinect", tmp_path / "out", "npz", strict=True)
     assert report.kept == {"train": 100, "test": 99} and len(report.no_clips) == 1 and "NaN NaN" in report.no_clips[0]
 
 
 def test_all_of_nw_ucla(real_data: Path, tmp_path: Path) -> None:
-    report = convert("nw_ucla_xview", real_data / "NW-UCLA", tmp_path / "out", "safetensors", strict=True)
+    report = convert("nw_ucla_xview", real_data / "NW-UCLA", tmp_path / "out", "npz", strict=True)
     assert report.kept == {"train": 1020, "test": 464} and not report.broken
     assert "train: 1,020 clips, as the protocol expects" in "\n".join(report.lines())
 
@@ -154,7 +155,7 @@ def test_strict_makes_no_output_and_looks_at_names_first(
         convert("nw_ucla_xview", raw, out, strict=True)
     assert one_sentence(caught.value) and "missing: a01_s01_e00_v02" in "\n".join(caught.value.report.lines())
     assert only(tmp_path) == ["raw"]
-    monkeypatch.setattr("s2i_hf.data.convert_plans.PROTOCOLS", {})
+    monkeypatch.setattr("s2i_hf.data.storage.PROTOCOLS", {})
     monkeypatch.setattr(
         "s2i_hf.protocols.protocol.Protocol.expected", lambda self, split: {"train": 3, "test": 1}[split]
     )
@@ -162,7 +163,7 @@ def test_strict_makes_no_output_and_looks_at_names_first(
     with pytest.raises(StrictError, match="1 broken and 1 missing") as caught:
         convert("nw_ucla_xview", raw, out, strict=True)
     assert "a01_s01_e00_v01.json" in "\n".join(caught.value.report.lines())
-    assert not out.exists() and pieces_folder(out).exists()  # what was read can be used without --strict
+    assert not out.exists() and shards_folder(out).exists()  # what was read can be used without --strict
     convert("nw_ucla_xview", raw, out)
     assert only(tmp_path / "made" / "for") == ["nothing"]
 
@@ -173,10 +174,10 @@ def test_an_existing_output_is_safe(tmp_path: Path, raw: Path) -> None:
     convert("nw_ucla_xview", raw, out)  # an empty folder is no loss
     before = (out / "s2i.json").read_text()
     with pytest.raises(ValueError, match=r"is there already.*--overwrite"):
-        convert("nw_ucla_xview", raw, out, "parquet")
+        convert("nw_ucla_xview", raw, out, "npz")
     assert (out / "s2i.json").read_text() == before
-    convert("nw_ucla_xview", raw, out, "parquet", overwrite=True)
-    assert json.loads((out / "s2i.json").read_text())["format"] == "parquet" and not (out / "train").exists()
+    convert("nw_ucla_xview", raw, out, "npz", overwrite=True)
+    assert json.loads((out / "s2i.json").read_text())["format"] == "npz" and not (out / "README.md").exists()
     precious = tmp_path / "photos"
     precious.mkdir()
     (precious / "me.png").write_text("me")
@@ -201,7 +202,7 @@ def test_wrong_arguments(tmp_path: Path, raw: Path) -> None:
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("Did you mean 'nw_ucla_xview'", {"name": "nw_ucla_xvew"}),
         ("is not there", {"data_dir": tmp_path / "nowhere"}),
-        ("expected one of arrow", {"format": "csv"}),
+        ("expected one of parquet", {"format": "csv"}),
         ("num_proc is 0", {"num_proc": 0}),
         ("Shard 2/2 does not exist", {"shard": (2, 2)}),
         ("labels is for recordings of your own", {"labels": "x.csv"}),
@@ -218,12 +219,12 @@ MANY = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in rang
 
 
 @pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2i_hf.data.convert_plans._MAX_FILES", 3)  # so that 20 recordings are 7 pieces
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2i_hf.data.convert_shards._MAX_FILES", 3)  # so that 20 recordings are 7 shards
 
 
 @pytest.fixture
-def many(tmp_path: Path, small_pieces: None) -> Path:
+def many(tmp_path: Path, small_shards: None) -> Path:
     write_nw_ucla(tmp_path / "raw", MANY)
     (tmp_path / "raw" / "a01_s02_e00_v01.json").write_text("{")
     return tmp_path / "raw"
@@ -243,20 +244,19 @@ def at_call(owner: Any, name: str, number: int, action: Callable[[], None], monk
 
 
 PLACES: list[tuple[Any, str, int]] = [
-    (s2i_hf.data.convert_shards.ClipFileWriter, "write", 1),  # in the first piece
-    (s2i_hf.data.convert_shards.ClipFileWriter, "close", 4),
-    (s2i_hf.data.convert_shards, "_put", 5),
-    (s2i_hf.data.convert, "put_together", 1),
-    (s2i_hf.data.convert_merge.FolderWriter, "write", 7),
-    (s2i_hf.data.convert_merge.FolderWriter, "close", 1),
-    (s2i_hf.data.convert_merge, "_replace", 1),
-    (s2i_hf.data.convert_merge.shutil, "rmtree", 12),  # clearing away
+    (s2i_hf.data.storage.ShardWriter, "write", 1),  # in the first shard
+    (s2i_hf.data.storage.ShardWriter, "close", 4),
+    (s2i_hf.data.convert_shards, "write_atomically", 6),  # the fifth shard: its files are there, what they are is not
+    (s2i_hf.data.convert, "_put_in_place", 1),
+    (s2i_hf.data.convert, "_place", 7),
+    (s2i_hf.data.convert, "write_meta", 1),
+    (s2i_hf.data.convert, "_replace", 1),
+    (s2i_hf.data.convert.shutil, "rmtree", 2),  # clearing away
 ]
 
-
-CASES = [(place, "arrow", False) for place in range(len(PLACES))]
-CASES += [(place, "arrow", True) for place in range(4, len(PLACES))]
-CASES += [(place, format, False) for place in range(3, len(PLACES)) for format in FORMATS if format != "arrow"]
+CASES: list[tuple[int, Format, bool]] = [(place, "parquet", False) for place in range(len(PLACES))]
+CASES += [(place, "parquet", True) for place in range(4, len(PLACES))]
+CASES += [(place, "npz", False) for place in (1, 4, 7)]
 
 
 @fork_only
@@ -315,7 +315,7 @@ def test_killed_between_two_renamings_the_old_output_comes_back(
 
 def test_only_the_rest_is_done(tmp_path: Path, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, read = tmp_path / "new" / "out", []
-    original = s2i_hf.data.convert_shards.read_file
+    original = s2i_hf.data.recorded_rows.read_file
 
     def interrupted(file: Any, *rest: Any) -> Any:
         read.append(file.stem)
@@ -323,12 +323,12 @@ def test_only_the_rest_is_done(tmp_path: Path, many: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return original(file, *rest)
 
-    monkeypatch.setattr(s2i_hf.data.convert_shards, "read_file", interrupted)
+    monkeypatch.setattr(s2i_hf.data.recorded_rows, "read_file", interrupted)
     with pytest.raises(
-        KeyboardInterrupt, match=r"interrupted; 3 of 7 pieces are in .*: run the same command again to go on\."
+        KeyboardInterrupt, match=r"interrupted; 3 of 7 shards are in .*: run the same command again to go on\."
     ):
         convert("nw_ucla_xview", many, out)
-    assert only(out.parent) == [".out.pieces"]
+    assert only(out.parent) == [".out.shards"]
     report = convert("nw_ucla_xview", many, out)
     assert len(read) == 11 + 21 - 9 and sum(report.kept.values()) == 20 and len(report.broken) == 1
     assert only(out.parent) == ["out"]
@@ -349,7 +349,7 @@ def test_errors_leave_the_old_output_and_say_how_to_go_on(
         with pytest.raises(type(error)) as caught:
             convert("nw_ucla_xview", many, out)
     if place == 0:
-        assert only(tmp_path) == ["raw"]  # not a single piece: nothing stays
+        assert only(tmp_path) == ["raw"]  # not a single shard: nothing stays
     else:
         assert str(caught.value).endswith("run the same command again to go on.") and not out.exists()
     convert("nw_ucla_xview", many, out)
@@ -362,48 +362,48 @@ def test_errors_leave_the_old_output_and_say_how_to_go_on(
 
 
 def test_the_same_bytes_for_any_number_of_processes_and_from_a_zip(tmp_path: Path, many: Path) -> None:
-    convert("nw_ucla_xview", many, tmp_path / "one", "parquet")
-    convert("nw_ucla_xview", many, tmp_path / "three", "parquet", num_proc=3)
+    convert("nw_ucla_xview", many, tmp_path / "one")
+    convert("nw_ucla_xview", many, tmp_path / "three", num_proc=3)
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", many)
-    convert("nw_ucla_xview", archive, tmp_path / "zipped", "parquet", num_proc=2)
+    convert("nw_ucla_xview", archive, tmp_path / "zipped", num_proc=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "three") == contents(tmp_path / "zipped")
     assert b"202" not in (tmp_path / "one" / "s2i.json").read_bytes()  # no date in it
 
 
 def test_a_finished_output_is_left_as_it_is(tmp_path: Path, many: Path) -> None:
     out = tmp_path / "out"
-    first = convert("nw_ucla_xview", many, out, "safetensors")
+    first = convert("nw_ucla_xview", many, out, "npz")
     stamp = (out / "s2i.json").stat().st_mtime_ns
-    pieces_folder(out).mkdir()  # as if killed while clearing away
-    again = convert("nw_ucla_xview", many, out, "safetensors")
+    shards_folder(out).mkdir()  # as if killed while clearing away
+    again = convert("nw_ucla_xview", many, out, "npz")
     assert "holds this conversion already" in again.lines()[0] and again.lines()[1:] == first.lines()
     assert (out / "s2i.json").stat().st_mtime_ns == stamp and only(tmp_path) == ["out", "raw"]
     with pytest.raises(StrictError):
-        convert("nw_ucla_xview", many, out, "safetensors", strict=True)
-    for changes in ({"format": "arrow"}, {"denoise": False}, {"name": "nw_ucla_xview1"}):
+        convert("nw_ucla_xview", many, out, "npz", strict=True)
+    for changes in ({"format": "parquet"}, {"denoise": False}, {"name": "nw_ucla_xview1"}):
         with pytest.raises(ValueError, match="is there already"):
-            convert(**{"name": "nw_ucla_xview", "data_dir": many, "output": out, "format": "safetensors", **changes})  # type: ignore[arg-type]
+            convert(**{"name": "nw_ucla_xview", "data_dir": many, "output": out, "format": "npz", **changes})  # type: ignore[arg-type]
     path = many / f"{MANY[0]}.json"
     os.utime(path, ns=(stamp + 10**9, stamp + 10**9))  # edited since, with the same size
     with pytest.raises(ValueError, match="is there already"):
-        convert("nw_ucla_xview", many, out, "safetensors")
+        convert("nw_ucla_xview", many, out, "npz")
 
 
 def test_a_recording_that_changes_meanwhile_is_read_again(tmp_path: Path, many: Path) -> None:
     out = tmp_path / "out"
-    convert("nw_ucla_xview", many, out, "safetensors", shard=(0, 1))
+    convert("nw_ucla_xview", many, out, "npz", shard=(0, 1))
     path = many / f"{MANY[0]}.json"
     text = path.read_text()
     digit = next(at for at, character in enumerate(text) if character == "." and text[at + 1] != "9") + 1
     path.write_text(text[:digit] + "9" + text[digit + 1 :])  # of the same size
     os.utime(path, (2**32, 2**32))
-    convert("nw_ucla_xview", many, out, "safetensors")
+    convert("nw_ucla_xview", many, out, "npz")
     found = as_rows(load_skeletons(out)["train"])
     joints = json.loads(path.read_text())["skeletons"]
     np.testing.assert_array_equal(found[found.sample_ids.index(MANY[0])]["joints"][:, 0], np.float32(joints))
 
 
-def test_pieces_of_other_data_are_thrown_away_and_it_is_said(tmp_path: Path, many: Path) -> None:
+def test_shards_of_other_data_are_thrown_away_and_it_is_said(tmp_path: Path, many: Path) -> None:
     out = tmp_path / "out"
     convert("nw_ucla_xview", many, out, shard=(0, 2))
     write_nw_ucla(many, ["a06_s09_e00_v01"])
@@ -413,14 +413,14 @@ def test_pieces_of_other_data_are_thrown_away_and_it_is_said(tmp_path: Path, man
 
 
 def test_a_killed_reader_is_one_sentence(tmp_path: Path, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = s2i_hf.data.convert_shards.read_file
+    original = s2i_hf.data.recorded_rows.read_file
 
     def killed(file: Any, *rest: Any) -> Any:
         if file.stem == MANY[-1]:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(file, *rest)
 
-    monkeypatch.setattr(s2i_hf.data.convert_shards, "read_file", killed)
+    monkeypatch.setattr(s2i_hf.data.recorded_rows, "read_file", killed)
     with pytest.raises(ChildProcessError, match="memory ran out; try a smaller --num-proc") as caught:
         convert("nw_ucla_xview", many, tmp_path / "out", num_proc=2)
     assert one_sentence(str(caught.value).replace(str(tmp_path), "")) and not (tmp_path / "out").exists()

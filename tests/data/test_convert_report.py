@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from s2i_hf.data.convert_plans import Names, Plan
-from s2i_hf.data.convert_report import ConversionReport
+from s2i_hf.data.convert_report import ConversionReport, described, shortened
 
 
-def a_plan(**changes: object) -> Plan:
-    values: dict[str, object] = {
-        "name": "nw_ucla_xview", "dataset": "nw_ucla", "source": "a paper", "layout": "kinect_v1", "class_names": ["a"],
-        "splits": ["train", "test"], "expected": {"train": 1020, "test": None}, "split_lists": {}, "videos": {}, "denoise": True,
-        "content": "c", "code": "d", "files": 3, "pieces": 1, "left_out": {},
+def report_of(ids: Mapping[str, Sequence[str]], broken: Sequence[str] = (), **changes: object) -> ConversionReport:
+    plan: dict[str, Any] = {
+        "protocol": "nw_ucla_xview", "expected": {"train": 1020, "test": None}, "videos": {}, "recordings": 3, "shards": 1, "left_out": {},
     }  # fmt: skip
-    return Plan(**{**values, **changes})  # type: ignore[arg-type]
+    meta = described({**plan, **changes}, ids, broken)
+    assert json.loads(json.dumps(meta)) == meta  # s2i.json holds all of it
+    return ConversionReport.of(meta)
 
 
 def test_the_report_counts_names_and_compares() -> None:
-    left_out = {"named otherwise": Names.of([f"x{index}" for index in range(30)])}
-    plan = a_plan(files=4, left_out=left_out)
-    report = ConversionReport.of(plan, {"train": ["a01_s01_e00_v01", "a02_s01_e00_v02"], "test": ["t"]}, ["f: bad."])
+    left_out = {"named otherwise": shortened([f"x{index}" for index in range(30)])}
+    ids = {"train": ["a01_s01_e00_v01", "a02_s01_e00_v02"], "test": ["t"]}
+    report = report_of(ids, ["f: bad."], recordings=4, left_out=left_out)
     assert report.lines() == [
         "nw_ucla_xview: 4 recordings read, 3 kept, 1 broken",
         "  broken: f: bad.",
@@ -27,16 +28,11 @@ def test_the_report_counts_names_and_compares() -> None:
         "a01_s01_e02_v01, a01_s01_e02_v02, ...",
         "  test: 1 clips, the protocol expects no fixed number",
     ]
-    assert report.missing["train"].count == 1018 and report.unexpected == "1 broken and 1,018 missing"
-    again = ConversionReport.from_meta(
-        json.loads(json.dumps({"protocol": report.name, "counts": report.kept, **report.to_meta()}))
-    )
-    assert again.lines() == report.lines() and again.unexpected == report.unexpected
+    assert report.missing["train"]["count"] == 1018 and report.unexpected == "1 broken and 1,018 missing"
 
 
 def test_a_complete_set_is_as_expected() -> None:
-    plan = a_plan(expected={"train": 2, "test": 1})
-    report = ConversionReport.of(plan, {"train": ["a", "b"], "test": ["c"]}, [])
+    report = report_of({"train": ["a", "b"], "test": ["c"]}, expected={"train": 2, "test": 1})
     assert report.unexpected == "" and report.lines()[1:] == [
         "  nothing left out",
         "  train: 2 clips, as the protocol expects",
@@ -45,16 +41,16 @@ def test_a_complete_set_is_as_expected() -> None:
 
 
 def test_counts_without_a_list_of_names() -> None:
-    plan = a_plan(name="folder", expected={"train": 5, "test": 1})
-    report = ConversionReport.of(plan, {"train": ["a", "b"], "test": ["c", "d"]}, [])
+    ids = {"train": ["a", "b"], "test": ["c", "d"]}
+    report = report_of(ids, protocol="folder", expected={"train": 5, "test": 1})
     assert "  train: 2 clips, the protocol expects 5, 3 more" in report.lines()
     assert "  test: 2 clips, the protocol expects 1, 1 fewer" in report.lines()
     assert report.unexpected == "0 broken and 3 missing and 1 surplus"
 
 
 def test_clips_cut_from_videos() -> None:
-    plan = a_plan(files=2, videos={"train": [1, 944], "test": [1, 132]}, expected={"train": None, "test": None})
-    report = ConversionReport.of(plan, {"train": ["a", "b"], "test": ["c", "d"]}, [])
+    videos, ids = {"train": [1, 944], "test": [1, 132]}, {"train": ["a", "b"], "test": ["c", "d"]}
+    report = report_of(ids, recordings=2, videos=videos, expected={"train": None, "test": None})
     assert report.lines()[0] == "nw_ucla_xview: 2 files with 4 clips read, 4 kept, 0 broken"
     assert report.lines()[-1] == "  test: 2 clips, the protocol expects no fixed number, from 1 of 132 videos"
 
@@ -66,3 +62,9 @@ def test_only_the_first_broken_ones_are_shown() -> None:
     lines = report.lines()
     assert "  broken: f19: bad." in lines and "  broken: f20: bad." not in lines
     assert "  broken: and 30 more, all in s2i.json" in lines and "  no clip: row 1: no." in lines
+
+
+def test_names_are_shortened() -> None:
+    assert shortened(["a", "b"]) == {"count": 2, "first": ["a", "b"]} and shortened([], 7) == {"count": 7, "first": []}
+    many = shortened([f"n{index}" for index in range(1000)])
+    assert many["count"] == 1000 and len(many["first"]) == 20

@@ -14,8 +14,10 @@ import pytest
 from conftest import one_sentence
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
+import s2i_hf.readers.discovery
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
+from s2i_hf.data.storage import FORMATS, Format
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers.benchmarks import nw_ucla
 
@@ -146,31 +148,31 @@ def test_wrong_sources(
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("format", ["arrow", "parquet", "safetensors"])
-def test_a_folder_that_lost_a_part(raw: Path, tmp_path: Path, format: Any) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_folder_that_lost_a_part(raw: Path, tmp_path: Path, format: Format) -> None:
     convert("nw_ucla_xview", raw, tmp_path / "out", format)
-    lost = next(path for path in (tmp_path / "out").rglob("*test*") if not path.is_dir() or format == "arrow")
+    (lost,) = (tmp_path / "out" / "data").glob("test-*")
     lost.rename(tmp_path / "elsewhere")
     with pytest.raises(ValueError) as caught:
         load_skeletons(tmp_path / "out", cache_dir=tmp_path / "cache")
     assert one_sentence(caught.value) and "s2i convert" in str(caught.value)
 
 
-def test_safetensors_need_no_datasets(raw: Path, tmp_path: Path) -> None:
-    convert("nw_ucla_xview", raw, tmp_path / "out", "safetensors")
-    convert("nw_ucla_xview", raw, tmp_path / "tables", "arrow")
+def test_npz_needs_numpy_alone(raw: Path, tmp_path: Path) -> None:
+    convert("nw_ucla_xview", raw, tmp_path / "out", "npz")
+    convert("nw_ucla_xview", raw, tmp_path / "tables")
     program = textwrap.dedent(f"""
         import sys
-        for name in ("datasets", "evaluate", "sklearn", "matplotlib", "pandas", "pyarrow"):
+        for name in ("datasets", "evaluate", "sklearn", "matplotlib", "pandas", "pyarrow", "PIL"):
             sys.modules[name] = None  # importing it fails
-        from s2i_hf.data.convert import convert
         from s2i_hf.data.collator import SkeletonCollator
+        from s2i_hf.data.convert import convert
         from s2i_hf.data.loading import as_rows, describe, load_skeletons
         data = load_skeletons({str(tmp_path / "out")!r})
         rows = as_rows(data["train"])
         assert SkeletonCollator()([rows[0], rows[1]])["joints"].shape[0] == 2
         assert describe(data)["counts"] == {{"train": 3, "test": 1}}
-        convert("nw_ucla_xview", {str(raw)!r}, {str(tmp_path / "again")!r}, "safetensors")
+        convert("nw_ucla_xview", {str(raw)!r}, {str(tmp_path / "again")!r}, "npz")
         try:
             load_skeletons({str(tmp_path / "tables")!r})
         except ValueError as error:
@@ -178,4 +180,14 @@ def test_safetensors_need_no_datasets(raw: Path, tmp_path: Path) -> None:
     """)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "pip install datasets" in done.stdout
+    assert "pip install datasets" in done.stdout and one_sentence(done.stdout.strip().replace(str(tmp_path), ""))
+
+
+def test_folders_are_scanned_once(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans = []
+    original = s2i_hf.readers.discovery.find_raw_files
+    monkeypatch.setattr(
+        "s2i_hf.readers.discovery.find_raw_files", lambda *given: scans.append(given) or original(*given)
+    )
+    load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
+    assert len(scans) == 1

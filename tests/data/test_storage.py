@@ -1,19 +1,38 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import one_sentence
 
+from s2i_hf.data import storage
 from s2i_hf.data.loading import load_skeletons
-from s2i_hf.data.skeleton_rows import SafetensorsColumns, as_rows
-from s2i_hf.data.storage import FORMATS, META_FILE, FolderWriter, Format, is_whole, read_meta, row_features
+from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.data.storage import (
+    FORMATS,
+    META_FILE,
+    FolderWriter,
+    Format,
+    ShardWriter,
+    empty_split,
+    is_whole,
+    protocol_of,
+    read_meta,
+    row_features,
+)
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 
 PROTOCOL = PROTOCOLS["nw_ucla_xview"]
+NAMES = ["wave", "sit"]
 
 
 def clips(count: int, seed: int) -> list[SkeletonSequence]:
@@ -37,9 +56,20 @@ def write(folder: Path, format: Format, splits: dict[str, list[SkeletonSequence]
     return folder
 
 
+def row(index: int, numbers: int = 6) -> dict[str, Any]:
+    joints = np.random.default_rng(index).normal(size=numbers * 3).astype(np.float32)
+    return {
+        "joints": joints, "shape": [1, 1, numbers, 3], "layout": "x", "label": index % 2, "subject": index,
+        "camera": -1, "body_ids": [2**60 + index], "sample_id": f"c{index}",
+    }  # fmt: skip
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_returns_what_was_written(tmp_path: Path, format: Format) -> None:
-    splits = {"train": clips(300, 0), "test": clips(3, 1)}  # more than two batches, and less than one
+    splits = {"train": clips(300, 0), "test": clips(3, 1)}
     folder = write(tmp_path / "out", format, splits)
     data = load_skeletons(folder, cache_dir=tmp_path / "cache")
     for split in SPLITS:
@@ -47,12 +77,14 @@ def test_every_format_returns_what_was_written(tmp_path: Path, format: Format) -
         assert rows.name == PROTOCOL.name and rows.class_names == list(PROTOCOL.class_names)
         assert rows.sample_ids == [sequence.sample_id for sequence in splits[split]]
         for index, sequence in enumerate(splits[split]):
-            row = rows[index]
-            np.testing.assert_array_equal(row["joints"], sequence.joints)
-            assert (row["label"], row["subject"], row["camera"]) == (sequence.label, sequence.subject, sequence.camera)
-            assert row["layout"] == "kinect_v1"
+            found = rows[index]
+            np.testing.assert_array_equal(found["joints"], sequence.joints)
+            assert (found["label"], found["subject"], found["camera"]) == (
+                sequence.label, sequence.subject, sequence.camera,
+            )  # fmt: skip
+            assert found["layout"] == "kinect_v1"
     ids = [sequence.body_ids.tolist() for sequence in splits["test"]]
-    if format == "safetensors":
+    if format == "npz":
         assert data["test"].columns.body_ids.tolist() == [number for pair in ids for number in pair]
     else:
         assert list(data["test"]["body_ids"]) == ids
@@ -60,7 +92,7 @@ def test_every_format_returns_what_was_written(tmp_path: Path, format: Format) -
     meta = read_meta(folder)
     assert (meta["protocol"], meta["format"], meta["note"]) == (PROTOCOL.name, format, "kept")
     assert meta["counts"] == {"train": 300, "test": 3} and meta["class_names"] == list(PROTOCOL.class_names)
-    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -70,52 +102,29 @@ def test_a_split_may_be_empty(tmp_path: Path, format: Format) -> None:
     assert [len(as_rows(data[split])) for split in SPLITS] == [2, 0]
 
 
-def test_parquet_folders_load_as_plain_datasets_and_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    monkeypatch.setattr("s2i_hf.data.storage._SHARD_BYTES", 50_000)
+def test_parquet_folders_load_as_plain_datasets(tmp_path: Path) -> None:
     folder = write(tmp_path / "out", "parquet", {"train": clips(400, 0), "test": clips(2, 1)})
-    shards = sorted(path.name for path in (folder / "data").glob("train-*"))
-    assert len(shards) > 1 and shards[0] == f"train-00000-of-{len(shards):05}.parquet"
+    assert [path.name for path in (folder / "data").glob("train-*")] == ["train-00000-of-00001.parquet"]
     data = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     assert len(data["train"]) == 400 and data["train"].features["label"].names == list(PROTOCOL.class_names)
     assert as_rows(data["train"]).name == PROTOCOL.name
     streamed = datasets.load_dataset(str(folder), split="test", streaming=True)
-    assert [row["sample_id"] for row in streamed] == [sequence.sample_id for sequence in clips(2, 1)]
+    assert [each["sample_id"] for each in streamed] == [sequence.sample_id for sequence in clips(2, 1)]
 
 
-def test_damaged_safetensors_files_are_refused(tmp_path: Path) -> None:
-    folder = write(tmp_path / "out", "safetensors", {"train": clips(4, 0), "test": []})
-    good = (folder / "train.safetensors").read_bytes()
-    (folder / "other.safetensors").write_bytes(good.replace(b'"shapes"', b'"shape5"'))
-    (folder / "short.safetensors").write_bytes(good[:-20])
-    (folder / "text.safetensors").write_bytes(b"no safetensors at all")
-    (folder / "empty.safetensors").write_bytes(b"")
-    damaged = bytearray(good)
-    at = good.index(np.array([s.joints.shape for s in clips(4, 0)], dtype=np.int32).tobytes())
-    damaged[at] += 1  # one more frame than there are joints for
-    (folder / "sum.safetensors").write_bytes(bytes(damaged))
-    for name in ("other", "short", "text", "empty", "sum", "none"):
-        with pytest.raises(ValueError) as caught:
-            SafetensorsColumns(folder / f"{name}.safetensors")
-        assert one_sentence(caught.value) and f"{name}.safetensors" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text", [None, "", "{}", "[]", '{"format": "xls", "protocol": "x", "class_names": []}', "\udc80"]
-)
-def test_a_folder_without_a_proper_description(tmp_path: Path, text: str | None) -> None:
-    if text is not None:
-        (tmp_path / META_FILE).write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError) as caught:
-        read_meta(tmp_path)
-    assert one_sentence(caught.value) and META_FILE in str(caught.value)
-
-
-def test_unknown_formats(tmp_path: Path) -> None:
-    assert get_args(Format) == FORMATS
-    with pytest.raises(ValueError, match="expected one of arrow, parquet, safetensors"):
-        FolderWriter(tmp_path, PROTOCOL, "csv", SPLITS)  # type: ignore[arg-type]
+def test_parquet_is_read_by_pyarrow_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "out", "parquet", {"train": clips(5, 0), "test": []})
+    program = textwrap.dedent(f"""
+        import sys
+        for name in ("datasets", "evaluate"):
+            sys.modules[name] = None  # importing it fails
+        from s2i_hf.data.loading import as_rows, load_skeletons
+        data = load_skeletons({str(folder)!r})
+        print(as_rows(data["train"])[4]["joints"].sum(), len(data["test"]), data["train"].class_names[0])
+    """)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{clips(5, 0)[4].joints.sum()} 0 {PROTOCOL.class_names[0]}\n"
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -140,10 +149,45 @@ def test_a_folder_knows_whether_it_is_whole(tmp_path: Path, format: Format) -> N
     assert not is_whole(folder, meta)
 
 
+# -- s2i.json and README.md --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{}", "[]", '{"format": "xls", "protocol": "x", "class_names": []}', "\udc80"]
+)
+def test_a_folder_without_a_proper_description(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / META_FILE).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError) as caught:
+        read_meta(tmp_path)
+    assert one_sentence(caught.value) and META_FILE in str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["arrow", "safetensors"])
+def test_formats_that_are_no_longer_read(tmp_path: Path, format: str) -> None:
+    meta = {"format": format, "protocol": PROTOCOL.name, "class_names": [], "counts": {"train": 1}}
+    (tmp_path / META_FILE).write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match="convert again, with `s2i convert nw_ucla_xview") as caught:
+        load_skeletons(tmp_path)
+    assert one_sentence(str(caught.value).replace(str(tmp_path), ""))
+
+
+def test_unknown_formats(tmp_path: Path) -> None:
+    assert get_args(Format) == FORMATS
+    with pytest.raises(ValueError, match="expected one of parquet, npz"):
+        FolderWriter(tmp_path, PROTOCOL, "csv", SPLITS)  # type: ignore[arg-type]
+
+
 def test_file_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
-    writer = FolderWriter(tmp_path, PROTOCOL, "safetensors", SPLITS)
+    writer = FolderWriter(tmp_path, PROTOCOL, "npz", SPLITS)
     writer.close({"broken": ["a\udc80.json: broken."]})
     assert read_meta(tmp_path)["broken"] == ["a\udc80.json: broken."]
+
+
+def test_the_lists_that_decided_are_in_the_protocol() -> None:
+    assert protocol_of({"protocol": "nw_ucla_xview"}) is PROTOCOL and protocol_of({"protocol": "folder"}) is None
+    found = protocol_of({"protocol": "pku1_xsub", "split_lists": {"train": ["0002-L"], "test": []}})
+    assert found is not None and found.split_by == "sample" and (found.train, found.test) == ({"0002-L"}, None)
 
 
 def test_the_readme_has_a_header_for_the_hub(tmp_path: Path) -> None:
@@ -153,3 +197,51 @@ def test_the_readme_has_a_header_for_the_hub(tmp_path: Path) -> None:
     header = (folder / "README.md").read_text().split("---\n")[1]
     files = [{"split": "train", "path": "data/train-*.parquet"}]  # a split without clips has no file
     assert yaml.safe_load(header)["configs"] == [{"config_name": PROTOCOL.name, "data_files": files}]
+
+
+# -- Parquet -----------------------------------------------------------------------------------------------------------
+
+
+def test_features_are_what_datasets_makes_of_a_row() -> None:
+    features = row_features(NAMES)
+    assert features["joints"] == datasets.List(datasets.Value("float32"))
+    assert features["label"].names == NAMES and features["body_ids"] == datasets.List(datasets.Value("int64"))
+    assert empty_split(NAMES).features == features and len(empty_split(NAMES)) == 0
+
+
+def written(folder: Path, rows: list[dict[str, Any]]) -> pq.ParquetFile:
+    writer = ShardWriter(folder, "00000", "parquet", NAMES)
+    for each in rows:
+        writer.write("train", each)
+    assert list(writer.close()) == ["train-00000.parquet"]
+    return pq.ParquetFile(folder / "train-00000.parquet")
+
+
+def test_parquet_is_compressed_by_bytes_and_described_as_datasets_3_understands_it(tmp_path: Path) -> None:
+    rows = [row(index, 100) for index in range(50)]
+    file = written(tmp_path, rows)
+    joints = file.metadata.row_group(0).column(0)
+    assert joints.compression == "ZSTD" and "BYTE_STREAM_SPLIT" in joints.encodings
+    np.testing.assert_array_equal(np.float32(file.read()["joints"].to_pylist()), [each["joints"] for each in rows])
+    described = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+    assert described["joints"] == {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}
+    assert list(described) == list(row_features(NAMES)) == file.schema_arrow.names
+
+
+def test_row_groups_are_bounded_in_rows_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def groups(file: pq.ParquetFile) -> list[int]:
+        return [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
+
+    monkeypatch.setattr(storage, "_GROUP_ROWS", 128)
+    assert groups(written(tmp_path, [row(index) for index in range(300)])) == [128, 128, 44]
+    monkeypatch.setattr(storage, "_GROUP_BYTES", 1000)
+    sizes = [50, 30, 60, 10, 500, 10]  # times 12 bytes
+    assert groups(written(tmp_path, [row(index, size) for index, size in enumerate(sizes)])) == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_shard_that_is_discarded_leaves_nothing(tmp_path: Path, format: Format) -> None:
+    writer = ShardWriter(tmp_path, "00000", format, NAMES)
+    writer.write("train", row(0))
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from bodies import clip
 from conftest import one_sentence
 
 from s2i_hf.data.storage import FORMATS, FolderWriter
-from s2i_hf.data.stored_clips import count_rows, custom_layouts, is_converted, read_facts, read_rows, stored_files
+from s2i_hf.data.stored_clips import count_rows, custom_layouts, is_converted, read_facts, read_rows, shard_files
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import get_protocol
@@ -34,10 +34,10 @@ def stored(tmp_path, request):
 
 
 def test_clips_come_back(stored):
-    assert is_converted(stored) and set(stored_files(stored)) == {"train", "test"}
+    assert is_converted(stored) and set(shard_files(stored)) == {"train", "test"}
     found = [
         one
-        for files in map(stored_files(stored).get, ("train", "test"))
+        for files in map(shard_files(stored).get, ("train", "test"))
         for path in files
         for one in read_rows(path, {})
     ]
@@ -48,7 +48,7 @@ def test_clips_come_back(stored):
 
 
 def test_some_of_them(stored):
-    (path,) = stored_files(stored)["train"]
+    (path,) = shard_files(stored)["train"]
     assert count_rows(path) == 3
     assert [one.sample_id for one in read_rows(path, {}, {0, 2}.__contains__)] == [
         CLIPS[0].sample_id,
@@ -66,7 +66,7 @@ def test_without_its_json(stored):
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.99])
 def test_a_cut_file_is_an_error_that_names_it(stored, share):
-    (path,) = stored_files(stored)["train"]
+    (path,) = shard_files(stored)["train"]
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     got = []
@@ -85,7 +85,7 @@ def test_a_layout_that_nobody_knows_is_an_error_of_that_row(tmp_path, format):
     strange = SkeletonLayout("strange", ["head", "left_foot", "right_foot"], [-1, 0, 0])
     odd = SkeletonSequence(np.ones((2, 1, 3, 3), np.float32), strange, sample_id="odd")
     folder = write(tmp_path / "out", format, [CLIPS[0], CLIPS[1], odd])
-    (path,) = stored_files(folder)["train"]
+    (path,) = shard_files(folder)["train"]
     first, second = read_rows(path, {})
     assert isinstance(first, SkeletonSequence) and isinstance(second, ReadError) and "row 2" in str(second)
     assert list(read_rows(path, {"strange": strange}))[1].layout == strange
@@ -93,12 +93,12 @@ def test_a_layout_that_nobody_knows_is_an_error_of_that_row(tmp_path, format):
 
 def test_layouts_of_ones_own_are_in_the_json(tmp_path):
     described = {"strange": {"name": "strange", "joint_names": ["head"], "parents": [-1]}}
-    folder = write(tmp_path / "out", "arrow", layouts=described)
+    folder = write(tmp_path / "out", "npz", layouts=described)
     assert custom_layouts(folder)["strange"].joint_names == ("head",)
 
 
 def test_other_folders_are_not_converted(tmp_path):
-    assert not is_converted(tmp_path) and stored_files(tmp_path) == {}
+    assert not is_converted(tmp_path) and shard_files(tmp_path) == {}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train-00000.parquet").write_bytes(b"PAR1")
     assert not is_converted(tmp_path)
@@ -108,5 +108,5 @@ def test_other_folders_are_not_converted(tmp_path):
 
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "data" / "train-00000.parquet")
     assert not is_converted(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(json.dumps({}).encode())
+    (tmp_path / "data" / "other.npz").write_bytes(json.dumps({}).encode())
     assert not is_converted(tmp_path)

@@ -88,7 +88,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`raw`: .skeleton files; `out`: the same converted. 42 training clips, some of two people."""
     folder = tmp_path_factory.mktemp("synthetic")
     write_dataset(folder / "raw", subjects=2, replications=1)
-    convert("synthetic_xsub", folder / "raw", folder / "out", format="safetensors")
+    convert("synthetic_xsub", folder / "raw", folder / "out", format="npz")
     return folder
 
 

@@ -34,7 +34,7 @@ def quickstart(monkeypatch, *words):
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("quickstart")
     write_dataset(root / "raw", subjects=2, replications=1, cameras=1, actions=["kick", "handshake"])
-    convert("synthetic_xsub", root / "raw", root / "out", format="safetensors")
+    convert("synthetic_xsub", root / "raw", root / "out", format="npz")
     build_mae("config:micro", image_size=64).save_pretrained(root / "run")
     SkeletonProcessor(layout="kinect_v2", size=64).save_pretrained(root / "run")
     return root

@@ -61,7 +61,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("settings")
     clips = [f"a{a:02}_s{s:02}_e00_v{v:02}" for a in (1, 2, 3) for s in (1, 2, 3) for v in (1, 2, 3)]
     write_nw_ucla(root / "raw", clips)
-    convert("nw_ucla_xview", root / "raw", root / "data", format="safetensors")
+    convert("nw_ucla_xview", root / "raw", root / "data", format="npz")
     names = as_rows(load_skeletons(root / "data")["train"]).class_names
     for run, stream in (("joint", "joint"), ("bone", "bone")):
         model, _ = build_classifier("config:micro", names, image_size=32)

@@ -340,7 +340,7 @@ def test_card_of_a_converted_folder_is_written_anew(tmp_path):
     (folder / "README.md").write_text("lost")
     assert write_card(folder).read_text() == text  # the card of `s2i card`
     assert "$" not in dataset_card(
-        {"protocol": "x", "format": "arrow", "counts": {"train": 1}, "class_names": []}, CardCounts()
+        {"protocol": "x", "format": "npz", "counts": {"train": 1}, "class_names": []}, CardCounts()
     )
 
 

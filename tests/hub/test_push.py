@@ -10,6 +10,7 @@ from hub_stand_in import HubStandIn, Repository
 from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.convert import convert
+from s2i_hf.hub.dataset_card import write_dataset_card
 from s2i_hf.hub.push import check_repository, publish, split_branch
 
 NAMES = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in range(20)]
@@ -19,7 +20,7 @@ NAMES = [f"a0{1 + index % 6}_s01_e{index:02}_v0{1 + index % 3}" for index in ran
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("data")
     write_nw_ucla(base / "raw", NAMES)
-    convert("nw_ucla_xview", base / "raw", base / "out", "parquet")
+    convert("nw_ucla_xview", base / "raw", base / "out", write_card=write_dataset_card)
     return base / "out"
 
 
@@ -131,7 +132,7 @@ def test_a_repository_may_name_its_branch() -> None:
 
 
 def test_only_parquet_is_uploaded(folder: Path, tmp_path: Path) -> None:
-    convert("nw_ucla_xview", folder.parent / "raw", tmp_path / "out", "safetensors")
+    convert("nw_ucla_xview", folder.parent / "raw", tmp_path / "out", "npz")
     with pytest.raises(ValueError, match="--format parquet"):
         publish(tmp_path / "out", "someone/ucla")
     with pytest.raises(ValueError, match=r"no s2i\.json"):

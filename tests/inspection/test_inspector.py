@@ -10,8 +10,7 @@ from bodies import clip, pose, walker
 from conftest import one_sentence
 from skeleton_files import skeleton_text
 
-from s2i_hf.data.storage import FORMATS, FolderWriter
-from s2i_hf.data.stored_clips import stored_files
+from s2i_hf.data.storage import FORMATS, FolderWriter, shard_files
 from s2i_hf.inspection.inspector import inspect, run
 from s2i_hf.inspection.statistics import leading
 from s2i_hf.processing.layouts import LAYOUTS
@@ -163,7 +162,7 @@ def test_converted_folders(tmp_path, raw, format):
     assert report.expected[0].startswith("nw_ucla_xview: train 12 of 1,020, test 6 of 464; 1,4")
     assert "examples/pretrain_mae.py" in report.detection.commands[0]
     assert inspect(tmp_path / "out", max_files=4).statistics.clips == 4
-    (data,) = stored_files(tmp_path / "out")["train"]
+    (data,) = shard_files(tmp_path / "out")["train"]
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
     damaged = inspect(tmp_path / "out")
     assert damaged.num_broken >= 1 and data.name in " ".join(damaged.broken) and damaged.statistics.clips < 18
@@ -172,7 +171,7 @@ def test_converted_folders(tmp_path, raw, format):
 
 
 def test_clips_in_both_splits_are_a_leak(tmp_path):
-    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "arrow", ("train", "test"))
+    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "parquet", ("train", "test"))
     for split, name in (("train", "a"), ("train", "b"), ("train", "b"), ("test", "a")):
         writer.write(split, clip(name, label=0))
     writer.close({})
@@ -186,7 +185,7 @@ def test_formats_of_ones_own_are_known_from_the_json(tmp_path):
     from s2i_hf.processing.skeleton_layout import SkeletonLayout
 
     mine = SkeletonLayout("only_here", ["pelvis", "head", "left_foot", "right_foot"], [-1, 0, 0, 0])
-    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "safetensors", ("train", "test"))
+    writer = FolderWriter(tmp_path, get_protocol("nw_ucla_xview"), "npz", ("train", "test"))
     writer.write("train", SkeletonSequence(np.random.default_rng(0).normal(size=(9, 1, 4, 3)), mine, sample_id="x"))
     writer.close({"layouts": {"only_here": mine.to_dict()}})
     report = inspect(tmp_path)
