@@ -1,6 +1,6 @@
 """`s2i convert` on many files: does memory stay, does time grow in proportion, does it survive being killed?
 
-    OMP_NUM_THREADS=1 python benchmarks/conversion.py [--files 20000] [--num-proc 1] [--format arrow]
+    OMP_NUM_THREADS=1 python benchmarks/conversion.py [--files 20000] [--num-proc 1] [--format parquet]
     OMP_NUM_THREADS=1 python benchmarks/conversion.py --kill [--files 2000] [--num-proc 1]
 
 The files are those of synthetic people: 200 different ones under as many names of NTU-60 as are wanted (hard links, so they
@@ -136,11 +136,11 @@ def survival(base: Path, source: list[Path], files: int, num_proc: int, seed: in
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        pieces = base / f".{output.name}.pieces"
-        left = len([path for path in pieces.iterdir() if path.name.isdigit()]) if pieces.exists() else 0
-        state = "complete" if output.exists() else f"{left} pieces"
+        shards = base / f".{output.name}.shards"
+        left = len(list(shards.glob("[0-9]*.json"))) if shards.exists() else 0
+        state = "complete" if output.exists() else f"{left} shards"
         took = run(raw, output, format, num_proc)
-        equal = digests(output) == expected[format] and not pieces.exists()
+        equal = digests(output) == expected[format] and not shards.exists()
         same &= equal
         print(
             f"{number + 1:2d}. {format:11s} killed after {moment:5.1f} s with {state:>10s} there, "
@@ -154,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, help="recordings (default 20000, with --kill 2000)")
     parser.add_argument("--num-proc", type=int, default=1, help="processes that read")
-    parser.add_argument("--format", choices=FORMATS, default="arrow", help="what is written")
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="what is written")
     parser.add_argument("--kill", action="store_true", help="kill and go on instead of measuring")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
