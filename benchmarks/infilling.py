@@ -34,7 +34,7 @@ from infilling_report import LINEAR, MEAN_POSE, Row, ordinary_clip, report, show
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.evaluation.validation_splits import validation_split
-from s2i_hf.inference.infilling import infill_outputs, load_infilling_model
+from s2i_hf.inference.infilling import infill_clips, load_infilling_model
 from s2i_hf.inference.infilling_baselines import (
     MeanPose,
     error_unit,
@@ -162,13 +162,13 @@ def measure(
         for task, options in product(tasks, tried.options):
             names = {"steps": "num_inference_steps", "samples": "num_samples"}
             start = time.perf_counter()
-            outputs = infill_outputs(
+            outputs = infill_clips(
                 task.clips, task.lost, model, processor, layout, pose=pose, sample_ids=task.sample_ids,
                 batch_size=arguments.batch_size, **{names[name]: value for name, value in options.items()},
             )  # fmt: skip
             seconds = round(time.perf_counter() - start, 2)
             for meet in tried.meets:
-                joints = [output.filled(meet).joints for output in outputs]
+                joints = [(output if meet else output.unshifted()).joints for output in outputs]
                 row = Row(task.name, method, Path(folder).resolve().name, {**options, "meet": meet}, known, seconds,
                           errors_of(task, joints, layout))  # fmt: skip
                 rows.append(row)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.infilling import Infilled, infill, load_infilling_model
+from ..inference.infilling import InfillingOutput, infill, load_infilling_model
 from ..inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from ..inference.infilling_gaps import lost_joints
 from ..inference.inputs import check_protocol, clips_of_file
@@ -113,7 +113,7 @@ def _what(settings: InfillSettings) -> str:
 
 
 def _report(
-    rows: dict[str, FilledRow], result: Infilled, truth: np.ndarray, truth_known: bool, settings: InfillSettings
+    rows: dict[str, FilledRow], result: InfillingOutput, truth: np.ndarray, truth_known: bool, settings: InfillSettings
 ) -> Iterator[str]:
     """A line for each method; sets the captions of the rows."""
     unit = error_unit(result.layout)
@@ -200,7 +200,7 @@ def _check_target(flag: str, name: str | None) -> None:
         raise ValueError(f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours.")
 
 
-def write(result: Infilled, path: Path) -> None:
+def write(result: InfillingOutput, path: Path) -> None:
     """Write a filled clip; the file is there whole or not at all, and readers of arrays take it back.
 
     Args:

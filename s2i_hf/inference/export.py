@@ -141,10 +141,8 @@ def export_classifier(
         parity = compare(classifier, run, images, "synthetic" if clips is None else "real")
         if not parity.holds:
             raise ValueError(f"{format} gives other answers than the model, so nothing was written: {parity}.")
-        origin = {
-            "source_sha256": digest_of_model(name)
-            if Path(name).is_dir()
-            else None,  # so that a push knows a stale file
+        origin = {  # by which a push knows a stale file
+            "source_sha256": digest_of_model(name) if Path(name).is_dir() else None,
             "file_sha256": digest_of(temporary),
             "made_by": f"s2i_hf {version('s2i-hf')}, torch {torch.__version__}",
             "layout": facts["layout"]["name"],
@@ -185,8 +183,8 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
         "s2i_hf": version("s2i-hf"),
         "processor": {**processor.to_dict(), "layout": joints.name},
         "layout": joints.to_dict(),
-        "parents": [int(parent) for parent in joints.parents],
-        "center_joints": [int(joint) for joint in joints.center_indices],
+        "parents": list(joints.parents),
+        "center_joints": list(joints.center_indices),
         "joint_weights": {
             str(count): _short(joint_weights(joints, count, width, options.columns)) for count in range(1, people + 1)
         },

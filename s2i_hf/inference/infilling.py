@@ -16,7 +16,7 @@ known here: those of the bridged clip are taken. That is a guess; models without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ STEPS = 50  # of the sampler, for several samples
 
 
 @dataclass
-class Infilled:
+class InfillingOutput:
     """A clip with its gaps filled.
 
     Args:
@@ -59,6 +59,12 @@ class Infilled:
     mask: np.ndarray
     layout: SkeletonLayout
     method: str
+    _gap: _Gap = field(repr=False)
+    _decoded: np.ndarray = field(repr=False)
+
+    def unshifted(self) -> InfillingOutput:
+        """The same with paths as the model found them, as with `meet=False`."""
+        return _fill(self._gap, self._decoded, self.method, meet=False)
 
     def error(self, truth: np.ndarray) -> float:
         """Mean distance of filled joints from the truth (T, M, V, 3), in millimetres for layouts in metres; see `mean_error`."""
@@ -82,35 +88,22 @@ class _Gap:
     hidden: np.ndarray  # (L,) bool
 
 
-@dataclass
-class InfillingOutput:
-    """What a model says of the gaps of a clip.
-
-    Args:
-        decoded: (S, T, M', V, 3) joints of the filled images, of the people in the image.
-        method: "mae" or "diffmae".
-    """
-
-    gap: _Gap
-    decoded: np.ndarray
-    method: str
-
-    def filled(self, meet: bool = True) -> Infilled:
-        """The clip with what the model says where something was lost; see `infill_clips` for `meet`."""
-        gap, decoded = self.gap, self.decoded
-        if meet:
-            ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
-            shifts = [fill_linear(gap.bridged - answer, gap.lost, gap.layout) for answer in decoded]
-            decoded = decoded + np.where(ever, np.stack(shifts), np.float32(0))
-        filled = np.zeros(gap.joints.shape[:3], dtype=bool)
-        filled[:, gap.people] = gap.lost
-        samples = np.repeat(gap.joints[None], len(decoded), axis=0)
-        whole = samples[:, :, gap.people]
-        samples[:, :, gap.people] = np.where(gap.lost[..., None], decoded, whole)  # measured joints stay bit for bit
-        joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
-        away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
-        spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
-        return Infilled(joints, samples, spread, filled, gap.hidden, gap.layout, self.method)
+def _fill(gap: _Gap, decoded: np.ndarray, method: str, meet: bool) -> InfillingOutput:
+    """Put what a model says, (S, T, M', V, 3) of the people in the image, where something was lost; see `infill_clips` for `meet`."""
+    found = decoded
+    if meet:
+        ever = (gap.lost.sum(axis=0) < len(gap.lost))[..., None]  # joints lost throughout have no path to meet
+        shifts = [fill_linear(gap.bridged - sample, gap.lost, gap.layout) for sample in decoded]
+        found = decoded + np.where(ever, np.stack(shifts), np.float32(0))
+    filled = np.zeros(gap.joints.shape[:3], dtype=bool)
+    filled[:, gap.people] = gap.lost
+    samples = np.repeat(gap.joints[None], len(found), axis=0)
+    whole = samples[:, :, gap.people]
+    samples[:, :, gap.people] = np.where(gap.lost[..., None], found, whole)  # measured joints stay bit for bit
+    joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
+    away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
+    spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
+    return InfillingOutput(joints, samples, spread, filled, gap.hidden, gap.layout, method, gap, decoded)
 
 
 def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
@@ -168,7 +161,7 @@ def infill(
     layout: str | SkeletonLayout | None = None,
     pose: MeanPose | None = None,
     **options: Any,
-) -> Infilled:
+) -> InfillingOutput:
     """Fill the gaps of one clip.
 
     Args:
@@ -178,7 +171,7 @@ def infill(
         drop_joints, drop_frames, missing: What was lost beside the NaNs; see `lost_joints`. What `joints` holds there is not looked at.
         layout: Joint format; the processor's own if None.
         pose: Mean body that stands in for joints lost throughout, where the image is made; see `fill_linear`.
-        **options: meet of `infill_clips`; num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_outputs`.
+        **options: meet, num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_clips`.
 
     Raises:
         ValueError: nothing is lost, so much that nothing visible is left, or names, frames, model and processor that do not fit.
@@ -196,6 +189,7 @@ def infill(
     return infill_clips([clip], [lost], model, processor, chosen, pose=pose, **options)[0]
 
 
+@torch.no_grad()
 def infill_clips(
     clips: Sequence[np.ndarray],
     lost: Sequence[np.ndarray],
@@ -203,31 +197,8 @@ def infill_clips(
     processor: Any,
     layout: str | SkeletonLayout,
     *,
-    meet: bool = True,
-    **options: Any,
-) -> list[Infilled]:
-    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
-
-    Args:
-        clips, lost, model, processor, layout: See `infill_outputs`.
-        meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
-        **options: Further ones of `infill_outputs`.
-
-    Raises:
-        ValueError: see `infill`.
-    """
-    return [output.filled(meet) for output in infill_outputs(clips, lost, model, processor, layout, **options)]
-
-
-@torch.no_grad()
-def infill_outputs(
-    clips: Sequence[np.ndarray],
-    lost: Sequence[np.ndarray],
-    model: Any,
-    processor: Any,
-    layout: str | SkeletonLayout,
-    *,
     pose: MeanPose | None = None,
+    meet: bool = True,
     num_samples: int = 1,
     num_inference_steps: int | None = None,
     scheduler: Any = "ddim",
@@ -235,12 +206,13 @@ def infill_outputs(
     sample_ids: Sequence[str] | None = None,
     batch_size: int = 64,
 ) -> list[InfillingOutput]:
-    """What a model says of the gaps of many clips of one format, before it is put into them.
+    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
 
     Args:
         clips: (T, M, V, 3) each.
         lost: (T, M, V) bool each, from `lost_joints`.
         model, processor, layout, pose: See `infill`.
+        meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
         num_samples: Samples of a DiffMAE for each clip; an MAE has one.
         num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single sample, which
             is the mean of what may be there and on average nearest to the truth; 50 for several samples.
@@ -283,7 +255,7 @@ def infill_outputs(
             ).cpu()  # fmt: skip
         for place, clip, drawn in zip(part, metadata, filled, strict=True):
             decoded = torch.stack(decode(drawn.float(), [clip] * len(drawn))).numpy()
-            outputs[place] = InfillingOutput(gaps[place], decoded, kind)
+            outputs[place] = _fill(gaps[place], decoded, kind, meet)
     return [outputs[place] for place in range(len(gaps))]
 
 

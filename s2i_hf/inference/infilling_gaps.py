@@ -11,6 +11,7 @@ import numpy as np
 from ..processing.encoding import EncodingOptions
 from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.resizing import joint_weights, resize_weights
+from ..processing.skeleton_layout import name_key
 from ..processing.suggestions import did_you_mean
 from ..processing.transforms import find_missing
 from ..utils.arguments import several
@@ -76,7 +77,7 @@ def _joints_of(name: str, layout: SkeletonLayout) -> list[int]:
         return [layout.joint_names.index(joint) for joint in parts[name.lower()]]
     if name.lower() in known:
         return [layout.joint_names.index(known[name.lower()])]
-    alike = [index for index, joint in enumerate(layout.joint_names) if _words(joint) == _words(name)]
+    alike = [index for index, joint in enumerate(layout.joint_names) if name_key(joint) == name_key(name)]
     if len(alike) == 1:
         return alike
     hint = did_you_mean(name, [*PARTS, *layout.joint_names])
@@ -84,12 +85,6 @@ def _joints_of(name: str, layout: SkeletonLayout) -> list[int]:
         f"{name!r} is no body part and no joint of layout {layout.name!r}.{hint} Parts: {', '.join(PARTS)}; joints: "
         f"{', '.join(layout.joint_names)}."
     )
-
-
-def _words(name: str) -> list[str]:
-    """HandL, left_hand, hand-left -> hand, left."""
-    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
-    return sorted({"l": "left", "r": "right"}.get(word.lower(), word.lower()) for word in found)
 
 
 def _spans(given: Any) -> Iterable[Any]:

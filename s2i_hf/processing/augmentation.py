@@ -153,10 +153,7 @@ NO_AUGMENTATION = Augmentation()
 
 
 def augment(
-    clips: Sequence[np.ndarray],
-    layouts: Sequence[SkeletonLayout],
-    draws: np.ndarray,
-    augmentation: Augmentation,
+    clips: Sequence[np.ndarray], layouts: Sequence[SkeletonLayout], draws: np.ndarray, augmentation: Augmentation
 ) -> list[np.ndarray]:
     """Apply `augmentation` to every clip with its own row of `draws` (B, `NUM_DRAWS` + max V)."""
     return [augmentation(clip, layout, row) for clip, layout, row in zip(clips, layouts, draws, strict=True)]

@@ -23,6 +23,7 @@ import torch
 
 from .layouts import SkeletonLayout, get_layout
 from .resizing import Columns, joint_inverse, joint_matrix, resize_weights, time_inverse, time_taps
+from .skeleton_layout import joint_depths
 from .transforms import prepare
 
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
@@ -310,7 +311,7 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
         values = (values - shift[:, None, None]) / scale[:, None, None]
         joints = values.transpose(1, 2, 0).reshape(clip.num_frames, clip.num_people, layout.num_joints, 3)
         if options.stream == "bone":
-            for joint in sorted(range(layout.num_joints), key=lambda j: _depth(layout, j)):
+            for joint in np.argsort(joint_depths(layout.parents), kind="stable"):
                 if layout.parents[joint] >= 0:
                     joints[:, :, joint] += joints[:, :, layout.parents[joint]]
         elif options.stream == "motion":
@@ -319,10 +320,3 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
         joints = joints + clip.offset[:, None, None]
         clips.append(torch.from_numpy(joints.astype(np.float32)))
     return clips
-
-
-def _depth(layout: SkeletonLayout, joint: int) -> int:
-    depth = 0
-    while layout.parents[joint] >= 0:
-        joint, depth = layout.parents[joint], depth + 1
-    return depth

@@ -240,11 +240,7 @@ def _height_width(size: Any) -> tuple[int, int]:
         if set(size) != {"height", "width"}:
             raise ValueError(f"size has keys {sorted(size)}; expected height and width.")
         return int(size["height"]), int(size["width"])
-    if np.ndim(size) == 0:
-        return int(size), int(size)
-    if len(size) != 2:
-        raise ValueError(f"size is {size}; expected one number of pixels, (height, width) or a dict of the two.")
-    return int(size[0]), int(size[1])
+    return EncodingOptions(size=size).size
 
 
 def _as_clips(images: Any) -> list[Any]:

@@ -173,7 +173,7 @@ def _units(
         shift = (draws * block_size).astype(np.int64)
         across = (grid[1] + block_size - 2) // block_size + 1
         return (rows + shift[:, :1]) // block_size * across + (columns + shift[:, 1:]) // block_size
-    if part_of_column is None or len(part_of_column) != batch:
+    if part_of_column is None:
         raise ValueError(
             "mask 'body_part' needs part_of_column, one (W,) array from resizing.part_columns for each sample."
         )
@@ -213,42 +213,27 @@ def mask_noise(
     Raises:
         ValueError: unknown strategy, or a ratio that leaves nothing visible or nothing hidden.
     """
-    check_mask(mask, ratio, grid[0] * grid[1])
-    strategies = drawn_strategies(mask, sample_ids, seed, epoch)
-    if len(set(strategies)) <= 1:
-        strategy = strategies[0] if strategies else MASKS[0]
-        return _ranks(strategy, sample_ids, grid, seed, epoch, part_of_column, block_size)
+    num_patches = grid[0] * grid[1]
+    check_mask(mask, ratio, num_patches)
     if part_of_column is not None and len(part_of_column) != len(sample_ids):
         raise ValueError(f"part_of_column has {len(part_of_column)} arrays; expected {len(sample_ids)}, one a sample.")
-    noise = torch.empty(len(sample_ids), grid[0] * grid[1])
-    for strategy in sorted(set(strategies)):
+    strategies = drawn_strategies(mask, sample_ids, seed, epoch)
+    noise = torch.empty(len(sample_ids), num_patches)
+    for strategy in dict.fromkeys(strategies):  # what a sample draws does not depend on which mixture it was drawn from
         at = [index for index, name in enumerate(strategies) if name == strategy]
+        ids = hash_ids([sample_ids[index] for index in at])
+        draws = uniform(seed, epoch, ids, 2 + 3 * num_patches, f"mask/{strategy}")
         parts = None if part_of_column is None else [part_of_column[index] for index in at]
-        noise[at] = _ranks(strategy, [sample_ids[index] for index in at], grid, seed, epoch, parts, block_size)
+        units = _units(strategy, grid, draws[:, :2], parts, block_size)
+        within = draws[:, 2 : 2 + num_patches]  # order of the patches inside a unit
+        # a unit's place in the shuffle; at most (2 L) units: the shifted grid of 1 x 1 blocks has no more than L + rows + columns
+        place = np.take_along_axis(draws[:, 2 + num_patches :], units, axis=1)
+        order = np.lexsort((within, place), axis=1)  # units in shuffled order, patches in shuffled order inside each
+        ranks = np.empty_like(order)
+        # the first patches of `order` are hidden first, so they get the highest ranks
+        np.put_along_axis(ranks, order, np.arange(num_patches - 1, -1, -1)[None, :], axis=1)
+        noise[at] = torch.from_numpy(ranks.astype(np.float32))
     return noise
-
-
-def _ranks(
-    strategy: str,
-    sample_ids: Sequence[str],
-    grid: tuple[int, int],
-    seed: int,
-    epoch: int,
-    part_of_column: Sequence[np.ndarray] | None,
-    block_size: int,
-) -> torch.Tensor:
-    """`mask_noise` of one strategy. What a sample draws does not depend on which mixture the strategy was drawn from."""
-    num_patches = grid[0] * grid[1]
-    draws = uniform(seed, epoch, hash_ids(sample_ids), 2 + 3 * num_patches, f"mask/{strategy}")
-    units = _units(strategy, grid, draws[:, :2], part_of_column, block_size)
-    within = draws[:, 2 : 2 + num_patches]  # order of the patches inside a unit
-    # a unit's place in the shuffle; at most (2 L) units: the shifted grid of 1 x 1 blocks has no more than L + rows + columns
-    place = np.take_along_axis(draws[:, 2 + num_patches :], units, axis=1)
-    order = np.lexsort((within, place), axis=1)  # units in shuffled order, patches in shuffled order inside each
-    ranks = np.empty_like(order)
-    # the first patches of `order` are hidden first, so they get the highest ranks
-    np.put_along_axis(ranks, order, np.arange(num_patches - 1, -1, -1)[None, :], axis=1)
-    return torch.from_numpy(ranks.astype(np.float32))
 
 
 def mask_from_noise(noise: torch.Tensor, ratio: float) -> torch.Tensor:

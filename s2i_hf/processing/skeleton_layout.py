@@ -8,9 +8,10 @@ each listed top-down along its kinematic chain.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .suggestions import did_you_mean
@@ -34,19 +35,15 @@ def _words(name: str) -> list[str]:
     """Words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all give a side and a word."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     words = [word for word in re.split(r"[^A-Za-z]+", spaced.lower()) if word]
+    return [part for word in words for part in _apart(word)]
+
+
+def _apart(word: str) -> list[str]:
+    """ "lhumerus" and "leftelbow" as a side and a word of the body; any other word as it is."""
     known = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
-    split: list[str] = []
-    for word in words:
-        if word not in known and word not in _SIDES:
-            for prefix in ("left", "right", "l", "r"):  # "lhumerus", "leftelbow"
-                if word.startswith(prefix) and word[len(prefix) :] in known:
-                    split += [prefix, word[len(prefix) :]]
-                    break
-            else:
-                split.append(word)
-        else:
-            split.append(word)
-    return split
+    sides = (side for side in ("left", "right", "l", "r") if word.startswith(side) and word[len(side) :] in known)
+    side = None if word in known or word in _SIDES else next(sides, None)
+    return [word] if side is None else [side, word[len(side) :]]
 
 
 def _side(name: str) -> str | None:
@@ -59,7 +56,8 @@ def _mirror_key(name: str) -> tuple[str, ...]:
     return (*(word for word in _words(name) if word not in _SIDES), *digits)
 
 
-def _depths(parents: Sequence[int]) -> list[int]:
+def joint_depths(parents: Sequence[int]) -> list[int]:
+    """Bones between each joint and its root."""
     depths = []
     for joint in range(len(parents)):
         depth, at = 0, joint
@@ -69,9 +67,14 @@ def _depths(parents: Sequence[int]) -> list[int]:
     return depths
 
 
+def name_key(name: str) -> tuple[str | None, list[str]]:
+    """What two spellings of a joint share: HandL, left_hand and hand-left are all ("left", ["hand"])."""
+    return _side(name), sorted(_mirror_key(name))
+
+
 def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> dict[str, tuple[str, ...]]:
     """Place every joint in a part from the words of its name, else from its parent's part, and order each part top-down."""
-    depths = _depths(parents)
+    depths = joint_depths(parents)
     part_of: dict[int, str] = {}
     for joint in sorted(range(len(names)), key=lambda j: depths[j]):
         words, side = _words(names[joint]), _side(names[joint])
@@ -278,21 +281,13 @@ class SkeletonLayout:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON types; `from_dict` is its inverse."""
-        return {
-            "name": self.name,
-            "joint_names": list(self.joint_names),
-            "parents": list(self.parents),
-            "parts": {part: list(joints) for part, joints in self.parts.items()},
-            "mirror_pairs": [list(pair) for pair in self.mirror_pairs],
-            "center": list(self.center),
-            "unit": self.unit,
-            "source": self.source,
-        }
+        values: dict[str, Any] = json.loads(json.dumps(vars(self)))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SkeletonLayout:
         """Build a layout from `to_dict` output. Raises ValueError for unknown or missing keys."""
-        known = ("name", "joint_names", "parents", "parts", "mirror_pairs", "center", "unit", "source")
+        known = [field.name for field in fields(cls)]
         unknown = [key for key in values if key not in known]
         absent = [key for key in known[:3] if key not in values]
         if unknown or absent:

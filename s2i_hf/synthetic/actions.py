@@ -136,12 +136,8 @@ class Mover:
         self.bend(self.draw(-6, 8) + crouch * self.draw(0, 30))
         self.turn("Neck", PITCH, self.draw(-10, 15))
         sways = [
-            ("Neck", YAW, 18),
-            ("Neck", PITCH, 6),
-            ("SpineBase", ROLL, 1.5),
-            ("SpineBase", PITCH, 1.5),
-            ("SpineMid", YAW, 6),
-        ]
+            ("Neck", YAW, 18), ("Neck", PITCH, 6), ("SpineBase", ROLL, 1.5), ("SpineBase", PITCH, 1.5), ("SpineMid", YAW, 6),
+        ]  # fmt: skip
         sways += [(joint + side, PITCH, 6) for side in "LR" for joint in ("Shoulder", "Elbow")]
         for joint, axis, size in sways:
             slow, fast = self.draw(0.1, 0.3), self.draw(0.3, 0.7)
@@ -309,22 +305,9 @@ def push_other(m: Mover, partner: Mover) -> None:
 ACTIONS: dict[str, Callable[..., None]] = {
     action.__name__: action
     for action in (
-        wave_right,
-        wave_both,
-        raise_arms,
-        punch,
-        kick,
-        squat,
-        jump,
-        walk,
-        march,
-        bow,
-        clap,
-        throw,
-        handshake,
-        push_other,
+        wave_right, wave_both, raise_arms, punch, kick, squat, jump, walk, march, bow, clap, throw, handshake, push_other,
     )
-}
+}  # fmt: skip
 """Action name -> function, in label order."""
 
 TOUCH = {"handshake": (("HandR",), ("HandR",)), "push_other": (("HandL", "HandR"), ("ShoulderL", "ShoulderR"))}

@@ -122,7 +122,7 @@ def perform(action: str, subject: int, replication: int, seed: int = 0) -> np.nd
 
     Returns:
         (T, M, 25, 3) float64 metres, read-only: around the origin, floor at y = 0, facing -z more or less. T is 40 to 120
-        frames at 30 fps; M is 2 for the actions in `synthetic_actions.TOUCH`, else 1.
+        frames at 30 fps; M is 2 for the actions in `actions.TOUCH`, else 1.
     """
     rng = np.random.default_rng((seed, 2, list(ACTIONS).index(action), subject, replication))
     habit = np.random.default_rng((seed, 3, subject))  # what a subject does alike in every performance

@@ -171,7 +171,7 @@ def reconstruction_picture(
 
     Args:
         model, processor, mask, target, seed: See `reconstruct`.
-        rows: `data.SkeletonRows`, or any sequence of row dicts; clips the model was not trained on.
+        rows: `SkeletonRows`, or any sequence of row dicts; clips the model was not trained on.
         path: PNG to write; the numbers go to a JSON file of the same name beside it.
         num_clips: Clips, evenly spread over `rows`.
 
