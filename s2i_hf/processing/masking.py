@@ -174,9 +174,7 @@ def _units(
         across = (grid[1] + block_size - 2) // block_size + 1
         return (rows + shift[:, :1]) // block_size * across + (columns + shift[:, 1:]) // block_size
     if part_of_column is None:
-        raise ValueError(
-            "mask 'body_part' needs part_of_column, one (W,) array from resizing.part_columns for each sample."
-        )
+        raise ValueError("mask 'body_part' needs part_of_column: what resizing.part_columns gives for each sample.")
     known: dict[int, np.ndarray] = {}  # the same few arrays come back for every clip of a format
     for part in part_of_column:
         if id(part) not in known:  # numbered from 0, as a small grid has fewer patches than a crowd has parts
@@ -216,7 +214,9 @@ def mask_noise(
     num_patches = grid[0] * grid[1]
     check_mask(mask, ratio, num_patches)
     if part_of_column is not None and len(part_of_column) != len(sample_ids):
-        raise ValueError(f"part_of_column has {len(part_of_column)} arrays; expected {len(sample_ids)}, one a sample.")
+        raise ValueError(
+            f"part_of_column has {len(part_of_column)} arrays; expected one (W,) array for each of the {len(sample_ids)} samples."
+        )
     strategies = drawn_strategies(mask, sample_ids, seed, epoch)
     noise = torch.empty(len(sample_ids), num_patches)
     for strategy in dict.fromkeys(strategies):  # what a sample draws does not depend on which mixture it was drawn from
