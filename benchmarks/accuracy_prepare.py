@@ -58,7 +58,7 @@ def prepare_folder(arguments: PrepareArguments, dataset: Any = None) -> Path:
 
 
 def _write_untrained(arguments: PrepareArguments, rows: Any, folder: Path) -> None:
-    from s2i_hf.models.initialization import build_mae
+    from s2i_hf.models.building import build_mae
     from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
     layouts = sorted(set(rows.layouts))

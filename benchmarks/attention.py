@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.training.pretraining import mae_loss
 from s2i_hf.utils.attention import suited_attention
 

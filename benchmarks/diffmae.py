@@ -17,8 +17,7 @@ from statistics import median
 
 import torch
 
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.training.pretrain_arguments import PretrainArguments
 from s2i_hf.training.pretraining import build_optimizer, diffmae_loss, mae_loss
 

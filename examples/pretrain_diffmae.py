@@ -11,8 +11,8 @@ trained on together, without the test clips of the protocols named in --holdout.
 from __future__ import annotations
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.loading_report import start_notes
+from s2i_hf.models.building import build_diffmae
+from s2i_hf.models.loading import start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.training.pretrain_arguments import DiffMAEArguments
 from s2i_hf.training.pretraining import diffmae_loss, pretrain, start
@@ -35,7 +35,7 @@ def main() -> None:
     # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.
     # 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.
     model = build_diffmae(arguments.model, **arguments.model_options)
-    notes = start_notes(arguments.model, model, arguments.seed)  # what was taken over, left out, made anew
+    notes = start_notes(arguments.model, model, arguments.seed)  # the loading report
     summary = pretrain(
         arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator, notes=notes
     )

@@ -11,8 +11,8 @@ trained on together, without the test clips of the protocols named in --holdout.
 from __future__ import annotations
 
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.models.initialization import build_mae
-from s2i_hf.models.loading_report import start_notes
+from s2i_hf.models.building import build_mae
+from s2i_hf.models.loading import start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.training.pretrain_arguments import PretrainArguments
 from s2i_hf.training.pretraining import pretrain, start
@@ -35,7 +35,7 @@ def main() -> None:
     # 4. Mask: --mask and --mask_ratio; drawn for every clip and epoch while training.
     # 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.
     model = build_mae(arguments.model, **arguments.model_options)
-    notes = start_notes(arguments.model, model, arguments.seed)  # what was taken over, left out, made anew
+    notes = start_notes(arguments.model, model, arguments.seed)  # the loading report
     summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator, notes=notes)
 
     # 6. Probe or fine-tune what was learned. 7. A card was written; the probe adds its numbers to it.

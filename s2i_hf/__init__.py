@@ -32,20 +32,20 @@ _HOME: dict[str, str] = {
     "SkeletonRows": "data.skeleton_rows",
     "as_rows": "data.skeleton_rows",
     "load_skeletons": "data.loading",
-    "build_mae": "models.initialization",
+    "build_mae": "models.building",
     "infill": "inference.infilling",
-    "build_diffmae": "models.building_diffmae",
+    "build_diffmae": "models.building",
     "DiffMAEConfig": "models.configuration_diffmae",
     "DiffMAEForPreTraining": "models.modeling_diffmae",
     "DiffMAEModel": "models.modeling_diffmae",
-    "encoder_of": "models.initialization",
+    "encoder_of": "models.building",
     "build_classifier": "models.classification",
-    "lr_groups": "models.classification",
-    "set_drop_path": "models.classification",
+    "lr_groups": "models.layerwise",
+    "set_drop_path": "models.layerwise",
     "PooledViTConfig": "models.configuration_pooled_vit",
     "PooledViTForImageClassification": "models.modeling_pooled_vit",
     "load_backbone": "models.backbones",
-    "processor_for": "models.model_processors",
+    "processor_for": "models.saved_models",
 }
 
 __all__ = [
@@ -91,14 +91,14 @@ if TYPE_CHECKING:
     from .data.skeleton_rows import SkeletonRows, as_rows
     from .inference.infilling import infill
     from .models.backbones import load_backbone
-    from .models.building_diffmae import build_diffmae
-    from .models.classification import build_classifier, lr_groups, set_drop_path
+    from .models.building import build_diffmae, build_mae, encoder_of
+    from .models.classification import build_classifier
     from .models.configuration_diffmae import DiffMAEConfig
     from .models.configuration_pooled_vit import PooledViTConfig
-    from .models.initialization import build_mae, encoder_of
-    from .models.model_processors import processor_for
+    from .models.layerwise import lr_groups, set_drop_path
     from .models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
     from .models.modeling_pooled_vit import PooledViTForImageClassification
+    from .models.saved_models import processor_for
     from .processing.augmentation import Augmentation
     from .processing.encoding import EncodingOptions, decode, encode
     from .processing.encoding_batched import encode_padded

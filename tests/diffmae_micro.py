@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
 
 DECODERS = ["cross", "cross-self", "joint"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..data.skeleton_rows import SkeletonRows
-from ..models.backbone_tokens import backbone_tokens
+from ..models.modeling_pooled_vit import backbone_tokens
 from ..processing.augmentation import NUM_DRAWS, Augmentation, about_center, rotation_matrix
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns

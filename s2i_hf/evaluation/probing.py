@@ -17,8 +17,7 @@ from ..data.loading import describe
 from ..data.skeleton_rows import SkeletonRows
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_weights, model_type
-from ..models.model_processors import check_size, layout_note, processor_for
-from ..models.saved_models import pick_device
+from ..models.saved_models import check_size, layout_note, pick_device, processor_for
 from ..processing.layouts import get_layout
 from ..runs.class_report import class_report, write_class_report
 from ..runs.results import ENCODERS, append_results

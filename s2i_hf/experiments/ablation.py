@@ -30,8 +30,8 @@ from ..evaluation.metrics import metric_of, metrics
 from ..evaluation.probes import CLASSIFIERS, Features, evaluate_probe
 from ..evaluation.probing import ProbeArguments
 from ..evaluation.validation_splits import Folds
-from ..models.building_diffmae import build_diffmae
-from ..models.initialization import build_mae, encoder_of, untrained_like
+from ..models.backbones import untrained_backbone
+from ..models.building import build_diffmae, build_mae, encoder_of
 from ..models.saved_models import pick_device
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
@@ -239,7 +239,7 @@ class _Runner:
         self, model: nn.Module, processor: SkeletonProcessor, dataset: Mapping[str, Any], seed: int
     ) -> ProbeScore:
         """The same encoder before pretraining; variants that share image and architecture share it."""
-        encoder = encoder_of(untrained_like(model, seed))
+        encoder = encoder_of(untrained_backbone(model, seed))
         key = (self._data[0], str(seed), processor.to_json_string(), encoder.config.to_json_string())
         if key not in self._untrained:
             self._untrained[key] = measure(self.probe, encoder, processor, dataset, seed, self.with_test)

@@ -118,10 +118,8 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     """
     from transformers import ViTMAEForPreTraining
 
-    from ..models.building_diffmae import register_auto_classes
     from ..models.modeling_diffmae import DiffMAEForPreTraining
 
-    register_auto_classes()
     classes: dict[str, Any] = {"vit_mae": ViTMAEForPreTraining, "diffmae": DiffMAEForPreTraining}
     kind = model_type(name)
     if kind not in classes:

@@ -1,7 +1,7 @@
 """Vision backbones of other families than ViT: DeiT, DINOv2 and v3, CLIP, SigLIP, ConvNeXt, Swin, through transformers' own classes.
 
-A backbone here is an encoder alone, whole and checked; `backbone_tokens.backbone_tokens` reads it. Images of skeletons are made for it by
-`processor_for`: in its size, with the mean and deviation it was trained with.
+A backbone here is an encoder alone, whole and checked; `modeling_pooled_vit.backbone_tokens` reads it. Images of skeletons are made for it
+by `processor_for`: in its size, with the mean and deviation it was trained with.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
+import transformers
 from torch import nn
 
-from .backbone_tokens import side_and_patch, stride_of
-from .initialization import encoder_of, untrained_like
-from .loading import load_weights, model_type
+from .building import encoder_of
+from .configuration_pooled_vit import PooledBackboneConfig, side_and_patch, stride_of
+from .initialization import initialize_mae
+from .loading import load_config, load_weights
+from .modeling_diffmae import DiffMAEForPreTraining
+from .modeling_pooled_vit import PooledBackboneForImageClassification, PooledViTForImageClassification
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -62,6 +66,13 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+_OWN: dict[str, type[transformers.PreTrainedModel]] = {
+    "diffmae": DiffMAEForPreTraining,
+    "pooled_vit": PooledViTForImageClassification,
+    "pooled_backbone": PooledBackboneForImageClassification,
+}
+
+
 def family_of(config: Any) -> Family:
     """The family of a config. Raises ValueError for a kind of model that is none of them."""
     kind = str(config.model_type)
@@ -83,31 +94,15 @@ def load_backbone(name: str) -> nn.Module:
         ValueError: another kind of model, or weights that are not whole.
         FileNotFoundError: the folder or repository does not exist.
     """
-    import transformers
-
-    kind = model_type(name)
-    if kind == "pooled_backbone":
-        from .modeling_pooled_backbone import PooledBackboneForImageClassification
-
-        return load_weights(PooledBackboneForImageClassification, name)[0].backbone.float().eval()
-    config = transformers.AutoConfig.from_pretrained(name)
-    try:
-        family = family_of(config)
-    except ValueError:
-        raise ValueError(
-            f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}."
-        ) from None
-    if kind == "diffmae":
-        from .modeling_diffmae import DiffMAEForPreTraining
-
-        return encoder_of(load_weights(DiffMAEForPreTraining, name)[0].float())
-    if kind == "pooled_vit":
-        from .modeling_pooled_vit import PooledViTForImageClassification
-
-        return encoder_of(load_weights(PooledViTForImageClassification, name)[0].float())
+    config = load_config(name)
+    kind = config.model_type
+    if kind in _OWN:
+        model = load_weights(_OWN[kind], name)[0].float()
+        return model.backbone.eval() if kind == "pooled_backbone" else encoder_of(model)
+    if kind not in FAMILIES:
+        raise ValueError(f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
     options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit") else {}
-    encoder, _ = load_weights(getattr(transformers, family.encoder), name, **options)
-    encoder = encoder.float()
+    encoder = load_weights(getattr(transformers, FAMILIES[kind].encoder), name, **options)[0].float()
     return encoder_of(encoder) if kind == "vit_mae" else encoder.eval()
 
 
@@ -125,13 +120,14 @@ def backbone_of(model: nn.Module) -> nn.Module:
 
 def untrained_backbone(model: nn.Module, seed: int) -> nn.Module:
     """The same architecture before any training, with weights drawn from `seed`, and with positions that differ."""
-    if _is_vit(model):
-        return untrained_like(model, seed)
     options = {"add_pooling_layer": False} if getattr(model, "pooler", model) is None else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model)(deepcopy(model.config), **options)  # type: ignore[call-arg, arg-type]
-        fill_positions(fresh)
+        if not _is_vit(model):
+            fill_positions(fresh)
+    if _is_vit(model):
+        initialize_mae(fresh, seed)
     return fresh.eval()
 
 
@@ -182,8 +178,6 @@ def fresh_classifier(
     Raises:
         ValueError: images of a size that the encoder does not take.
     """
-    import transformers
-
     config: Any = deepcopy(encoder.config)
     family = family_of(config)
     side = image_size or side_and_patch(config)[0]
@@ -202,9 +196,6 @@ def fresh_classifier(
                 setattr(config, field, value)
             model = stock(config)
         else:
-            from .configuration_pooled_backbone import PooledBackboneConfig
-            from .modeling_pooled_backbone import PooledBackboneForImageClassification
-
             model = PooledBackboneForImageClassification(
                 PooledBackboneConfig(backbone_config=config.to_dict(), pooling=pooling, image_size=side, **labels)
             )

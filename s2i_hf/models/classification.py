@@ -12,25 +12,22 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import ViTConfig, ViTForImageClassification
 
-from .initialization import MODEL_SIZES, initialize_mae
-from .layerwise import lr_groups, set_drop_path
-from .loading import load_weights, model_type
-from .loading_report import checkpoint_parts, left_out, part_of, shown
+from .backbones import fresh_classifier, load_backbone
+from .building import check_image_size, encoder_fields, size_fields
+from .configuration_pooled_vit import POOLINGS, PooledViTConfig
+from .initialization import initialize_mae
+from .layerwise import set_drop_path
+from .loading import checkpoint_parts, load_config, load_weights, part_of, shown, unused
+from .modeling_pooled_vit import PooledViTForImageClassification
+from .saved_models import class_names_of, is_classifier
 
-__all__ = ["CLASSIFIER_POOLINGS", "build_classifier", "lr_groups", "set_drop_path"]
-
-CLASSIFIER_POOLINGS = ("cls", "mean", "columns")
 # Deviation of the new head's weights. As MAE has it: the first predictions are uniform whatever the features are and however many
 # (columns have thousands), so that the first steps teach the head before they disturb the encoder.
 HEAD_STD = 2e-5
-_HEAD_KEPT = "The head is that of"
+_HEAD_KEPT = "Loaded: the head of"
 _VIT_LIKE = ("vit", "vit_mae", "diffmae", "pooled_vit")
-# What a ViT is made of; nothing of a decoder, a mask or another task's labels gets into a classifier's config.
-_VIT_FIELDS = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps", "image_size", "patch_size", "num_channels", "qkv_bias",
-)  # fmt: skip
 
 
 def build_classifier(
@@ -61,8 +58,8 @@ def build_classifier(
         seed: Seed of the new weights, of the head's as well; the global random state is left as it was.
 
     Returns:
-        The model, in training mode with every weight trainable (positions as well, as in MAE's fine-tuning), and a list of sentences: what
-        was taken over, left out, and newly made.
+        The model, in training mode with every weight trainable (positions as well, as in MAE's fine-tuning), and the loading report:
+        sentences about what was loaded, newly initialised, and unused.
 
     Raises:
         ValueError: fewer than two classes or a name twice; an unknown size, pooling, encoder or kind of model; weights of another image
@@ -71,22 +68,28 @@ def build_classifier(
     """
     names = check_class_names(class_names)
     for name, value, known in (
-        ("pooling", pooling, CLASSIFIER_POOLINGS),
+        ("pooling", pooling, POOLINGS),
         ("encoder", encoder, ("pretrained", "untrained")),
         ("head", head, ("auto", "keep", "new")),
     ):
         if value not in known:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}.")
+    labels: dict[str, Any] = {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: index for index, name in enumerate(names)},
+        "problem_type": "single_label_classification",
+    }
     if source.startswith("config:"):
-        model, notes = _from_size(source, names, pooling, image_size or 224, patch_size, seed)
+        fields = size_fields(source, image_size or 224, patch_size)
+        plain = {name: value for name, value in fields.items() if not name.startswith("decoder_")}
+        model = _fresh_vit({**plain, **labels}, pooling, seed)
+        notes = [f"Newly initialised: the encoder, {source} (seed {seed}).", _new_head(model)]
     else:
-        kind = model_type(source)
-        build = _from_vit if kind in _VIT_LIKE else _from_backbone
-        model, notes = build(source, kind, names, pooling, image_size, encoder, seed)
-        notes.append(_take_head(model, source, names, head if encoder == "pretrained" else "new"))
+        model, note = _on_encoder(source, labels, pooling, image_size, encoder, seed)
+        notes = [note, _take_head(model, source, names, head if encoder == "pretrained" else "new")]
         if encoder == "pretrained":
             used = ("encoder", "head") if notes[-1].startswith(_HEAD_KEPT) else ("encoder",)
-            notes += filter(None, [left_out(checkpoint_parts(source), used)])
+            notes += filter(None, [unused(checkpoint_parts(source), used)])
     set_drop_path(model, drop_path)
     return model.train(), notes
 
@@ -102,95 +105,37 @@ def check_class_names(class_names: Sequence[str]) -> list[str]:
     return names
 
 
-def label_fields(class_names: Sequence[str]) -> dict[str, Any]:
-    """Fields of a config that say what the classes are."""
-    return {
-        "id2label": dict(enumerate(class_names)),
-        "label2id": {name: index for index, name in enumerate(class_names)},
-        "problem_type": "single_label_classification",
-    }
-
-
-# --- ViT and its kin --------------------------------------------------------------------------------------------------
-
-
-def _from_size(
-    source: str, names: list[str], pooling: str, image_size: int, patch_size: int, seed: int
-) -> tuple[Any, list[str]]:
-    size = source.removeprefix("config:")
-    if size not in MODEL_SIZES:
-        raise ValueError(f"model is {source!r}; the sizes are {', '.join('config:' + known for known in MODEL_SIZES)}.")
-    if image_size % patch_size:
-        raise ValueError(f"image size {image_size} is not a multiple of the patch size {patch_size}.")
-    fields = {name: value for name, value in MODEL_SIZES[size].items() if not name.startswith("decoder_")}
-    model = _fresh_vit(
-        {**fields, "layer_norm_eps": 1e-6, "image_size": image_size, "patch_size": patch_size}, names, pooling, seed
-    )
-    return model, [f"The encoder is {source} with new weights (seed {seed}).", _new_head(model)]
-
-
-def _from_vit(
-    source: str, kind: str, names: list[str], pooling: str, image_size: int | None, encoder: str, seed: int
-) -> tuple[Any, list[str]]:
-    from transformers import AutoConfig, ViTMAEModel, ViTModel
-
-    config = AutoConfig.from_pretrained(source)
-    check_image_size(source, config.image_size, image_size)
-    model = _fresh_vit({name: getattr(config, name) for name in _VIT_FIELDS}, names, pooling, seed)
-    if encoder == "untrained":
-        return model, [f"The encoder is that of {shown(source)!r} with new weights (seed {seed})."]
-    loaded: nn.Module
-    if kind == "vit_mae":
-        loaded, _ = load_weights(ViTMAEModel, source)
-    elif kind == "diffmae":
-        from .modeling_diffmae import DiffMAEForPreTraining
-
-        loaded = load_weights(DiffMAEForPreTraining, source)[0].vit
-    elif kind == "pooled_vit":
-        from .modeling_pooled_vit import PooledViTForImageClassification
-
-        loaded = load_weights(PooledViTForImageClassification, source)[0].vit
+def _on_encoder(
+    source: str, labels: dict[str, Any], pooling: str, image_size: int | None, encoder: str, seed: int
+) -> tuple[Any, str]:
+    """A classifier with the encoder of a checkpoint, or with one like it, and a new head; and a sentence about the encoder."""
+    config: Any = load_config(source)
+    loaded, more = None, ""
+    if config.model_type in _VIT_LIKE:
+        check_image_size(source, config.image_size, image_size)
+        model = _fresh_vit({**encoder_fields(config), **labels}, pooling, seed)
+        inner, side = model.vit, config.image_size // config.patch_size
+        more = f" It has {config.num_hidden_layers} layers of width {config.hidden_size}; the checkpoint's {side} x {side} positions are "
+        more += "trained from here on."
     else:
-        loaded, _ = load_weights(ViTModel, source, add_pooling_layer=False)
-    side = config.image_size // config.patch_size
-    return model, [
-        f"{copy_encoder(model.vit, loaded, source)} It has {config.num_hidden_layers} layers of width {config.hidden_size}; the "
-        f"checkpoint's {side} x {side} positions are trained from here on."
-    ]
+        loaded = load_backbone(source)
+        model, inner = fresh_classifier(loaded, labels, pooling, image_size, source, seed)
+        initialize_head(model, seed)
+    if encoder == "untrained":
+        return model, f"Newly initialised: an encoder as that of {shown(source)!r} (seed {seed})."
+    return model, copy_encoder(inner, loaded or load_backbone(source), source) + more
 
 
-def _fresh_vit(fields: dict[str, Any], names: list[str], pooling: str, seed: int) -> Any:
-    from transformers import ViTConfig, ViTForImageClassification
-
-    fields = {**fields, **label_fields(names)}
+def _fresh_vit(fields: dict[str, Any], pooling: str, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):  # the constructors draw weights that are overwritten here
         model: Any
         if pooling == "cls":
             model = ViTForImageClassification(ViTConfig(**fields))
         else:
-            from .configuration_pooled_vit import PooledViTConfig
-            from .modeling_pooled_vit import PooledViTForImageClassification
-
             model = PooledViTForImageClassification(PooledViTConfig(**fields, pooling=pooling))
     initialize_mae(model.vit, seed)
     initialize_head(model, seed)
     return model.requires_grad_(True)  # positions too, which `initialize_mae` freezes for pretraining
-
-
-# --- other families ---------------------------------------------------------------------------------------------------
-
-
-def _from_backbone(
-    source: str, kind: str, names: list[str], pooling: str, image_size: int | None, encoder: str, seed: int
-) -> tuple[Any, list[str]]:
-    from .backbones import fresh_classifier, load_backbone
-
-    loaded = load_backbone(source)
-    model, inner = fresh_classifier(loaded, label_fields(names), pooling, image_size, source, seed)
-    initialize_head(model, seed)
-    if encoder == "untrained":
-        return model, [f"The encoder is that of {shown(source)!r} with new weights (seed {seed})."]
-    return model, [copy_encoder(inner, loaded, source)]
 
 
 # --- heads and weights ------------------------------------------------------------------------------------------------
@@ -223,26 +168,14 @@ def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
             f"the weights of {source!r} do not fit the classifier's encoder: {len(wrong)} tensors, such as {wrong[0]!r}."
         )
     target.load_state_dict({name: given[name] for name in wanted})
-    for name, tensor in target.state_dict().items():
-        if not torch.equal(tensor, given[name].to(tensor.dtype)):
-            raise RuntimeError(f"{name} differs from the checkpoint {source!r} after loading; this is a fault here.")
     left = [name for name in given if name not in wanted]
-    also = f" Not used of it: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
-    return f"The encoder is that of {shown(source)!r}, bit for bit: {part_of(target)}.{also}"
-
-
-def check_image_size(source: str, known: Any, wanted: int | None) -> None:
-    """Raise ValueError if the images are not of the size that the weights are for."""
-    if wanted is not None and known != wanted:
-        raise ValueError(
-            f"the weights of {source!r} are for {known} x {known} images, but the processor makes {wanted} x {wanted}; set the size "
-            f"to {known}."
-        )
+    also = f" Unused of it: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
+    return f"Loaded: the encoder of {shown(source)!r}, bit for bit: {part_of(target)}.{also}"
 
 
 def _new_head(model: Any) -> str:
     head = model.classifier
-    return f"The head is new: {head.in_features} features -> {head.out_features} classes."
+    return f"Newly initialised: the head, {head.in_features} features -> {head.out_features} classes."
 
 
 def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
@@ -254,10 +187,8 @@ def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
     Raises:
         ValueError: the head was to be kept, and cannot be.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(source)
-    known = _classes(config)
+    config: Any = load_config(source)
+    known = class_names_of(config) if is_classifier(source) else None
     if head == "new" or (known is None and head == "auto"):
         return _new_head(model)
     reason = "it has none" if known is None else _difference(known, names)
@@ -267,7 +198,7 @@ def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
     if reason and head == "keep":
         raise ValueError(f"the head of {source!r} cannot be kept: {reason}; set head to 'new' to train another.")
     if reason:
-        return f"{_new_head(model)} That of {shown(source)!r} was not taken over: {reason}."
+        return f"{_new_head(model)} That of {shown(source)!r} is unused: {reason}."
     model.load_state_dict(load_weights(type(model), source)[0].state_dict())
     return f"{_HEAD_KEPT} {shown(source)!r}, as its {len(names)} classes are the same."
 
@@ -278,10 +209,3 @@ def _difference(known: list[str], names: list[str]) -> str:
         return f"it has {len(known)} classes, and here are {len(names)}"
     pairs = [(index, *pair) for index, pair in enumerate(zip(known, names, strict=True)) if pair[0] != pair[1]]
     return f"its class {pairs[0][0]} is {pairs[0][1]!r}, and here it is {pairs[0][2]!r}" if pairs else ""
-
-
-def _classes(config: Any) -> list[str] | None:
-    """Class names of an earlier classifier, None for another kind of model."""
-    if not any("ForImageClassification" in name for name in config.architectures or []):
-        return None
-    return [str(config.id2label[index]) for index in sorted(config.id2label)]

@@ -1,19 +1,34 @@
-"""`PooledViTConfig`: a ViT, and how its patch tokens become the features of a classifier."""
+"""`PooledViTConfig` and `PooledBackboneConfig`: a ViT or another vision backbone, and what a classifier reads of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
-from transformers import ViTConfig
+from transformers import AutoConfig, PreTrainedConfig, ViTConfig
 
-POOLINGS: tuple[str, ...] = ("mean", "columns")
+# "cls": the token that stands for the image; "mean": the mean of its patches; "columns": the mean over time of each patch column, side by
+# side, so that the head tells body parts apart.
+POOLINGS: tuple[str, ...] = ("cls", "mean", "columns")
 
 
-def check_pooling(pooling: str) -> None:
-    """Raise ValueError for a pooling of patch tokens that is none of `POOLINGS`."""
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling is {pooling!r}; expected one of {', '.join(POOLINGS)}.")
+def check_pooling(pooling: str, known: tuple[str, ...] = POOLINGS) -> None:
+    """Raise ValueError for a pooling that is none of the known ones."""
+    if pooling not in known:
+        raise ValueError(f"pooling is {pooling!r}; expected one of {', '.join(known)}.")
+
+
+def side_and_patch(config: Any) -> tuple[Any, Any]:
+    """image_size and patch_size of the vision part of a config; None where it has none."""
+    config = getattr(config, "vision_config", config)
+    return getattr(config, "image_size", None), getattr(config, "patch_size", None)
+
+
+def stride_of(config: PreTrainedConfig) -> int:
+    """Pixels of the image a side of a patch of the last layer; models with stages halve their grid between two of them."""
+    _, patch = side_and_patch(config)
+    stages = len(config.depths) if hasattr(config, "depths") else 1
+    return int(patch) * 2 ** (stages - 1)
 
 
 @strict
@@ -23,8 +38,7 @@ class PooledViTConfig(ViTConfig):
     It has a model type of its own: saved as "vit", a checkpoint would silently be loaded as the stock class, which reads the CLS token.
 
     Args:
-        pooling: "mean": the mean of all patch tokens. "columns": the mean over time of each patch column, side by side, so that the
-            head tells body parts apart.
+        pooling: "mean" or "columns" of `POOLINGS`.
 
     Raises:
         ValueError: an unknown pooling.
@@ -36,4 +50,35 @@ class PooledViTConfig(ViTConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        check_pooling(self.pooling, POOLINGS[1:])
+
+
+@strict
+class PooledBackboneConfig(PreTrainedConfig):
+    """Configuration of `PooledBackboneForImageClassification`.
+
+    Args:
+        backbone_config: Config of the backbone, or its dict with a model_type.
+        pooling: One of `POOLINGS`.
+        image_size: Side of the images in pixels.
+
+    Raises:
+        ValueError: an unknown pooling, or a dict without model_type.
+    """
+
+    model_type = "pooled_backbone"
+    sub_configs = {"backbone_config": AutoConfig}  # noqa: RUF012
+
+    backbone_config: dict | PreTrainedConfig | None = None
+    pooling: str = "mean"
+    image_size: int = 224
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if isinstance(self.backbone_config, dict):
+            fields = dict(self.backbone_config)
+            kind = fields.pop("model_type", None)
+            if kind is None:
+                raise ValueError("backbone_config has no model_type, so nobody knows what backbone it describes.")
+            self.backbone_config = AutoConfig.for_model(kind, **fields)
         check_pooling(self.pooling)
+        super().__post_init__(**kwargs)

@@ -1,17 +1,37 @@
-"""Loading weights from a folder or the Hub, with one sentence where they are not what was expected."""
+"""Loading weights from a folder or the Hub, with one sentence where they are not what was expected, and a report of what became of them.
+
+A run that starts from weights says so before it trains: which parts of the checkpoint were loaded, which are unused (another task's head, a
+text encoder), and what was newly initialised.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch import nn
 
 from ..utils.hub_errors import first_line, has_hub_file, hub_file
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# A word of a tensor's name -> the part of the model it belongs to; whatever has none of them is the encoder.
+_PART_OF = {
+    "decoder": "decoder", "denoiser": "denoiser", "pooler": "pooling layer",
+    "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head", "fc_norm": "head",
+    "text_model": "text encoder", "text_projection": "text encoder", "visual_projection": "text encoder",
+    "logit_scale": "text encoder", "logit_bias": "text encoder",
+}  # fmt: skip
+
+# --- loading ----------------------------------------------------------------------------------------------------------
 
 
 def check_model_name(name: str) -> None:
@@ -21,8 +41,8 @@ def check_model_name(name: str) -> None:
         raise FileNotFoundError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
 
 
-def model_type(name: str) -> str:
-    """`model_type` of the config in a folder or Hub repository.
+def load_config(name: str) -> PreTrainedConfig:
+    """The config in a folder or Hub repository.
 
     Raises:
         FileNotFoundError: there is none, or the Hub does not give it; the message says why and what to do.
@@ -37,11 +57,16 @@ def model_type(name: str) -> str:
         raise FileNotFoundError(f"the repository {name!r} has no config.json; expected a pushed model.")
     check_object(file, name)
     try:
-        return str(AutoConfig.from_pretrained(name).model_type)
+        return AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"cannot load model {name!r} ({first_line(error)}); expected a run folder or a Hub id."
         ) from None
+
+
+def model_type(name: str) -> str:
+    """`model_type` of `load_config`, which says what it raises."""
+    return str(load_config(name).model_type)
 
 
 def model_file(name: str, file: str) -> Path | None:
@@ -75,43 +100,39 @@ def check_object(file: Path, name: str) -> None:
         )
 
 
-def check_weight_files(name: str) -> None:
-    """Look at the files of the weights before anything is loaded from them.
+def weight_files(name: str) -> list[Path]:
+    """The safetensors files of a model's weights, fetched if it is on the Hub.
 
     Args:
-        name: Folder or Hub id. Of a repository the weights are fetched, and their SHA-256 compared with that on the Hub.
+        name: Folder or Hub id.
 
     Raises:
-        ValueError: they are pickles, not there, or not what the Hub has.
+        ValueError: the weights are pickles, not there, or lack a file.
         FileNotFoundError: the Hub does not give them.
     """
-    file = model_file(name, _WHOLE)
-    index = None if file else model_file(name, _INDEX)
-    if index is not None:
-        check_object(index, name)
-        shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map")
-        if not isinstance(shards, dict) or not shards:
+    if (whole := model_file(name, _WHOLE)) is not None:
+        return [whole]
+    index = model_file(name, _INDEX)
+    if index is None:
+        here = Path(name).is_dir()
+        if any((Path(name) / pickle).is_file() if here else has_hub_file(name, pickle) for pickle in _PICKLES):
             raise ValueError(
-                f"{_INDEX} of model {name!r} is damaged: it names no files of weights; save the model again."
+                f"model {name!r} has its weights as pickles (.bin) only, which may run code when they are read, and is not loaded; if "
+                "you trust it, load it with transformers, write it with save_pretrained(DIR), and pass DIR and its processor."
             )
-        for shard in sorted(set(map(str, shards.values()))):
-            part = model_file(name, shard)
-            if part is None:
-                raise ValueError(f"model {name!r} lacks {shard}, a part of its weights; save or push it again.")
-            _check_sum(part, name)
-    elif file is not None:
-        _check_sum(file, name)
-    elif any(
-        (Path(name) / pickle).is_file() if Path(name).is_dir() else has_hub_file(name, pickle) for pickle in _PICKLES
-    ):
-        raise ValueError(
-            f"model {name!r} has its weights as pickles (.bin) only, which may run code when they are read, and is not loaded; if you "
-            "trust it, load it with transformers, write it with save_pretrained(DIR), and pass DIR and its processor."
-        )
-    else:
         raise ValueError(
             f"cannot load the weights in {name!r}: no {_WHOLE} is there; expected a complete model (did its run end?)."
         )
+    check_object(index, name)
+    shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise ValueError(f"{_INDEX} of model {name!r} is damaged: it names no files of weights; save the model again.")
+    files = []
+    for shard in sorted(set(map(str, shards.values()))):
+        if (file := model_file(name, shard)) is None:
+            raise ValueError(f"model {name!r} lacks {shard}, a part of its weights; save or push it again.")
+        files.append(file)
+    return files
 
 
 def _check_sum(file: Path, name: str) -> None:
@@ -146,7 +167,8 @@ def load_weights(model_class: Any, name: str, **changes: Any) -> tuple[Any, set[
     from safetensors import SafetensorError
     from transformers.utils import logging
 
-    check_weight_files(name)
+    for file in weight_files(name):
+        _check_sum(file, name)
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # its table of what was not used; what matters of it is checked below
     try:
@@ -166,3 +188,91 @@ def load_weights(model_class: Any, name: str, **changes: Any) -> tuple[Any, set[
     if absent:
         raise ValueError(f"the weights in {name!r} lack {len(absent)} encoder tensors, such as {absent[0]!r}.")
     return model, set(report["missing_keys"])
+
+
+# --- report -----------------------------------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """Tensors of one part of a checkpoint, and the numbers in them."""
+
+    tensors: int
+    numbers: int
+
+    def __str__(self) -> str:
+        return f"{self.tensors:,} tensor{'s' if self.tensors > 1 else ''}, {self.numbers:,} numbers"
+
+
+def shown(source: str) -> str:
+    """A model's name for print and for files: a Hub id or a size as it is, of a folder the last part."""
+    return Path(source).expanduser().resolve().name if Path(source).expanduser().is_dir() else source
+
+
+def checkpoint_shapes(source: str) -> dict[str, tuple[int, ...]]:
+    """Name of each tensor in a folder or Hub repository -> its shape, without reading the tensors; {} where there are none to read."""
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    try:
+        for path in weight_files(source):
+            with safe_open(path, framework="pt") as file:
+                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError):  # load_weights says what is wrong with a file
+        return {}
+    return shapes
+
+
+def checkpoint_parts(source: str) -> dict[str, Part]:
+    """The parts of a checkpoint, "encoder" and maybe "decoder", "denoiser", "head" ..., the largest first; {} if unknown."""
+    parts: dict[str, Part] = {}
+    for name, shape in checkpoint_shapes(source).items():
+        part = next((_PART_OF[word] for word in name.split(".") if word in _PART_OF), "encoder")
+        before = parts.get(part, Part(0, 0))
+        parts[part] = Part(before.tensors + 1, before.numbers + prod(shape))
+    return dict(sorted(parts.items(), key=lambda item: -item[1].numbers))
+
+
+def unused(parts: Mapping[str, Part], used: Iterable[str]) -> str:
+    """A sentence about the parts of a checkpoint that a model does not use; "" if the checkpoint could not be looked into."""
+    rest = [f"its {name} ({part})" for name, part in parts.items() if name not in set(used)]
+    return f"Unused: {' and '.join(rest) or 'nothing'}." if parts else ""
+
+
+def part_of(module: nn.Module) -> Part:
+    """Tensors and numbers of a module in memory."""
+    state = module.state_dict()
+    return Part(len(state), sum(tensor.numel() for tensor in state.values()))
+
+
+def start_notes(source: str, model: Any, seed: int = 0) -> list[str]:
+    """The loading report of a masked autoencoder, in sentences: loaded, newly initialised, unused.
+
+    Args:
+        source: What `build_mae` or `build_diffmae` was called with.
+        model: What it returned: `ViTMAEForPreTraining` or `DiffMAEForPreTraining`.
+        seed: Seed of new weights.
+    """
+    config = model.config
+    side = config.image_size // config.patch_size
+    grid = f"{side} x {side} patches of {config.patch_size} pixels"
+    if source.startswith("config:"):
+        return [
+            f"Newly initialised: all weights of {source}, seed {seed}, {part_of(model).numbers:,} numbers.",
+            f"Positions: the fixed sine-cosine table of {grid}.",
+        ]
+    name, layers = ("denoiser", "blocks") if hasattr(model, "denoiser") else ("decoder", "decoder_layers")
+    decoder = getattr(model, name)
+    depth = len(getattr(decoder, layers))
+    size = f"{depth} layer{'s' if depth > 1 else ''} of width {config.decoder_hidden_size}: {part_of(decoder)}"
+    kind = f"{config.decoder_type} decoder" if name == "denoiser" else "decoder"
+    parts = checkpoint_parts(source)
+    notes = [
+        f"Loaded: the encoder of {shown(source)!r}, all {config.num_hidden_layers} layers of width {config.hidden_size}, bit for bit: "
+        f"{part_of(model.vit)}.",
+        f"Positions: the checkpoint's table of {grid}, which stays fixed.",
+    ]
+    if name in parts:
+        notes.append(f"Loaded: its {kind}, {size}.")
+    elif parts:
+        notes.append(f"Newly initialised: a {kind} (seed {seed}), {size}.")
+    return [*notes, *filter(None, [unused(parts, ("encoder", name))])]

@@ -5,11 +5,22 @@
 
 The loss is the mean squared error of the predicted clean patches x_0. Weights of `facebook/vit-mae-*` load into the encoder, and the
 encoder loads into `ViTModel` and `ViTForImageClassification`.
+
+Blocks of the decoder are those of a pre-norm transformer. Which attention they have is the kind of decoder:
+
+    cross        noisy -> visible                 a noisy patch knows of other noisy patches only through nothing at all
+    cross-self   noisy -> noisy, noisy -> visible
+    joint        (visible + noisy) -> (visible + noisy)
+
+In `cross` and `cross-self` every block looks at the output of another encoder block, in the shape of a U: the first at the last
+encoder block, the last at the first, and those between spread evenly (`encoder_blocks_seen`). `joint` starts from the encoder's
+last output. Attention goes through the attention functions of transformers, so that `attn_implementation` chooses among eager, SDPA and
+flash attention here as in the encoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +28,182 @@ import torch
 from torch import Tensor, nn
 from transformers import ViTMAEModel
 from transformers import initialization as init
+from transformers.activations import ACT2FN
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
-from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel, eager_attention_forward
 from transformers.utils import ModelOutput
 
 from .configuration_diffmae import DiffMAEConfig, check_visible, num_visible
-from .decoder_diffmae import DiffMAEDenoiser
-from .positions import freeze_positions, sincos_positions
-from .sampling_diffmae import fill_in
+from .initialization import freeze_positions, sincos_positions
+from .sampling_diffmae import DiffMAEGenerationMixin
 from .scheduling_diffmae import NoiseSchedule
+
+# --- decoder ----------------------------------------------------------------------------------------------------------
+
+
+def encoder_blocks_seen(num_encoder_blocks: int, num_decoder_blocks: int) -> list[int]:
+    """Index of the encoder block whose output each decoder block sees, both counted from 0.
+
+    The first decoder block sees the last encoder block and the last sees the first; with equal depths every encoder block is
+    seen once, with a shallower decoder evenly spaced ones, with a deeper decoder some are seen again. A single
+    decoder block sees the last encoder block. The places are rounded to the nearest block, the later one of a tie.
+    """
+    if num_decoder_blocks == 1:
+        return [num_encoder_blocks - 1]
+    step = (num_encoder_blocks - 1) / (num_decoder_blocks - 1)
+    return [math.floor((num_decoder_blocks - 1 - index) * step + 0.5) for index in range(num_decoder_blocks)]
+
+
+class DenoiserAttention(nn.Module):
+    """Multi-head attention whose keys and values may come from tokens of another width.
+
+    Nothing here is called `attention` or `q_proj`: names in checkpoints that transformers translates for ViT.
+
+    Args:
+        config: Settings of the model.
+        memory_size: Channels of the tokens attended to; those of the decoder if None.
+    """
+
+    is_causal = False
+
+    def __init__(self, config: DiffMAEConfig, memory_size: int | None = None) -> None:
+        super().__init__()
+        self.config = config  # that of the model itself, so that a later choice of attention arrives here
+        width = config.decoder_hidden_size
+        self.head_size = width // config.decoder_num_attention_heads
+        self.dropout = config.attention_probs_dropout_prob
+        self.to_q = nn.Linear(width, width, bias=config.qkv_bias)
+        self.to_k = nn.Linear(memory_size or width, width, bias=config.qkv_bias)
+        self.to_v = nn.Linear(memory_size or width, width, bias=config.qkv_bias)
+        self.to_out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
+        """(B, N, D) that attend to (B, S, memory_size) -> (B, N, D)."""
+        query, key, value = (
+            projected.unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+            for projected in (self.to_q(tokens), self.to_k(memory), self.to_v(memory))
+        )
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        dropout = self.dropout if self.training else 0.0
+        mixed, _ = attend(self, query, key, value, None, scaling=self.head_size**-0.5, dropout=dropout)
+        return self.to_out(mixed.flatten(2))
+
+
+class DenoiserBlock(GradientCheckpointingLayer):
+    """Attention among the tokens, attention to the encoder, and two linear layers, each of them added to the tokens."""
+
+    def __init__(self, config: DiffMAEConfig) -> None:
+        super().__init__()
+        width, eps = config.decoder_hidden_size, config.layer_norm_eps
+        self.sees_tokens = config.decoder_type in ("cross-self", "joint")
+        self.sees_encoder = config.decoder_type in ("cross-self", "cross")
+        if self.sees_tokens:
+            self.self_norm = nn.LayerNorm(width, eps=eps)
+            self.self_attn = DenoiserAttention(config)
+        if self.sees_encoder:
+            self.cross_norm = nn.LayerNorm(width, eps=eps)
+            self.memory_norm = nn.LayerNorm(config.hidden_size, eps=eps)  # outputs of encoder blocks are not normalised
+            self.cross_attn = DenoiserAttention(config, config.hidden_size)
+        self.mlp_norm = nn.LayerNorm(width, eps=eps)
+        self.fc1 = nn.Linear(width, config.decoder_intermediate_size)
+        self.activation = ACT2FN[config.hidden_act]
+        self.fc2 = nn.Linear(config.decoder_intermediate_size, width)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, tokens: Tensor, memory: Tensor | None = None) -> Tensor:
+        """
+        Args:
+            tokens: (B, K, N, D): K sets of tokens a sample that do not see each other.
+            memory: (B, S, hidden_size), what the tokens of all sets look at.
+
+        Returns:
+            (B, K, N, D).
+        """
+        if self.sees_tokens:
+            sets = self.self_norm(tokens).flatten(0, 1)
+            tokens = tokens + self.dropout(self.self_attn(sets, sets)).view_as(tokens)
+        if self.sees_encoder:
+            assert memory is not None
+            queries = self.cross_norm(tokens).flatten(1, 2)
+            seen = self.cross_attn(queries, self.memory_norm(memory))
+            tokens = tokens + self.dropout(seen).view_as(tokens)
+        hidden = self.fc2(self.activation(self.fc1(self.mlp_norm(tokens))))
+        return tokens + self.dropout(hidden)
+
+
+class TimestepEmbedding(nn.Module):
+    """Sine and cosine of the timestep at frequencies from 1 down to 1/10000, and two linear layers."""
+
+    def __init__(self, config: DiffMAEConfig) -> None:
+        super().__init__()
+        self.size = config.time_embedding_size
+        self.fc1 = nn.Linear(self.size, config.decoder_hidden_size)
+        self.fc2 = nn.Linear(config.decoder_hidden_size, config.decoder_hidden_size)
+
+    def forward(self, timesteps: Tensor) -> Tensor:
+        """(...) numbers -> (..., D)."""
+        half = self.size // 2
+        # float32 would be 6e-5 off in an angle of 999; Apple's GPUs have nothing better
+        precise = torch.float32 if timesteps.device.type == "mps" else torch.float64
+        exponent = torch.arange(half, device=timesteps.device, dtype=precise) / half
+        angle = timesteps[..., None].to(precise) * 10000.0**-exponent
+        waves = torch.cat([angle.sin(), angle.cos()], dim=-1).to(self.fc1.weight.dtype)
+        return self.fc2(nn.functional.silu(self.fc1(waves)))
+
+
+class DiffMAEDenoiser(nn.Module):
+    """Predicts clean patches from noisy ones, their noise level and the encoder's view of the visible patches."""
+
+    def __init__(self, config: DiffMAEConfig) -> None:
+        super().__init__()
+        width, pixels = config.decoder_hidden_size, config.patch_size**2 * config.num_channels  # type: ignore[operator]
+        self.noisy_embed = nn.Linear(pixels, width)
+        self.time_embed = TimestepEmbedding(config)
+        # fixed sines and cosines, filled and frozen as the table of that name of a ViTMAE
+        self.decoder_pos_embed = nn.Parameter(torch.zeros(1, config.num_patches + 1, width), requires_grad=False)
+        self.joint = config.decoder_type == "joint"
+        if self.joint:
+            self.visible_embed = nn.Linear(config.hidden_size, width)
+        depth = config.decoder_num_hidden_layers
+        self.sees = encoder_blocks_seen(config.num_hidden_layers, depth)
+        self.blocks = nn.ModuleList(DenoiserBlock(config) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.predict = nn.Linear(width, pixels)
+
+    def forward(
+        self, noisy: Tensor, timesteps: Tensor, ids_hidden: Tensor, ids_visible: Tensor, states: list[Tensor]
+    ) -> Tensor:
+        """
+        Args:
+            noisy: (B, K, N, P) hidden patches at K noise levels.
+            timesteps: (B, K) their steps.
+            ids_hidden: (B, N) which patches they are.
+            ids_visible: (B, S - 1) which patches the encoder saw.
+            states: Outputs of the encoder blocks, each (B, S, hidden_size), the class token first; the last one after the
+                encoder's final norm.
+
+        Returns:
+            (B, K, N, P) predicted clean patches.
+        """
+        places = self.decoder_pos_embed[0, 1:]
+        tokens = self.noisy_embed(noisy.to(self.noisy_embed.weight.dtype)) + places[ids_hidden][:, None]
+        tokens = tokens + self.time_embed(timesteps)[:, :, None]
+        if not self.joint:
+            for block, index in zip(self.blocks, self.sees, strict=True):
+                tokens = block(tokens, states[index])
+            return self.predict(self.norm(tokens))
+        visible = self.visible_embed(states[-1])
+        first = (visible[:, :1] + self.decoder_pos_embed[:, :1], visible[:, 1:] + places[ids_visible])
+        visible = torch.cat(first, dim=1)[:, None].expand(-1, tokens.shape[1], -1, -1)
+        tokens = torch.cat([visible, tokens], dim=2)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.predict(self.norm(tokens[:, :, visible.shape[2] :]))
+
+
+# --- model ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -46,33 +224,6 @@ class DiffMAEForPreTrainingOutput(ModelOutput):
     mask: Tensor | None = None
     ids_restore: Tensor | None = None
     timesteps: Tensor | None = None
-
-
-def encode_visible(vit: Any, pixel_values: Tensor, ids_visible: Tensor) -> list[Tensor]:
-    """Outputs of all blocks of a stock `ViTMAEModel` for chosen patches.
-
-    What its own forward computes, block by block: that returns the blocks' outputs only through hooks, which neither gradient
-    checkpointing nor compilation in one graph gets along with, and takes the number of visible patches from its config alone.
-
-    Args:
-        vit: `ViTMAEModel`.
-        pixel_values: (B, 3, H, W).
-        ids_visible: (B, n) which patches to see, in this order.
-
-    Returns:
-        One (B, 1 + n, D) for each block, the class token first; the last one after the final norm.
-    """
-    embeddings = vit.embeddings
-    patches = embeddings.patch_embeddings(pixel_values) + embeddings.position_embeddings[:, 1:]
-    hidden = _pick(patches, ids_visible)
-    class_token = embeddings.cls_token + embeddings.position_embeddings[:, :1]
-    hidden = torch.cat([class_token.expand(len(hidden), -1, -1), hidden], dim=1)
-    states = []
-    for layer in vit.layers:
-        hidden = layer(hidden)
-        states.append(hidden)
-    states[-1] = vit.layernorm(hidden)
-    return states
 
 
 def _pick(patches: Tensor, ids: Tensor) -> Tensor:
@@ -116,14 +267,14 @@ class DiffMAEModel(DiffMAEPreTrainedModel, ViTMAEModel):
     _keys_to_ignore_on_load_unexpected = [r"^denoiser\.", r"^decoder\."]  # noqa: RUF012
 
 
-class DiffMAEForPreTraining(DiffMAEPreTrainedModel):
+class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
     """Encoder `vit`, a stock `ViTMAEModel`, and `denoiser`.
 
     Attributes:
         schedule: The `NoiseSchedule` of the config.
     """
 
-    # of a ViTMAE whose encoder is taken over
+    # of a ViTMAE whose encoder is loaded
     _keys_to_ignore_on_load_unexpected = [r"^decoder\."]  # noqa: RUF012
 
     def __init__(self, config: DiffMAEConfig) -> None:
@@ -227,8 +378,29 @@ class DiffMAEForPreTraining(DiffMAEPreTrainedModel):
         return outputs.to_tuple() if return_dict is False else outputs
 
     def encode(self, pixel_values: Tensor, ids_visible: Tensor) -> list[Tensor]:
-        """Outputs of all encoder blocks for chosen patches; see `encode_visible`."""
-        return encode_visible(self.vit, pixel_values, ids_visible)
+        """Outputs of all encoder blocks for chosen patches.
+
+        What the forward of `ViTMAEModel` computes, block by block: that returns the blocks' outputs only through hooks, which neither
+        gradient checkpointing nor compilation in one graph gets along with, and takes the number of visible patches from its config alone.
+
+        Args:
+            pixel_values: (B, 3, H, W).
+            ids_visible: (B, n) which patches to see, in this order.
+
+        Returns:
+            One (B, 1 + n, D) for each block, the class token first; the last one after the final norm.
+        """
+        embeddings: Any = self.vit.embeddings
+        patches = embeddings.patch_embeddings(pixel_values) + embeddings.position_embeddings[:, 1:]
+        hidden = _pick(patches, ids_visible)
+        class_token = embeddings.cls_token + embeddings.position_embeddings[:, :1]
+        hidden = torch.cat([class_token.expand(len(hidden), -1, -1), hidden], dim=1)
+        states = []
+        for layer in self.vit.layers:
+            hidden = layer(hidden)
+            states.append(hidden)
+        states[-1] = self.vit.layernorm(hidden)
+        return states
 
     def predict_clean(
         self, noisy: Tensor, timesteps: Tensor, ids_hidden: Tensor, ids_visible: Tensor, states: list[Tensor]
@@ -254,51 +426,6 @@ class DiffMAEForPreTraining(DiffMAEPreTrainedModel):
             if low < 0 or high >= total:
                 raise ValueError(f"timesteps are {low} .. {high}; this model knows 0 .. {total - 1}.")
         return timesteps.view(batch, -1)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        pixel_values: Tensor,
-        mask: Tensor,
-        num_inference_steps: int = 50,
-        scheduler: Any = "ddim",
-        *,
-        eta: float = 0.0,
-        seed: int | None = None,
-        sample_ids: Sequence[str] | None = None,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
-        num_samples: int | None = None,
-        patch_statistics: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Fill hidden patches by removing noise step by step; visible patches come back bit for bit.
-
-        The encoder runs once. Rows may have different numbers of hidden patches. What is drawn for a row depends on its own seed
-        and not on the rest of the batch: (seed, sample id) if both are given; (seed, place in the batch) without ids; the row's
-        own generator if there is a list of them; of a single generator or the global random state every row takes one number
-        in turn, so that a batch in two halves draws what the whole does.
-
-        Args:
-            pixel_values: (B, C, H, W) images; what hidden patches hold is not looked at.
-            mask: (B, L) 1 = hidden, 0 = visible.
-            num_inference_steps: Steps of the sampler; 1 is a single prediction from pure noise.
-            scheduler: "ddim" (None is the same) or "ddpm", or any scheduler of diffusers made for `prediction_type="sample"`, without
-                clipping, and with `trained_betas=model.schedule.betas`.
-            eta: Noise of "ddim", from 0, none, to 1.
-            seed, sample_ids, generator: Where the noise comes from, see above; `generator` excludes the other two.
-            num_samples: S draws for each image, from one pass of the encoder.
-            patch_statistics: Mean and variance (B, L, 1) of the pixels of each patch, for a model with `norm_pix_loss`, which
-                predicts hidden patches without them.
-
-        Returns:
-            (B, C, H, W) float32, or (B, S, C, H, W) if `num_samples` was given.
-
-        Raises:
-            ValueError: a mask or a scheduler that does not fit, or normalised patches without statistics.
-        """
-        return fill_in(
-            self, pixel_values, mask, num_inference_steps, scheduler, eta, seed, sample_ids, generator, num_samples,
-            patch_statistics,
-        )  # fmt: skip
 
 
 def normalise_patches(patches: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ OWN_MODELS: dict[str, dict[str, str]] = {
         "AutoModelForImageClassification": "modeling_pooled_vit.PooledViTForImageClassification",
     },
     "pooled_backbone": {
-        "AutoConfig": "configuration_pooled_backbone.PooledBackboneConfig",
-        "AutoModelForImageClassification": "modeling_pooled_backbone.PooledBackboneForImageClassification",
+        "AutoConfig": "configuration_pooled_vit.PooledBackboneConfig",
+        "AutoModelForImageClassification": "modeling_pooled_vit.PooledBackboneForImageClassification",
     },
 }
 """`model_type` -> Auto class -> "module.Class" in this folder."""

@@ -1,78 +1,198 @@
 """Filling hidden patches by denoising: where the noise comes from, which steps are taken, and what of the image stays.
 
-Noise is a function of a row's key, the sample and the step (`counter_noise`), so a row gets the same whatever the batch.
+Noise is a function of a key and a counter: the same on every device and in every batch. A sample has a 64-bit key; what is drawn for it
+depends on that key and the step alone, never on its place in a batch, on the other samples or on a global random state. The mixer is
+SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), as in `processing.rng`, in the two's complement arithmetic of int64 tensors.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .noise_diffmae import derived_keys, keys_of_ids, normals
 from .scheduling_diffmae import NoiseSchedule
 
 SAMPLERS: tuple[str, ...] = ("ddim", "ddpm")
 Predict = Callable[[Tensor, Tensor], Tensor]  # noisy patches (R, S, N, P), their steps (R, S) -> clean patches
 
+# --- noise ------------------------------------------------------------------------------------------------------------
 
-def fill_in(
-    model: Any,
-    pixel_values: Tensor,
-    mask: Tensor,
-    num_inference_steps: int,
-    scheduler: Any,
-    eta: float,
-    seed: int | None,
-    sample_ids: Sequence[str] | None,
-    generator: torch.Generator | Sequence[torch.Generator] | None,
-    num_samples: int | None,
-    patch_statistics: tuple[Tensor, Tensor] | None,
-) -> Tensor:
-    """`DiffMAEForPreTraining.generate`; see there."""
-    patches = model.patchify(pixel_values.float())
-    batch, length, pixels = patches.shape
-    hidden = _check_mask(mask, batch, length).to(patches.device)
-    samples = 1 if num_samples is None else num_samples
-    if samples < 1:
-        raise ValueError(f"num_samples is {samples}; expected 1 or more.")
-    scales = _check_statistics(model.config.norm_pix_loss, patch_statistics, batch, length)
-    sampler = check_scheduler(scheduler, model.schedule, num_inference_steps, eta)
-    keys = derived_keys(row_keys(batch, seed, sample_ids, generator), samples).to(patches.device)  # (B, S)
 
-    was_training = model.training
-    model.eval()
-    try:
-        filled = patches[:, None].repeat(1, samples, 1, 1)
-        counts = hidden.sum(dim=1)
-        for count in counts.unique().tolist():  # rows with equally many hidden patches go together
-            rows = (counts == count).nonzero()[:, 0]
-            order = hidden[rows].long().argsort(dim=1, stable=True)
-            ids_visible, ids_hidden = order[:, : length - count], order[:, length - count :]
-            states = model.encode(pixel_values[rows].to(model.dtype), ids_visible)
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
 
-            def predict(
-                noisy: Tensor,
-                timesteps: Tensor,
-                at: tuple[Tensor, ...] = (rows, ids_hidden, ids_visible),
-                states: list[Tensor] = states,
-            ) -> Tensor:
-                clean = model.predict_clean(noisy, timesteps, at[1], at[2], states).float()
-                if scales is None:
-                    return clean
-                mean, variance = (table.to(clean.device)[at[0][:, None], at[1]][:, None] for table in scales)
-                return clean * (variance + 1e-6) ** 0.5 + mean
 
-            drawn = denoise(predict, model.schedule, keys[rows], (count, pixels), sampler, num_inference_steps, eta)
-            filled[rows[:, None], :, ids_hidden] = drawn.transpose(1, 2)
-    finally:
-        model.train(was_training)
-    images = model.unpatchify(filled.flatten(0, 1)).unflatten(0, (batch, samples))
-    return images[:, 0] if num_samples is None else images
+_GOLDEN, _FIRST, _SECOND = (_signed(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift; that of torch drags the sign along."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _FIRST
+    x = (x ^ _shift(x, 27)) * _SECOND
+    return x ^ _shift(x, 31)
+
+
+def keys_of_ids(sample_ids: Sequence[str], seed: int) -> Tensor:
+    """(B,) int64, one key for each (seed, sample id), the same in every process."""
+    digests = (hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in sample_ids)
+    return torch.tensor([int.from_bytes(digest, "little", signed=True) for digest in digests], dtype=torch.int64)
+
+
+def keys_of_order(noise: Tensor) -> Tensor:
+    """One key for each mask: a hash of the order of its ranks.
+
+    Args:
+        noise: (B, L) mask noise as a ViTMAE takes it; only which patch comes at which place counts.
+
+    Returns:
+        (B,) int64. Two different orders share a key with probability 2^-64.
+    """
+    order = noise.argsort(dim=1)
+    place = torch.arange(order.shape[1], device=order.device)
+    return _mix(_mix(_mix(place * _GOLDEN) + order * _FIRST).sum(dim=1) + _GOLDEN)
+
+
+def derived_keys(keys: Tensor, count: int) -> Tensor:
+    """(B, count) int64: further keys for each key, the first of them not the key itself."""
+    return _bits(keys, "key", count)
+
+
+def _bits(keys: Tensor, purpose: str, count: int) -> Tensor:
+    salt = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little", signed=True)
+    state = _mix(keys ^ salt)
+    counter = torch.arange(1, count + 1, device=keys.device) * _GOLDEN
+    return _mix(state[..., None] + counter)
+
+
+def integers(keys: Tensor, purpose: str, count: int, high: int) -> Tensor:
+    """Uniform whole numbers in 0 .. high - 1.
+
+    Args:
+        keys: (B,) int64.
+        purpose: Name of the use; two purposes draw independently.
+        count: Numbers a key.
+        high: At most 2^31.
+
+    Returns:
+        (B, count) int64.
+    """
+    return _shift(_bits(keys, purpose, count), 33) * high >> 31
+
+
+def normals(keys: Tensor, purpose: str, count: int) -> Tensor:
+    """Standard normal numbers by the transform of Box and Muller, two from 64 bits.
+
+    Args:
+        keys: (...) int64.
+        purpose: Name of the use; two purposes draw independently.
+        count: Numbers a key.
+
+    Returns:
+        (..., count) float32, of magnitude 6.8 at most.
+    """
+    bits = _bits(keys, purpose, (count + 1) // 2)
+    radius = (-2 * torch.log((_shift(bits, 32).float() + 0.5) * 2.0**-32)).clamp(min=0).sqrt()
+    angle = (bits & 0xFFFFFFFF).float() * (2 * math.pi * 2.0**-32)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=-1)[..., :count]
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------------
+
+
+class DiffMAEGenerationMixin:
+    """`DiffMAEForPreTraining.generate`."""
+
+    @torch.no_grad()
+    def generate(
+        self: Any,
+        pixel_values: Tensor,
+        mask: Tensor,
+        num_inference_steps: int = 50,
+        scheduler: Any = "ddim",
+        *,
+        eta: float = 0.0,
+        seed: int | None = None,
+        sample_ids: Sequence[str] | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        num_samples: int | None = None,
+        patch_statistics: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Fill hidden patches by removing noise step by step; visible patches come back bit for bit.
+
+        The encoder runs once. Rows may have different numbers of hidden patches. What is drawn for a row depends on its own seed
+        and not on the rest of the batch: (seed, sample id) if both are given; (seed, place in the batch) without ids; the row's
+        own generator if there is a list of them; of a single generator or the global random state every row takes one number
+        in turn, so that a batch in two halves draws what the whole does.
+
+        Args:
+            pixel_values: (B, C, H, W) images; what hidden patches hold is not looked at.
+            mask: (B, L) 1 = hidden, 0 = visible.
+            num_inference_steps: Steps of the sampler; 1 is a single prediction from pure noise.
+            scheduler: "ddim" (None is the same) or "ddpm", or any scheduler of diffusers made for `prediction_type="sample"`, without
+                clipping, and with `trained_betas=model.schedule.betas`.
+            eta: Noise of "ddim", from 0, none, to 1.
+            seed, sample_ids, generator: Where the noise comes from, see above; `generator` excludes the other two.
+            num_samples: S draws for each image, from one pass of the encoder.
+            patch_statistics: Mean and variance (B, L, 1) of the pixels of each patch, for a model with `norm_pix_loss`, which
+                predicts hidden patches without them.
+
+        Returns:
+            (B, C, H, W) float32, or (B, S, C, H, W) if `num_samples` was given.
+
+        Raises:
+            ValueError: a mask or a scheduler that does not fit, or normalised patches without statistics.
+        """
+        patches = self.patchify(pixel_values.float())
+        batch, length, pixels = patches.shape
+        hidden = _check_mask(mask, batch, length).to(patches.device)
+        samples = 1 if num_samples is None else num_samples
+        if samples < 1:
+            raise ValueError(f"num_samples is {samples}; expected 1 or more.")
+        scales = _check_statistics(self.config.norm_pix_loss, patch_statistics, batch, length)
+        sampler = check_scheduler(scheduler, self.schedule, num_inference_steps, eta)
+        keys = derived_keys(row_keys(batch, seed, sample_ids, generator), samples).to(patches.device)  # (B, S)
+
+        was_training = self.training
+        self.eval()
+        try:
+            filled = patches[:, None].repeat(1, samples, 1, 1)
+            counts = hidden.sum(dim=1)
+            for count in counts.unique().tolist():  # rows with equally many hidden patches go together
+                rows = (counts == count).nonzero()[:, 0]
+                order = hidden[rows].long().argsort(dim=1, stable=True)
+                ids_visible, ids_hidden = order[:, : length - count], order[:, length - count :]
+                states = self.encode(pixel_values[rows].to(self.dtype), ids_visible)
+
+                given = {"ids_hidden": ids_hidden, "ids_visible": ids_visible, "states": states}
+                known = [table.to(patches.device)[rows[:, None], ids_hidden][:, None] for table in scales]
+                predict = partial(_predict, self, known, given)
+                drawn = denoise(predict, self.schedule, keys[rows], (count, pixels), sampler, num_inference_steps, eta)
+                filled[rows[:, None], :, ids_hidden] = drawn.transpose(1, 2)
+        finally:
+            self.train(was_training)
+        images = self.unpatchify(filled.flatten(0, 1)).unflatten(0, (batch, samples))
+        return images[:, 0] if num_samples is None else images
+
+
+def _predict(model: Any, scales: Sequence[Tensor], given: dict[str, Any], noisy: Tensor, timesteps: Tensor) -> Tensor:
+    """Clean patches in float32; with mean and variance (R, 1, N, 1) those of a model that predicts normalised ones are brought back."""
+    clean = model.predict_clean(noisy, timesteps, **given).float()
+    if not scales:
+        return clean
+    mean, variance = scales
+    return clean * (variance + 1e-6) ** 0.5 + mean
 
 
 def denoise(
@@ -222,11 +342,11 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> Tensor:
 
 def _check_statistics(
     normalised: bool, statistics: tuple[Tensor, Tensor] | None, batch: int, length: int
-) -> tuple[Tensor, Tensor] | None:
+) -> tuple[Tensor, ...]:
     if not normalised:
         if statistics is not None:
             raise ValueError("patch_statistics are for a model with norm_pix_loss, and this one predicts plain pixels.")
-        return None
+        return ()
     if statistics is None:
         raise ValueError(
             "this model predicts patches normalised one by one (norm_pix_loss), so what it fills in has no brightness and contrast; "

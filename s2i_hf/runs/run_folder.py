@@ -118,7 +118,7 @@ class RunFolder:
 
     @cached_property
     def lineage(self) -> list[RunFolder]:
-        """This run and the folders it went on from, latest first, as far as weights were taken over and the folders are here."""
+        """This run and the folders it went on from, latest first, as far as weights were loaded and the folders are here."""
         found, places = [self], {self.path.resolve()}
         while not found[-1].starts_untrained:
             folder = found[-1].origin_folder

@@ -9,7 +9,7 @@ import torch
 
 from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
-from ..models.model_processors import check_size, layout_note, processor_for
+from ..models.saved_models import check_size, layout_note, processor_for
 from ..processing.layouts import get_layout
 from .finetune_arguments import FinetuneArguments
 
@@ -23,7 +23,7 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
             that of the processor.
 
     Returns:
-        Model, `SkeletonProcessor`, and sentences about what was taken over, new, or of another joint format.
+        Model, `SkeletonProcessor`, and the loading report in sentences, and one where clips are of another joint format.
 
     Raises:
         ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
-from ..models.noise_diffmae import integers, keys_of_order, normals
-from ..models.positions import freeze_positions
+from ..models.initialization import freeze_positions
+from ..models.sampling_diffmae import integers, keys_of_order, normals
 from ..processing.encoding import EncodingOptions
 from ..processing.encoding_batched import encode_padded
 from ..processing.layouts import get_layout
@@ -158,7 +158,7 @@ def pretrain(
         dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
-        notes: Sentences of `models.loading_report.start_notes`: printed, and written to the summary as start_notes.
+        notes: Sentences of `models.loading.start_notes`: printed, and written to the summary as start_notes.
 
     Returns:
         The summary that is also written to summary.json: steps, epochs, loss, seconds, clips_per_second, parameters ...

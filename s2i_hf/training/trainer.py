@@ -26,7 +26,7 @@ from ..evaluation.metrics import metrics
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..hub.push import publish_run
-from ..models.classification import lr_groups
+from ..models.layerwise import lr_groups
 from ..processing.encoding_batched import encode_padded
 from ..runs.checkpoints import checkpoint_of
 from ..runs.provenance import write_environment

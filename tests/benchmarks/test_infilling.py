@@ -17,8 +17,7 @@ from s2i_hf.evaluation.validation_splits import validation_split
 from s2i_hf.inference.infilling import infill, load_infilling_model
 from s2i_hf.inference.infilling_baselines import fill_linear, mean_error, mean_pose
 from s2i_hf.inference.infilling_gaps import lost_joints
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 

@@ -10,7 +10,8 @@ import torch
 from conftest import one_sentence
 
 from s2i_hf.evaluation.features import WithCopies, WithRotations, extract_features, part_weights, raw_features, rotated
-from s2i_hf.models.initialization import build_mae, encoder_of, untrained_like
+from s2i_hf.models.backbones import untrained_backbone
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.processing.augmentation import Augmentation, rotation_matrix
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -187,10 +188,10 @@ def test_the_untrained_encoder_is_the_start_of_the_pretrained_one():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     trained = extract_features(encoder_of(model), rows, processor)
-    untrained = extract_features(encoder_of(untrained_like(model, 5)), rows, processor)
+    untrained = extract_features(encoder_of(untrained_backbone(model, 5)), rows, processor)
     np.testing.assert_array_equal(untrained["mean"], start["mean"])
     assert np.abs(untrained["mean"] - trained["mean"]).max() > 1e-2
-    table = encoder_of(untrained_like(model, 5)).embeddings.position_embeddings
+    table = encoder_of(untrained_backbone(model, 5)).embeddings.position_embeddings
     assert table[0, 1:].abs().max() > 0.5  # a stock model without positions would be an unfair baseline
 
 

@@ -12,8 +12,8 @@ from vision_backbones import save_backbone
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe
 from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor, probe_run
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import RESULT_COLUMNS, read_results, read_results_csv
 

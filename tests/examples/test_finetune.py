@@ -15,7 +15,7 @@ import pytest
 import yaml
 from finetune_clips import curve
 
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.training.finetune_arguments import FinetuneArguments

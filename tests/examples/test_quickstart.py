@@ -11,7 +11,7 @@ import yaml
 
 from s2i_hf.data.convert import convert
 from s2i_hf.evaluation.probing import ProbeArguments
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.synthetic.people import write_dataset
 from s2i_hf.training.finetune_arguments import FinetuneArguments

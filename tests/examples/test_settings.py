@@ -19,8 +19,8 @@ from s2i_hf.evaluation.probing import ProbeArguments
 from s2i_hf.experiments.cross_layout import CrossLayoutArguments
 from s2i_hf.experiments.fusion import FuseArguments
 from s2i_hf.experiments.robustness import RobustnessArguments
+from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layout_conversion import joint_indices
 from s2i_hf.processing.layouts import get_layout

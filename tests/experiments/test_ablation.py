@@ -20,7 +20,7 @@ from s2i_hf.evaluation.probing import ProbeArguments, probe_run
 from s2i_hf.experiments import ablation
 from s2i_hf.experiments.ablation import AblateArguments, Ablation, ablate, measure
 from s2i_hf.experiments.ablation_report import difference, standard_errors
-from s2i_hf.models.initialization import build_mae, encoder_of
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.training.interruption import RunInterrupted
 

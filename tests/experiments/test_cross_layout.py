@@ -12,7 +12,7 @@ from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import K_GRID, evaluate_probe
 from s2i_hf.evaluation.validation_splits import probe_folds
 from s2i_hf.experiments.cross_layout import CrossLayoutArguments, cross_layout_run
-from s2i_hf.models.initialization import build_mae, encoder_of
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
 

@@ -29,8 +29,8 @@ from s2i_hf.experiments.robustness import (
     robustness_run,
 )
 from s2i_hf.hub.card_sections import damage_table
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae, encoder_of
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.processing.encoding import EncodingOptions, decode, encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor

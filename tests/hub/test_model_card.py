@@ -12,8 +12,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from s2i_hf.hub.model_card import render_card, write_card
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import append_results, result_row
 from s2i_hf.runs.run_folder import RunFolder

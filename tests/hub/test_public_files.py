@@ -81,7 +81,7 @@ print(json.dumps([type(classify.model).__module__, classify(numpy.load(sys.argv[
 
 
 def test_a_pushed_diffmae_loads_without_the_package(tmp_path: Path) -> None:
-    from s2i_hf.models.building_diffmae import build_diffmae
+    from s2i_hf.models.building import build_diffmae
 
     model = build_diffmae("config:micro", image_size=32).eval()
     run = tmp_path / "run"

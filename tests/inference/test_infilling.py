@@ -17,8 +17,7 @@ from s2i_hf.cli import main
 from s2i_hf.inference.infilling import infill, infill_clips, predict_hidden
 from s2i_hf.inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
 from s2i_hf.inference.infilling_gaps import lost_joints, touched_pixels
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout

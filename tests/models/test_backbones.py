@@ -11,12 +11,12 @@ from conftest import one_sentence
 from transformers import AutoModelForImageClassification
 from vision_backbones import FAMILIES, save_backbone
 
-from s2i_hf.models.backbone_tokens import backbone_tokens, stride_of
 from s2i_hf.models.backbones import FAMILIES as KNOWN
 from s2i_hf.models.backbones import backbone_of, fits, load_backbone, poolings_of, untrained_backbone
-from s2i_hf.models.classification import build_classifier, lr_groups, set_drop_path
-from s2i_hf.models.layerwise import blocks_of
-from s2i_hf.models.modeling_pooled_backbone import PooledBackboneForImageClassification
+from s2i_hf.models.classification import build_classifier
+from s2i_hf.models.configuration_pooled_vit import stride_of
+from s2i_hf.models.layerwise import blocks_of, lr_groups, set_drop_path
+from s2i_hf.models.modeling_pooled_vit import PooledBackboneForImageClassification, backbone_tokens
 
 CLASSES = ["wave", "kick", "fall"]
 # family -> prefix tokens, grid, blocks, has a summary

@@ -16,13 +16,12 @@ from conftest import one_sentence
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
 
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.classification import build_classifier, initialize_head, lr_groups, set_drop_path
+from s2i_hf.models.building import build_diffmae, build_mae, encoder_of
+from s2i_hf.models.classification import build_classifier, initialize_head
 from s2i_hf.models.configuration_pooled_vit import PooledViTConfig
-from s2i_hf.models.initialization import build_mae, encoder_of
-from s2i_hf.models.layerwise import DropPath, blocks_of
+from s2i_hf.models.initialization import sincos_positions
+from s2i_hf.models.layerwise import DropPath, blocks_of, lr_groups, set_drop_path
 from s2i_hf.models.modeling_pooled_vit import PooledViTForImageClassification
-from s2i_hf.models.positions import sincos_positions
 
 CLASSES = ["wave", "kick", "fall"]
 POOLINGS = ["cls", "mean", "columns"]
@@ -71,8 +70,8 @@ def test_the_encoder_is_that_of_the_checkpoint(folders: dict[str, Path], source:
     left = {"mae": "its decoder", "diffmae": "its denoiser", "vit": "nothing"}.get(
         source, "nothing" if kept else "its head"
     )
-    assert notes[2].startswith(f"Left out: {left}") and len(notes) == 3
-    assert notes[1].startswith("The head is that of" if kept else "The head is new")
+    assert notes[2].startswith(f"Unused: {left}") and len(notes) == 3
+    assert notes[1].startswith("Loaded: the head of" if kept else "Newly initialised: the head")
     assert (model.classifier.weight.abs().max() > 0.1) == kept
 
 
@@ -178,7 +177,11 @@ def test_a_head_is_kept_for_the_same_classes_only_and_the_notes_say_so(folders: 
     ]
     for names, options, reason in cases:
         model, notes = build_classifier(source, names, **options)
-        assert reason in notes[1] and notes[1].startswith("The head is new") and model.config.num_labels == len(names)
+        assert (
+            reason in notes[1]
+            and notes[1].startswith("Newly initialised: the head")
+            and model.config.num_labels == len(names)
+        )
         with pytest.raises(ValueError, match=reason) as error:
             build_classifier(source, names, head="keep", **options)
         assert one_sentence(error.value)

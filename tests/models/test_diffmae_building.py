@@ -10,10 +10,9 @@ import torch
 from conftest import one_sentence
 from transformers import ViTConfig, ViTMAEForPreTraining, ViTModel
 
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import MODEL_SIZES, build_diffmae, build_mae
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.initialization import MODEL_SIZES, build_mae
-from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encode_visible
+from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel
 
 FROZEN = {"vit.embeddings.position_embeddings", "denoiser.decoder_pos_embed"}
 
@@ -80,7 +79,7 @@ def test_weights_of_mae_go_into_the_encoder_bit_for_bit(tmp_path: Path, saved: s
     assert same(model.denoiser, build_diffmae(str(tmp_path), image_size=64, decoder_type="cross-self", seed=5).denoiser)
     pixels, ids = torch.randn(2, 3, 64, 64), torch.arange(16).expand(2, 16)
     with torch.no_grad():
-        states = encode_visible(model.vit, pixels, ids)
+        states = model.encode(pixels, ids)
         mae.config.mask_ratio = 0.0
         expected = mae.eval().vit(pixels, noise=torch.arange(16.0).expand(2, 16)).last_hidden_state
     assert torch.equal(states[-1], expected)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2i_hf.models.noise_diffmae import derived_keys, integers, keys_of_ids, keys_of_order, normals
+from s2i_hf.models.sampling_diffmae import derived_keys, integers, keys_of_ids, keys_of_order, normals
 from s2i_hf.processing.masking import MASKS, mask_noise
 from s2i_hf.processing.rng import uniform
 from s2i_hf.training.pretraining import draw_noise
@@ -16,13 +16,13 @@ IDS = [f"clip{index:05}" for index in range(4000)]
 
 def test_the_mixer_is_splitmix64() -> None:
     """The same bits as the numpy generator of `rng`, from a key made to be its state."""
-    from s2i_hf.models import noise_diffmae as counter_noise
+    from s2i_hf.models import sampling_diffmae
     from s2i_hf.processing import rng
 
     words = np.array([0, 1, 2**63, 0xDEADBEEFDEADBEEF, 2**64 - 1], dtype=np.uint64)
     with np.errstate(over="ignore"):
         expected = rng._mix(words)
-    found = counter_noise._mix(torch.from_numpy(words.view(np.int64)))
+    found = sampling_diffmae._mix(torch.from_numpy(words.view(np.int64)))
     assert np.array_equal(found.numpy().view(np.uint64), expected)
 
 

@@ -12,9 +12,9 @@ from diffmae_reference import alpha_bars, ddpm_step, denoise, encoder
 from torch import Tensor
 
 from s2i_hf.models import sampling_diffmae as sampling
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
-from s2i_hf.models.noise_diffmae import derived_keys, keys_of_ids, normals
+from s2i_hf.models.sampling_diffmae import derived_keys, keys_of_ids, normals
 from s2i_hf.models.scheduling_diffmae import NoiseSchedule
 
 IDS = ["a", "b", "c", "d"]

@@ -12,8 +12,9 @@ import torch
 from conftest import one_sentence
 from transformers import ViTConfig, ViTForImageClassification, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
 
-from s2i_hf.models.initialization import MODEL_SIZES, build_mae, encoder_of, initialize_mae, untrained_like
-from s2i_hf.models.positions import sincos_positions
+from s2i_hf.models.backbones import untrained_backbone
+from s2i_hf.models.building import MODEL_SIZES, build_mae, encoder_of
+from s2i_hf.models.initialization import initialize_mae, sincos_positions
 
 Weights = dict[str, torch.Tensor]
 
@@ -110,7 +111,7 @@ def test_the_global_random_state_is_left_alone() -> None:
     state = torch.get_rng_state()
     model = micro(seed=3)
     encoder = encoder_of(model)
-    untrained_like(encoder, 5)
+    untrained_backbone(encoder, 5)
     initialize_mae(model, 6)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -302,7 +303,7 @@ def test_the_encoder_is_a_stock_vit_with_copied_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mae", "encoder", "stock vit"])
-def test_untrained_like_is_the_same_architecture_with_fresh_weights(kind: str) -> None:
+def test_the_untrained_backbone_is_the_same_architecture_with_fresh_weights(kind: str) -> None:
     model: torch.nn.Module = micro(seed=1, mask_ratio=0.6)
     if kind != "mae":
         model = encoder_of(model) if kind == "encoder" else ViTModel(encoder_of(model).config)
@@ -311,7 +312,7 @@ def test_untrained_like_is_the_same_architecture_with_fresh_weights(kind: str) -
         for parameter in model.parameters():
             parameter.add_(0.1)  # training
     trained = copy(model)
-    fresh = untrained_like(model, seed=1)
+    fresh = untrained_backbone(model, seed=1)
     assert type(fresh) is type(model) and not fresh.training
     assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == {
         n: t.shape for n, t in trained.items()
@@ -322,4 +323,4 @@ def test_untrained_like_is_the_same_architecture_with_fresh_weights(kind: str) -
     if kind == "mae":
         assert same(copy(fresh), before)  # same seed, same start
         assert fresh.config.mask_ratio == 0.6 and fresh.config is not model.config
-    assert not same(copy(untrained_like(model, seed=2)), copy(fresh))
+    assert not same(copy(untrained_backbone(model, seed=2)), copy(fresh))

@@ -20,10 +20,9 @@ from vision_weights import digests, layout, write_checkpoint
 
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation.probing import load_model_and_processor
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
-from s2i_hf.models.loading_report import checkpoint_parts, checkpoint_shapes, start_notes
+from s2i_hf.models.loading import checkpoint_parts, checkpoint_shapes, start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.checkpoints import MetricsFile
 from s2i_hf.training.finetune_data import load_classifier
@@ -76,16 +75,13 @@ def test_mae_takes_over_everything(vision: tuple[Path, dict[str, Any]]) -> None:
     encoder, positions, decoder, left = start_notes(str(folder), model, 9)
     layers, deep = config["num_hidden_layers"], config["decoder_num_hidden_layers"]
     assert encoder.startswith(
-        f"Encoder: all {layers} layers of width {config['hidden_size']} are those of 'vit-mae-base', bit"
+        f"Loaded: the encoder of 'vit-mae-base', all {layers} layers of width {config['hidden_size']}, bit"
     )
     assert (
         f"{config['image_size'] // 16} x {config['image_size'] // 16} patches of 16 pixels, which stays fixed"
         in positions
     )
-    assert (
-        decoder.startswith(f"Decoder: its decoder was taken over too, {deep} layers of width")
-        and left == "Left out: nothing."
-    )
+    assert decoder.startswith(f"Loaded: its decoder, {deep} layers of width") and left == "Unused: nothing."
     images = torch.randn(1, 3, config["image_size"], config["image_size"])
     step(mae_loss(model.train(), images, torch.rand(1, (config["image_size"] // 16) ** 2), images))
 
@@ -98,8 +94,11 @@ def test_diffmae_takes_over_the_encoder(vision: tuple[Path, dict[str, Any]], dec
     assert not set(digests(dict(model.denoiser.named_parameters()))) & set(digests(on_disk(folder)))
     assert len(model.denoiser.blocks) == config["decoder_num_hidden_layers"]
     notes = start_notes(str(folder), model, 9)
-    assert f"a new {decoder_type} decoder (seed 9), {config['decoder_num_hidden_layers']} layers" in notes[2]
-    assert notes[3].startswith("Left out: its decoder (") and f"{len(on_disk(folder, 'decoder.'))} tensors" in notes[3]
+    assert (
+        f"Newly initialised: a {decoder_type} decoder (seed 9), {config['decoder_num_hidden_layers']} layers"
+        in notes[2]
+    )
+    assert notes[3].startswith("Unused: its decoder (") and f"{len(on_disk(folder, 'decoder.'))} tensors" in notes[3]
     images = torch.randn(1, 3, config["image_size"], config["image_size"])
     step(diffmae_loss(model.train(), images, torch.rand(1, (config["image_size"] // 16) ** 2), images))
 
@@ -112,8 +111,8 @@ def test_the_classifier_takes_over_the_encoder(vision: tuple[Path, dict[str, Any
     assert (type(model) is ViTForImageClassification) == (pooling == "cls") and model.config.layer_norm_eps == 1e-12
     encoder, head, left = notes
     assert "'vit-mae-base', bit for bit" in encoder and f"{config['num_hidden_layers']} layers" in encoder
-    assert head == f"The head is new: {config['hidden_size']} features -> 4 classes."
-    assert left.startswith("Left out: its decoder (")
+    assert head == f"Newly initialised: the head, {config['hidden_size']} features -> 4 classes."
+    assert left.startswith("Unused: its decoder (")
     images = torch.randn(1, 3, config["image_size"], config["image_size"])
     step(torch.nn.functional.cross_entropy(model(images).logits, torch.tensor([1])))
 
@@ -153,8 +152,8 @@ def test_a_pretraining_prints_and_records_it(kind: str, tmp_path: Path, capsys: 
     ):
         assert written["start_notes"] == notes and str(tmp_path) not in " ".join(written["start_notes"])
     again = build(str(tmp_path / "run"), image_size=64)  # and a run that goes on from this one
-    assert "was taken over too" in start_notes(str(tmp_path / "run"), again)[2]
-    assert start_notes(str(tmp_path / "run"), again)[3] == "Left out: nothing."
+    assert start_notes(str(tmp_path / "run"), again)[2].startswith("Loaded: its ")
+    assert start_notes(str(tmp_path / "run"), again)[3] == "Unused: nothing."
 
 
 def test_a_fine_tuning_prints_and_records_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,13 +164,14 @@ def test_a_fine_tuning_prints_and_records_it(tmp_path: Path, capsys: pytest.Capt
     finetune(settings, model, processor, rows, notes=notes)
     assert capsys.readouterr().out.startswith(" ".join(notes))
     written = json.loads((tmp_path / "run" / "summary.json").read_text())["start_notes"]
-    assert written == notes and "Left out: its decoder (40 tensors" in notes[2] and str(tmp_path) not in " ".join(notes)
+    assert written == notes and "Unused: its decoder (40 tensors" in notes[2] and str(tmp_path) not in " ".join(notes)
 
 
 def test_new_weights_are_called_new() -> None:
     weights, positions = start_notes("config:micro", build_mae("config:micro", image_size=64, seed=4), 4)
     assert (
-        weights.startswith("All weights are new: config:micro, seed 4, ") and "4 x 4 patches of 16 pixels" in positions
+        weights.startswith("Newly initialised: all weights of config:micro, seed 4, ")
+        and "4 x 4 patches of 16 pixels" in positions
     )
 
 
@@ -185,10 +185,10 @@ def test_an_encoder_alone_gets_a_decoder_of_the_seed(tmp_path: Path) -> None:
     assert first == same != other
     notes = start_notes(str(tmp_path / "vit"), models[2], 2)
     assert (
-        notes[2].startswith("Decoder: a new decoder (seed 2), 2 layers of width 32")
-        and notes[3] == "Left out: nothing."
+        notes[2].startswith("Newly initialised: a decoder (seed 2), 2 layers of width 32")
+        and notes[3] == "Unused: nothing."
     )
-    assert build_classifier(str(tmp_path / "vit"), CLASSES)[1][2] == "Left out: nothing."
+    assert build_classifier(str(tmp_path / "vit"), CLASSES)[1][2] == "Unused: nothing."
 
 
 def test_half_a_decoder_is_refused(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_shards_and_parts_of_other_families_are_counted(tmp_path: Path) -> None:
     assert checkpoint_parts(str(tmp_path / "shards")) == checkpoint_parts(str(tmp_path / "whole"))
     save_backbone("clip", tmp_path / "clip")
     left = build_classifier(str(tmp_path / "clip"), CLASSES)[1][2]
-    assert left.startswith("Left out: its text encoder (") and left.count("(") == 1
+    assert left.startswith("Unused: its text encoder (") and left.count("(") == 1
     assert checkpoint_parts(str(tmp_path / "nowhere")) == {} == checkpoint_parts("user/not-in-the-cache")
     (tmp_path / "shards" / "model.safetensors.index.json").write_text("{")
     assert checkpoint_parts(str(tmp_path / "shards")) == {}

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
 
+from s2i_hf.models.building import MODEL_SIZES
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.initialization import MODEL_SIZES
-from s2i_hf.models.model_cost import GRAPH_FRAMES, graph_network_cost, model_cost
+from s2i_hf.models.model_cost import model_cost
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
-from s2i_hf.processing.layouts import get_layout
 
 
 def transformer_flops(tokens, width, inner, layers):
@@ -84,20 +83,6 @@ def test_diffmae(decoder_type, levels):
     taken_over = 2 * seen * width * narrow if decoder_type == "joint" else 0
     encoder = patches + transformer_flops(seen, width, config.intermediate_size, 2)
     assert cost["pretraining_flops"] == encoder + taken_over + depth * block + ends + time
-
-
-@pytest.mark.parametrize("layout", ["kinect_v1", "coco_17"])
-def test_the_graph_network_of_the_cards_is_the_one_of_the_benchmark(layout, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    from peers.graph_network import CHANNELS, STRIDES, GraphNetwork, network_cost
-    from peers.training import PeerArguments
-
-    fields = PeerArguments.__dataclass_fields__
-    width, groups = fields["width"].default, fields["groups"].default
-    network = GraphNetwork(layout, 60, 1, width, groups, channels=CHANNELS, strides=STRIDES)
-    counted = network_cost(network, layout, fields["num_frames"].default, 1)
-    assert graph_network_cost(get_layout(layout).num_joints, 60) == counted
-    assert fields["num_frames"].default == GRAPH_FRAMES
 
 
 def test_measuring_speed_writes_it_into_the_card(tmp_path, monkeypatch, capsys):

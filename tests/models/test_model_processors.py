@@ -10,7 +10,7 @@ from conftest import one_sentence
 from transformers import AutoConfig, CLIPConfig, ConvNextConfig, Dinov2Config, SiglipVisionConfig, ViTConfig
 from vision_backbones import save_backbone
 
-from s2i_hf.models.model_processors import check_size, processor_for
+from s2i_hf.models.saved_models import check_size, processor_for
 from s2i_hf.processing.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, SkeletonProcessor
 
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]

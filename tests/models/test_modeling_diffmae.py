@@ -13,12 +13,11 @@ from diffmae_reference import alpha_bars, ddpm_step, forward
 from torch import Tensor
 from transformers import ViTMAEModel
 
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.backbones import untrained_backbone
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
-from s2i_hf.models.decoder_diffmae import encoder_blocks_seen
-from s2i_hf.models.initialization import build_mae, untrained_like
-from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encode_visible
-from s2i_hf.models.positions import sincos_positions
+from s2i_hf.models.initialization import sincos_positions
+from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encoder_blocks_seen
 
 # --- against the slow reference ---------------------------------------------------------------------------------------
 
@@ -163,7 +162,7 @@ def test_the_encoder_computes_what_stock_vitmae_computes(ratio: float) -> None:
     kept = int(16 * (1 - ratio))
     with torch.no_grad():
         stock = model.vit(given["pixel_values"], noise=given["noise"], output_hidden_states=True)
-        states = encode_visible(model.vit, given["pixel_values"], given["noise"].argsort(dim=1)[:, :kept])
+        states = model.encode(given["pixel_values"], given["noise"].argsort(dim=1)[:, :kept])
         outputs = model(**given)
     assert torch.equal(states[-1], stock.last_hidden_state)
     for ours, theirs in zip(states[:-1], stock.hidden_states[1:-1], strict=True):
@@ -179,7 +178,7 @@ def test_patches_are_those_of_vitmae_and_fold_back() -> None:
     assert torch.equal(model.unpatchify(model.patchify(images)), images)
 
 
-@pytest.mark.parametrize("built_by", ["constructor", "build_diffmae", "untrained_like"])
+@pytest.mark.parametrize("built_by", ["constructor", "build_diffmae", "untrained_backbone"])
 def test_a_new_model_has_positions_and_tokens(built_by: str) -> None:
     config = DiffMAEConfig(hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
                            decoder_hidden_size=32, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
@@ -187,8 +186,8 @@ def test_a_new_model_has_positions_and_tokens(built_by: str) -> None:
     model: Any = (
         DiffMAEForPreTraining(config) if built_by == "constructor" else build_diffmae("config:micro", image_size=64)
     )
-    if built_by == "untrained_like":
-        model = untrained_like(model, seed=3)
+    if built_by == "untrained_backbone":
+        model = untrained_backbone(model, seed=3)
     tables = {
         "vit.embeddings.position_embeddings": sincos_positions((4, 4), 64),
         "denoiser.decoder_pos_embed": sincos_positions((4, 4), 32),

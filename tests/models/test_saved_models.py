@@ -9,8 +9,8 @@ from finetune_clips import CLASSES, data
 from safetensors.torch import load_file, save_file
 
 from s2i_hf.data.skeleton_rows import as_rows
+from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.models.saved_models import check_classes, class_names_of, is_classifier, open_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 

@@ -9,7 +9,7 @@ from s2i_hf.data.skeleton_rows import AsLayout, as_rows
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe
 from s2i_hf.experiments.robustness import Damage
-from s2i_hf.models.initialization import build_mae, encoder_of
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 

@@ -14,8 +14,8 @@ from finetune_clips import CLASSES, Rows, arguments, clips, curve, data, run, we
 
 from s2i_hf.data.skeleton_rows import AsLayout, as_rows
 from s2i_hf.evaluation.scoring import predict_scores
+from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.results import read_results
 from s2i_hf.training.finetune_data import balanced_weights, check_fit, choose_clips, load_classifier

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from s2i_hf.data.mixtures import join
 from s2i_hf.data.sampler import EpochSampler
 from s2i_hf.data.skeleton_rows import as_rows
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_mae
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise

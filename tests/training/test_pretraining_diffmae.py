@@ -17,7 +17,7 @@ import torch
 from conftest import one_sentence
 from torch import Tensor, nn
 
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, normalise_patches
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
@@ -252,7 +252,7 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     added = [line[2:].strip() for line in differences if line[0] == "+"]
     assert removed == [
         "Pretrain a ViT masked autoencoder on skeletons.".join(['"""', ""]),
-        "from s2i_hf.models.initialization import build_mae",
+        "from s2i_hf.models.building import build_mae",
         "from s2i_hf.training.pretrain_arguments import PretrainArguments",
         "from s2i_hf.training.pretraining import pretrain, start",
         "arguments = parse(PretrainArguments, description=__doc__)",
@@ -263,7 +263,7 @@ def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
     assert added == [
         "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
         "from s2i_hf.training.pretrain_arguments import DiffMAEArguments",
-        "from s2i_hf.models.building_diffmae import build_diffmae",
+        "from s2i_hf.models.building import build_diffmae",
         "from s2i_hf.training.pretraining import diffmae_loss, pretrain, start",
         "arguments = parse(DiffMAEArguments, description=__doc__)",
         "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from s2i_hf.data.sampler import EpochSampler
-from s2i_hf.models.building_diffmae import build_diffmae
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.masking import drawn_strategies, mask_noise, ratio_of_step

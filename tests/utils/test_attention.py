@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from s2i_hf.models.building_diffmae import build_diffmae
+from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.utils.attention import suited_attention
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.visualization.figures import (

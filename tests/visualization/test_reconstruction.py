@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2i_hf.models.initialization import build_mae
+from s2i_hf.models.building import build_mae
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
