@@ -147,7 +147,7 @@ def test_new_weights_come_from_the_seed_and_have_positions(folders: dict[str, Pa
         )
     assert not torch.equal(first.vit.layers[0].mlp.fc1.weight, other.vit.layers[0].mlp.fc1.weight)
     assert torch.equal(first.vit.embeddings.position_embeddings, sincos_positions((4, 4), 64))
-    assert "new weights (seed 5)" in notes[0] and first.vit.embeddings.position_embeddings.requires_grad
+    assert "Newly initialised: an encoder" in notes[0] and first.vit.embeddings.position_embeddings.requires_grad
     trained, _ = build_classifier(str(folders["mae"]), CLASSES, seed=5, pooling=pooling)
     assert torch.equal(trained.classifier.weight, first.classifier.weight)  # both arms start from one head
 
