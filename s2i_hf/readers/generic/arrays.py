@@ -1,4 +1,4 @@
-"""Your own clips as arrays: `.npy`, `.npz` or nested lists in `.json`, one clip a file.
+"""Clips as arrays: `.npy`, `.npz` or nested lists in `.json`, one clip a file.
 
 Accepted shapes, V being the joints of the layout:
 
@@ -13,18 +13,16 @@ write them: joints of score 0 were not seen. Missing joints are NaN (null in JSO
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import RawFile, ReadError, read_bytes
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_json
 from .numpy_files import open_npz, read_npy
 
 MAX_PEOPLE = 10
 _KEYS = ("joints", "keypoints", "keypoint", "skeletons", "skeleton", "data", "positions")
-_MAX_JSON = 64 << 20  # bytes; as Python objects it takes many times as much
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
@@ -40,36 +38,17 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
         return as_clip(read_npy(file), layout, file.name)
     if file.name.endswith(".npz"):
         with open_npz(file) as arrays:
-            key = _key(arrays.keys, file.name)
-            return as_clip(arrays.array(key), layout, file.name)
-    return from_lists(read_json(file), layout, file.name)
+            return as_clip(arrays.array(_key(arrays.keys, file.name)), layout, file.name)
+    return from_lists(read_json(file, MAX_CLIP), layout, file.name)
 
 
 def _key(keys: list[str], name: str) -> str:
-    known = [key for key in _KEYS if key in keys]
-    if known:
+    """The array that holds the joints."""
+    known = [key for key in _KEYS if key in keys] or keys
+    if len(known) == 1 or (known and known[0] in _KEYS):
         return known[0]
-    if len(keys) == 1:
-        return keys[0]
     held = f"the arrays {', '.join(keys)[:200]}" if keys else "no arrays"
     raise ReadError(f"{name}: holds {held}; expected one, or one called {_KEYS[0]!r}.")
-
-
-def read_json(file: RawFile) -> Any:
-    """Contents of a JSON file of at most 64 MB.
-
-    Raises:
-        ReadError: no JSON, or larger.
-    """
-    data = read_bytes(file)
-    if len(data) > _MAX_JSON:
-        raise ReadError(
-            f"{file.name}: {len(data) >> 20} MB of JSON; expected one clip, of at most {_MAX_JSON >> 20} MB."
-        )
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ReadError(f"{file.name}: not JSON ({error}); the file is truncated or corrupt.") from None
 
 
 def from_lists(content: Any, layout: SkeletonLayout, name: str) -> np.ndarray:
@@ -112,7 +91,8 @@ def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> np.ndarray:
     Raises:
         ReadError: it has none of the shapes above.
     """
-    joints, sizes, shape = layout.num_joints, _sizes(layout), array.shape
+    joints, shape = layout.num_joints, array.shape
+    sizes = (3,) if layout.unit == "m" else (2, 3)  # how many numbers a joint may have
     if array.ndim == 2:
         people = {array.shape[1] // (joints * size): size for size in sizes if array.shape[1] % (joints * size) == 0}
         if people and min(people) > 0:  # the fewest people that the numbers can be
@@ -122,14 +102,9 @@ def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> np.ndarray:
     elif array.ndim == 4 and array.shape[0] <= MAX_PEOPLE < array.shape[1]:
         array = array.swapaxes(0, 1)
     if array.ndim != 4 or array.shape[2] != joints or array.shape[3] not in sizes or 0 in array.shape:
-        size = " or ".join(str(size) for size in sizes)
+        size = " or ".join(map(str, sizes))
         raise ReadError(
             f"{name}: the array has shape {shape}; expected (T, {joints}, {size}) or (T, M, {joints}, {size}) for "
             f"layout {layout.name!r}."
         )
     return array.astype(np.float64)
-
-
-def _sizes(layout: SkeletonLayout) -> tuple[int, ...]:
-    """How many numbers a joint may have."""
-    return (3,) if layout.unit == "m" else (2, 3)

@@ -1,4 +1,4 @@
-"""Your own clips as `.csv`: a row a frame, one clip a file.
+"""Clips as `.csv`: a row a frame, one clip a file.
 
 Without a header, or with one that names no joints, the columns are x y z of each joint in the order of the layout, for one
 person after the other. With a header of names such as `left_elbow_x, left_elbow_y, left_elbow_z` the joints of the layout are picked
@@ -14,11 +14,11 @@ import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.suggestions import did_you_mean
-from ..raw_files import RawFile, ReadError, read_bytes
+from ..number_text import is_number
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 from .arrays import as_clip
 
 _SEPARATORS = (",", ";", "\t")
-_MAX_BYTES = 64 << 20
 _MAX_COLUMNS = 20_000
 
 
@@ -32,10 +32,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
         ReadError: no text, a cell that is no number, rows of different lengths, or a joint of the layout without a column;
             names the line.
     """
-    data = read_bytes(file)
-    if len(data) > _MAX_BYTES:
-        raise ReadError(f"{file.name}: {len(data) >> 20} MB; expected one clip, of at most {_MAX_BYTES >> 20} MB.")
-    text = data.decode("utf-8", "replace")
+    text = read_bytes(file, limit=MAX_CLIP).decode("utf-8", "replace")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise ReadError(f"{file.name}: the file is empty; expected a row a frame.")
@@ -43,13 +40,12 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     first = _cells(lines[0][1], separator)
     if len(first) > _MAX_COLUMNS:
         raise ReadError(f"{file.name}: line {lines[0][0]} has {len(first):,} columns; expected x y z of each joint.")
-    header = None if all(_is_number(cell) for cell in first) else first
-    if header is not None:
-        lines = lines[1:]
-    if not lines:
+    if all(map(_is_value, first)):
+        return as_clip(_numbers(lines, separator, len(first), file.name), layout, file.name)
+    if len(lines) == 1:
         raise ReadError(f"{file.name}: a header and no rows; expected a row a frame.")
-    table = _numbers(lines, separator, len(first), file.name)
-    picked = None if header is None else _columns(header, layout, file.name)
+    table = _numbers(lines[1:], separator, len(first), file.name)
+    picked = _columns(first, layout, file.name)
     return as_clip(table if picked is None else table[:, picked], layout, file.name)
 
 
@@ -57,12 +53,8 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return [cell.strip().strip('"') for cell in line.split(separator)]
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell or "nan")
-    except ValueError:
-        return False
-    return "_" not in cell  # float() takes 1_000, which no table means
+def _is_value(cell: str) -> bool:
+    return not cell or is_number(cell)
 
 
 def _numbers(lines: Sequence[tuple[int, str]], separator: str | None, columns: int, name: str) -> np.ndarray:
@@ -80,7 +72,7 @@ def _numbers(lines: Sequence[tuple[int, str]], separator: str | None, columns: i
                 f"{name}: line {number} has {len(cells)} columns; expected the {columns} of the first line."
             )
         for column, cell in enumerate(cells):
-            if not _is_number(cell):
+            if not _is_value(cell):
                 raise ReadError(f"{name}: line {number}, column {column + 1}: {cell[:40]!r} is no number.")
             table[index, column] = float(cell or "nan")
     return table
@@ -101,9 +93,8 @@ def _columns(header: Sequence[str], layout: SkeletonLayout, name: str) -> list[i
     for joint, key in zip(layout.joint_names, wanted, strict=True):
         for axis in axes:
             if (key, axis) not in found:
-                raise ReadError(
-                    f"{name}: no column {joint}_{axis}, which layout {layout.name!r} needs.{did_you_mean(key, named)}"
-                )
+                hint = did_you_mean(key, named)
+                raise ReadError(f"{name}: no column {joint}_{axis}, which layout {layout.name!r} needs.{hint}")
     return [found[key, axis] for key in wanted for axis in axes]
 
 

@@ -1,4 +1,4 @@
-"""Your own clips as pose estimators write them in JSON, one video a file: COCO keypoints, and predictions of MMPose.
+"""Clips as pose estimators write them in JSON, one video a file: COCO keypoints, and predictions of MMPose.
 
     COCO          {"images": [{"id": 1}, ...], "annotations": [{"image_id": 1, "keypoints": [x, y, score, ...], "track_id": 3}]}
     COCO results  [{"image_id": "0.jpg", "keypoints": [x, y, score, ...], "idx": 1}, ...]        also of AlphaPose
@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import RawFile, ReadError
-from .arrays import MAX_PEOPLE, from_lists, number_array, read_json
-from .numpy_files import MAX_ARRAY
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_json
+from .arrays import MAX_PEOPLE, from_lists, number_array
 
 _FRAME_KEYS = ("image_id", "frame_id", "frame_index", "frame")
 _TRACK_KEYS = ("track_id", "person_id", "idx")
@@ -45,7 +44,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     Raises:
         ReadError: no JSON of these forms, or keypoints of another count than the layout has; names the frame.
     """
-    content = read_json(file)
+    content = read_json(file, MAX_CLIP)
     found = _bodies(content, file.name)
     if found is None:
         return from_lists(content, layout, file.name)
@@ -142,7 +141,7 @@ def _assemble(frames: Sequence[Hashable], bodies: Sequence[_Body], layout: Skele
         points = _points(body, layout, where)
         if joints is None:
             shape = (len(frames), len(column), *points.shape)
-            if math.prod(shape) * 8 > MAX_ARRAY:
+            if math.prod(shape) * 8 > MAX_CLIP:
                 raise ReadError(f"{name}: {len(frames):,} frames of {len(column)} people; expected one video.")
             joints = np.full(shape, np.nan)
         if points.shape[1] != joints.shape[3]:

@@ -11,14 +11,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
-from ..raw_files import RawFile, ReadError, read_bytes
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 
-MAX_ARRAY = 64 << 20  # bytes of a clip: 200,000 frames of 25 joints
 _MAX_SIDE = 1 << 31
 _NUMBERS = "fiu"
 # What the zip and npy parsers of the standard library and of numpy come up with on damaged files
@@ -28,23 +26,25 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def _reason(error: Exception) -> str:
-    text = str(getattr(error, "strerror", None) or error)
-    return text.splitlines()[0][:120].rstrip(".") if text else type(error).__name__
+@contextmanager
+def _sound(problem: str) -> Iterator[None]:
+    """Say `problem` and the reason where a parser fails."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except _DAMAGE as error:
+        text = str(getattr(error, "strerror", None) or error)
+        reason = text.splitlines()[0][:120].rstrip(".") if text else type(error).__name__
+        raise ReadError(f"{problem} ({reason}).") from None
 
 
-@dataclass(frozen=True)
-class Header:
-    """What an array is: shape, type, and whether it is stored column by column."""
+class Header(NamedTuple):
+    """What an array is: shape, whether it is stored column by column, and type."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype
     fortran: bool
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+    dtype: np.dtype
 
 
 def read_header(stream: IO[bytes], where: str) -> Header:
@@ -53,49 +53,40 @@ def read_header(stream: IO[bytes], where: str) -> Header:
     Raises:
         ReadError: it is none, or its array holds Python objects, text or records; `where` is named.
     """
-    try:
+    with _sound(f"{where}: no .npy data, or damaged"):
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-    except _DAMAGE as error:
-        raise ReadError(f"{where}: no .npy data, or damaged ({_reason(error)}).") from None
-    if dtype.hasobject:
+        header = Header(*read(stream))
+    if header.dtype.hasobject:
         raise ReadError(
             f"{where}: holds Python objects, which are never loaded; save plain numbers, one array a clip, with np.save."
         )
-    if dtype.kind not in _NUMBERS or dtype.subdtype is not None:
-        raise ReadError(f"{where}: holds {dtype}; expected numbers.")
-    if any(type(side) is not int or not 0 <= side < _MAX_SIDE for side in shape):
-        raise ReadError(f"{where}: has shape {str(shape)[:80]}; the file is damaged.")
-    return Header(shape, dtype, bool(fortran))
+    if header.dtype.kind not in _NUMBERS or header.dtype.subdtype is not None:
+        raise ReadError(f"{where}: holds {header.dtype}; expected numbers.")
+    if any(type(side) is not int or not 0 <= side < _MAX_SIDE for side in header.shape):
+        raise ReadError(f"{where}: has shape {str(header.shape)[:80]}; the file is damaged.")
+    return header
 
 
-def read_array(stream: IO[bytes], where: str, limit: int = MAX_ARRAY) -> np.ndarray:
+def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP) -> np.ndarray:
     """Read one whole array.
 
     Raises:
         ReadError: no array of numbers, larger than `limit` bytes, or cut off.
     """
-    header = read_header(stream, where)
-    if header.size > limit:
-        raise ReadError(f"{where}: an array of {header.size >> 20:,} MB; expected at most {limit >> 20} MB.")
-    try:
-        data = stream.read(header.size)
-    except _DAMAGE as error:
-        raise ReadError(f"{where}: damaged ({_reason(error)}).") from None
-    if len(data) != header.size:
-        raise ReadError(
-            f"{where}: ends after {len(data):,} of {header.size:,} bytes of shape {header.shape}; the file is truncated."
-        )
-    return np.frombuffer(data, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+    shape, fortran, dtype = read_header(stream, where)
+    size = math.prod(shape) * dtype.itemsize
+    if size > limit:
+        raise ReadError(f"{where}: an array of {size >> 20:,} MB; expected at most {limit >> 20} MB.")
+    with _sound(f"{where}: damaged"):
+        data = stream.read(size)
+    if len(data) != size:
+        raise ReadError(f"{where}: ends after {len(data):,} of {size:,} bytes of shape {shape}; the file is truncated.")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def read_npy(file: RawFile) -> np.ndarray:
-    """Read a `.npy` file.
-
-    Raises:
-        ReadError: see `read_array`.
-    """
+    """Read a `.npy` file; raises ReadError as `read_array` does."""
     return read_array(io.BytesIO(read_bytes(file, text=False)), file.name)
 
 
@@ -113,20 +104,15 @@ class Npz:
 
     @contextmanager
     def _open(self, key: str) -> Iterator[IO[bytes]]:
-        try:
-            with self.archive.open(f"{key}.npy") as stream:
-                yield stream
-        except ReadError:
-            raise
-        except _DAMAGE as error:
-            raise ReadError(f"{self.name}: {key} is damaged ({_reason(error)}).") from None
+        with _sound(f"{self.name}: {key} is damaged"), self.archive.open(f"{key}.npy") as stream:
+            yield stream
 
     def header(self, key: str) -> Header:
         """Shape and type of an array. Raises ReadError if it is none of numbers."""
         with self._open(key) as stream:
             return read_header(stream, f"{self.name}: {key}")
 
-    def array(self, key: str, limit: int = MAX_ARRAY) -> np.ndarray:
+    def array(self, key: str, limit: int = MAX_CLIP) -> np.ndarray:
         """A whole array. Raises ReadError if it is none of numbers, damaged, or larger than `limit` bytes."""
         with self._open(key) as stream:
             return read_array(stream, f"{self.name}: {key}", limit)
@@ -139,17 +125,17 @@ class Npz:
         """
         where = f"{self.name}: {key}"
         with self._open(key) as stream:
-            header = read_header(stream, where)
-            if header.fortran and len(header.shape) > 1:
+            (count, *item), fortran, dtype = read_header(stream, where)
+            if fortran and item:
                 raise ReadError(f"{where}: stored column by column; save it with np.ascontiguousarray.")
-            size = math.prod(header.shape[1:]) * header.dtype.itemsize
-            if size > MAX_ARRAY:
-                raise ReadError(f"{where}: a clip of {size >> 20:,} MB; expected at most {MAX_ARRAY >> 20} MB.")
-            for index in range(header.shape[0]):
+            size = math.prod(item) * dtype.itemsize
+            if size > MAX_CLIP:
+                raise ReadError(f"{where}: a clip of {size >> 20:,} MB; expected at most {MAX_CLIP >> 20} MB.")
+            for index in range(count):
                 data = stream.read(size)
                 if len(data) != size:
-                    raise ReadError(f"{where}: ends in clip {index + 1} of {header.shape[0]}; the file is truncated.")
-                yield np.frombuffer(data, header.dtype).reshape(header.shape[1:])
+                    raise ReadError(f"{where}: ends in clip {index + 1} of {count}; the file is truncated.")
+                yield np.frombuffer(data, dtype).reshape(item)
 
 
 @contextmanager
@@ -160,9 +146,7 @@ def open_npz(file: RawFile) -> Iterator[Npz]:
         ReadError: not there, or no zip archive.
     """
     source = io.BytesIO(read_bytes(file, text=False)) if file.member else file.path
-    try:
+    with _sound(f"{file.name}: no readable .npz file"):
         archive = zipfile.ZipFile(source)
-    except _DAMAGE as error:
-        raise ReadError(f"{file.name}: no readable .npz file ({_reason(error)}).") from None
     with archive:
         yield Npz(archive, file.name)
