@@ -4,7 +4,7 @@
      "annotations": [{"frame_dir": "S001...", "label": 0, "total_frames": 103, "keypoint": (M, T, V, 2 or 3),
                       "keypoint_score": (M, T, V)}, ...]}
 
-The files are read by `plain_pickle`, which runs nothing in them. Format from PYSKL's data README; keypoints of score 0, and people
+The files are read by `pickles`, which runs nothing in them. Format from PYSKL's data README; keypoints of score 0, and people
 who are zero in a frame, become NaN, for they were not seen.
 """
 
@@ -77,9 +77,8 @@ def convert_pickle(
 def _load(path: Path) -> Any:
     try:
         with path.open("rb") as file:
-            data = mmap.mmap(
-                file.fileno(), 0, access=mmap.ACCESS_READ
-            )  # lives as long as the arrays that are views of it
+            # lives as long as the arrays that are views of it
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ReadError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
     except ValueError:
@@ -106,7 +105,6 @@ def _write_clips(
 ) -> tuple[dict[str, tuple[str, int]], list[str], int]:
     """Write the clips. Returns frame_dir -> (file, label), lines about those left out, and the joints of the last one."""
     names: dict[str, tuple[str, int]] = {}
-    files: set[str] = set()
     left_out: list[str] = []
     joints = 0
     (folder / "clips").mkdir()
@@ -125,10 +123,10 @@ def _write_clips(
         if type(label) is not int or not -1 <= label < 1 << 16:
             raise ReadError(f"{where}: its label is no whole number from 0; expected the number of a class.")
         file = re.sub(r"[^\w.-]+", "_", item["frame_dir"])[:150].lstrip(".") or "clip"
-        if item["frame_dir"] in names or file in files:
+        path = folder / "clips" / f"{file}.npy"
+        if item["frame_dir"] in names or path.exists():
             raise ReadError(f"{where}: {file!r} is there twice; every clip needs a name of its own.")
-        np.save(folder / "clips" / f"{file}.npy", clip, allow_pickle=False)
-        files.add(file)
+        np.save(path, clip, allow_pickle=False)
         names[item["frame_dir"]] = file, label
     if not names:
         raise ReadError(f"{name}: none of its {len(annotations):,} annotations has keypoints.")

@@ -57,15 +57,13 @@ def read_labels(file: RawFile) -> tuple[dict[Split, np.ndarray], int]:
             shape = arrays.header(clips).shape
             if not shape or shape[0] > _MAX_CLIPS:
                 raise ReadError(f"{file.name}: {clips} has shape {shape}; expected (N, T, M * V * 3).")
-            if key in arrays.keys:
-                labels[split], count = _labels(arrays, key, file.name)
-                classes = max(classes, count)
-                if len(labels[split]) != shape[0]:
-                    raise ReadError(
-                        f"{file.name}: {len(labels[split])} labels in {key} for {shape[0]} clips in {clips}."
-                    )
-            else:
+            if key not in arrays.keys:
                 labels[split] = np.full(shape[0], -1, dtype=np.int64)
+                continue
+            labels[split], count = _labels(arrays, key, file.name)
+            classes = max(classes, count)
+            if len(labels[split]) != shape[0]:
+                raise ReadError(f"{file.name}: {len(labels[split])} labels in {key} for {shape[0]} clips in {clips}.")
     return labels, classes
 
 
@@ -104,23 +102,13 @@ def read_clips(file: RawFile, layout: SkeletonLayout) -> Iterator[tuple[Split, i
                     f"{file.name}: {key} has shape {shape}; expected (N, T, M * {person}) for layout {layout.name!r}."
                 )
             for index, row in enumerate(arrays.rows(key)):
-                joints = _without_padding(row.reshape(shape[1], -1, layout.num_joints, 3))
-                if joints is None:
-                    yield (
-                        split,
-                        index,
-                        ReadError(f"{file.name}: clip {index + 1} of {key} is all zero; nobody is in it."),
-                    )
+                joints = row.reshape(shape[1], -1, layout.num_joints, 3)
+                there = (joints != 0).any(axis=(2, 3))  # (T, M); NaN counts as there
+                if there.any():
+                    last, people = np.flatnonzero(there.any(axis=1))[-1] + 1, there.any(axis=0)
+                    clip = joints[:last].astype(np.float64)
+                    clip[~there[:last]] = np.nan
+                    yield split, index, clip[:, people]
                 else:
-                    yield split, index, joints
-
-
-def _without_padding(joints: np.ndarray) -> np.ndarray | None:
-    there = (joints != 0).any(axis=(2, 3))  # (T, M); NaN counts as there
-    frames, people = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
-    if not len(frames):
-        return None
-    last = frames[-1] + 1
-    kept = joints[:last, people].astype(np.float64)
-    kept[~there[:last, people]] = np.nan
-    return kept
+                    problem = f"{file.name}: clip {index + 1} of {key} is all zero; nobody is in it."
+                    yield split, index, ReadError(problem)

@@ -49,30 +49,35 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     if found is None:
         return from_lists(content, layout, file.name)
     frames, bodies = found
+    frames = sorted(dict.fromkeys(frames), key=_frame_order)
+    if len(frames) > _MAX_FRAMES:
+        raise ReadError(f"{file.name}: {len(frames):,} frames; expected one video, of at most {_MAX_FRAMES:,}.")
     if not bodies:
         raise ReadError(f"{file.name}: nobody is in any of its {len(frames):,} frames.")
     return _assemble(frames, bodies, layout, file.name)
 
 
 def _bodies(content: Any, name: str) -> tuple[list[Hashable], list[_Body]] | None:
-    """Ids of the frames in their order, and who is in them; None if the content has none of the known forms."""
+    """Ids of the frames, maybe several times, and who is in them; None if the content has none of the known forms."""
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         images = content.get("images")
-        ids = [image["id"] for image in images if _has(image, "id")] if isinstance(images, list) else []
-        return _from_annotations(content["annotations"], ids, name)
+        listed = [image["id"] for image in images if _has(image, "id")] if isinstance(images, list) else []
+        return _from_annotations(content["annotations"], listed, name)
     if isinstance(content, dict) and isinstance(content.get("instance_info"), list):
         content = content["instance_info"]
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         return None
     if "instances" in content[0]:
         return _from_frames(content, name)
-    if "keypoints" in content[0] and not any(key in content[0] for key in _FRAME_KEYS):
+    if "keypoints" not in content[0]:
+        return None
+    if not any(key in content[0] for key in _FRAME_KEYS):
         return _from_frames([{"frame_id": 0, "instances": content}], name)  # MMPose's predictions of a single image
-    return _from_annotations(content, [], name) if "keypoints" in content[0] else None
+    return _from_annotations(content, [], name)
 
 
-def _has(item: Any, *keys: str) -> bool:
-    return isinstance(item, dict) and all(isinstance(item.get(key), int | str) for key in keys)
+def _has(item: Any, key: str) -> bool:
+    return isinstance(item, dict) and isinstance(item.get(key), int | str)
 
 
 def _from_annotations(
@@ -83,56 +88,44 @@ def _from_annotations(
         key = next((key for key in _FRAME_KEYS if _has(item, key)), None)
         if key is None or "keypoints" not in item:
             raise ReadError(f"{name}: annotation {number} has no image_id or no keypoints; expected COCO keypoints.")
-        frame = item[key]
-        bodies.append(_Body(frame, _person(item, seen[frame]), item["keypoints"], item.get("keypoint_scores")))
-        seen[frame] += 1
-    return _ordered([*listed, *seen], name), bodies
+        bodies.append(_body(item[key], item, seen[item[key]]))
+        seen[item[key]] += 1
+    return [*listed, *seen], bodies
 
 
 def _from_frames(content: Sequence[Any], name: str) -> tuple[list[Hashable], list[_Body]]:
     bodies, frames = [], []
     for number, item in enumerate(content, 1):
+        where = f"{name}: frame {number} of {len(content)}"
         instances = item.get("instances") if isinstance(item, dict) else None
         if not isinstance(instances, list):
-            raise ReadError(
-                f"{name}: frame {number} of {len(content)} has no list of instances; expected MMPose's form."
-            )
-        frame = item["frame_id"] if _has(item, "frame_id") else number
-        frames.append(frame)
+            raise ReadError(f"{where} has no list of instances; expected MMPose's form.")
+        frames.append(item["frame_id"] if _has(item, "frame_id") else number)
         for place, instance in enumerate(instances):
             if not isinstance(instance, dict) or "keypoints" not in instance:
-                raise ReadError(f"{name}: frame {number} of {len(content)}: instance {place + 1} has no keypoints.")
-            person = _person(instance, place)
-            bodies.append(_Body(frame, person, instance["keypoints"], instance.get("keypoint_scores")))
-    return _ordered(frames, name), bodies
+                raise ReadError(f"{where}: instance {place + 1} has no keypoints.")
+            bodies.append(_body(frames[-1], instance, place))
+    return frames, bodies
 
 
-def _person(item: Mapping[str, Any], place: int) -> Hashable:
+def _body(frame: Hashable, item: Mapping[str, Any], place: int) -> _Body:
     track = next((item[key] for key in _TRACK_KEYS if _has(item, key)), None)
-    return ("place", place) if track is None else ("track", track)
+    person = ("place", place) if track is None else ("track", track)
+    return _Body(frame, person, item["keypoints"], item.get("keypoint_scores"))
 
 
-def _ordered(frames: Sequence[Hashable], name: str) -> list[Hashable]:
-    ids = list(dict.fromkeys(frames))
-    if len(ids) > _MAX_FRAMES:
-        raise ReadError(f"{name}: {len(ids):,} frames; expected one video, of at most {_MAX_FRAMES:,}.")
-    return sorted(
-        ids, key=lambda frame: [(len(digits.lstrip("0")), digits.lstrip("0"), text) for digits, text in _split(frame)]
-    )
-
-
-def _split(frame: Hashable) -> list[tuple[str, str]]:
-    """`"img_9.jpg"` -> digits and text in turn, so that 9 comes before 10."""
-    return [(match[1], match[2]) for match in re.finditer(r"(\d*)(\D*)", str(frame)) if match[0]]
+def _frame_order(frame: Hashable) -> list[tuple[int, str, str]]:
+    """Digits and text of `"img_9.jpg"` in turn, so that 9 comes before 10."""
+    parts = (match.groups() for match in re.finditer(r"(\d*)(\D*)", str(frame)) if match[0])
+    return [(len(digits.lstrip("0")), digits.lstrip("0"), text) for digits, text in parts]
 
 
 def _assemble(frames: Sequence[Hashable], bodies: Sequence[_Body], layout: SkeletonLayout, name: str) -> np.ndarray:
-    place = {frame: index for index, frame in enumerate(frames)}
+    """(T, M, V, 2 or 3); people in the order in which they appear."""
+    row = {frame: index for index, frame in enumerate(frames)}
     counts = Counter(body.person for body in bodies)
-    people = [person for person, _ in counts.most_common(MAX_PEOPLE)]
-    column = {
-        person: index for index, person in enumerate(sorted(people, key=lambda person: list(counts).index(person)))
-    }
+    longest = {person for person, _ in counts.most_common(MAX_PEOPLE)}
+    column = {person: index for index, person in enumerate(person for person in counts if person in longest)}
     joints: np.ndarray | None = None
     for body in bodies:
         if body.person not in column:
@@ -146,7 +139,7 @@ def _assemble(frames: Sequence[Hashable], bodies: Sequence[_Body], layout: Skele
             joints = np.full(shape, np.nan)
         if points.shape[1] != joints.shape[3]:
             raise ReadError(f"{where}: keypoints of {points.shape[1]} values; expected {joints.shape[3]} as before.")
-        joints[place[body.frame], column[body.person]] = points
+        joints[row[body.frame], column[body.person]] = points
     assert joints is not None  # somebody is there
     return joints
 
@@ -161,13 +154,12 @@ def _points(body: _Body, layout: SkeletonLayout, where: str) -> np.ndarray:
         values = values[0]
     if values.ndim != 2 or len(values) != count or values.shape[1] not in (2, 3):
         raise ReadError(f"{where}: keypoints of shape {values.shape}; expected the {count} of layout {layout.name!r}.")
-    scores = None
     if body.scores is not None:
         scores = number_array(body.scores, where).reshape(-1)
         if len(scores) != count:
             raise ReadError(f"{where}: {len(scores)} keypoint_scores; expected {count}.")
     elif values.shape[1] == 3 and layout.unit != "m":
         values, scores = values[:, :2], values[:, 2]
-    if scores is not None:
-        values = np.where((scores > 0)[:, None], values, np.nan)
-    return values
+    else:
+        return values
+    return np.where((scores > 0)[:, None], values, np.nan)
