@@ -75,7 +75,7 @@ def convert(
         progress: Show a progress bar on stderr.
         shard: (I, N) with 0 <= I < N: make every N-th shard from the I-th on, and leave them beside `output`. The call without it,
             or `merge`, makes the folder of all.
-        layout, labels, unit: Of custom data; see `readers.generic.folder.find_own`.
+        layout, labels, unit: Of custom data; see `readers.generic.folder.find_folder`.
         write_card: Called with the folder before it becomes `output`; None: a Parquet folder gets a README.md for the Hub's viewer.
 
     Returns:
@@ -168,9 +168,9 @@ def merge(
 
 def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | None, unit: str | None) -> Recordings:
     if name == OWN:
-        from ..readers.generic.folder import find_own
+        from ..readers.generic.folder import find_folder
 
-        return find_own(data_dir, layout=layout, labels=labels, unit=unit)
+        return find_folder(data_dir, layout=layout, labels=labels, unit=unit)
     for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
         if value is not None:
             raise ValueError(f"{option} is for recordings of your own ({OWN!r}), not for {name!r}.")

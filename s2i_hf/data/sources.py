@@ -73,11 +73,11 @@ def open_source(
         ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
     """
     if name == OWN:
-        from ..readers.generic.folder import find_own
+        from ..readers.generic.folder import find_folder
 
         if data_dir is None:
             raise ValueError(f"{OWN!r} stands for recordings of your own: pass data_dir, the folder they are in.")
-        found = find_own(data_dir, layout=layout, labels=labels, unit=unit)
+        found = find_folder(data_dir, layout=layout, labels=labels, unit=unit)
         return _build(found, Path(data_dir), cache_dir, num_proc, name)
     for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
         if value is not None:

@@ -155,7 +155,7 @@ def _of_own(
     """Recordings of general formats; `default` is for those that do not name their joints themselves."""
     if layout is None and len(with_suffix(found, _MOTION)) < len(found):
         layout = default
-    recordings = own.find_own(place, layout=layout, unit=unit, labelled=False)
+    recordings = own.find_folder(place, layout=layout, unit=unit, labelled=False)
 
     def clips_of(file: RawFile) -> Iterator[Found]:
         clips = read_file(file, recordings.protocol)

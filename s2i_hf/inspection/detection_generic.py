@@ -20,7 +20,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import RawFile, ReadError
 from ..readers.discovery import read_file
 from ..readers.generic import folder as own
-from ..readers.generic.folder import find_own
+from ..readers.generic.folder import find_folder
 from .body_checks import check_body, layout_misfit
 from .file_types import npz_headers
 
@@ -84,7 +84,7 @@ def _right_size(clips: Sequence[SkeletonSequence]) -> float:
 def _some_clips(path: Path, layout: Any, unit: str | None) -> list[SkeletonSequence]:
     """Some clips, read by a layout. Raises ValueError if one cannot be."""
     with quietly():
-        recordings = find_own(path, layout=layout, unit=unit)
+        recordings = find_folder(path, layout=layout, unit=unit)
     clips: list[SkeletonSequence] = []
     for file in spread(recordings.all_files, _PROBES):
         for clip in islice(read_file(file, recordings.protocol), _CLIPS):

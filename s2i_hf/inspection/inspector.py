@@ -25,7 +25,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
 from ..readers import NoClip, RawFile, ReadError, get_reader
 from ..readers.discovery import read_file
-from ..readers.generic.folder import find_own
+from ..readers.generic.folder import find_folder
 from .census import Detection
 from .detection import detect, first_clips, recording_name
 from .detection_generic import quietly
@@ -249,7 +249,7 @@ def _own(report: Inspection, layout: Any, max_files: int | None) -> Iterator[tup
     if best not in LAYOUTS and layout is None:
         best = None  # motion capture, which says itself what its joints are
     with quietly():
-        recordings = find_own(found.path, layout=best, unit=found.unit)
+        recordings = find_folder(found.path, layout=best, unit=found.unit)
     files = recordings.all_files
     if found.unit:
         found.notes.append(

@@ -34,7 +34,7 @@ class FolderSample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # two folders are never the same
 class FolderProtocol(Protocol):
-    """Who trains and who tests in a folder of your own; made by `readers.own.find_own`.
+    """Who trains and who tests in a folder of your own; made by `readers.generic.folder.find_folder`.
 
     Args:
         layout: Name of the joint format, as rows hold it.

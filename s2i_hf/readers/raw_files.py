@@ -198,7 +198,7 @@ def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | 
         found = []
         for entry in _walk(data_dir, _DEPTH):
             if entry.name.endswith(endings):
-                found.append(_on_disk(entry))
+                found.append(on_disk(Path(entry.path)))
             elif entry.name.lower().endswith(".zip"):
                 try:
                     found += _members(Path(entry.path), endings)
@@ -208,12 +208,13 @@ def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | 
     return sorted(found, key=lambda file: (file.stem, file.folders, str(file)))
 
 
-def _on_disk(entry: os.DirEntry[str]) -> RawFile:
+def on_disk(path: Path) -> RawFile:
+    """A file of its own, with its size and time of change."""
     try:
-        status = entry.stat()
+        status = path.stat()
     except OSError:
-        return RawFile(Path(entry.path))  # a dangling link: reading it will say so
-    return RawFile(Path(entry.path), size=status.st_size, stamp=status.st_mtime_ns)
+        return RawFile(path)  # a dangling link: reading it will say so
+    return RawFile(path, size=status.st_size, stamp=status.st_mtime_ns)
 
 
 def _members(path: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:

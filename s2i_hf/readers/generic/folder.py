@@ -1,8 +1,8 @@
-"""Skeletons of your own: any folder or archive of clips in a general format, found, labelled and read.
+"""Custom data: any folder or archive of clips in a general format, found, labelled and read.
 
     .npy .npz .json   arrays and nested lists (`arrays`), keypoints of pose estimators (`keypoints_json`)
     .npz              with x_train, y_train: the form of CTR-GCN and MAMP (`ctrgcn_npz`)
-    .csv              a row a frame (`tables`)
+    .csv              a row a frame (`csv_files`)
     .bvh .amc + .asf  motion capture (`bvh`, `amc_asf`)
 
 Joints come out as everywhere in this package, in the unit of the layout with y up. In images, and in MediaPipe, y points down: for
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +28,9 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import RawFile, ReadError, body_extent, find_raw_files
+from ..raw_files import RawFile, ReadError, body_extent, find_raw_files, on_disk
 from ..recordings import Recordings, fingerprint
-from . import amc_asf, arrays, bvh, ctrgcn_npz, keypoints_json
-from . import csv_files as tables
+from . import amc_asf, arrays, bvh, csv_files, ctrgcn_npz, keypoints_json
 from .folder_labels import Labels, from_folders, from_table
 
 logger = logging.getLogger(__name__)
@@ -41,16 +41,17 @@ _MOCAP = {".bvh": bvh, ".amc": amc_asf}
 _DOWN = frozenset({"mediapipe_33"})  # layouts in metres whose y axis points down, and z away from the camera
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"
+_Layout = str | Path | SkeletonLayout | Mapping[str, Any]
 
 
-def find_own(
+def find_folder(
     data_dir: str | Path,
-    layout: str | Path | SkeletonLayout | Mapping[str, Any] | None = None,
+    layout: _Layout | None = None,
     labels: str | Path | None = None,
     unit: str | None = None,
     labelled: bool = True,
 ) -> Recordings:
-    """Find recordings of your own, with their labels and splits.
+    """Find the recordings of a folder, with their labels and splits.
 
     Args:
         data_dir: Folder (looked through three levels deep), zip archive, or a single file.
@@ -58,7 +59,7 @@ def find_own(
             of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A format of your own is made
             known by its name (`register_layout`).
         labels: CSV file with the columns id and label, and maybe split, subject and camera. None: `labels.csv` in the folder, if
-            there is one, else the sub-folders; see `own_labels`.
+            there is one, else the sub-folders; see `folder_labels`.
         unit: "m", "cm" or "mm": what the coordinates are given in. None: the unit of the layout, and for AMC files the scale of
             CMU. Nothing is guessed: bodies that cannot be of this size are errors.
         labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
@@ -82,21 +83,26 @@ def find_own(
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
     protocol = FolderProtocol(layout=skeleton.name, skeleton=skeleton, unit=unit, root=str(folder))
-    ids = _ids(found, protocol)
+    ids: dict[str, RawFile] = {}
+    for name, file in sorted(((protocol.file_id(file), file) for file in found), key=lambda pair: pair[0]):
+        if name in ids:
+            raise ValueError(f"{ids[name]} and {file} would be one clip {name!r}; rename or remove one of them.")
+        ids[name] = file
     containers = {name: file for name, file in ids.items() if ctrgcn_npz.is_container(file)}
     if containers:
-        protocol, known = _contained(protocol, containers, table_file)
+        if table_file is not None:
+            raise ValueError(
+                f"{next(iter(containers.values())).name} has its labels in it; leave out {table_file.name}."
+            )
+        known, splits = _contained(containers)
+        protocol = replace(protocol, containers=splits)
         if len(containers) < len(ids):
             known.left_out["beside an .npz file that holds many clips"] = sorted(set(ids) - set(containers))
+    elif not labelled:
+        known = Labels({name: FolderSample("test") for name in ids})
     else:
-        if not labelled:
-            known = Labels({name: FolderSample("test") for name in ids}, ())
-        else:
-            known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
-        protocol = replace(protocol, table=known.table, names=known.names)
-    files: dict[Split, list[RawFile]] = {
-        split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
-    }
+        known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
+    protocol = replace(protocol, table=known.table, names=known.names)
     for reason, names in known.left_out.items():
         left_out.setdefault(reason, []).extend(names)
     if labelled and not protocol.names:
@@ -105,8 +111,15 @@ def find_own(
             "them in a %s with the columns id and label.",
             folder, _TABLE,
         )  # fmt: skip
+    files: dict[Split, list[RawFile]] = {
+        split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
+    }
     recordings = Recordings(protocol, files, {reason: sorted(names) for reason, names in left_out.items()})
-    _fingerprint(recordings)
+    fingerprint(recordings)
+    # labels, layout and unit change the rows as the files do
+    rule = repr((skeleton.to_dict(), protocol.unit, protocol.names, sorted(protocol.table.items()))).encode()
+    recordings.fingerprint = hashlib.sha256(recordings.fingerprint.encode() + rule).hexdigest()
+    recordings.content = hashlib.sha256(recordings.content.encode() + rule).hexdigest()
     return recordings
 
 
@@ -114,36 +127,25 @@ def _find(
     folder: Path, table: Path | None, layout: Path | None
 ) -> tuple[list[RawFile], RawFile | None, dict[str, list[str]]]:
     """The clips, the table of labels, and files that are left out."""
-    if folder.is_file() and folder.suffix.lower() != ".zip":
-        status = folder.stat()
-        found = [RawFile(folder, size=status.st_size, stamp=status.st_mtime_ns)]
-        if not folder.name.removesuffix(".gz").endswith(SUFFIXES):
-            raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
-    elif folder.exists():
-        found = find_raw_files(folder, SUFFIXES)
-    else:
+    if not folder.exists():
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
-    beside = [
-        file
-        for file in found
-        if file.name == _TABLE or (file.stem.startswith("labels_") and file.name.endswith(".csv"))
-    ]
-    own = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
-    clips = [file for file in found if file not in beside and not (not file.member and file.path.resolve() in own)]
-    if table is not None:
-        status = table.stat()
-        table_file: RawFile | None = RawFile(table, size=status.st_size, stamp=status.st_mtime_ns)
+    if folder.is_dir() or folder.suffix.lower() == ".zip":
+        found = find_raw_files(folder, SUFFIXES)
+    elif folder.name.removesuffix(".gz").endswith(SUFFIXES):
+        found = [on_disk(folder)]
     else:
-        named = sorted(
-            (file for file in beside if file.name == _TABLE), key=lambda file: (len(file.folders), str(file))
+        raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
+    tables = [file for file in found if file.name == _TABLE or re.fullmatch(r"labels_.*\.csv", file.name)]
+    named = sorted((file for file in tables if file.name == _TABLE), key=lambda file: (len(file.folders), str(file)))
+    if table is None and tables and not named:
+        raise ValueError(
+            f"{folder} has several tables of labels; pass one of {', '.join(file.name for file in tables)} as labels."
         )
-        table_file = named[0] if named else None
-        if table_file is None and beside:
-            raise ValueError(
-                f"{folder} has several tables of labels; pass one of {', '.join(file.name for file in beside)} as labels."
-            )
+    table_file = on_disk(table) if table is not None else named[0] if named else None
+    given = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
+    clips = [file for file in found if file not in tables and (file.member or file.path.resolve() not in given)]
     amc, left_out = amc_asf.select(clips)
-    clips = [file for file in clips if not file.name.removesuffix(".gz").endswith((".amc", ".asf"))] + amc
+    clips = [file for file in clips if _suffix(file) not in (".amc", ".asf")] + amc
     if not clips:
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
@@ -152,7 +154,7 @@ def _find(
     return clips, table_file, left_out
 
 
-def _resolve(layout: Any, files: Sequence[RawFile]) -> SkeletonLayout:
+def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout:
     if isinstance(layout, Path) or (isinstance(layout, str) and layout.endswith(".json")):
         path = Path(layout).expanduser()
         try:
@@ -163,16 +165,13 @@ def _resolve(layout: Any, files: Sequence[RawFile]) -> SkeletonLayout:
             ) from None
     if layout is not None:
         return get_layout(layout)
-    for file in files:
-        module = _MOCAP.get(_suffix(file))
-        if module is not None:
-            try:
-                return module.read_layout(file)
-            except ReadError as error:
-                problem = str(error)
-                break
-    else:
-        problem = f"{files[0].name} does not say which joints it holds."
+    problem = f"{files[0].name} does not say which joints it holds."
+    for file in (file for file in files if _suffix(file) in _MOCAP):
+        try:
+            return _MOCAP[_suffix(file)].read_layout(file)
+        except ReadError as error:
+            problem = str(error)
+            break
     raise ValueError(f"{problem} Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own.")
 
 
@@ -180,43 +179,18 @@ def _suffix(file: RawFile) -> str:
     return Path(file.name.removesuffix(".gz")).suffix
 
 
-def _ids(files: Sequence[RawFile], protocol: FolderProtocol) -> dict[str, RawFile]:
-    ids: dict[str, RawFile] = {}
-    for name, file in sorted(((protocol.file_id(file), file) for file in files), key=lambda pair: pair[0]):
-        if name in ids:
-            raise ValueError(f"{ids[name]} and {file} would be one clip {name!r}; rename or remove one of them.")
-        ids[name] = file
-    return ids
-
-
-def _contained(
-    protocol: FolderProtocol, files: Mapping[str, RawFile], table: RawFile | None
-) -> tuple[FolderProtocol, Labels]:
-    """The protocol of files that hold many clips, with their labels."""
-    if table is not None:
-        raise ValueError(f"{next(iter(files.values())).name} has its labels in it; leave out {table.name}.")
-    samples: dict[str, FolderSample] = {}
-    containers: dict[str, tuple[Split, ...]] = {}
-    count = 0
+def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Split, ...]]]:
+    """The labels in files that hold many clips, and the splits that each of them has."""
+    known, splits, count = Labels(), {}, 0
     for name, file in files.items():
         labels, classes = ctrgcn_npz.read_labels(file)
         count = max(count, classes)
-        containers[name] = tuple(labels)
+        splits[name] = tuple(labels)
         for split, numbers in labels.items():
             for index, label in enumerate(numbers.tolist()):
-                samples[ctrgcn_npz.clip_id(name, split, index)] = FolderSample(split, label)
-    names = tuple(map(str, range(count)))
-    return replace(protocol, table=samples, names=names, containers=containers), Labels(samples, names)
-
-
-def _fingerprint(recordings: Recordings) -> None:
-    """Labels, layout and unit change the rows as the files do."""
-    fingerprint(recordings)
-    protocol = recordings.protocol
-    assert isinstance(protocol, FolderProtocol) and protocol.skeleton is not None
-    rule = repr((protocol.skeleton.to_dict(), protocol.unit, protocol.names, sorted(protocol.table.items()))).encode()
-    recordings.fingerprint = hashlib.sha256(recordings.fingerprint.encode() + rule).hexdigest()
-    recordings.content = hashlib.sha256(recordings.content.encode() + rule).hexdigest()
+                known.table[ctrgcn_npz.clip_id(name, split, index)] = FolderSample(split, label)
+    known.names = tuple(map(str, range(count)))
+    return known, splits
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -226,46 +200,38 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
     """Read the clips of a file; broken ones come out as their errors.
 
     Args:
-        file: As `find_own` lists it.
+        file: As `find_folder` lists it.
         protocol: The protocol of the `Recordings` it is from.
 
     Raises:
         ReadError: the file is damaged, of another joint format, or in another unit.
     """
-    layout, name = protocol.skeleton, protocol.file_id(file)
-    assert layout is not None  # find_own sets it
-    if name in protocol.containers:
-        for split, index, clip in ctrgcn_npz.read_clips(file, layout):
-            sample_id = ctrgcn_npz.clip_id(name, split, index)
-            try:
-                yield (
-                    clip
-                    if isinstance(clip, ReadError)
-                    else _sequence(clip, protocol, sample_id, file.name, protocol.unit)
-                )
-            except ReadError as error:
-                yield error
+    layout, name, unit = protocol.skeleton, protocol.file_id(file), protocol.unit
+    assert layout is not None  # `find_folder` sets it
+    if name not in protocol.containers:
+        if _suffix(file) == ".amc":
+            joints = amc_asf.read_joints(file, layout, metres=unit is None)
+        else:
+            modules = {".bvh": bvh, ".csv": csv_files, ".json": keypoints_json}
+            joints = modules.get(_suffix(file), arrays).read_joints(file, layout)
+        yield _sequence(joints, protocol, name, file.name)
         return
-    unit = protocol.unit
-    suffix = _suffix(file)
-    if suffix == ".amc":
-        joints = amc_asf.read_joints(file, layout, metres=unit is None)
-    elif suffix == ".bvh":
-        joints = bvh.read_joints(file, layout)
-    else:
-        module = {".csv": tables, ".json": keypoints_json}.get(suffix, arrays)
-        joints = module.read_joints(file, layout)
-    yield _sequence(joints, protocol, name, file.name, unit)
+    for split, index, clip in ctrgcn_npz.read_clips(file, layout):
+        try:
+            if isinstance(clip, ReadError):
+                raise clip
+            sequence = _sequence(clip, protocol, ctrgcn_npz.clip_id(name, split, index), file.name)
+        except ReadError as error:
+            yield error
+        else:
+            yield sequence
 
 
-def _sequence(
-    joints: np.ndarray, protocol: FolderProtocol, sample_id: str, file: str, unit: str | None
-) -> SkeletonSequence:
-    layout = protocol.skeleton
+def _sequence(joints: np.ndarray, protocol: FolderProtocol, sample_id: str, file: str) -> SkeletonSequence:
+    layout, sample = protocol.skeleton, protocol.table[sample_id]
     assert layout is not None
-    sample = protocol.table[sample_id]
     return SkeletonSequence(
-        joints=_in_layout(joints, layout, file, unit),
+        joints=_in_layout(joints, layout, file, protocol.unit),
         layout=layout,
         label=sample.label,
         subject=sample.subject,
@@ -294,20 +260,16 @@ def _in_layout(joints: np.ndarray, layout: SkeletonLayout, file: str, unit: str 
     if not seen.any():
         raise ReadError(f"{file}: nobody is seen in any of its {len(joints):,} frames.")
     if layout.unit == "m":
-        _check_size(joints[seen.any(axis=-1)], layout, file, unit)
+        _check_size(body_extent(joints[seen.any(axis=-1)]), layout, file, unit)
     return joints
 
 
-def _check_size(bodies: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> None:
-    """Refuse bodies, (N, V, 3) in metres, that no person can be; the median, because a single one may be a ghost."""
-    extent = body_extent(bodies)
+def _check_size(extent: float, layout: SkeletonLayout, file: str, unit: str | None) -> None:
+    """Refuse bodies that are as wide, in metres, as no person can be."""
     given = extent / UNITS[unit or "m"]
+    problem = f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}"
     if extent > _LARGEST:
         right = "cm" if given < 400 else "mm"
-        raise ReadError(
-            f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}; pass unit={right!r} if they are {right}."
-        )
+        raise ReadError(f"{problem}; pass unit={right!r} if they are {right}.")
     if layout.num_joints > 1 and 0 < extent < _SMALLEST:
-        raise ReadError(
-            f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}; coordinates must be in m, cm or mm."
-        )
+        raise ReadError(f"{problem}; coordinates must be in m, cm or mm.")

@@ -1,4 +1,4 @@
-"""What your own clips show: labels and splits from the folders they lie in, or from a table.
+"""What the clips of a folder show: labels and splits from the folders they lie in, or from a table.
 
     wave/clip_01.npy                    the folder is the class; classes are numbered in the order of their names
     train/wave/clip_01.npy              train and test (or val) folders around the classes
@@ -13,18 +13,19 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ...processing.suggestions import did_you_mean
 from ...protocols import Split
 from ...protocols.folder import FolderSample
-from ..raw_files import RawFile, ReadError, read_bytes
+from ..raw_files import RawFile, read_bytes
 
 SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "val": "test", "valid": "test",
     "validation": "test",
 }  # fmt: skip
 _VALIDATION = ("val", "valid", "validation", "eval")
-_COLUMNS = ("id", "label", "split", "subject", "camera")
+_HEADER = "id,label[,split][,subject][,camera]"
 _MAX_LABEL = 1 << 16
 
 
@@ -49,9 +50,12 @@ def from_folders(ids: Sequence[str]) -> Labels:
     Args:
         ids: Paths in the data folder without extension, with / between their parts.
     """
-    folders = {name: name.split("/")[:-1] for name in ids}
-    shared = _shared(list(folders.values()))
-    paths = {name: path[shared:] for name, path in folders.items()}
+    folders = [name.split("/")[:-1] for name in ids]
+    shared = takewhile(
+        lambda level: len(set(level)) == 1 and level[0].lower() not in SPLIT_NAMES, zip(*folders, strict=False)
+    )
+    depth = len(list(shared))  # how many folders everything lies in, one inside the other
+    paths = {name: path[depth:] for name, path in zip(ids, folders, strict=True)}
     splits: dict[str, str] = {}
     if all(path and path[0].lower() in SPLIT_NAMES for path in paths.values()):
         splits = {name: path[0].lower() for name, path in paths.items()}
@@ -68,16 +72,6 @@ def from_folders(ids: Sequence[str]) -> Labels:
         else:
             labels.table[name] = FolderSample(SPLIT_NAMES[split], number[path[0]] if path else -1)
     return labels
-
-
-def _shared(folders: Sequence[Sequence[str]]) -> int:
-    """How many folders all files lie in, one inside the other; those called train or test are none of them."""
-    count = 0
-    for level in zip(*folders, strict=False):
-        if len(set(level)) > 1 or level[0].lower() in SPLIT_NAMES:
-            break
-        count += 1
-    return count
 
 
 def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
@@ -102,7 +96,7 @@ def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
         if found is None:
             unknown.append(row["id"])
             continue
-        if found in labels.table:
+        if found in texts:
             raise ValueError(f"{where}: {row['id']!r} is there twice; give each clip one row.")
         split = row.get("split", "").lower() or "train"
         if split not in SPLIT_NAMES:
@@ -110,19 +104,14 @@ def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
         subject, camera = (_whole(row.get(column, ""), column, where) for column in ("subject", "camera"))
         labels.table[found] = FolderSample(SPLIT_NAMES[split], -1, subject, camera)
         texts[found] = row["label"]
-    if not labels.table:
+    if not texts:
         shown = f"{rows[0][1]['id']!r} is none of the clips, such as {ids[0]!r}" if rows else "it has no rows"
         raise ValueError(f"{file.name}: {shown}; expected a column id with the names of the clips.")
-    labels.names, numbers = _classes(sorted({text for text in texts.values() if text}), file.name)
-    labels.table = {
-        name: sample._replace(label=numbers[texts[name]] if texts[name] else -1)
-        for name, sample in labels.table.items()
-    }
-    if unknown:
-        labels.left_out[f"in {file.name}, but no such file"] = sorted(unknown)
-    unlisted = sorted(set(ids) - set(labels.table))
-    if unlisted:
-        labels.left_out[f"not in {file.name}"] = unlisted
+    labels.names, numbers = _classes(sorted({*texts.values()} - {""}), file.name)
+    for name, text in texts.items():
+        labels.table[name] = labels.table[name]._replace(label=numbers.get(text, -1))
+    left_out = {f"in {file.name}, but no such file": unknown, f"not in {file.name}": set(ids) - set(texts)}
+    labels.left_out = {reason: sorted(names) for reason, names in left_out.items() if names}
     return labels
 
 
@@ -130,47 +119,35 @@ def _rows(file: RawFile) -> list[tuple[int, dict[str, str]]]:
     """The rows with their lines, columns by lower-case name."""
     try:
         text = read_bytes(file).decode("utf-8")
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file.name}: no CSV text in UTF-8 ({error}).") from None
-    except ReadError as error:
-        raise ValueError(str(error)) from None
     if not lines:
-        raise ValueError(f"{file.name}: the file is empty; expected a header id,label[,split][,subject][,camera].")
+        raise ValueError(f"{file.name}: the file is empty; expected a header {_HEADER}.")
     header = [cell.lower() for cell in lines[0][1]]
     for column in ("id", "label"):
         if column not in header:
             hint = did_you_mean(column, header)
-            raise ValueError(
-                f"{file.name}: no column {column!r}; expected a header id,label[,split][,subject][,camera].{hint}"
-            )
+            raise ValueError(f"{file.name}: no column {column!r}; expected a header {_HEADER}.{hint}")
     rows = []
     for number, cells in lines[1:]:
+        where = f"{file.name}: line {number}"
         if len(cells) != len(header):
-            raise ValueError(
-                f"{file.name}: line {number} has {len(cells)} cells; expected the {len(header)} of the header."
-            )
-        row = {column: cell for column, cell in zip(header, cells, strict=True) if column in _COLUMNS}
-        if not row["id"]:
-            raise ValueError(f"{file.name}: line {number} has no id; expected the name of a clip.")
-        rows.append((number, row))
+            raise ValueError(f"{where} has {len(cells)} cells; expected the {len(header)} of the header.")
+        rows.append((number, dict(zip(header, cells, strict=True))))
+        if not rows[-1][1]["id"]:
+            raise ValueError(f"{where} has no id; expected the name of a clip.")
     return rows
 
 
-def _separator(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)
-
-
 def _by_name(ids: Sequence[str]) -> dict[str, list[str]]:
-    """Every way to name a clip -> the clips it can be."""
+    """Every way to name a clip, its path and the last part of it -> the clips it can be."""
     known: dict[str, list[str]] = {}
     for name in ids:
-        known.setdefault(name, []).append(name)
-        last = name.rpartition("/")[2]
-        if last != name:
-            known.setdefault(last, []).append(name)
+        for text in {name, name.rpartition("/")[2]}:
+            known.setdefault(text, []).append(name)
     return known
 
 

@@ -16,7 +16,7 @@ from own_files import STAR, damages
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.discovery import read_file
 from s2i_hf.readers.generic.annotation_pickle import convert_pickle
-from s2i_hf.readers.generic.folder import find_own
+from s2i_hf.readers.generic.folder import find_folder
 from s2i_hf.readers.recordings import Clip
 
 
@@ -82,8 +82,8 @@ def test_the_folder_is_one_that_can_be_read(tmp_path: Path) -> None:
     whole = content()
     convert_pickle(write(tmp_path, whole), tmp_path / "out")
     with pytest.raises(ValueError, match=r"several tables.*labels_xsub\.csv, labels_xview\.csv"):
-        find_own(tmp_path / "out", "coco_17")
-    recordings = find_own(tmp_path / "out", "coco_17", labels=tmp_path / "out" / "labels_xsub.csv")
+        find_folder(tmp_path / "out", "coco_17")
+    recordings = find_folder(tmp_path / "out", "coco_17", labels=tmp_path / "out" / "labels_xsub.csv")
     assert {split: len(files) for split, files in recordings.files.items()} == {"train": 3, "test": 1}
     (clip,) = read_file(recordings.files["test"][0], recordings.protocol)
     assert isinstance(clip, Clip)
@@ -125,7 +125,7 @@ def test_names_cannot_leave_the_folder(tmp_path: Path) -> None:
     inside = [path.name for path in written if path.parent == folder / "out" / "clips"]
     assert len(inside) == len(names) and all(name.endswith(".npy") and not name.startswith(".") for name in inside)
     assert len(written) == len(names) + 2  # the table and the pickle
-    assert len(find_own(folder / "out", "coco_17").files["train"]) == len(names)
+    assert len(find_folder(folder / "out", "coco_17").files["train"]) == len(names)
 
 
 class Harmful:

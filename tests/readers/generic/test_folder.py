@@ -21,7 +21,7 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols.folder import FolderProtocol
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.discovery import read_file
-from s2i_hf.readers.generic.folder import find_own
+from s2i_hf.readers.generic.folder import find_folder
 from s2i_hf.readers.recordings import Clip, Recordings
 
 
@@ -63,7 +63,7 @@ def test_classes_and_splits_from_folders(tmp_path: Path) -> None:
         for name in ("sit", "wave")
         for i in (1, 2)
     }
-    recordings = find_own(write(tmp_path, **clips), STAR)
+    recordings = find_folder(write(tmp_path, **clips), STAR)
     assert isinstance(recordings.protocol, FolderProtocol) and recordings.protocol.class_names == ("sit", "wave")
     sequences = read(recordings)
     assert [(clip.sample_id, clip.label) for clip in sequences] == [
@@ -82,21 +82,21 @@ def test_classes_and_splits_from_folders(tmp_path: Path) -> None:
 def test_a_table_in_the_folder_or_anywhere(tmp_path: Path) -> None:
     data = write(tmp_path / "data", a=joints()[:, 0], b=joints()[:, 0], c=joints()[:, 0])
     (tmp_path / "other.csv").write_text("id,label,split\na,run,test\nb,walk,train\nc,walk,train\n")
-    recordings = find_own(data, STAR, labels=tmp_path / "other.csv")
+    recordings = find_folder(data, STAR, labels=tmp_path / "other.csv")
     assert [(clip.sample_id, clip.label) for clip in read(recordings)] == [("b", 1), ("c", 1)]
     (data / "labels.csv").write_text("id,label,subject,camera\na,walk,3,1\nb,walk,4,2\n")
-    recordings = find_own(data, STAR)
+    recordings = find_folder(data, STAR)
     assert [(clip.sample_id, clip.label, clip.subject, clip.camera) for clip in read(recordings)] == [
         ("a", 0, 3, 1),
         ("b", 0, 4, 2),
     ]
     assert recordings.left_out == {"not in labels.csv": ["c"]}
-    assert find_own(data, STAR, labels=str(tmp_path / "other.csv")).fingerprint != recordings.fingerprint
+    assert find_folder(data, STAR, labels=str(tmp_path / "other.csv")).fingerprint != recordings.fingerprint
 
 
 def test_without_labels_everything_trains_and_it_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        recordings = find_own(write(tmp_path, clips__a=joints()[:, 0], clips__b=joints()[:, 0]), STAR)
+        recordings = find_folder(write(tmp_path, clips__a=joints()[:, 0], clips__b=joints()[:, 0]), STAR)
         assert [(clip.sample_id, clip.label) for clip in read(recordings)] == [("clips/a", -1), ("clips/b", -1)]
     assert len(caplog.records) == 1 and "nothing says what the clips show" in caplog.text
 
@@ -110,7 +110,7 @@ def test_every_format_gives_the_same_clip(tmp_path: Path) -> None:
                                      for t in range(6)]},
     }.items():  # fmt: skip
         raw(tmp_path, name, content)
-    sequences = read(find_own(tmp_path, STAR))
+    sequences = read(find_folder(tmp_path, STAR))
     assert [sequence.sample_id for sequence in sequences] == ["a", "b", "c", "d", "e"]
     for sequence in sequences:
         np.testing.assert_array_equal(sequence.joints, clip.astype(np.float32))
@@ -127,7 +127,7 @@ def test_many_clips_in_one_file(tmp_path: Path) -> None:
     )
     raw(tmp_path, "NTU60_CS.npz", content)
     for data_dir in (tmp_path, tmp_path / "NTU60_CS.npz"):
-        recordings = find_own(data_dir, STAR)
+        recordings = find_folder(data_dir, STAR)
         assert recordings.protocol.class_names == ("0", "1", "2", "3") and len(recordings.all_files) == 1
         found = [
             (clip.sample_id, clip.label, clip.joints.shape)
@@ -141,7 +141,7 @@ def test_many_clips_in_one_file(tmp_path: Path) -> None:
             ("NTU60_CS_test_000000", 1, (5, 1, 4, 3)),
         ]
     np.save(tmp_path / "stray.npy", joints())
-    assert find_own(tmp_path, STAR).left_out == {"beside an .npz file that holds many clips": ["stray"]}
+    assert find_folder(tmp_path, STAR).left_out == {"beside an .npz file that holds many clips": ["stray"]}
 
 
 def test_archives_are_read_like_folders(tmp_path: Path) -> None:
@@ -149,13 +149,13 @@ def test_archives_are_read_like_folders(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         for path in sorted(folder.rglob("*.npy")):
             archive.write(path, f"top/{path.relative_to(folder)}")
-    recordings = find_own(tmp_path / "data.zip", STAR)
+    recordings = find_folder(tmp_path / "data.zip", STAR)
     assert [(clip.sample_id, clip.label) for clip in read(recordings)] == [("top/sit/1", 0), ("top/wave/1", 1)]
 
 
 def test_motion_capture_brings_its_own_layout(tmp_path: Path) -> None:
     raw(tmp_path, "walk.bvh", BVH)
-    recordings = find_own(tmp_path)
+    recordings = find_folder(tmp_path)
     (clip,) = read(recordings)
     assert clip.layout.joint_names[0] == "Hips" and get_layout(clip.layout.name) == clip.layout
     assert clip.joints[0, 0, 0].tolist() == [0, np.float32(0.9), 0]
@@ -163,14 +163,14 @@ def test_motion_capture_brings_its_own_layout(tmp_path: Path) -> None:
     folder.mkdir()
     raw(folder, "07.asf", ASF)
     raw(folder, "07_01.amc", AMC)
-    recordings = find_own(folder)
+    recordings = find_folder(folder)
     (clip,) = read(recordings)
     assert clip.sample_id == "07_01" and clip.joints[0, 0, 0, 1] == pytest.approx(17.9 / 0.45 * 0.0254)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [(None, 1), ("m", 1), ("cm", 100), ("mm", 1000)])
 def test_units(tmp_path: Path, unit: str | None, factor: float) -> None:
-    recordings = find_own(write(tmp_path, a=joints() * factor), STAR, unit=unit)
+    recordings = find_folder(write(tmp_path, a=joints() * factor), STAR, unit=unit)
     np.testing.assert_allclose(read(recordings)[0].joints, joints(), rtol=1e-6)
 
 
@@ -186,25 +186,25 @@ def test_units(tmp_path: Path, unit: str | None, factor: float) -> None:
 def test_a_wrong_unit_is_an_error_and_never_guessed(
     tmp_path: Path, factor: float, unit: str | None, words: str
 ) -> None:
-    assert words in first_error(find_own(write(tmp_path, a=joints() * factor), STAR, unit=unit))
+    assert words in first_error(find_folder(write(tmp_path, a=joints() * factor), STAR, unit=unit))
 
 
 def test_pixels_point_up_and_unseen_joints_are_nan(tmp_path: Path) -> None:
     points = np.concatenate([joints()[..., :2] * 500 + 600, np.ones((5, 1, 4, 1))], axis=-1)
     points[2, 0, 1, 2] = 0
-    recordings = find_own(write(tmp_path, a=points), FLAT_STAR)
+    recordings = find_folder(write(tmp_path, a=points), FLAT_STAR)
     (clip,) = read(recordings)
     expected = points * [1, -1, 0]
     expected[2, 0, 1] = np.nan
     np.testing.assert_allclose(clip.joints, expected, rtol=1e-6)
     assert not np.signbit(clip.joints[..., 2]).any()
     with pytest.raises(ValueError, match="is in px; leave unit out"):
-        find_own(tmp_path, FLAT_STAR, unit="mm")
+        find_folder(tmp_path, FLAT_STAR, unit="mm")
 
 
 def test_mediapipe_is_turned_upright_and_not_mirrored(tmp_path: Path) -> None:
     world = np.random.default_rng(0).normal(0, 0.4, (3, 33, 3))
-    (clip,) = read(find_own(write(tmp_path, a=world), "mediapipe_33"))
+    (clip,) = read(find_folder(write(tmp_path, a=world), "mediapipe_33"))
     np.testing.assert_allclose(clip.joints[:, 0], world * [1, -1, -1], rtol=1e-6)
 
 
@@ -219,7 +219,7 @@ def test_mediapipe_is_turned_upright_and_not_mirrored(tmp_path: Path) -> None:
 def test_values_that_are_none(tmp_path: Path, change: Any, words: str) -> None:
     clip = joints()
     change(clip)
-    error = first_error(find_own(write(tmp_path, bad=clip), STAR))
+    error = first_error(find_folder(write(tmp_path, bad=clip), STAR))
     assert error.startswith("bad.npy: ") and words in error
 
 
@@ -238,36 +238,36 @@ def test_mistakes_are_one_clear_sentence(
     tmp_path: Path, files: dict[str, Any], options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError) as caught:
-        find_own(write(tmp_path, **files), **options)
+        find_folder(write(tmp_path, **files), **options)
     assert one_sentence(caught.value) and words in str(caught.value)
 
 
 def test_more_mistakes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not there"):
-        find_own(tmp_path / "gone", STAR)
+        find_folder(tmp_path / "gone", STAR)
     (tmp_path / "video.mp4").touch()
     with pytest.raises(ValueError, match=r"video\.mp4 is none of"):
-        find_own(tmp_path / "video.mp4", STAR)
+        find_folder(tmp_path / "video.mp4", STAR)
     (tmp_path / "ntu.pkl").touch()
     with pytest.raises(ValueError, match="convert-pickle"):
-        find_own(tmp_path, STAR)
+        find_folder(tmp_path, STAR)
     raw(tmp_path, "lonely.amc", AMC)
     with pytest.raises(ValueError, match=r"lonely\.amc: no \.asf file belongs to it"):
-        find_own(tmp_path)
+        find_folder(tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "s2i.json").write_text("{}")
     with pytest.raises(ValueError, match="was made by `s2i convert`"):
-        find_own(tmp_path / "out", STAR)
+        find_folder(tmp_path / "out", STAR)
     write(tmp_path, a=joints())
     raw(tmp_path, "a.csv", "1,2")
     with pytest.raises(ValueError, match="would be one clip 'a'"):
-        find_own(tmp_path, STAR)
+        find_folder(tmp_path, STAR)
 
 
 def test_broken_clips_do_not_stop_the_others(tmp_path: Path) -> None:
     write(tmp_path, a=joints(), c=joints())
     raw(tmp_path, "b.npy", npy(joints())[:-7])
-    recordings = find_own(tmp_path, STAR)
+    recordings = find_folder(tmp_path, STAR)
     clips = [clip for file in recordings.files["train"] for clip in read_file(file, recordings.protocol)]
     assert [type(clip) for clip in clips] == [Clip, ReadError, Clip] and "b.npy" in str(clips[1])
 
@@ -279,7 +279,7 @@ def test_a_layout_of_your_own_as_object_dict_or_file(tmp_path: Path) -> None:
     for layout in (STAR, STAR.to_dict(), beside, inside, str(inside)):
         if layout is inside:
             beside.rename(inside)  # which is no clip then
-        recordings = find_own(data, layout)
+        recordings = find_folder(data, layout)
         assert [file.name for file in recordings.all_files] == ["a.npy"] and read(recordings)[0].layout == STAR
     assert get_layout("test_star") == STAR
 
@@ -295,14 +295,14 @@ def test_a_known_name_cannot_be_given_to_another_layout() -> None:
 
 def test_fingerprints_follow_files_labels_layout_and_unit(tmp_path: Path) -> None:
     data = write(tmp_path / "data", a=joints(), b=joints())
-    seen = {find_own(data, STAR).fingerprint}
-    assert find_own(data, STAR).fingerprint in seen
+    seen = {find_folder(data, STAR).fingerprint}
+    assert find_folder(data, STAR).fingerprint in seen
     for change in (
-        lambda: find_own(data, STAR, unit="cm"),
-        lambda: find_own(data, SkeletonLayout("test_other", STAR.joint_names, STAR.parents)),
-        lambda: (data / "labels.csv").write_text("id,label\na,x\nb,x\n") and find_own(data, STAR),
-        lambda: (data / "labels.csv").write_text("id,label\na,x\nb,y\n") and find_own(data, STAR),
-        lambda: find_own(write(data, a=joints(6)), STAR),
+        lambda: find_folder(data, STAR, unit="cm"),
+        lambda: find_folder(data, SkeletonLayout("test_other", STAR.joint_names, STAR.parents)),
+        lambda: (data / "labels.csv").write_text("id,label\na,x\nb,x\n") and find_folder(data, STAR),
+        lambda: (data / "labels.csv").write_text("id,label\na,x\nb,y\n") and find_folder(data, STAR),
+        lambda: find_folder(write(data, a=joints(6)), STAR),
     ):
         fingerprint = change().fingerprint  # type: ignore[union-attr]
         assert fingerprint not in seen
