@@ -5,7 +5,6 @@ All of them raise `MissingExtra` where matplotlib is absent, so that a run can s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..processing.layouts import SkeletonLayout
+from ..runs.run_folder import RunFolder
 from ..utils.files import replacing
 
 if TYPE_CHECKING:
@@ -83,23 +83,11 @@ def y_points_down(joints: np.ndarray, layout: SkeletonLayout) -> bool:
     return layout.unit != "m" and bool(feet) and joints[:, :, top, 1].mean() < joints[:, :, feet, 1].mean()
 
 
-def read_metrics(run_dir: str | Path) -> list[dict[str, Any]]:
-    """The step rows of `metrics.jsonl` (those with a loss); a last line cut short by a crash is skipped."""
-    path = Path(run_dir) / "metrics.jsonl"
-    rows: dict[int, dict[str, Any]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "loss" in row and "step" in row:
-            rows[int(row["step"])] = row  # a resumed run logs some steps again
-    return [rows[step] for step in sorted(rows)]
-
-
 def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path | None:
     """Draw loss and learning rate over steps from `metrics.jsonl`; None if it holds no steps. Raises MissingExtra."""
-    rows = read_metrics(run_dir)
+    rows = list(
+        {row["step"]: row for row in RunFolder(Path(run_dir)).metrics}.values()
+    )  # a resumed run logs some again
     if not rows:
         return None
     steps, losses = np.array([row["step"] for row in rows]), np.array([row["loss"] for row in rows], dtype=float)
@@ -116,9 +104,8 @@ def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path |
     handles = axes.get_lines()[-1:]
     if all("lr" in row for row in rows):
         other = axes.twinx()
-        handles += other.plot(
-            steps, [row["lr"] for row in rows], color="#999999", lw=1.0, ls="--", label="learning rate"
-        )
+        rates = [row["lr"] for row in rows]
+        handles += other.plot(steps, rates, color="#999999", lw=1.0, ls="--", label="learning rate")
         other.set_ylim(bottom=0)
         other.tick_params(labelsize=8, colors="#777777")
         other.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
@@ -128,9 +115,8 @@ def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path |
     axes.spines[["top"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(handles=handles, loc="upper right", frameon=False, fontsize=9)
-    axes.set_title(
-        f"{Path(run_dir).resolve().name}: loss {losses[-1]:.4f} at step {steps[-1]}", fontsize=11, loc="left"
-    )
+    title = f"{Path(run_dir).resolve().name}: loss {losses[-1]:.4f} at step {steps[-1]}"
+    axes.set_title(title, fontsize=11, loc="left")
     return save_figure(figure, Path(path) if path else Path(run_dir) / "curve.png")
 
 

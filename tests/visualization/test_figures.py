@@ -12,11 +12,11 @@ import pytest
 from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.visualization import figures
 from s2i_hf.visualization.figures import (
     MissingExtra,
     confusion_picture,
     curve_picture,
-    read_metrics,
     y_points_down,
 )
 from s2i_hf.visualization.reconstruction import reconstruction_picture
@@ -57,13 +57,14 @@ def write_metrics(folder, rows, tail=""):
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n" + tail)
 
 
-def test_curve_reads_resumed_and_cut_files(tmp_path):
+def test_curve_reads_resumed_and_cut_files(tmp_path, monkeypatch):
     assert curve_picture(tmp_path) is None  # nothing logged
     rows = [{"step": step, "epoch": step / 4, "loss": 1 / step, "lr": 1e-3} for step in (1, 2, 3, 3, 2, 4)]
     write_metrics(tmp_path, rows, '{"step": 5, "lo')
-    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3, 4]
     path = curve_picture(tmp_path)
     assert path == tmp_path / "curve.png" and pixels(path).std() > 0.01
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: figure)
+    assert curve_picture(tmp_path).axes[0].lines[0].get_xdata().tolist() == [1, 2, 3, 4]
 
 
 def test_long_curve(tmp_path):
