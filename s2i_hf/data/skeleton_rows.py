@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..processing.layout_conversion import LayoutLike, joint_indices, to_layout
-from ..processing.layouts import LAYOUTS, SkeletonLayout, get_layout, register_layout
+from ..processing.layout_conversion import joint_indices, to_layout
+from ..processing.layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout, register_layout
 from .columns import ArrowColumns, Columns, ListedColumns
 
 

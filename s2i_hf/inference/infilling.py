@@ -151,7 +151,7 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
 def infill(
     joints: Any,
     model: Any,
-    processor: Any,
+    processor: SkeletonProcessor,
     drop_joints: str | Sequence[str] | None = None,
     drop_frames: str | tuple[int, int] | Sequence[Any] | None = None,
     missing: np.ndarray | None = None,
@@ -192,7 +192,7 @@ def infill_clips(
     clips: Sequence[np.ndarray],
     lost: Sequence[np.ndarray],
     model: Any,
-    processor: Any,
+    processor: SkeletonProcessor,
     layout: str | SkeletonLayout,
     *,
     pose: MeanPose | None = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..data.stored_clips import is_converted
 from ..inspection.census import with_suffix
 from ..inspection.detection import detect, first_clips
-from ..processing.encoding import LayoutLike
+from ..processing.layouts import LayoutLike
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..evaluation.scoring import predict_scores
 from ..models.saved_models import class_names_of
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.transforms import prepare, present_people
 from ..readers import ReadError
@@ -123,7 +125,7 @@ def sliding_windows(num_frames: int, window: int, stride: int) -> list[tuple[int
 
 def predict_clips(
     model: Any,
-    processor: Any,
+    processor: SkeletonProcessor,
     clips: Iterable[tuple[str, SkeletonSequence | ReadError]],
     *,
     top_k: int = 5,
@@ -132,7 +134,7 @@ def predict_clips(
     fps: float | None = None,
     per_person: bool = False,
     batch_size: int = 32,
-    device: Any = None,
+    device: str | torch.device | None = None,
 ) -> Iterator[tuple[str, list[Prediction] | ReadError]]:
     """Classify recordings.
 

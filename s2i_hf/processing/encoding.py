@@ -21,12 +21,10 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 import torch
 
-from .layouts import SkeletonLayout, get_layout
+from .layouts import LayoutLike, SkeletonLayout, get_layout
 from .resizing import Columns, joint_inverse, joint_matrix, resize_weights, time_inverse, time_taps
 from .skeleton_layout import joint_depths
 from .transforms import prepare
-
-LayoutLike = str | SkeletonLayout | Mapping[str, Any]
 
 
 @dataclass(frozen=True)

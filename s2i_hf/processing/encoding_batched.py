@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .encoding import EncodingOptions, LayoutLike, affine, as_layouts, bones_of, write_image
-from .layouts import SkeletonLayout
+from .encoding import EncodingOptions, affine, as_layouts, bones_of, write_image
+from .layouts import LayoutLike, SkeletonLayout
 from .resizing import joint_matrix, joint_taps, resize_weights, time_taps
 
 

@@ -14,8 +14,8 @@ import torch
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ImagesKwargs
 
-from .encoding import ClipMetadata, EncodingOptions, LayoutLike, decode, encode
-from .layouts import LAYOUTS, get_layout
+from .encoding import ClipMetadata, EncodingOptions, decode, encode
+from .layouts import LAYOUTS, LayoutLike, get_layout
 from .suggestions import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.

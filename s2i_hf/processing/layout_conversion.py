@@ -12,13 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from .layouts import LAYOUTS, SkeletonLayout, get_layout
-
-LayoutLike = str | SkeletonLayout | Mapping[str, Any]
+from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout
 
 _PLACES = (
     "head neck shoulder_center spine pelvis",

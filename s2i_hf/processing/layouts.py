@@ -11,10 +11,14 @@ from typing import Any
 from .skeleton_layout import PARTS, SkeletonLayout
 from .suggestions import did_you_mean
 
-__all__ = ["LAYOUTS", "PARTS", "SkeletonLayout", "get_layout", "register_layout"]
+__all__ = ["LAYOUTS", "PARTS", "LayoutLike", "SkeletonLayout", "get_layout", "register_layout"]
 
 
-def get_layout(layout: str | SkeletonLayout | Mapping[str, Any]) -> SkeletonLayout:
+LayoutLike = str | SkeletonLayout | Mapping[str, Any]
+"""A name in `LAYOUTS`, a layout, or its `to_dict` form."""
+
+
+def get_layout(layout: LayoutLike) -> SkeletonLayout:
     """Resolve a name in `LAYOUTS`, a layout or its `to_dict` form to a `SkeletonLayout`. Raises ValueError if unknown."""
     if isinstance(layout, SkeletonLayout):
         return layout

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from ..processing.encoding import ClipMetadata, decode, encode
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.masking import drawn_strategies, mask_from_noise, mask_noise
 from ..processing.resizing import joint_weights, part_columns, resize_weights
@@ -64,7 +65,7 @@ class Reconstruction:
 @torch.no_grad()
 def reconstruct(
     model: Any,
-    processor: Any,
+    processor: SkeletonProcessor,
     rows: Sequence[Any],
     mask: str = "random",
     target: str = "joint",
@@ -159,7 +160,7 @@ def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
 
 def reconstruction_picture(
     model: Any,
-    processor: Any,
+    processor: SkeletonProcessor,
     rows: Any,
     path: str | Path,
     mask: str = "random",
