@@ -104,6 +104,29 @@ CLASSIFIERS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], str, tuple[Any
 SETTINGS = tuple(CLASSIFIERS)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on held-out training clips.
+
+    Args:
+        setting: "linear_probe" or "knn".
+        pooling: Key of the features; "all" where there is one kind.
+        value: Of the classifier's grid.
+        validation: top1, top5 and mean_class of it on the clips that chose.
+    """
+
+    setting: str
+    pooling: str
+    value: float
+    validation: dict[str, float]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The value ("C" or "k"), and the pooling if it has a name."""
+        value = {CLASSIFIERS[self.setting][1]: self.value}
+        return value if self.pooling == "all" else {**value, "pooling": self.pooling}
+
+
 @dataclass
 class ProbeResult:
     """One classifier on one kind of feature.
@@ -174,36 +197,70 @@ def evaluate_probe(
     if setting not in CLASSIFIERS:
         raise ValueError(f"setting is {setting!r}; expected one of {', '.join(SETTINGS)}.")
     train, test = _by_pooling(train), _by_pooling(test)
-    asked = train if train_as_test is None else _by_pooling(train_as_test)
+    train_y, test_y = np.asarray(train_y, dtype=np.int64), np.asarray(test_y, dtype=np.int64)
     poolings = list(train) if pooling == "auto" or list(train) == ["all"] else [pooling]
     if poolings[0] not in train:
         raise ValueError(f"pooling is {pooling!r}; expected auto or one of {', '.join(train)}.")
-    train_y, test_y = np.asarray(train_y, dtype=np.int64), np.asarray(test_y, dtype=np.int64)
     check_labels(train_y, test_y)
     num_classes = num_classes or int(train_y.max()) + 1
-    classify, name, grid = CLASSIFIERS[setting]
     split, note = validation_folds(train_subjects, train_y, seed)
-    folds = split if folds is None else folds
+    choice = choose(
+        setting, {name: train[name] for name in poolings}, train_y, split if folds is None else folds, num_classes, metric,
+        None if train_as_test is None else _by_pooling(train_as_test), patience,
+    )  # fmt: skip
+    return fit_chosen(choice, train, train_y, test, test_y, num_classes, metric, note)
+
+
+def choose(
+    setting: str,
+    train: Features,
+    train_y: np.ndarray,
+    folds: Folds,
+    num_classes: int,
+    metric: str = "top1",
+    train_as_test: Features | None = None,
+    patience: int = PATIENCE,
+) -> Choice:
+    """The pooling of `train` and the value of the grid that are best on the clips of all folds together; see `evaluate_probe`."""
+    classify, _, grid = CLASSIFIERS[setting]
+    asked = train if train_as_test is None else train_as_test
     chosen_y = np.concatenate([train_y[choose] for _, choose in folds])
-    best: tuple[float, str, Any] = (-1.0, poolings[0], grid[0])
-    for candidate in poolings:
-        x, here, in_vain = train[candidate], -1.0, 0
-        tried = [classify(x[fit], train_y[fit], asked[candidate][choose], grid, num_classes) for fit, choose in folds]
-        for value, *found in zip(grid, *tried, strict=False):
-            accuracy = metrics(np.concatenate(found), chosen_y)[metric] if len(chosen_y) else 0.0
-            here, in_vain = (accuracy, 0) if accuracy > here else (here, in_vain + 1)
-            if accuracy > best[0]:  # the first of equals: strongest regularisation, fewest neighbours
-                best = (accuracy, candidate, value)
+    best: Choice | None = None
+    for pooling, x in train.items():
+        here, in_vain = -1.0, 0
+        tried = [classify(x[fit], train_y[fit], asked[pooling][choose], grid, num_classes) for fit, choose in folds]
+        for value, *scores in zip(grid, *tried, strict=False):
+            nothing = {"top1": 0.0, "top5": 0.0, "mean_class": 0.0}  # too few clips to hold any out
+            found = metrics(np.concatenate(scores), chosen_y) if len(chosen_y) else nothing
+            here, in_vain = (found[metric], 0) if found[metric] > here else (here, in_vain + 1)
+            # the first of equals: strongest regularisation, fewest neighbours
+            if best is None or found[metric] > best.validation[metric]:
+                best = Choice(setting, pooling, value, found)
             if in_vain >= patience:
                 break
-    validation, chosen, value = best
-    scores = next(iter(classify(train[chosen], train_y, test[chosen], [value], num_classes)))
+    assert best is not None  # there is a pooling, and no grid is empty
+    return best
+
+
+def fit_chosen(
+    choice: Choice,
+    train: Features,
+    train_y: np.ndarray,
+    test: Features,
+    test_y: np.ndarray,
+    num_classes: int,
+    metric: str = "top1",
+    note: str = "",
+) -> ProbeResult:
+    """Fit the chosen classifier on all training clips, and count on the test clips."""
+    classify, x = CLASSIFIERS[choice.setting][0], train[choice.pooling]
+    scores = next(iter(classify(x, train_y, test[choice.pooling], [choice.value], num_classes)))
     unknown = max(0, int(test_y.max()) + 1 - num_classes)  # classes that only test clips have
     scores = np.pad(scores, ((0, 0), (0, unknown)), constant_values=-np.inf)
     predictions = scores.argmax(axis=1)
-    settings = {name: value} if chosen == "all" else {name: value, "pooling": chosen}
     confusion = confusion_matrix(predictions, test_y, num_classes + unknown)
-    return ProbeResult(metrics(scores, test_y), settings, validation, predictions, scores, confusion, note)
+    found = metrics(scores, test_y)
+    return ProbeResult(found, choice.chosen, choice.validation[metric], predictions, scores, confusion, note)
 
 
 def _by_pooling(features: np.ndarray | Features) -> Features:

@@ -7,9 +7,7 @@ which settings may be chosen; test clips are looked at only if asked for.
 
 from __future__ import annotations
 
-import csv
 import gc
-import io
 import json
 import os
 import shutil
@@ -19,29 +17,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from filelock import FileLock, Timeout
 from torch import nn
 
 from ..data.loading import load_skeletons
 from ..data.skeleton_rows import as_rows
 from ..evaluation.features import POOLINGS, Rows, extract_features, training_views
-from ..evaluation.metrics import metric_of, metrics
-from ..evaluation.probes import CLASSIFIERS, Features, evaluate_probe
+from ..evaluation.metrics import metric_of
+from ..evaluation.probes import Features, check_labels, choose, fit_chosen
 from ..evaluation.probing import ProbeArguments
-from ..evaluation.validation_splits import Folds
 from ..models.backbones import untrained_backbone
 from ..models.building import build_diffmae, build_mae, encoder_of
 from ..models.saved_models import pick_device
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from ..runs.provenance import current_commit, hardware_name, public_command
+from ..runs.results import read_table, write_table
 from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
 from ..training.pretrain_arguments import PretrainArguments
 from ..training.pretraining import ComputeLoss, diffmae_loss, mae_loss, pretrain, start
 from ..utils.arguments import arg
-from ..utils.files import write_atomically
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 from .ablation_report import write_report
 
@@ -140,32 +136,14 @@ def measure(
             poolings=POOLINGS if probe.pooling == "auto" else (probe.pooling,), rotations=probe.rotations,
         )  # fmt: skip
 
-    features = features_of(views.rows)
-    held = np.any([choose for _, choose in views.folds], axis=0)
+    check_labels(train.labels, train.labels)
+    features, metric = features_of(views.rows), metric_of(train.name)
+    num_classes = len(train.class_names) or int(train.labels.max()) + 1
+    choice = choose(probe.settings[0], features, views.labels, views.folds, num_classes, metric)
+    tested = None
     if with_test:
-        others, others_y = features_of(test), test.labels
-    else:  # stand-ins: what is counted on them is thrown away
-        others, others_y = {pooling: x[held] for pooling, x in features.items()}, views.labels[held]
-    setting, metric = probe.settings[0], metric_of(train.name)
-    num_classes = len(train.class_names) or int(views.labels.max()) + 1
-    result = evaluate_probe(
-        setting, features, views.labels, views.subjects, others, others_y, seed, num_classes, probe.pooling, views.folds, metric
-    )  # fmt: skip
-    pooling = result.chosen.get("pooling", probe.pooling)
-    validation = _on_folds(setting, features[pooling], views.labels, views.folds, result.chosen, num_classes)
-    return ProbeScore(validation, result.metrics if with_test else None, result.chosen, metric)
-
-
-def _on_folds(
-    setting: str, features: np.ndarray, labels: np.ndarray, folds: Folds, chosen: Mapping[str, Any], num_classes: int
-) -> dict[str, float]:
-    """Metrics of the chosen classifier on the clips that it was chosen by."""
-    classify, name, _ = CLASSIFIERS[setting]
-    scores = [
-        next(iter(classify(features[fit], labels[fit], features[choose], [chosen[name]], num_classes)))
-        for fit, choose in folds
-    ]
-    return metrics(np.concatenate(scores), np.concatenate([labels[choose] for _, choose in folds]))
+        tested = fit_chosen(choice, features, views.labels, features_of(test), test.labels, num_classes).metrics
+    return ProbeScore(choice.validation, tested, choice.chosen, metric)
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -285,7 +263,7 @@ def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report
                 "choose another --output_dir."
             )
     if not any((folder / name).exists() for name in ("ablation.csv", "failed.csv")):
-        _write_rows(folder / "ablation.csv", COLUMNS, [])
+        write_table(folder / "ablation.csv", COLUMNS, [])
     runner = _Runner(arguments, plan)
     done = {(row["variant"], row["seed"]) for row in rows if not runner.with_test or row["test_top1"] != ""}
     for number, (variant, seed) in enumerate(runs, start=1):
@@ -306,16 +284,16 @@ def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report
             report(f"{where}: failed: {text}")
         else:
             found.rows = _in_order([*(r for r in found.rows if _key(r) != _key(row)), row], runs)
-            _write_rows(folder / "ablation.csv", COLUMNS, found.rows)
+            write_table(folder / "ablation.csv", COLUMNS, found.rows)
             shutil.rmtree(folder / run_name(variant, seed) / CHECKPOINTS, ignore_errors=True)  # the row is the result
             report(
                 f"{where}: validation {row['metric']} {100 * row['validation_' + row['metric']]:.1f} % (untrained "
                 f"{100 * row['validation_untrained_' + row['metric']]:.1f} %), loss {row['loss']:.4f}, {row['seconds']:.0f} s"
             )
         gc.collect()
-        _write_rows(folder / "failed.csv", FAILED_COLUMNS, found.failed)
+        write_table(folder / "failed.csv", FAILED_COLUMNS, found.failed)
         write_report(folder, plan, found.rows, found.failed)
-    _write_rows(folder / "failed.csv", FAILED_COLUMNS, found.failed)
+    write_table(folder / "failed.csv", FAILED_COLUMNS, found.failed)
     if missing := write_report(folder, plan, found.rows, found.failed):
         report(missing)
     return found
@@ -330,23 +308,11 @@ def _in_order(rows: Sequence[dict[str, Any]], runs: Sequence[tuple[Variant, int]
     return sorted(rows, key=lambda row: place.get(_key(row), len(place)))  # those of an older plan at the end
 
 
-def _write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
-
-
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of ablation.csv, numbers as numbers; an empty list if there is none. Raises ValueError if it is another table."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path} is no table of this ablation; move it away, or choose another --output_dir.")
-        rows: list[dict[str, Any]] = [dict(row) for row in reader]
+    rows = read_table(path, COLUMNS)
+    if rows is None:
+        raise ValueError(f"{path} is no table of this ablation; move it away, or choose another --output_dir.")
     for row in rows:
         row["seed"], row["steps"] = int(row["seed"]), int(row["steps"])
         for name in (*MEASURES, "loss", "seconds"):

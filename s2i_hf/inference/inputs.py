@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 
 from ..data.stored_clips import is_converted
-from ..inspection.census import with_suffix
 from ..inspection.detection import detect, first_clips
 from ..processing.layouts import LayoutLike
 from ..processing.skeleton_sequence import SkeletonSequence
@@ -21,7 +20,7 @@ from ..protocols import DATASETS, PROTOCOLS, get_protocol
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import read_file
 from ..readers.generic import folder as own
-from ..readers.raw_files import find_raw_files
+from ..readers.raw_files import find_raw_files, with_suffix
 
 _OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves

@@ -24,6 +24,7 @@ AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 # The chain hip - knee - ankle of adults measures 0.7-0.95 m; the window holds children, and sensors that are off by a fifth.
 _LEG_METRES = (0.4, 1.3)
 _EXTENT_METRES = (0.6, 2.6)  # longest side of the box around a body, for layouts without legs
+CLEAR = 0.88  # a layout is told from another if its misfit is below this share of the other's
 _FLAT = 1e-6  # third axis of image keypoints, as a share of the second
 _SURE = 0.25  # |handedness| from which on a clip tells left from right; 1 is a body with its toes straight ahead
 

@@ -100,14 +100,7 @@ def histogram(counts: Counter[int], label: str, axis: str) -> str:
     more = "+" if max(counts) > high else ""
 
     def name(place: int) -> str:
-        start = low + place * width
-        return (
-            f"{start}{more if place == last else ''}"
-            if width == 1
-            else f"{start}{more or ''}"
-            if more and place == last
-            else str(start)
-        )
+        return f"{low + place * width}{more if place == last else ''}"
 
     return columns([(name(place), bins[place]) for place in sorted(bins)], label, axis, max(1, -(-len(bins) // 8)))
 

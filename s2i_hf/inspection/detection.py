@@ -10,7 +10,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..data.stored_clips import is_converted
@@ -20,12 +20,13 @@ from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import find_recordings
 from ..readers.generic import folder as own
-from ..readers.raw_files import find_raw_files
+from ..readers.raw_files import find_raw_files, list_raw_files, with_suffix
 from ..readers.recordings import Recordings
-from .census import Detection, Suffix, all_files, count_suffixes, suffix_of, with_suffix
-from .detection_generic import compare_layouts, ctr_gcn_shapes, fit_layouts, spread
+from .detection_generic import LayoutLike, compare_layouts, ctr_gcn_shapes, fit_layouts, spread
 from .file_types import PICKLE, describe, is_pickle
+from .report import Detection, Suffix
 
+_SHOWN = 3  # files of each suffix that are kept as examples
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
 
 _HINTS = (
@@ -36,7 +37,7 @@ _HINTS = (
 )
 
 
-def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Any = None) -> Detection:
+def detect(path: str | Path, protocol: str | Protocol | None = None, layout: LayoutLike | None = None) -> Detection:
     """Say what `path` is.
 
     Args:
@@ -57,19 +58,19 @@ def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Any
         recordings = find_recordings(protocol, path)
         rule = recordings.protocol
         found = Detection("dataset", _title(rule.reader, rule), path, rule.reader, [recordings], recordings.all_files)
-        found.census = count_suffixes(recordings.all_files)
+        found.suffixes = count_suffixes(recordings.all_files)
         found.commands = [_convert(rule.name, path)]
         return found
-    files = all_files(path)
+    files = list_raw_files(path)
     if not files:
         raise ValueError(f"{path} has no files in it, three levels of folders deep; expected recordings.")
-    census = count_suffixes(files)
+    suffixes = count_suffixes(files)
     notes: list[str] = []
     known, broken = _dataset(path, files) if layout is None else (None, None)
     found = (
-        known or _pickles(path, files) or _own(path, files, layout, notes) or broken or _unknown(path, census, notes)
+        known or _pickles(path, files) or _own(path, files, layout, notes) or broken or _unknown(path, suffixes, notes)
     )
-    found.census = census
+    found.suffixes = suffixes
     return found
 
 
@@ -106,7 +107,7 @@ def _dataset(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, De
     known: list[Detection] = []
     broken: list[Detection] = []
     for reader in sorted((name for name in READERS if named[name]), key=lambda name: -len(named[name])):
-        recordings, notes = _protocols(reader, path)
+        recordings, notes = _protocols(reader, path, files)
         chosen = list({str(file): file for one in recordings for file in one.all_files}.values()) or named[reader]
         found = Detection("dataset", _title(reader, recordings[0].protocol if recordings else None), path, reader)
         found.recordings, found.files, found.notes = recordings, chosen, notes
@@ -136,17 +137,23 @@ def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
     named = []
     for file in with_suffix(files, READERS[reader].suffixes):
         try:
-            if parse_name(reader, recording_name(module, file)) is not None:
+            if parse_name(reader, _recording_name(module, file)) is not None:
                 named.append(file)
         except (KeyError, ValueError):
             return []
     return named
 
 
-def recording_name(module: Any, file: RawFile) -> str:
+def _recording_name(module: Any, file: RawFile) -> str:
     """What names a file for its reader."""
     name_of: Callable[[RawFile], str] | None = getattr(module, "sample_id", None)
     return name_of(file) if name_of else file.stem
+
+
+def protocols_of(file: RawFile, reader: str) -> list[Protocol]:
+    """The protocols of a reader that have a split for a file of this name."""
+    name = _recording_name(get_reader(reader), file)
+    return [rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)]
 
 
 def _module(reader: str) -> Any:
@@ -156,24 +163,16 @@ def _module(reader: str) -> Any:
         return None
 
 
-def _protocols(reader: str, path: Path) -> tuple[list[Recordings], list[str]]:
+def _protocols(reader: str, path: Path, files: Sequence[RawFile]) -> tuple[list[Recordings], list[str]]:
     """What each protocol of a reader finds, complete ones first, then by size; and why some find nothing."""
     found, notes = [], []
-    known: dict[tuple[str, str], RawFile] = {}  # one record a file, however many protocols it serves
-    for protocol in PROTOCOLS.values():
-        if protocol.reader != reader:
-            continue
+    for protocol in (one for one in PROTOCOLS.values() if one.reader == reader):
         try:
-            one = find_recordings(protocol, path)
-            for split, files in one.files.items():
-                one.files[split] = [known.setdefault((str(file.path), file.member), file) for file in files]
-            found.append(one)
+            found.append(find_recordings(protocol, path, files))
         except ValueError as error:
             if not str(error).startswith("No recordings of"):
                 notes.append(str(error))
-    order = list(PROTOCOLS)
-    found.sort(key=lambda one: (-_completeness(one), -len(one.all_files), order.index(one.protocol.name)))
-    return found, notes
+    return sorted(found, key=lambda one: (-_completeness(one), -len(one.all_files))), notes
 
 
 def _completeness(recordings: Recordings) -> int:
@@ -204,17 +203,13 @@ def _single(path: Path) -> Detection | None:
                 continue
             for one in _with_companions(module, reader, file):
                 if any(isinstance(clip, SkeletonSequence) for clip in islice(first_clips(module, one), 2)):
-                    names = [
-                        p.name
-                        for p in PROTOCOLS.values()
-                        if p.reader == reader and p.file_splits(recording_name(module, file))
-                    ]
-                    rule = PROTOCOLS[names[0]] if names else None
-                    found = Detection("dataset", f"one recording of {_title(reader, rule)}", path, reader, files=[one])
+                    rules = protocols_of(file, reader)
+                    title = _title(reader, rules[0] if rules else None)
+                    found = Detection("dataset", f"one recording of {title}", path, reader, files=[one])
                     if not fits_name:
                         found.notes.append(f"It is not named like one; expected a name like {READERS[reader].example}.")
-                    elif names:
-                        found.notes.append(f"A recording of {', '.join(names)}.")
+                    elif rules:
+                        found.notes.append(f"A recording of {', '.join(rule.name for rule in rules)}.")
                     return found
     return None
 
@@ -253,6 +248,24 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
     return None
 
 
+# -- files --------------------------------------------------------------------------------------------------------------
+
+
+def suffix_of(file: RawFile) -> str:
+    return PurePosixPath(file.name.removesuffix(".gz")).suffix.lower() + (".gz" if file.name.endswith(".gz") else "")
+
+
+def count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
+    groups: dict[str, list[RawFile]] = {}
+    for file in files:
+        groups.setdefault(suffix_of(file), []).append(file)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return {
+        suffix: Suffix(len(group), sum(max(file.size, 0) for file in group), spread(group, _SHOWN))
+        for suffix, group in ordered
+    }
+
+
 # -- general formats ---------------------------------------------------------------------------------------------------
 
 
@@ -271,7 +284,7 @@ def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
     return found
 
 
-def _own(path: Path, files: Sequence[RawFile], layout: Any, notes: list[str]) -> Detection | None:
+def _own(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, notes: list[str]) -> Detection | None:
     """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `notes`."""
     mine = with_suffix(files, own.SUFFIXES)
     if not mine:
@@ -303,17 +316,17 @@ def _own(path: Path, files: Sequence[RawFile], layout: Any, notes: list[str]) ->
 # -- neither -----------------------------------------------------------------------------------------------------------
 
 
-def _unknown(path: Path, census: dict[str, Suffix], notes: list[str]) -> Detection:
+def _unknown(path: Path, suffixes: dict[str, Suffix], notes: list[str]) -> Detection:
     found = Detection("unknown", "no format that s2i-hf knows", path, notes=notes)
-    for suffix, group in list(census.items())[:6]:
+    for suffix, group in list(suffixes.items())[:6]:
         for file in group.some[:1]:
             found.notes.append(f"{file.name}: {describe(file)}.")
-        found.notes += [f"{hint[0].upper()}{hint[1:]}." for suffixes, hint in _HINTS if suffix in suffixes]
+        found.notes += [f"{hint[0].upper()}{hint[1:]}." for those, hint in _HINTS if suffix in those]
     counts = Counter(layout.num_joints for layout in LAYOUTS.values())
     found.notes.append(
         "Own recordings may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
         f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
     )
-    if set(census) & set(own.SUFFIXES):
+    if set(suffixes) & set(own.SUFFIXES):
         found.commands = [f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT"]
     return found

@@ -11,26 +11,26 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from ..processing.layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import RawFile, ReadError
 from ..readers.discovery import read_file
 from ..readers.generic import folder as own
 from ..readers.generic.folder import find_folder
-from .body_checks import check_body, layout_misfit
+from .body_checks import CLEAR, check_body, layout_misfit
 from .file_types import npz_headers
 
 Item = TypeVar("Item")
+LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
 _UNITS = (None, "mm", "cm")  # as readers of own recordings take them; None: that of the layout
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 _PROBES = 3  # files that are opened to see whether a layout fits
 _CLIPS = 4  # clips looked at in each of them
-CLEAR = 0.88  # a layout is told from another if its misfit is below this share of the other's
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
@@ -41,7 +41,9 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
     return [items[int(place)] for place in places]
 
 
-def fit_layouts(path: Path, files: Sequence[RawFile], layout: Any = None) -> tuple[dict[str, float], str | None, str]:
+def fit_layouts(
+    path: Path, files: Sequence[RawFile], layout: LayoutLike | None = None
+) -> tuple[dict[str, float], str | None, str]:
     """Try layouts on some clips.
 
     Args:
@@ -54,15 +56,17 @@ def fit_layouts(path: Path, files: Sequence[RawFile], layout: Any = None) -> tup
         the layout); and a sentence about what kept the first layout from fitting, if none does.
     """
     motion = files[0].name.removesuffix(".gz").endswith(_MOTION)
-    places = [path] if motion or files[0].member else [file.path for file in spread(files, _PROBES)]
-    candidates = [layout] if layout is not None or motion else list(LAYOUTS)
+    places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
+    if not motion and not files[0].member:
+        places = [(file.path, None) for file in spread(files, _PROBES)]
+    candidates: Sequence[LayoutLike | None] = [layout] if layout is not None or motion else list(LAYOUTS)
     problem = ""
     fits: dict[str, tuple[float, str | None]] = {}
     for candidate in candidates:
         readable: list[tuple[float, str | None, list[SkeletonSequence]]] = []
         for unit in _UNITS:
             try:
-                clips = [clip for place in places for clip in _some_clips(place, candidate, unit)]
+                clips = [clip for place in places for clip in _some_clips(*place, candidate, unit)]
             except (ValueError, ImportError) as error:
                 problem = problem or str(error)
                 continue
@@ -81,10 +85,12 @@ def _right_size(clips: Sequence[SkeletonSequence]) -> float:
     return float(np.mean([check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]))
 
 
-def _some_clips(path: Path, layout: Any, unit: str | None) -> list[SkeletonSequence]:
+def _some_clips(
+    path: Path, files: Sequence[RawFile] | None, layout: LayoutLike | None, unit: str | None
+) -> list[SkeletonSequence]:
     """Some clips, read by a layout. Raises ValueError if one cannot be."""
     with quietly():
-        recordings = find_folder(path, layout=layout, unit=unit)
+        recordings = find_folder(path, layout=layout, unit=unit, files=files)
     clips: list[SkeletonSequence] = []
     for file in spread(recordings.all_files, _PROBES):
         for clip in islice(read_file(file, recordings.protocol), _CLIPS):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..readers import RawFile, ReadError, read_bytes
 from ..readers.mat_files import variable_names
+from ..readers.number_text import is_number
 from ..readers.raw_files import open_archive
 
 HEAD = 1 << 16  # bytes looked at
@@ -32,6 +33,17 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "an image"),
     (b"%PDF", "a PDF document"),
     (b"SQLite", "an SQLite database"),
+)
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    EOFError,
+    OverflowError,
+    SyntaxError,
+    RecursionError,
 )
 _VIDEO = re.compile(rb"RIFF....AVI |....ftyp|\x1aE\xdf\xa3", re.DOTALL)
 PICKLE = "a Python pickle, which can run programs when loaded and therefore never is"
@@ -96,17 +108,7 @@ def describe(file: RawFile) -> str:
         return _text(file, start)
     except ReadError as error:
         return str(error).partition(": ")[2].rstrip(".") or str(error)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        struct.error,
-        zlib.error,
-        EOFError,
-        OverflowError,
-        SyntaxError,
-        RecursionError,
-    ):
+    except _DAMAGE:
         return "damaged, or of no known kind"
 
 
@@ -198,22 +200,14 @@ def _columns(lines: list[str]) -> str:
     separator = next((mark for mark in (",", ";", "\t") if mark in lines[len(lines) // 2]), None)
     kind = {",": "commas", ";": "semicolons", "\t": "tabs", None: "blanks"}[separator]
     rows = [[cell for cell in line.split(separator) if cell.strip()] for line in lines[:200]]
-    numeric = [all(map(_is_number, row)) for row in rows]
+    numeric = [all(map(is_number, row)) for row in rows]
     if not any(numeric):
         return f"text, first line {_short(lines[0])!r}"
     first = numeric.index(True)
-    widths = sorted({len(row) for row, is_number in zip(rows, numeric, strict=True) if is_number})
+    widths = sorted({len(row) for row, of_numbers in zip(rows, numeric, strict=True) if of_numbers})
     shown = str(widths[0]) if len(widths) == 1 else f"{widths[0]} to {widths[-1]}"
     above = "" if first == 0 else f" below {first} line{'s' if first > 1 else ''} such as {_short(lines[0])!r}"
     return f"text, {shown} number{'' if shown == '1' else 's'} a line, between {kind}{above}"
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _short(text: str, length: int = 60) -> str:

@@ -1,19 +1,18 @@
-"""What looks wrong in recordings: counts over clips to warnings, with the threshold of each."""
+"""What is there of what a protocol expects, and what looks wrong, with the threshold of each warning."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
 from ..processing.layouts import LAYOUTS
-from .body_checks import layout_misfit
-from .detection_generic import CLEAR
-from .report import UNIT_NAMES, Tally, counted, listed, share
+from ..protocols import SPLITS, Protocol, Split
+from ..readers import get_reader
+from ..readers.recordings import Recordings, file_id
+from .body_checks import CLEAR, layout_misfit
+from .report import NUM_NAMED, UNIT_NAMES, Detection, Inspection, counted, listed, share
 from .statistics import ClipStatistics, leading
-
-if TYPE_CHECKING:
-    from .inspector import Inspection
 
 _FEW = 8  # frames; what is shorter shows hardly any motion
 _MIRRORED = 0.2  # share of clips from which on it is no accident; bodies seen from behind are mistaken now and then
@@ -21,6 +20,93 @@ _MISSING = 0.05
 _STILL = 0.1
 _RESTLESS = 30  # per cent by which bones vary around their lengths; sensors have 3 to 15
 _IMBALANCE = 20
+
+
+class Tally:
+    """Ids of the clips in each split, for each protocol that fits raw files, or of a converted data set (under "")."""
+
+    def __init__(self, found: Detection) -> None:
+        self.rules: list[Protocol] = [recordings.protocol for recordings in found.recordings]
+        self.ids: dict[tuple[str, str], set[str]] = {}
+        self.stored: dict[str, str] = {}  # id -> split
+        self.repeated: list[str] = []  # the first ids that are there twice
+        self.leaked: list[str] = []  # the first ids that are in two splits
+        self.converted = found.kind == "converted"
+
+    def add(self, split: str, sample_id: str) -> None:
+        """Count a clip."""
+        for rule in self.rules:
+            part = rule.split(sample_id)
+            if part is not None:
+                self.ids.setdefault((rule.name, part), set()).add(sample_id)
+        if not self.converted:
+            return
+        before = self.stored.setdefault(sample_id, split)
+        if sample_id in self.ids.setdefault(("", split), set()):
+            self.repeated += [sample_id] if len(self.repeated) <= NUM_NAMED else []
+        elif before != split:
+            self.leaked += [sample_id] if len(self.leaked) <= NUM_NAMED else []
+        self.ids["", split].add(sample_id)
+
+    def of(self, rule: str, split: str) -> set[str]:
+        """Ids of a split."""
+        return self.ids.get((rule, split), set())
+
+
+def expectations(report: Inspection, tally: Tally) -> list[str]:
+    """A sentence a protocol: how many clips of each split there are and should be, and the first that are missing."""
+    found = report.detection
+    all_read = report.num_read >= report.num_files
+    if found.kind == "converted":
+        if report.protocol is None or not all_read:
+            return []
+        rule = report.protocol
+        return [_sentence(rule, {split: len(tally.of("", split)) for split in rule.splits}, tally, "", "", True)]
+    sentences: list[str] = []
+    one_clip = bool(found.reader) and not hasattr(get_reader(found.reader), "read_clips")
+    for recordings in found.recordings:
+        rule = recordings.protocol
+        if all_read:
+            counts = {split: len(tally.of(rule.name, split)) for split in rule.splits}
+            sentences.append(_sentence(rule, counts, tally, rule.name, "", not sentences) + _videos(recordings))
+            continue
+        if one_clip:  # names say it all
+            for split, files in recordings.files.items():
+                tally.ids[rule.name, split] = {file_id(rule, file) for file in files}
+        counts = {split: len(files) for split, files in recordings.files.items()}
+        sentences.append(
+            _sentence(rule, counts, tally, rule.name, "" if one_clip else " files", not sentences) + _videos(recordings)
+        )
+    return sentences
+
+
+def _videos(recordings: Recordings) -> str:
+    """How many untrimmed videos there are and should be, where the protocol says that."""
+    expected = recordings.protocol.expected_videos
+    if expected is None:
+        return ""
+    parts = [f"{split} {len(recordings.files[split]):,} of {n:,}" for split, n in zip(SPLITS, expected, strict=True)]
+    return f"; videos: {', '.join(parts)}"
+
+
+def _sentence(rule: Protocol, counts: Mapping[Split, int], tally: Tally, key: str, what: str, named: bool) -> str:
+    """`named`: whether missing clips are named, which takes seconds for the largest data sets."""
+    parts, short = [], []
+    for split, count in counts.items():
+        expected = rule.expected(split) if not what else None
+        parts.append(f"{split} {count:,}{what}" + (f" of {expected:,}" if expected is not None else ""))
+        if expected is not None and count < expected:
+            short.append(split)
+    text = f"{rule.name}: {', '.join(parts)}"
+    if not (short and named and rule.samples is not None):
+        return text
+    missing = [
+        name for name in sorted(rule.samples()) if (at := rule.split(name)) in short and name not in tally.of(key, at)
+    ]
+    return f"{text}; {len(missing):,} missing, first {listed(missing)}"
+
+
+# -- what looks wrong -----------------------------------------------------------------------------------------------------
 
 
 def findings(report: Inspection, tally: Tally) -> list[str]:

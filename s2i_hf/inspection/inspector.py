@@ -2,17 +2,16 @@
 
     NW-UCLA Multiview Action 3D, raw files as read by nw_ucla: 1,484 clips, nothing suspicious
 
-Every clip is read once and counted (`clip_statistics`), so memory does not grow with the data. `findings` turns counts into
-sentences; `inspection_page` turns them into one HTML page.
+Every clip is read once and counted (`statistics`), so memory does not grow with the data. `findings` makes sentences of the counts,
+`page` one HTML page.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,101 +22,22 @@ from ..data.stored_clips import count_rows, custom_layouts, read_rows
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
-from ..readers import NoClip, RawFile, ReadError, get_reader
+from ..readers import NoClip, ReadError, get_reader
 from ..readers.discovery import read_file
 from ..readers.generic.folder import find_folder
-from .census import Detection
-from .detection import detect, first_clips, recording_name
-from .detection_generic import quietly
-from .findings import findings
-from .report import UNIT_NAMES, Tally, counted, counts_text, expectations, left_out
-from .statistics import ClipStatistics
+from .detection import detect, first_clips, protocols_of
+from .detection_generic import LayoutLike, quietly
+from .findings import Tally, expectations, findings
+from .page import write_page
+from .report import UNIT_NAMES, Inspection, counted, printable
 
 NUM_BROKEN_NAMED = 20
-_WIDTH = 118
-
-
-@dataclass
-class Inspection:
-    """The result of `inspect`.
-
-    Args:
-        detection: What the data is.
-        statistics: Counts over the clips that were read.
-        num_files: Files (of a converted data set: clips) there are, and `num_read` of them that were read.
-        broken: Sentences about the first of the `num_broken` recordings that cannot be read.
-        protocol: The rule whose labels are counted; None if unknown.
-        class_names: Names of the labels.
-        expected: A sentence for each protocol that fits, on how many clips there are and should be.
-        no_clips: Sentences about entries of the data set that stand for no clip.
-        warnings: What looks wrong, the gravest first.
-    """
-
-    detection: Detection
-    statistics: ClipStatistics = field(default_factory=ClipStatistics)
-    num_files: int = 0
-    num_read: int = 0
-    num_broken: int = 0
-    broken: list[str] = field(default_factory=list)
-    no_clips: list[str] = field(default_factory=list)
-    protocol: Protocol | None = None
-    class_names: tuple[str, ...] = ()
-    expected: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> str:
-        """One line: what it is, how much of it, and whether something looks wrong."""
-        clips = self.statistics.clips
-        if not clips:
-            return _capital(self.detection.what) + (": no clip could be read" if self.num_broken else "")
-        state = f"{counted(len(self.warnings), 'thing')} to look at" if self.warnings else "nothing suspicious"
-        return f"{_capital(self.detection.what)}: {counted(clips, 'clip')}, {state}"
-
-    def lines(self) -> list[str]:
-        """The report as text: the verdict, warnings, counts, and which command to try next."""
-        lines = [self.verdict]
-        lines += [f"  ! {warning}" for warning in self.warnings]
-        lines += [f"  broken: {sentence}" for sentence in self.broken]
-        if self.num_broken > len(self.broken):
-            lines.append(f"  broken: ... and {self.num_broken - len(self.broken):,} more")
-        lines += [f"  {note}" for note in self.detection.notes]
-        for name, text in self.facts():
-            wrapped = textwrap.wrap(text, _WIDTH - 14, break_long_words=False, break_on_hyphens=False) or [""]
-            lines += [f"  {name if index == 0 else '':<10}  {line}" for index, line in enumerate(wrapped)]
-        lines += [f"next: {command}" for command in self.detection.commands]
-        return lines
-
-    def facts(self) -> list[tuple[str, str]]:
-        """(name, text) of everything counted."""
-        stats, files = self.statistics, self.detection.census
-        facts = (
-            [("files", "; ".join(_files(suffix, group) for suffix, group in list(files.items())[:8]))] if files else []
-        )
-        if self.num_read < self.num_files:
-            facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
-        facts += [("protocol", sentence) for sentence in self.expected]
-        facts += [("left out", text)] if (text := left_out(self.detection)) else []
-        if self.no_clips:
-            facts.append(("no clip", f"{counted(len(self.no_clips), 'row')}, the first: {self.no_clips[0]}"))
-        if not stats.clips:
-            return facts
-        return facts + counts_text(stats, self.class_names)
-
-
-def _files(suffix: str, group: Any) -> str:
-    size = group.size / 1e6
-    return f"{group.count:,} {suffix or 'without suffix'} ({size:,.1f} MB)"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def inspect(
     path: str | Path,
     protocol: str | None = None,
-    layout: Any = None,
+    layout: LayoutLike | None = None,
     max_files: int | None = None,
     progress: bool = False,
 ) -> Inspection:
@@ -165,7 +85,7 @@ def inspect(
 def run(
     path: str | Path,
     protocol: str | None = None,
-    layout: Any = None,
+    layout: LayoutLike | None = None,
     html: str | Path | None = None,
     max_files: int | None = None,
 ) -> int:
@@ -178,17 +98,10 @@ def run(
         ValueError: see `inspect`.
     """
     report = inspect(path, protocol, layout, max_files, progress=sys.stderr.isatty())
-    print("\n".join(_printable(line) for line in report.lines()))
+    print("\n".join(map(printable, report.lines())))
     if html is not None:
-        from .page import write_page
-
         print(f"page: {write_page(report, html)}")
     return 0 if report.statistics.clips else 1
-
-
-def _printable(line: str) -> str:
-    """File names may hold anything, control sequences of the terminal too."""
-    return "".join(mark if mark.isprintable() else "?" for mark in line)
 
 
 def _with_progress(
@@ -215,7 +128,8 @@ def _evenly(count: int, limit: int | None) -> list[int]:
 def _raw(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
     """Raw files of a known data set; labels are those of the protocol that fits best."""
     found = report.detection
-    rule = found.recordings[0].protocol if found.recordings else _rule_of_file(found.files[0], found.reader)
+    rules = [one.protocol for one in found.recordings] or protocols_of(found.files[0], found.reader)
+    rule = rules[0] if rules else None
     report.protocol, report.num_files = rule, len(found.files)
     report.class_names = rule.class_names if rule is not None else ()
     reader = get_reader(found.reader)
@@ -230,26 +144,21 @@ def _raw(report: Inspection, max_files: int | None) -> Iterator[tuple[str, Skele
 
 
 def _labelled(clip: SkeletonSequence, rule: Protocol) -> SkeletonSequence:
-    from dataclasses import replace
-
     try:
         return replace(clip, label=rule.label(clip.sample_id))
     except ValueError:
         return replace(clip, label=-1)
 
 
-def _rule_of_file(file: RawFile, reader: str) -> Protocol | None:
-    name = recording_name(get_reader(reader), file)
-    return next((rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)), None)
-
-
-def _own(report: Inspection, layout: Any, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+def _own(
+    report: Inspection, layout: LayoutLike | None, max_files: int | None
+) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
     found = report.detection
-    best = layout if layout is not None else next(iter(found.misfits))
-    if best not in LAYOUTS and layout is None:
-        best = None  # motion capture, which says itself what its joints are
+    best = layout
+    if layout is None and (first := next(iter(found.misfits))) in LAYOUTS:
+        best = first  # but for motion capture, which says itself what its joints are
     with quietly():
-        recordings = find_folder(found.path, layout=best, unit=found.unit)
+        recordings = find_folder(found.path, layout=best, unit=found.unit, files=found.files)
     files = recordings.all_files
     if found.unit:
         found.notes.append(

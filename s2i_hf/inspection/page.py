@@ -6,16 +6,12 @@ import math
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..processing.layouts import PARTS
 from ..utils.files import write_atomically
 from .charts import columns, histogram, numbers, rows, strip
-from .report import UNIT_NAMES, class_name
+from .report import UNIT_NAMES, Inspection, class_name, printable
 from .statistics import ClipStatistics, DrawnClip
-
-if TYPE_CHECKING:
-    from .inspector import Inspection
 
 _CLIPS_DRAWN = 6
 _CLASSES_DRAWN = 130  # more are left to the text report
@@ -87,11 +83,7 @@ def render_page(report: Inspection) -> str:
 
 def _safe(text: str) -> str:
     """Escaped for HTML and XML; control characters and halves of surrogate pairs, which neither allows, become question marks."""
-    return escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    return "".join(mark if mark.isprintable() else "?" for mark in text)
+    return escape(printable(text))
 
 
 def _head(report: Inspection) -> str:
@@ -124,7 +116,7 @@ def _charts(report: Inspection) -> str:
             figures.append(_figure(title, numbers(counts, f"clips by {axis}", axis)))
     known = sorted(label for label in stats.labels if label >= 0)
     if known and len(known) <= _CLASSES_DRAWN:
-        bars = [(_printable(class_name(label, names)), stats.labels[label]) for label in known]
+        bars = [(printable(class_name(label, names)), stats.labels[label]) for label in known]
         half = len(bars) if len(bars) <= 30 else -(-len(bars) // 3)
         for start in range(0, len(bars), half):
             part = bars[start : start + half]
@@ -135,7 +127,7 @@ def _charts(report: Inspection) -> str:
             _figure(
                 "Splits",
                 columns(
-                    [(_printable(name or "none"), n) for name, n in stats.splits.items()], "clips by split", "split"
+                    [(printable(name or "none"), n) for name, n in stats.splits.items()], "clips by split", "split"
                 ),
             )
         )
@@ -157,7 +149,7 @@ def _skeletons(stats: ClipStatistics, class_names: tuple[str, ...]) -> str:
 
 
 def _clip(clip: DrawnClip, class_names: tuple[str, ...]) -> str:
-    drawn = DrawnClip(_printable(clip.sample_id), clip.label, clip.layout, clip.joints, clip.frames, clip.total)
+    drawn = DrawnClip(printable(clip.sample_id), clip.label, clip.layout, clip.joints, clip.frames, clip.total)
     named = f"{class_name(clip.label, class_names)}, " if clip.label >= 0 else ""
     return _figure(clip.sample_id, strip(drawn), f"{named}{clip.total} frames, {clip.layout.name}")
 

@@ -1,102 +1,199 @@
-"""Counts over clips to sentences: what was counted, and what a protocol expects."""
+"""What an inspection found, as a record and as text: what the data is, what was counted, what looks wrong."""
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from ..protocols import SPLITS, Protocol, Split
-from ..readers import get_reader
-from ..readers.recordings import Recordings, file_id
-from .census import Detection
+from ..protocols import Protocol
+from ..readers import RawFile
+from ..readers.recordings import Recordings
 from .statistics import ClipStatistics, leading, quantile
 
-if TYPE_CHECKING:
-    from .inspector import Inspection
-
+Kind = Literal["converted", "dataset", "own", "pickle", "unknown"]
 UNIT_NAMES = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels", "normalized": "normalised"}
 NUM_NAMED = 3
+_WIDTH = 118
 
 
-class Tally:
-    """Ids of the clips in each split, for each protocol that fits raw files, or of a converted data set (under "")."""
+@dataclass
+class Suffix:
+    """How many files end alike, their bytes, and some of them, evenly spread over the names."""
 
-    def __init__(self, found: Detection) -> None:
-        self.rules: list[Protocol] = [recordings.protocol for recordings in found.recordings]
-        self.ids: dict[tuple[str, str], set[str]] = {}
-        self.stored: dict[str, str] = {}  # id -> split
-        self.repeated: list[str] = []  # the first ids that are there twice
-        self.leaked: list[str] = []  # the first ids that are in two splits
-        self.converted = found.kind == "converted"
+    count: int
+    size: int
+    some: list[RawFile]
 
-    def add(self, split: str, sample_id: str) -> None:
-        """Count a clip."""
-        for rule in self.rules:
-            part = rule.split(sample_id)
-            if part is not None:
-                self.ids.setdefault((rule.name, part), set()).add(sample_id)
-        if not self.converted:
-            return
-        before = self.stored.setdefault(sample_id, split)
-        if sample_id in self.ids.setdefault(("", split), set()):
-            self.repeated += [sample_id] if len(self.repeated) <= NUM_NAMED else []
-        elif before != split:
-            self.leaked += [sample_id] if len(self.leaked) <= NUM_NAMED else []
-        self.ids["", split].add(sample_id)
 
-    def of(self, rule: str, split: str) -> set[str]:
-        """Ids of a split."""
-        return self.ids.get((rule, split), set())
+@dataclass
+class Detection:
+    """What `detect` found.
+
+    Args:
+        kind: "converted" (made by `s2i convert`), "dataset" (raw files of a known one), "own" (a general format), "pickle", "unknown".
+        what: The verdict in a phrase.
+        path: What was looked at.
+        reader: Name of the reader of a data set.
+        recordings: For each protocol that fits what it finds, the best fit first.
+        files: The raw files that should be read.
+        suffixes: Suffix -> what ends so.
+        misfits: Layout -> how badly its tree fits, see `body_checks.layout_misfit`; the best first.
+        unit: Unit in which own recordings have to be read; None: metres.
+        notes: Sentences.
+        commands: What to try next.
+    """
+
+    kind: Kind
+    what: str
+    path: Path
+    reader: str = ""
+    recordings: list[Recordings] = field(default_factory=list)
+    files: list[RawFile] = field(default_factory=list)
+    suffixes: dict[str, Suffix] = field(default_factory=dict)
+    misfits: dict[str, float] = field(default_factory=dict)
+    unit: str | None = None
+    notes: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Inspection:
+    """The result of `inspect`.
+
+    Args:
+        detection: What the data is.
+        statistics: Counts over the clips that were read.
+        num_files: Files (of a converted data set: clips) there are, and `num_read` of them that were read.
+        broken: Sentences about the first of the `num_broken` recordings that cannot be read.
+        protocol: The rule whose labels are counted; None if unknown.
+        class_names: Names of the labels.
+        expected: A sentence for each protocol that fits, on how many clips there are and should be.
+        no_clips: Sentences about entries of the data set that stand for no clip.
+        warnings: What looks wrong, the gravest first.
+    """
+
+    detection: Detection
+    statistics: ClipStatistics = field(default_factory=ClipStatistics)
+    num_files: int = 0
+    num_read: int = 0
+    num_broken: int = 0
+    broken: list[str] = field(default_factory=list)
+    no_clips: list[str] = field(default_factory=list)
+    protocol: Protocol | None = None
+    class_names: tuple[str, ...] = ()
+    expected: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """One line: what it is, how much of it, and whether something looks wrong."""
+        clips, what = self.statistics.clips, self.detection.what[:1].upper() + self.detection.what[1:]
+        if not clips:
+            return what + (": no clip could be read" if self.num_broken else "")
+        state = f"{counted(len(self.warnings), 'thing')} to look at" if self.warnings else "nothing suspicious"
+        return f"{what}: {counted(clips, 'clip')}, {state}"
+
+    def lines(self) -> list[str]:
+        """The report as text: the verdict, warnings, counts, and which command to try next."""
+        lines = [self.verdict]
+        lines += [f"  ! {warning}" for warning in self.warnings]
+        lines += [f"  broken: {sentence}" for sentence in self.broken]
+        if self.num_broken > len(self.broken):
+            lines.append(f"  broken: ... and {self.num_broken - len(self.broken):,} more")
+        lines += [f"  {note}" for note in self.detection.notes]
+        for name, text in self.facts():
+            wrapped = textwrap.wrap(text, _WIDTH - 14, break_long_words=False, break_on_hyphens=False) or [""]
+            lines += [f"  {name if index == 0 else '':<10}  {line}" for index, line in enumerate(wrapped)]
+        lines += [f"next: {command}" for command in self.detection.commands]
+        return lines
+
+    def facts(self) -> list[tuple[str, str]]:
+        """(name, text) of everything counted."""
+        facts = []
+        if suffixes := list(self.detection.suffixes.items())[:8]:
+            files = (
+                f"{one.count:,} {suffix or 'without suffix'} ({one.size / 1e6:,.1f} MB)" for suffix, one in suffixes
+            )
+            facts.append(("files", "; ".join(files)))
+        if self.num_read < self.num_files:
+            facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
+        facts += [("protocol", sentence) for sentence in self.expected]
+        facts += [("left out", text)] if (text := _left_out(self.detection)) else []
+        if self.no_clips:
+            facts.append(("no clip", f"{counted(len(self.no_clips), 'row')}, the first: {self.no_clips[0]}"))
+        return facts + (_counts(self.statistics, self.class_names) if self.statistics.clips else [])
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
 
 
 def share(part: float, whole: float) -> str:
+    """A share in per cent."""
     value = 100 * part / whole if whole else 0.0
     return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.2g} %"
 
 
 def counted(number: int, what: str) -> str:
+    """A number of things."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def listed(names: Sequence[str], count: int = NUM_NAMED) -> str:
+    """The first names."""
     return ", ".join(names[:count]) + (" and others" if len(names) > count else "")
+
+
+def printable(text: str) -> str:
+    """Text without control sequences of a terminal: names of files may hold anything."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)
 
 
 # -- what was counted --------------------------------------------------------------------------------------------------
 
 
-def counts_text(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str, str]]:
-    """(name, text) of each count."""
+def _left_out(found: Detection) -> str:
+    """Files that the protocol that fits best leaves out, and why; "" if it leaves out none."""
+    if not found.recordings:
+        return ""
+    reasons = found.recordings[0].left_out
+    return "; ".join(
+        f"{len(names):,} {reason}" + (f" ({', '.join(names)})" if len(names) <= NUM_NAMED else "")
+        for reason, names in reasons.items()
+    )
+
+
+def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, text) of each count over clips."""
     low, middle, high = min(stats.frames), quantile(stats.frames, 0.5), max(stats.frames)
-    facts = [("clips", f"{stats.clips:,}{_splits(stats)}")]
-    facts.append(
-        (
-            "frames",
-            f"{low if low == high else f'{low} to {high}'} a clip, median {middle}; {stats.total_frames:,} in all",
-        )
-    )
-    formats = [f"{name} ({stats.joint_formats[name].num_joints})" for name in stats.layouts]
-    facts.append(("joints", ", ".join(formats)))
-    facts.append(
-        ("people", ", ".join(f"{counted(count, 'clip')} of {people}" for people, count in sorted(stats.people.items())))
-    )
-    facts.append(("classes", _classes(stats.labels, class_names)))
-    facts.append(("subjects", _numbers(stats.subjects)))
-    facts.append(("views", _numbers(stats.cameras)))
-    facts.append(("missing", _missing(stats)))
-    facts.append(("unit", _unit(stats)))
+    length = low if low == high else f"{low} to {high}"
     up, part = leading(stats.ups)
-    facts.append(("up", f"{up} in {share(part, 1)} of the clips that tell" if up else "cannot tell"))
-    facts.append(("sides", ", ".join(f"{name} {share(n, stats.clips)}" for name, n in stats.sides.most_common())))
+    facts = [
+        ("clips", f"{stats.clips:,}{_splits(stats)}"),
+        ("frames", f"{length} a clip, median {middle}; {stats.total_frames:,} in all"),
+        ("joints", ", ".join(f"{name} ({stats.joint_formats[name].num_joints})" for name in stats.layouts)),
+        (
+            "people",
+            ", ".join(f"{counted(number, 'clip')} of {people}" for people, number in sorted(stats.people.items())),
+        ),
+        ("classes", _classes(stats.labels, class_names)),
+        ("subjects", _numbers(stats.subjects)),
+        ("views", _numbers(stats.cameras)),
+        ("missing", _missing(stats)),
+        ("unit", _unit(stats)),
+        ("up", f"{up} in {share(part, 1)} of the clips that tell" if up else "cannot tell"),
+        ("sides", ", ".join(f"{name} {share(n, stats.clips)}" for name, n in stats.sides.most_common())),
+    ]
     if stats.variations:
         median, top = quantile(stats.variations, 0.5), max(stats.variations)
         worst = [f"{name} {100 * value:.0f} % ({joint})" for value, name, joint in sorted(stats.worst, reverse=True)]
-        facts.append(
-            ("bones", f"vary by {median} % of their length (median clip), {top} % at most; worst: {listed(worst, 5)}")
-        )
+        text = f"vary by {median} % of their length (median clip), {top} % at most; worst: {listed(worst, 5)}"
+        facts.append(("bones", text))
     return facts
 
 
@@ -160,70 +257,3 @@ def _unit(stats: ClipStatistics) -> str:
         else "a body is"
     )
     return f"{UNIT_NAMES[unit]} in {share(part, 1)} of the clips that tell ({what} {size:.3g})"
-
-
-# -- what a protocol expects -------------------------------------------------------------------------------------------
-
-
-def expectations(report: Inspection, tally: Tally) -> list[str]:
-    """A sentence a protocol: how many clips of each split there are and should be, and the first that are missing."""
-    found = report.detection
-    all_read = report.num_read >= report.num_files
-    if found.kind == "converted":
-        if report.protocol is None or not all_read:
-            return []
-        rule = report.protocol
-        return [_sentence(rule, {split: len(tally.of("", split)) for split in rule.splits}, tally, "", "", True)]
-    sentences: list[str] = []
-    one_clip = bool(found.reader) and not hasattr(get_reader(found.reader), "read_clips")
-    for recordings in found.recordings:
-        rule = recordings.protocol
-        if all_read:
-            counts = {split: len(tally.of(rule.name, split)) for split in rule.splits}
-            sentences.append(_sentence(rule, counts, tally, rule.name, "", not sentences) + _videos(recordings))
-            continue
-        if one_clip:  # names say it all
-            for split, files in recordings.files.items():
-                tally.ids[rule.name, split] = {file_id(rule, file) for file in files}
-        counts = {split: len(files) for split, files in recordings.files.items()}
-        sentences.append(
-            _sentence(rule, counts, tally, rule.name, "" if one_clip else " files", not sentences) + _videos(recordings)
-        )
-    return sentences
-
-
-def _videos(recordings: Recordings) -> str:
-    """How many untrimmed videos there are and should be, where the protocol says that."""
-    expected = recordings.protocol.expected_videos
-    if expected is None:
-        return ""
-    parts = [f"{split} {len(recordings.files[split]):,} of {n:,}" for split, n in zip(SPLITS, expected, strict=True)]
-    return f"; videos: {', '.join(parts)}"
-
-
-def _sentence(rule: Protocol, counts: Mapping[Split, int], tally: Tally, key: str, what: str, named: bool) -> str:
-    """`named`: whether missing clips are named, which takes seconds for the largest data sets."""
-    parts, short = [], []
-    for split, count in counts.items():
-        expected = rule.expected(split) if not what else None
-        parts.append(f"{split} {count:,}{what}" + (f" of {expected:,}" if expected is not None else ""))
-        if expected is not None and count < expected:
-            short.append(split)
-    text = f"{rule.name}: {', '.join(parts)}"
-    if not (short and named and rule.samples is not None):
-        return text
-    missing = [
-        name for name in sorted(rule.samples()) if (at := rule.split(name)) in short and name not in tally.of(key, at)
-    ]
-    return f"{text}; {len(missing):,} missing, first {listed(missing)}"
-
-
-def left_out(found: Detection) -> str:
-    """Files that the protocol that fits best leaves out, and why; "" if it leaves out none."""
-    if not found.recordings:
-        return ""
-    reasons = found.recordings[0].left_out
-    return "; ".join(
-        f"{len(names):,} {reason}" + (f" ({', '.join(names)})" if len(names) <= NUM_NAMED else "")
-        for reason, names in reasons.items()
-    )

@@ -12,7 +12,7 @@ from ..protocols import Protocol, Split, get_protocol, parse_name
 from ..protocols.folder import FolderProtocol
 from .benchmarks import READERS, get_reader
 from .generic.folder import read_clips
-from .raw_files import RawFile, ReadError, find_raw_files, read_bytes
+from .raw_files import RawFile, ReadError, find_raw_files, is_archive, read_bytes, with_suffix
 from .recordings import Clip, Recordings, file_id, fingerprint
 
 _MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
@@ -20,12 +20,15 @@ _VIDEO = re.compile(r"[A-Za-z0-9_]+-[LMR]")
 _PARTS = {"train": "train", "val": "test", "test": "test"}  # what a header says -> whose videos follow
 
 
-def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Recordings:
+def find_recordings(
+    protocol: str | Protocol, data_dir: str | Path | None, files: Sequence[RawFile] | None = None
+) -> Recordings:
     """Find the recordings of a protocol in `data_dir`.
 
     Args:
         protocol: The protocol or its name.
         data_dir: Folder with the raw files or with the archives they come in, up to four levels deep; or one archive.
+        files: What is in it, if `list_raw_files` was asked before.
 
     Raises:
         ValueError: no such protocol or folder, no recording of it there, or one recording there in two versions. The
@@ -41,8 +44,11 @@ def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Re
     if not folder.is_dir() and folder.suffix.lower() != ".zip":
         kind = "a file, not a folder or zip archive" if folder.exists() else "not there"
         raise ValueError(f"The data folder {folder} is {kind}; expected the folder with files like {reader.example}.")
-    broken: list[str] = []
-    found = find_raw_files(folder, reader.suffixes, broken)
+    if files is None:
+        broken: list[str] = []
+        found = find_raw_files(folder, reader.suffixes, broken)
+    else:
+        found, broken = with_suffix(files, reader.suffixes), [file.name for file in files if is_archive(file)]
     protocol = _with_split_file(protocol, found)
     chosen, left_out = found, {}
     module = get_reader(protocol.reader)
@@ -50,13 +56,13 @@ def find_recordings(protocol: str | Protocol, data_dir: str | Path | None) -> Re
         chosen, left_out = module.select([file for file in found if file.name not in protocol.split_files])
     if broken:
         left_out["zip archives that cannot be read"] = broken
-    files = _split(protocol, chosen, left_out)
-    if not any(files.values()):
+    parts = _split(protocol, chosen, left_out)
+    if not any(parts.values()):
         looked = f"looked for files like {reader.example} in it, in its archives and four levels of folders below"
         if found:
             looked += f", and none of the {len(found)} {reader.suffixes[0]} files there (such as {found[0].name}) belongs to it"
         raise ValueError(f"No recordings of {protocol.name} in {folder}: {looked}.")
-    recordings = Recordings(protocol, files, {reason: sorted(names) for reason, names in left_out.items()})
+    recordings = Recordings(protocol, parts, {reason: sorted(names) for reason, names in left_out.items()})
     fingerprint(recordings)
     return recordings
 

@@ -12,7 +12,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -205,7 +205,39 @@ def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | 
                 except ReadError:
                     if broken is not None:
                         broken.append(entry.name)
-    return sorted(found, key=lambda file: (file.stem, file.folders, str(file)))
+    return _in_order(found)
+
+
+def list_raw_files(data_dir: Path) -> list[RawFile]:
+    """Every file in a folder and in its archives, or in one archive, sorted by name; what cannot be opened stands for itself.
+
+    Raises:
+        ReadError: `data_dir` itself is an archive that cannot be read.
+    """
+    if data_dir.is_file():
+        one = on_disk(data_dir)
+        return find_raw_files(data_dir, ("",)) if is_archive(one) else [one]
+    found: list[RawFile] = []
+    for file in (on_disk(Path(entry.path)) for entry in _walk(data_dir, _DEPTH)):
+        try:
+            found += _members(file.path, ("",)) if is_archive(file) else [file]
+        except ReadError:
+            found.append(file)
+    return _in_order(found)
+
+
+def is_archive(file: RawFile) -> bool:
+    """Whether a file is a zip archive, by its name."""
+    return not file.member and file.name.lower().endswith(".zip")
+
+
+def with_suffix(files: Iterable[RawFile], suffixes: Sequence[str]) -> list[RawFile]:
+    """The files with one of `suffixes`, or that and `.gz`."""
+    return [file for file in files if file.name.removesuffix(".gz").endswith(tuple(suffixes))]
+
+
+def _in_order(files: Iterable[RawFile]) -> list[RawFile]:
+    return sorted(files, key=lambda file: (file.stem, file.folders, str(file)))
 
 
 def on_disk(path: Path) -> RawFile:
@@ -221,7 +253,7 @@ def _members(path: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:
     for name, info in open_archive(path)[1].items():
         parts = PurePosixPath(name).parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # ".." as well
-        if name.endswith(endings) and not hidden and not name.startswith("/"):
+        if name.endswith(endings) and not hidden and not name.startswith("/") and not name.endswith("/"):
             yield RawFile(path, name, size=info.file_size, stamp=info.CRC)
 
 

@@ -116,24 +116,33 @@ def append_results(
     Path(run_dir).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(run_dir) / "results.json", json.dumps(merged, indent=1) + "\n")
     if csv_path is not None and table is not None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, RESULT_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-        write_atomically(Path(csv_path), text.getvalue())
+        write_table(Path(csv_path), RESULT_COLUMNS, table)
     return merged
 
 
-def read_results_csv(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a results CSV, numbers as numbers; an empty list if the file does not exist. Raises ValueError on other columns."""
-    path = Path(path)
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]] | None:
+    """Rows of a CSV file as text; none if it does not exist; None if it has other columns."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != RESULT_COLUMNS:
-            raise ValueError(f"{path} has the columns {reader.fieldnames}; expected {', '.join(RESULT_COLUMNS)}.")
-        rows: list[dict[str, Any]] = [dict(row) for row in reader]
+        return [dict(row) for row in reader] if tuple(reader.fieldnames or ()) == tuple(columns) else None
+
+
+def read_results_csv(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a results CSV, numbers as numbers; an empty list if the file does not exist. Raises ValueError on other columns."""
+    rows = read_table(Path(path), RESULT_COLUMNS)
+    if rows is None:
+        raise ValueError(f"{path} has other columns than a table of results; expected {', '.join(RESULT_COLUMNS)}.")
     for row in rows:
         row.update(value=float(row["value"]), seconds=float(row["seconds"]))
         row.update({column: int(row[column]) for column in ("train_clips", "test_clips", "seed")})

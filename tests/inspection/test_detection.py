@@ -32,7 +32,7 @@ def ntu(tmp_path):
 def test_a_data_set_by_its_names(ntu):
     found = detect(ntu)
     assert (found.kind, found.reader) == ("dataset", "ntu_rgbd") and "NTU RGB+D 60" in found.what
-    assert [file.stem for file in found.files] == NTU and found.census[".skeleton"].count == 3
+    assert [file.stem for file in found.files] == NTU and found.suffixes[".skeleton"].count == 3
     names = {one.protocol.name for one in found.recordings}
     assert names == {name for name, rule in PROTOCOLS.items() if rule.reader == "ntu_rgbd"}
     assert found.commands == [f"s2i convert ntu60_xsub --data-dir {ntu} --output OUT"]
@@ -188,7 +188,7 @@ def test_what_nobody_knows_is_described(tmp_path):
     assert found.kind == "unknown" and found.commands == [f"s2i inspect {tmp_path} --layout LAYOUT"]
     for words in ("features.txt: text, 3 numbers a line", "pose estimator", "odd.npy", "(T, V, 3)"):
         assert words in text
-    assert set(found.census) == {".txt", ".txt.gz", ".avi", ".npy"}
+    assert set(found.suffixes) == {".txt", ".txt.gz", ".avi", ".npy"}
     assert str(sorted({layout.num_joints for layout in LAYOUTS.values()})[0]) in text
 
 

@@ -12,10 +12,10 @@ from bodies import clip, pose, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2i_hf.inspection.census import Detection
 from s2i_hf.inspection.charts import columns, histogram, numbers, rows, strip
-from s2i_hf.inspection.inspector import Inspection, inspect
+from s2i_hf.inspection.inspector import inspect
 from s2i_hf.inspection.page import render_page, write_page
+from s2i_hf.inspection.report import Detection, Inspection
 from s2i_hf.inspection.statistics import ClipStatistics, DrawnClip
 from s2i_hf.processing.layouts import LAYOUTS, PARTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

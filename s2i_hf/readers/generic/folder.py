@@ -28,7 +28,7 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import RawFile, ReadError, body_extent, find_raw_files, on_disk
+from ..raw_files import RawFile, ReadError, body_extent, find_raw_files, on_disk, with_suffix
 from ..recordings import Recordings, fingerprint
 from . import amc_asf, arrays, bvh, csv_files, ctrgcn_npz, keypoints_json
 from .folder_labels import Labels, from_folders, from_table
@@ -50,6 +50,7 @@ def find_folder(
     labels: str | Path | None = None,
     unit: str | None = None,
     labelled: bool = True,
+    files: Sequence[RawFile] | None = None,
 ) -> Recordings:
     """Find the recordings of a folder, with their labels and splits.
 
@@ -63,6 +64,7 @@ def find_folder(
         unit: "m", "cm" or "mm": what the coordinates are given in. None: the unit of the layout, and for AMC files the scale of
             CMU. Nothing is guessed: bodies that cannot be of this size are errors.
         labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
+        files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
 
     Returns:
         `Recordings` of a `FolderProtocol`. Without any labels all clips train, with label -1.
@@ -78,7 +80,7 @@ def find_folder(
     table = None if labels is None else Path(labels).expanduser()
     if table is not None and not table.is_file():
         raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
-    found, table_file, left_out = _find(folder, table, Path(layout) if isinstance(layout, Path | str) else None)
+    found, table_file, left_out = _find(folder, table, Path(layout) if isinstance(layout, Path | str) else None, files)
     skeleton = register_layout(_resolve(layout, found))
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
@@ -111,10 +113,10 @@ def find_folder(
             "them in a %s with the columns id and label.",
             folder, _TABLE,
         )  # fmt: skip
-    files: dict[Split, list[RawFile]] = {
+    parts: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
-    recordings = Recordings(protocol, files, {reason: sorted(names) for reason, names in left_out.items()})
+    recordings = Recordings(protocol, parts, {reason: sorted(names) for reason, names in left_out.items()})
     fingerprint(recordings)
     # labels, layout and unit change the rows as the files do
     rule = repr((skeleton.to_dict(), protocol.unit, protocol.names, sorted(protocol.table.items()))).encode()
@@ -124,13 +126,13 @@ def find_folder(
 
 
 def _find(
-    folder: Path, table: Path | None, layout: Path | None
+    folder: Path, table: Path | None, layout: Path | None, files: Sequence[RawFile] | None
 ) -> tuple[list[RawFile], RawFile | None, dict[str, list[str]]]:
     """The clips, the table of labels, and files that are left out."""
     if not folder.exists():
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
     if folder.is_dir() or folder.suffix.lower() == ".zip":
-        found = find_raw_files(folder, SUFFIXES)
+        found = find_raw_files(folder, SUFFIXES) if files is None else with_suffix(files, SUFFIXES)
     elif folder.name.removesuffix(".gz").endswith(SUFFIXES):
         found = [on_disk(folder)]
     else:
