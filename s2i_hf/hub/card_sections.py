@@ -92,11 +92,16 @@ def known_datasets(run: RunFolder) -> list[Dataset]:
 # -- model -------------------------------------------------------------------------------------------------------------
 
 
+def origin_repository(run: RunFolder) -> str | None:
+    """Where the folder that the weights came from was pushed to; None if it was not, or is not here."""
+    folder = run.origin_folder
+    return RunFolder(folder).repository if folder else None
+
+
 def origin_name(run: RunFolder) -> tuple[str, bool]:
     """What the weights started from, as readers elsewhere can find it, and whether they can: a repository, or the name of a run."""
-    folder = run.origin_folder
-    pushed = RunFolder(folder).repository if folder else None
-    return (pushed or run.origin, True) if pushed or hub_id(run.origin) else (Path(run.origin).name, False)
+    public = origin_repository(run) or (run.origin if hub_id(run.origin) else None)
+    return (public, True) if public else (Path(run.origin).name, False)
 
 
 def loss_table(run: RunFolder, columns: int = 6) -> str:

@@ -1,7 +1,7 @@
 """What of a run folder goes to the Hub: the model, its processor, its card, how it came about, and the code it needs.
 
-Files are taken by name, never all that lie there. Folders of this machine are taken out of them, and the result is looked through again:
-a file that still names one, or that holds a token, is not pushed.
+Files are taken by name, never all that lie there, and paths of this machine are taken out of the settings and texts among them. A text
+that still names a path, or that holds a token, is not pushed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,16 @@ from ..processing.layouts import get_layout
 from ..runs.provenance import ENVIRONMENT, describe_environment
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import SETTINGS_HEADER
-from .markdown import front_matter_yaml
+from .card_sections import origin_repository
+from .markdown import front_matter_yaml, render
 from .model_card import render_card
 from .remote_code import PROCESSOR_CLASS, code_files, with_code
 
 logger = logging.getLogger(__name__)
 
 Files = dict[str, bytes | Path]
-PUSHED = "hub.json"  # in a run folder: where it was pushed to
-ONNX = "model.onnx"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+ONNX = "model.onnx"
 _JSON = (
     "data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json",
     "fusion.json", "cost.json",
@@ -56,7 +55,6 @@ _SECRETS = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 _SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL", re.IGNORECASE)
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def public_files(run_dir: str | Path, repository: str) -> Files:
@@ -72,7 +70,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         model.onnx if it was made of this very model, and not of an earlier one.
 
     Raises:
-        ValueError: the run is not finished, its weights are pickles, a file is broken, or one would give away a path or a token.
+        ValueError: the run is not finished, its weights are pickles, a file is broken, or a text would give away a path or a token.
         FileNotFoundError: there is no such folder.
     """
     run_dir, repository = Path(run_dir).expanduser(), repository.partition("@")[0]
@@ -101,7 +99,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
             )
     files["README.md"] = _card(run, repository).encode()
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
-    check_public(files, run_dir)
+    check_public(files)
     return files
 
 
@@ -149,15 +147,6 @@ def write_files(files: Files, folder: str | Path) -> None:
         (folder / name).write_bytes(content.read_bytes() if isinstance(content, Path) else content)
 
 
-def pushed_to(model: str) -> str | None:
-    """The repository a run folder was pushed to, None if it was not."""
-    try:
-        found = json.loads((Path(model).expanduser() / PUSHED).read_text(encoding="utf-8"))["repository"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
-
-
 # -- what goes in ------------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +160,7 @@ def _weights(run_dir: Path) -> Files:
     else:
         names = [WEIGHTS]
     if not (run_dir / "config.json").is_file() or not all((run_dir / name).is_file() for name in names):
-        if any((run_dir / name).is_file() for name in _PICKLES):
+        if any(run_dir.glob("pytorch_model.bin*")):
             raise ValueError(
                 f"{run_dir} holds its weights as a pickle, which runs code when it is read; save them with save_pretrained first."
             )
@@ -209,13 +198,10 @@ def _public_settings(settings: Mapping[str, Any], run: RunFolder) -> dict[str, A
     values = {name: _LOCAL_SETTINGS.get(name, value) for name, value in settings.items()}
     if "output_dir" in values:
         values["output_dir"] = f"runs/{run.title}"
-    if model := settings.get("model"):
-        values["model"] = pushed_to(str(model)) or (f"runs/{Path(model).name}" if _is_local(str(model)) else model)
+    if model := str(settings.get("model") or ""):
+        is_local = _PATH.search(model) or model.startswith(("~", "./", "../"))
+        values["model"] = origin_repository(run) or (f"runs/{Path(model).name}" if is_local else model)
     return dict(_public(values))
-
-
-def _is_local(name: str) -> bool:
-    return bool(_PATH.search(name)) or name.startswith(("~", "./", "../"))
 
 
 def _public(value: Any) -> Any:
@@ -257,25 +243,11 @@ def _card(run: RunFolder, repository: str) -> str:
     classifies = "ForImageClassification" in " ".join(run.config.get("architectures") or [])
     if classifies and not metadata.pipeline_tag:
         metadata.pipeline_tag = "image-classification"
-    card.text = _with_usage(card.text, repository, classifies)
-    return f"---\n{front_matter_yaml(metadata.to_dict())}---\n\n{card.text.lstrip()}"
-
-
-def _with_usage(text: str, repository: str, classifies: bool) -> str:
-    mark = "### How to reproduce"
-    if "trust_remote_code" in text or mark not in text:
-        return text
-    use = (
-        f'pipeline("image-classification", model="{repository}", trust_remote_code=True)(joints)'
-        if classifies
-        else f'AutoImageProcessor.from_pretrained("{repository}", trust_remote_code=True)'
-    )
-    name = "pipeline" if classifies else "AutoImageProcessor"
-    added = (
-        "Without the package `s2i_hf`, transformers runs the code files of this repository; read them first:\n\n"
-        f"```python\nfrom transformers import {name}\n\n{use}\n```\n\n"
-    )
-    return text.replace(mark, added + mark, 1)
+    body, heading = card.text.lstrip(), "### How to reproduce"
+    if "trust_remote_code" not in body:
+        usage = render("without_package.md.j2", repository=repository, classifies=classifies)
+        body = body.replace(heading, f"{usage}\n{heading}", 1)
+    return f"---\n{front_matter_yaml(metadata.to_dict())}---\n\n{body}"
 
 
 def _json_bytes(value: Any) -> bytes:
@@ -285,54 +257,27 @@ def _json_bytes(value: Any) -> bytes:
 # -- what must not go in -----------------------------------------------------------------------------------------------
 
 
-def check_public(files: Files, run_dir: Path | None = None) -> None:
-    """Refuse files that name a folder of this machine or hold a secret.
-
-    Args:
-        files: As `public_files` returns them. Texts are searched whole, weights in their header; pictures and model.onnx are searched
-            for this machine's own words.
-        run_dir: The folder they come from; its path is searched for too.
+def check_public(files: Files) -> None:
+    """Refuse texts that name a path of this machine or hold a secret: a card may say anything, weights and pictures are ours.
 
     Raises:
         ValueError: naming the file and the kind of what it holds; a secret itself is not repeated.
     """
-    secrets, places = _secret_words(), _place_words(run_dir)
+    from huggingface_hub import get_token
+
+    words = [get_token() or "", *(value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name))]
+    secrets = [word for word in words if len(word) >= 8 and "/" not in word and not word.isdigit()]
     for name, content in files.items():
-        data = _searched(content) if isinstance(content, Path) else content
-        if any(word.encode() in data for word in secrets):
+        if not name.endswith((".md", ".json", ".jsonl", ".yaml")):
+            continue
+        text = (content.read_bytes() if isinstance(content, Path) else content).decode("utf-8", errors="ignore")
+        if any(word in text for word in secrets):
             raise ValueError(
                 f"{name} holds a secret of this machine (a token or password); nothing was pushed, take it out first."
             )
-        place = next((word for word in places if word.encode() in data), None)
-        text = _text_in(name, content, data)
         if _SECRETS.search(text):
             raise ValueError(f"{name} holds what looks like a token; nothing was pushed, take it out first.")
-        found = None if name.endswith(".py") else _PATH.search(text)
-        if place or found:
-            shown = place or (found[0] if found else "")
-            raise ValueError(f"{name} names {shown!r}, a path of this machine; nothing was pushed, take it out first.")
-
-
-def _text_in(name: str, content: bytes | Path, data: bytes) -> str:
-    """What of a file is text: in weights and pictures letters come together by chance, and look like a path soon."""
-    return data.decode("utf-8", errors="ignore") if not name.endswith((".png", ".onnx")) else ""
-
-
-def _searched(path: Path) -> bytes:
-    """The bytes of a file that could hold words: of weights their header."""
-    if path.suffix != ".safetensors":
-        return path.read_bytes()
-    with path.open("rb") as file:
-        return file.read(min(int.from_bytes(file.read(8), "little"), 100_000_000))
-
-
-def _secret_words() -> list[str]:
-    from huggingface_hub import get_token
-
-    words = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)]
-    return [word for word in (get_token() or "", *words) if len(word) >= 8 and "/" not in word and not word.isdigit()]
-
-
-def _place_words(run_dir: Path | None) -> list[str]:
-    places = [Path.home(), Path.cwd(), Path(tempfile.gettempdir()), *([] if run_dir is None else [run_dir.resolve()])]
-    return sorted({f"{place}/" for place in places if place != Path(place.anchor)})
+        if found := _PATH.search(text):
+            raise ValueError(
+                f"{name} names {found[0]!r}, a path of this machine; nothing was pushed, take it out first."
+            )

@@ -1,4 +1,4 @@
-"""A converted folder, or the folder of a run, to a repository on the Hub: private, unless one asks for the contrary."""
+"""A converted folder, or the folder of a run, to a repository on the Hub: private by default."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..data.storage import REPOSITORY, read_meta
+from ..runs.run_folder import PUSHED
 from ..utils.files import write_atomically
 from ..utils.hub_errors import explained
-from .public_files import NAMES, PUSHED, WEIGHTS, check_public, public_files
+from .public_files import NAMES, WEIGHTS, check_public, public_files
 from .remote_code import pushed_code_names
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -89,7 +90,7 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
     }
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
-    check_public({name: content for name, content in files.items() if name.endswith((".md", ".json"))}, folder)
+    check_public(files)
     api = _client(None, progress)
     _upload(
         api, repository, files, "dataset", branch, private,
@@ -182,7 +183,7 @@ def publish_run(
         Address of the commit.
 
     Raises:
-        ValueError: the folder may not go (see `hub_folders.public_files`), the repository is public against `private`, or the Hub refuses.
+        ValueError: the folder may not go (see `public_files.public_files`), the repository is public against `private`, or the Hub refuses.
     """
     repository, branch = split_branch(repository, branch)
     run_dir = Path(run_dir).expanduser()

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+PUSHED = "hub.json"  # in a run folder: where it was pushed to
 # Meta's masked-autoencoder weights, on the Hub or in a local copy
 _VIT_MAE = re.compile(r"(^|/)vit-mae-(base|large|huge)(/|$)")
 
@@ -131,7 +132,7 @@ class RunFolder:
     @property
     def repository(self) -> str | None:
         """Where the folder was pushed to, None if it was not."""
-        found = self._json("hub.json")
+        found = self._json(PUSHED)
         name = found.get("repository") if isinstance(found, dict) else None
         return name if isinstance(name, str) else None
 
