@@ -1,7 +1,7 @@
 """What goes wrong with the Hub, in one sentence with the way out.
 
 The clients raise what HTTP, the Hub or the cache came up with, and transformers and datasets wrap it again, so the reason is often the
-cause of the cause of an error: `explain` looks for it there. Nothing here imports a client before something has failed.
+cause of the cause of an error. Nothing here imports a client before something has failed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "fsspec")
 _LATER = "wait a few minutes and repeat the command"
+_LOGIN = "log in with `hf auth login`"
 
 
-def explain(error: BaseException, name: str, *, writing: bool = False, revision: str | None = None) -> str | None:
-    """What an error of the Hub means, and what to do about it.
+def explained(error: BaseException, name: str, *, writing: bool = False, revision: str | None = None) -> str:
+    """What an error of the Hub means and what to do about it, or the first line of an error that is not the Hub's.
 
     Args:
         error: As it was caught; its causes are looked at too.
@@ -24,51 +25,67 @@ def explain(error: BaseException, name: str, *, writing: bool = False, revision:
         revision: Branch, tag or commit that was asked for, if any.
 
     Returns:
-        Half a sentence without a full stop, "REASON; WAY OUT", or None if the error is not the Hub's.
+        Half a sentence without a full stop, "REASON; WAY OUT".
     """
-    from huggingface_hub import errors
-
     found = list(_causes(error))
-
-    def has(*kinds: str) -> bool:
-        classes = tuple(getattr(errors, kind) for kind in kinds if hasattr(errors, kind))  # not every version has each
-        return any(isinstance(one, classes) for one in found)
-
-    status, said = _answer(found)
-    if has("HFValidationError"):
-        return f"{name!r} is no name of a repository; expected user/name{_without_revision(name)}"
-    if has("OfflineModeIsEnabled") or (is_offline() and has("LocalEntryNotFoundError")):
+    kinds = {kind.__name__ for one in found for kind in type(one).__mro__}  # by name: not every version has each class
+    responses = [response for one in found if (response := getattr(one, "response", None)) is not None]
+    status = next((code for one in responses if isinstance(code := getattr(one, "status_code", None), int)), None)
+    said = next(
+        (str(one.headers.get("X-Error-Message") or "")[:200] for one in responses if hasattr(one, "headers")), ""
+    )
+    if "HFValidationError" in kinds:
+        repository, _, at = name.partition("@")
+        way = f" without a revision; fetch it with `hf download {repository} --revision {at} --local-dir DIR` and pass DIR"
+        return f"{name!r} is no name of a repository; expected user/name{way if at else ''}"
+    if "OfflineModeIsEnabled" in kinds or (is_offline() and "LocalEntryNotFoundError" in kinds):
         return f"offline mode is on (HF_HUB_OFFLINE) and {name} is not in the cache; load it once without, then it works offline"
-    if has("GatedRepoError"):
-        return f"{name} is gated; ask for access on its page, then log in with `hf auth login`"
-    if has("RevisionNotFoundError"):
+    if "GatedRepoError" in kinds:
+        return f"{name} is gated; ask for access on its page, then {_LOGIN}"
+    if "RevisionNotFoundError" in kinds:
         return f"{name} has no revision {revision or 'of this name'!r}; expected one of its branches, tags or commits"
-    if has("RepositoryNotFoundError") or status == 401:
-        return _unknown(name, said)
-    if has("EntryNotFoundError") and status == 404:
+    if "EntryNotFoundError" in kinds and status == 404:
         return f"{name} lacks a file that is needed; was its upload complete?"
+    if "RepositoryNotFoundError" in kinds or status in (401, 404):
+        return _not_found(name, said)
     if status == 403:
         role = "write to" if writing else "read"
-        return f"the Hub forbids the token here to {role} {name}; is it yours, and may the token? Log in with `hf auth login`"
-    if status == 404:
-        return _unknown(name, said)
+        return f"the Hub forbids the token here to {role} {name}; is it yours, and may the token? {_LOGIN[0].upper()}{_LOGIN[1:]}"
     if status in (409, 412):
         return f"{name} was changed by somebody else at the same time, or exists already ({status}); look at it, then repeat the command"
     if status == 429:
         return f"the Hub gets too many requests from here (429); {_LATER}"
-    if status is not None and status >= 500:
-        return f"the Hub is out of order ({status}); {_LATER}"
     if status is not None:
-        return f"the Hub refuses ({status}: {said or 'no reason given'})"
-    if any(_is_network(one) for one in found) or has("LocalEntryNotFoundError"):
+        refused = f"the Hub refuses ({status}: {said or 'no reason given'})"
+        return f"the Hub is out of order ({status}); {_LATER}" if status >= 500 else refused
+    lost = any(isinstance(one, ConnectionError | TimeoutError) for one in found)
+    if (
+        lost
+        or "LocalEntryNotFoundError" in kinds
+        or any(type(one).__module__.partition(".")[0] in _CLIENTS for one in found)
+    ):
         way = "the same command goes on" if writing else "what was loaded before works with HF_HUB_OFFLINE=1"
         return f"the Hub cannot be reached or broke off; check the network (and HF_ENDPOINT), {way}"
-    return None
+    return first_line(error)
 
 
-def explained(error: BaseException, name: str, *, writing: bool = False, revision: str | None = None) -> str:
-    """`explain`, or the first line of an error that is not the Hub's."""
-    return explain(error, name, writing=writing, revision=revision) or first_line(error)
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _not_found(name: str, said: str) -> str:
+    from huggingface_hub import get_token
+
+    if "credentials" in said.lower():
+        return "the Hub does not know the token here; log in anew with `hf auth login`, or mend HF_TOKEN"
+    if not get_token():
+        return f"{name} is not on the Hub, or private, and there is no token here; check the name, or {_LOGIN}"
+    where = f" at {os.environ['HF_ENDPOINT']}" if os.environ.get("HF_ENDPOINT") else ""
+    return f"{name} is not on the Hub{where}, or private and not yours; check the name, or log in as who may see it with `hf auth login`"
 
 
 def first_line(error: BaseException) -> str:
@@ -81,13 +98,6 @@ def is_offline() -> bool:
     from huggingface_hub import is_offline_mode
 
     return bool(is_offline_mode())
-
-
-def has_token() -> bool:
-    """Whether there is a token of the Hub."""
-    from huggingface_hub import get_token
-
-    return bool(get_token())
 
 
 def hub_file(name: str, file: str, *, repo_type: str = "model", revision: str | None = None) -> Path | None:
@@ -105,17 +115,21 @@ def hub_file(name: str, file: str, *, repo_type: str = "model", revision: str | 
         Where it is, None if the repository has no such file.
 
     Raises:
-        FileNotFoundError: the repository cannot be had: one sentence why, and the way out.
+        FileNotFoundError: the repository is not found: one sentence why, and the way out.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(name, file, repo_type=repo_type, revision=revision))
     except Exception as error:  # whatever the network and the Hub come up with
-        absent = type(error).__name__ in ("RemoteEntryNotFoundError", "EntryNotFoundError")
-        if absent or (isinstance(error, LocalEntryNotFoundError) and _others_cached(name, repo_type, revision)):
+        if type(error).__name__ in ("RemoteEntryNotFoundError", "EntryNotFoundError"):
             return None
+        if isinstance(error, LocalEntryNotFoundError) and is_offline():
+            # offline a file was never there if the one that is always fetched first is in the cache
+            first = "config.json" if repo_type == "model" else "README.md"
+            if isinstance(try_to_load_from_cache(name, first, repo_type=repo_type, revision=revision), str):
+                return None
         raise FileNotFoundError(f"{explained(error, name, revision=revision)}.") from None
 
 
@@ -127,53 +141,3 @@ def has_hub_file(name: str, file: str) -> bool:
         return bool(file_exists(name, file))
     except Exception:  # whatever the network and the Hub come up with
         return False
-
-
-def _others_cached(name: str, repo_type: str, revision: str | None) -> bool:
-    """Whether offline a repository is in the cache, so that a file that is not was never there; its config always is fetched first."""
-    from huggingface_hub import try_to_load_from_cache
-
-    first = "config.json" if repo_type == "model" else "README.md"
-    return is_offline() and isinstance(try_to_load_from_cache(name, first, repo_type=repo_type, revision=revision), str)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _answer(found: list[BaseException]) -> tuple[int | None, str]:
-    """HTTP status and the Hub's own words."""
-    for one in found:
-        response: Any = getattr(one, "response", None)
-        status = getattr(response, "status_code", None)
-        if isinstance(status, int):
-            return status, str(response.headers.get("X-Error-Message") or "")[:200]
-    return None, ""
-
-
-def _is_network(error: BaseException) -> bool:
-    """Whether a connection failed; the clients of huggingface_hub 1 and 2 have classes of different modules for it."""
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    module = type(error).__module__.partition(".")[0]
-    return module in ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "fsspec")
-
-
-def _unknown(name: str, said: str) -> str:
-    if "credentials" in said.lower():
-        return "the Hub does not know the token here; log in anew with `hf auth login`, or mend HF_TOKEN"
-    if not has_token():
-        return f"{name} is not on the Hub, or private, and there is no token here; check the name, or log in with `hf auth login`"
-    where = f" at {os.environ['HF_ENDPOINT']}" if os.environ.get("HF_ENDPOINT") else ""
-    return f"{name} is not on the Hub{where}, or private and not yours; check the name, or log in as who may see it with `hf auth login`"
-
-
-def _without_revision(name: str) -> str:
-    repository, at, revision = name.partition("@")
-    if not at:
-        return ""
-    return f" without a revision; fetch it with `hf download {repository} --revision {revision} --local-dir DIR` and pass DIR"
