@@ -88,7 +88,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         raise
     print("\n".join(report.lines()))
     if shard:
-        made, total = report.shards
+        made, total = report.done, report.meta["shards"]
         place = shards_folder(Path(arguments.output).expanduser())
         print(f"Part {shard[0]}/{shard[1]} is done; {made:,} of {total:,} shards are in {place}.")
         print(

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ from ..protocols import Protocol
 from ..readers import RawFile, get_reader
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
-from .convert_report import ConversionReport, StrictError, described
+from .convert_report import ConversionReport, StrictError
 from .convert_shards import (
     Plan,
     Shard,
     cut,
+    described,
     load_plan,
     load_shard,
     make_plan,
@@ -202,14 +202,14 @@ def _check_names(recordings: Recordings, plan: Plan) -> None:
     ids = {
         str(split): [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()
     }
-    _accepted(ConversionReport.of(described(plan, ids)), True)
+    _accepted(ConversionReport(described(plan, [Shard(ids)]), 0), True)
 
 
 def _accepted(report: ConversionReport, strict: bool) -> ConversionReport:
     """The report itself; StrictError if it has to be `strict`, and a recording is broken or missing."""
     if strict and report.unexpected:
         raise StrictError(
-            f"{report.name}: {report.unexpected} recordings, which --strict does not accept; the output was not made.",
+            f"{report.meta['protocol']}: {report.unexpected} recordings, which --strict does not accept; the output was not made.",
             report,
         )
     return report
@@ -233,7 +233,7 @@ def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | 
             return None
         if newest > (output / META_FILE).stat().st_mtime:
             return None
-        report = ConversionReport.of(meta)
+        report = ConversionReport(meta, meta["shards"])
     except (ValueError, OSError, KeyError, TypeError, AttributeError):
         return None
     if shards_folder(output).exists():
@@ -273,28 +273,10 @@ def _resumable(output: Path, plan: Plan, part: tuple[int, int] | None = None) ->
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _bar(progress: bool, total: int, done: int, verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields what to call with more units and the clips in them."""
+def _bar(progress: bool, verb: str, unit: str, total: int, done: int = 0) -> Any:
     from tqdm import tqdm
 
-    form = (
-        "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} " + unit + "{postfix}, {elapsed} gone, {remaining} to go"
-    )
-    with tqdm(
-        total=total, initial=done, desc=f"{verb} ", bar_format=form, disable=not progress, file=sys.stderr, leave=False
-    ) as bar:
-        clips = 0
-
-        def advance(units: int, more: int) -> None:
-            nonlocal clips
-            clips += more
-            if not bar.disable:
-                seconds = bar.format_dict["elapsed"]
-                bar.set_postfix_str(f"{clips / seconds:,.0f} clips/s" if seconds else "", refresh=False)
-            bar.update(units)
-
-        yield advance
+    return tqdm(desc=verb, unit=f" {unit}", total=total, initial=done, disable=not progress, leave=False)
 
 
 def _read(
@@ -314,23 +296,16 @@ def _read(
     for index in todo:
         shard_json(folder, index).unlink(missing_ok=True)
     total = sum(map(len, work.values()))
-    with _bar(progress, total, total - sum(map(len, todo.values())), "read", "files") as advance:
-        make_shards(folder, plan, todo, protocol, num_proc, advance)
+    with _bar(progress, "read", "files", total, total - sum(map(len, todo.values()))) as bar:
+        make_shards(folder, plan, todo, protocol, num_proc, bar.update)
 
 
 def _part_report(output: Path, plan: Plan, work: Mapping[int, Sequence[RawFile]]) -> ConversionReport:
     found = {index: load_shard(shards_folder(output), index) for index in range(plan["shards"])}
     made = {index: shard for index, shard in found.items() if shard is not None}
-    mine = [made[index] for index in work]
-    return ConversionReport(
-        name=plan["protocol"],
-        files=sum(map(len, work.values())),
-        kept={split: sum(len(shard.ids.get(split, ())) for shard in mine) for split in plan["expected"]},
-        expected={},
-        broken=[sentence for shard in mine for sentence in shard.broken],
-        no_clips=[sentence for shard in mine for sentence in shard.no_clips],
-        shards=(len(made), plan["shards"]),
-    )
+    not_said: dict[str, Any] = {name: {} for name in ("expected", "missing", "left_out", "videos")}
+    meta = {**described(plan, [made[index] for index in work]), **not_said, "recordings": sum(map(len, work.values()))}
+    return ConversionReport(meta, len(made))
 
 
 # -- all shards to one folder ------------------------------------------------------------------------------------------
@@ -391,31 +366,26 @@ def _put_in_place(
     """
     folder = shards_folder(output)
     found = _gather([folder, *sources], plan)
-    shards = [shard for _, shard in found]
-    ids = {split: [name for shard in shards for name in shard.ids.get(split, ())] for split in plan["expected"]}
-    broken = [sentence for shard in shards for sentence in shard.broken]
-    meta = described(plan, ids, broken, [sentence for shard in shards for sentence in shard.no_clips])
-    if not any(ids.values()):
+    meta = described(plan, [shard for _, shard in found])
+    if not any(meta["counts"].values()):
         shutil.rmtree(folder, ignore_errors=True)  # nothing in there is of any use
-        reason = f"the first: {broken[0]}" if broken else "none of their clips belongs to it."
+        reason = f"the first: {meta['broken'][0]}" if meta["broken"] else "none of their clips belongs to it."
         raise ValueError(f"None of the {plan['recordings']:,} recordings of {plan['protocol']} can be read; {reason}")
-    report = _accepted(ConversionReport.of(meta), strict)
-    if layouts := {name: layout for shard in shards for name, layout in shard.layouts.items()}:
-        meta["layouts"] = dict(sorted(layouts.items()))
+    report = _accepted(ConversionReport(meta, plan["shards"]), strict)
     made = folder / "output"
     shutil.rmtree(made, ignore_errors=True)
     (made / "data").mkdir(parents=True)
-    files = {split: [] for split in ids}  # type: dict[str, list[tuple[Path, str]]]
+    files: dict[str, list[tuple[Path, str]]] = {split: [] for split in plan["expected"]}
     for source, shard in found:
         for name, digest in shard.sha256.items():
             files[name.partition("-")[0]].append((source / name, digest))
     meta["sha256"] = {}
-    with _bar(progress, sum(map(len, files.values())), 0, "check", "shards") as advance:
+    with _bar(progress, "check", "shards", sum(map(len, files.values()))) as bar:
         for split, parts in files.items():
             for number, (path, digest) in enumerate(parts):
                 name = f"data/{split}-{number:05}-of-{len(parts):05}.{plan['format']}"
                 meta["sha256"][name] = _place(path, made / name, digest)
-                advance(1, 0)
+                bar.update()
     write_meta(made, meta)
     if write_card is not None:
         write_card(made)

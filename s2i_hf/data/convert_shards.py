@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -40,7 +40,7 @@ from ..readers.recordings import Recordings
 from ..utils.files import write_atomically
 from .convert_report import shortened
 from .recorded_rows import code_hash, recorded_rows
-from .storage import Format, ShardWriter
+from .storage import Format, ShardWriter, protocol_of
 
 PLAN_FILE, LOCK_FILE = "plan.json", "lock"
 PATIENCE = 5.0  # seconds to wait for a process that is just looking, or just dying
@@ -126,6 +126,27 @@ class Shard:
     sha256: dict[str, str] = field(default_factory=dict)
 
 
+def described(plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
+    """Entries of `s2i.json` once these shards of a plan are there."""
+    protocol = protocol_of(plan)
+    ids = {split: [name for shard in shards for name in shard.ids.get(split, ())] for split in plan["expected"]}
+    missing = {split: shortened([]) for split in ids}
+    for split, found in ids.items():
+        expected = plan["expected"][split]
+        if expected not in (None, len(found)):
+            listed = Recordings(protocol, {}).missing(split, found) if protocol else []  # type: ignore[arg-type]
+            missing[split] = shortened(listed, expected - len(found))
+    layouts = {name: layout for shard in shards for name, layout in shard.layouts.items()}
+    return {
+        **plan,
+        "counts": {split: len(found) for split, found in ids.items()},
+        "broken": [sentence for shard in shards for sentence in shard.broken],
+        "no_clips": [sentence for shard in shards for sentence in shard.no_clips],
+        "missing": missing,
+        **({"layouts": dict(sorted(layouts.items()))} if layouts else {}),
+    }
+
+
 def shard_json(folder: Path, index: int) -> Path:
     """The file that says what a shard holds; there when the shard is finished."""
     return folder / f"{index:05}.json"
@@ -146,7 +167,7 @@ def make_shard(
     index: int,
     files: Sequence[RawFile],
     protocol: Protocol,
-    after_file: Callable[[int], None] = lambda clips: None,
+    after_file: Callable[[], object] = lambda: None,
 ) -> None:
     """Read some recordings and write their shard, all or nothing.
 
@@ -156,13 +177,12 @@ def make_shard(
         index: Number of the shard.
         files: Its recordings.
         protocol: What they are split by.
-        after_file: Called with the number of its clips after each recording; what it raises ends the work.
+        after_file: Called after each recording; what it raises ends the work.
     """
     shard = Shard()
     writer = ShardWriter(folder, f"{index:05}", plan["format"], plan["class_names"])
     try:
         for file in files:
-            clips = 0
             for found in recorded_rows(file, protocol, plan["denoise"]):
                 if isinstance(found, ReadError):
                     (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(str(found))
@@ -172,8 +192,7 @@ def make_shard(
                 shard.ids.setdefault(split, []).append(row["sample_id"])
                 if row["layout"] in OWN_LAYOUTS:
                     shard.layouts[row["layout"]] = get_layout(row["layout"]).to_dict()
-                clips += 1
-            after_file(clips)
+            after_file()
         shard.sha256.update(writer.close())
     except BaseException:
         writer.discard()
@@ -184,18 +203,7 @@ def make_shard(
 # -- in several processes ----------------------------------------------------------------------------------------------
 
 
-class _Stopped(Exception):
-    """The main process wants no more of it."""
-
-
-class _Job(NamedTuple):
-    folder: Path
-    plan: Plan
-    protocol: Protocol
-    stop: Any  # a multiprocessing.Event
-
-
-_job: _Job | None = None  # of this process
+_stop: Any = None  # of a child: the multiprocessing.Event by which the main process says that it wants no more
 
 
 def make_shards(
@@ -204,7 +212,7 @@ def make_shards(
     work: Mapping[int, Sequence[RawFile]],
     protocol: Protocol,
     num_proc: int,
-    advance: Callable[[int, int], None],
+    advance: Callable[[int], object],
 ) -> None:
     """Make shards in `num_proc` processes; joints never travel between them, each writes its shards itself.
 
@@ -214,7 +222,7 @@ def make_shards(
         work: Numbers of the shards to make -> their recordings.
         protocol: What they are split by.
         num_proc: Processes; 1: this one.
-        advance: Told how many more recordings were read, and how many clips they gave.
+        advance: Told how many more recordings were read.
 
     Raises:
         ChildProcessError: a process was killed, most likely for its memory.
@@ -222,30 +230,39 @@ def make_shards(
     num_proc = min(num_proc, len(work))
     if num_proc <= 1:
         for index, files in work.items():
-            make_shard(folder, plan, index, files, protocol, lambda clips: advance(1, clips))
+            make_shard(folder, plan, index, files, protocol, lambda: advance(1))
         return
-    job = _Job(folder, plan, protocol, multiprocessing.Event())
-    with ProcessPoolExecutor(num_proc, initializer=_start, initargs=(job,)) as pool:
+    stop = multiprocessing.Event()
+    with ProcessPoolExecutor(num_proc, initializer=_start, initargs=(stop,)) as pool:
         try:
-            made = {pool.submit(_make, index, files): len(files) for index, files in work.items()}
+            made = {
+                pool.submit(make_shard, folder, plan, index, files, protocol, _check_stop): len(files)
+                for index, files in work.items()
+            }
             for future in as_completed(made):
-                advance(made[future], future.result())
+                future.result()
+                advance(made[future])
         except BrokenProcessPool:
             raise ChildProcessError(
                 "A process that read recordings was killed, most likely because memory ran out; try a smaller --num-proc"
             ) from None
         finally:
-            job.stop.set()
+            stop.set()
             pool.shutdown(cancel_futures=True)
 
 
-def _start(job: _Job) -> None:
-    global _job
-    _job = job
+def _start(stop: Any) -> None:
+    global _stop
+    _stop = stop
     # Ctrl-C reaches every process of the terminal; the main one handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _check_stop() -> None:
+    if _stop.is_set():
+        raise InterruptedError
 
 
 def _end_with_parent() -> None:
@@ -254,21 +271,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def _make(index: int, files: Sequence[RawFile]) -> int:
-    """Make one shard; returns its clips."""
-    assert _job is not None
-    job, total = _job, 0
-
-    def after_file(clips: int) -> None:
-        nonlocal total
-        total += clips
-        if job.stop.is_set():
-            raise _Stopped
-
-    make_shard(job.folder, job.plan, index, files, job.protocol, after_file)
-    return total
 
 
 # -- the folder of shards ----------------------------------------------------------------------------------------------

@@ -67,8 +67,8 @@ def load_skeletons(
         num_proc: Processes that read raw files.
 
     Returns:
-        A dict of splits, "train" and "test" (and "exemplars" in one-shot protocols): a `datasets.DatasetDict`, or for safetensors a
-        plain dict of `SkeletonRows` (which needs no `datasets`). `as_rows(data["train"])` gives fast access to either. For a list,
+        A dict of splits, "train" and "test" (and "exemplars" in one-shot protocols): a `datasets.DatasetDict`, or for the format npz, and
+        where `datasets` lacks, a plain dict of `SkeletonRows`. `as_rows(data["train"])` gives fast access to either. For a list,
         or with `holdout`, a plain dict of `SkeletonRows`: of a list "train" and "test", joined as `mixtures.join` says, with labels of
         all sets behind one another.
 
@@ -102,10 +102,8 @@ def load_skeletons(
     ]
     if not several and not holdout:
         return opened[0].splits
-    parts = {
-        name: {split: as_rows(rows) for split, rows in one.splits.items()}
-        for name, one in zip(_unique_names(opened), opened, strict=True)
-    }
+    rows = [{split: as_rows(part) for split, part in one.splits.items()} for one in opened]
+    parts = dict(zip(_unique_names(opened, [splits["train"].name for splits in rows]), rows, strict=True))
     dropped = _drop_test_clips(parts, [_decidable(rule, opened) for rule in rules])
     if not several:
         (splits,) = parts.values()
@@ -143,9 +141,8 @@ def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
     return next((folder for folder in own if folder.exists()), parent)
 
 
-def _unique_names(opened: Sequence[Source]) -> list[str]:
+def _unique_names(opened: Sequence[Source], protocols: Sequence[str]) -> list[str]:
     """What the sources are called: like their protocol, or like their folder where that says nothing or not enough."""
-    protocols = [as_rows(one.splits["train"]).name for one in opened]
     names: list[str] = []
     for one, protocol in zip(opened, protocols, strict=True):
         named = protocol not in ("", OWN) and protocols.count(protocol) == 1

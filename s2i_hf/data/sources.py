@@ -26,7 +26,6 @@ from .storage import (
     FORMATS,
     META_FILE,
     arrow_schema,
-    empty_split,
     protocol_of,
     read_meta,
     row_features,
@@ -154,9 +153,9 @@ def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str
     """A DatasetDict with all splits, each of which knows its protocol; `datasets` has no splits without rows."""
     import datasets
 
-    data = datasets.DatasetDict(
-        {split: parts[split] if split in parts else empty_split(class_names) for split in splits}
-    )
+    features = row_features(class_names)
+    empty = datasets.Dataset.from_dict({name: [] for name in features}, features=features)
+    data = datasets.DatasetDict({split: parts.get(split, empty) for split in splits})
     for split in splits:
         data[split].info.config_name = protocol
     return data

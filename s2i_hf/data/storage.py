@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from typing import Protocol as Interface
 
 import numpy as np
 
@@ -126,14 +125,6 @@ def row_features(class_names: Sequence[str]) -> datasets.Features:
     import datasets
 
     return datasets.Features.from_dict(_features(class_names))
-
-
-def empty_split(class_names: Sequence[str]) -> datasets.Dataset:
-    """A `datasets.Dataset` of no rows."""
-    import datasets
-
-    features = row_features(class_names)
-    return datasets.Dataset.from_dict({name: [] for name in features}, features=features)
 
 
 def _features(class_names: Sequence[str]) -> dict[str, Any]:
@@ -285,18 +276,6 @@ class ShardWriter:
             self._aside(path).unlink(missing_ok=True)
 
 
-class Heading(Interface):
-    """What a folder says of its rows; a `protocols.Protocol` has it."""
-
-    @property
-    def name(self) -> str:
-        """Name of the protocol."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names of the classes, in the order of the labels."""
-
-
 class FolderWriter:
     """Clips that are already in memory to a converted folder, with one shard.
 
@@ -310,7 +289,7 @@ class FolderWriter:
         ValueError: unknown format.
     """
 
-    def __init__(self, folder: Path, protocol: Heading, format: Format, splits: Sequence[str]) -> None:
+    def __init__(self, folder: Path, protocol: Protocol, format: Format, splits: Sequence[str]) -> None:
         self.folder, self.protocol = folder, protocol
         self.counts = dict.fromkeys(splits, 0)
         self._shard = ShardWriter(folder / "data", "00000-of-00001", format, protocol.class_names)

@@ -1,27 +1,15 @@
-"""Clips one after the other from Parquet, on disk or on the Hub, without building or downloading the whole first.
+"""Streams: clips one after the other from Parquet, on disk or on the Hub, without building or downloading the whole first.
 
-    stream = load_skeletons("OUT", streaming=True)["train"]               # made by s2i convert --format parquet; or "user/name"
+    stream = load_skeletons("OUT", streaming=True)["train"]               # made by s2i convert; or "user/name"
     stream = stream.shuffle(seed=0, buffer_size=1000)                       # order of the files, and a buffer of clips
     stream = split_dataset_by_node(stream, rank=rank, world_size=world_size)   # from datasets.distributed: each clip on one node
     loader = DataLoader(stream, batch_size=64, num_workers=2, collate_fn=SkeletonCollator())
-    for epoch in range(epochs):
-        stream.set_epoch(epoch)                                             # another order
-        for batch in loader: ...
+    stream.set_epoch(epoch)                                                 # another order; before each epoch
 
-The stream is a `datasets.IterableDataset`; plain `datasets.load_dataset("OUT", streaming=True)["train"]` gives the same rows (as
-Python lists). `stream.with_format("arrow")` is three times as fast as either, and `SkeletonCollator` takes its rows as well.
-Nodes and workers share out whole files where there are enough of them (`stream.num_shards` is a multiple of the number of nodes,
-and at least the number of workers a node); a node takes every n-th clip otherwise, and workers without a file stay idle. Either
-way each clip comes exactly once an epoch.
-
-To go on where a run stopped, with the same seed, epoch, nodes and workers:
-
-    stream.load_state_dict(state)                       # what stream.state_dict() was: exact as long as there is no buffer
-    stream = stream.skip(n)                             # after shuffle and split: exact with a buffer as well, n clips are read over
-    batches = itertools.islice(loader, n, None)         # exact with workers too, n batches are read over
-
-A state does not hold the clips that wait in a shuffle buffer: with one, `load_state_dict` would lose them. A shuffled pass over
-Parquet ends with a pause of some seconds, in which `datasets` waits for threads of Arrow.
+Nodes and workers share out whole files where there are enough of them (`stream.num_shards`); a node takes every n-th clip otherwise, and
+workers without a file stay idle. Either way each clip comes exactly once an epoch. `stream.with_format("arrow")` is three times as fast.
+To go on where a run stopped, with the same seed, epoch, nodes and workers: `stream.load_state_dict(state)` is exact as long as there is no
+shuffle buffer (whose clips it would lose), `stream.skip(n)` with one as well, `itertools.islice(loader, n, None)` with workers too.
 """
 
 from __future__ import annotations

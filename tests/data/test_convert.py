@@ -100,7 +100,7 @@ def test_clips_of_videos_with_the_lists_beside_them(tmp_path: Path) -> None:
         write_pku(raw, name, walk(60, 2, 25, number), [(5, 0, 20, 1), (7, 30, 50, 1), (9, 40, 40, 1)])
     (raw / "cross_subject.txt").write_text(split_text(["0002-L", "0004-R"], ["0003-M"]))
     report = convert("pku1_xsub", raw, tmp_path / "out")
-    assert report.kept == {"train": 4, "test": 2} and not report.broken and len(report.no_clips) == 3
+    assert report.kept == {"train": 4, "test": 2} and not report.broken and len(report.meta["no_clips"]) == 3
     lines = report.lines()
     assert lines[0] == "pku1_xsub: 3 files with 6 clips read, 6 kept, 0 broken" and "no clip: 0002-L" in lines[1]
     assert lines[-2].endswith(", from 2 of 944 videos") and lines[-1].endswith(", from 1 of 132 videos")
@@ -135,7 +135,11 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
 
 def test_all_of_utkinect(real_data: Path, tmp_path: Path) -> None:
     report = convert("utkinect_xsub", real_data / "UTKinect", tmp_path / "out", "npz", strict=True)
-    assert report.kept == {"train": 100, "test": 99} and len(report.no_clips) == 1 and "NaN NaN" in report.no_clips[0]
+    assert (
+        report.kept == {"train": 100, "test": 99}
+        and len(report.meta["no_clips"]) == 1
+        and "NaN NaN" in report.meta["no_clips"][0]
+    )
 
 
 def test_all_of_nw_ucla(real_data: Path, tmp_path: Path) -> None:

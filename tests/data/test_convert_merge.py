@@ -37,7 +37,7 @@ def machines(tmp_path: Path, raw: Path, count: int = 3, format: Format = "parque
         here = tmp_path / f"machine{index}"
         shutil.copytree(raw, here / "data" / "raw")
         report = convert("nw_ucla_xview", here / "data", here / "out", format, shard=(index, count))
-        assert report.shards == (len(range(index, 7, count)), 7) and not (here / "out").exists()
+        assert report.done == len(range(index, 7, count)) and not (here / "out").exists()
         folders.append(here)
     return folders
 
@@ -59,7 +59,7 @@ def test_shards_in_one_folder_end_with_the_call_without(tmp_path: Path, raw: Pat
     convert("nw_ucla_xview", raw, tmp_path / "whole")
     for index in (1, 0):
         report = convert("nw_ucla_xview", raw, tmp_path / "out", shard=(index, 2))
-    assert report.shards == (7, 7) and report.kept != {"train": 14, "test": 6}
+    assert report.done == 7 and report.kept != {"train": 14, "test": 6}
     shutil.move(raw, tmp_path / "elsewhere")
     convert("nw_ucla_xview", tmp_path / "elsewhere", tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from s2i_hf.data.convert_report import ConversionReport, described, shortened
+from s2i_hf.data.convert_report import ConversionReport, shortened
+from s2i_hf.data.convert_shards import Shard, described
 
 
-def report_of(ids: Mapping[str, Sequence[str]], broken: Sequence[str] = (), **changes: object) -> ConversionReport:
+def report_of(ids: dict[str, list[str]], broken: Sequence[str] = (), **changes: object) -> ConversionReport:
     plan: dict[str, Any] = {
         "protocol": "nw_ucla_xview", "expected": {"train": 1020, "test": None}, "videos": {}, "recordings": 3, "shards": 1, "left_out": {},
     }  # fmt: skip
-    meta = described({**plan, **changes}, ids, broken)
+    meta = described({**plan, **changes}, [Shard(ids, list(broken))])
     assert json.loads(json.dumps(meta)) == meta  # s2i.json holds all of it
-    return ConversionReport.of(meta)
+    return ConversionReport(meta, 1)
 
 
 def test_the_report_counts_names_and_compares() -> None:
@@ -28,7 +29,7 @@ def test_the_report_counts_names_and_compares() -> None:
         "a01_s01_e02_v01, a01_s01_e02_v02, ...",
         "  test: 1 clips, the protocol expects no fixed number",
     ]
-    assert report.missing["train"]["count"] == 1018 and report.unexpected == "1 broken and 1,018 missing"
+    assert report.meta["missing"]["train"]["count"] == 1018 and report.unexpected == "1 broken and 1,018 missing"
 
 
 def test_a_complete_set_is_as_expected() -> None:
@@ -56,9 +57,12 @@ def test_clips_cut_from_videos() -> None:
 
 
 def test_only_the_first_broken_ones_are_shown() -> None:
-    report = ConversionReport(
-        "x", 50, {"train": 0}, {"train": None}, [f"f{index}: bad." for index in range(50)], ["row 1: no."]
+    broken = [f"f{index}: bad." for index in range(50)]
+    meta = described(
+        {"protocol": "folder", "expected": {"train": None}, "videos": {}, "recordings": 50, "left_out": {}},
+        [Shard({}, broken, ["row 1: no."])],
     )
+    report = ConversionReport(meta, 1)
     lines = report.lines()
     assert "  broken: f19: bad." in lines and "  broken: f20: bad." not in lines
     assert "  broken: and 30 more, all in s2i.json" in lines and "  no clip: row 1: no." in lines

@@ -131,7 +131,7 @@ def test_a_shard_holds_clips_and_errors(tmp_path: Path, recordings: Recordings) 
 
 
 def test_a_shard_is_whole_or_not_there(tmp_path: Path, recordings: Recordings) -> None:
-    def stop(clips: int) -> None:
+    def stop() -> None:
         raise KeyboardInterrupt
 
     folder = tmp_path / "shards"
@@ -191,28 +191,28 @@ def make_all(recordings: Recordings, folder: Path, num_proc: int, advance: Any =
 
 @pytest.mark.parametrize("num_proc", [1, 2, 50])
 def test_all_shards_are_made(tmp_path: Path, many: Recordings, num_proc: int) -> None:
-    told: list[tuple[int, int]] = []
-    make_all(many, tmp_path / "shards", num_proc, lambda *more: told.append(more))
+    told: list[int] = []
+    make_all(many, tmp_path / "shards", num_proc, told.append)
     assert all(load_shard(tmp_path / "shards", 2 * index) for index in range(12))
-    assert (sum(files for files, _ in told), sum(clips for _, clips in told)) == (12, 12)
+    assert sum(told) == 12
 
 
 @fork_only
 def test_a_killed_process_is_one_sentence(tmp_path: Path, many: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = shards.make_shard
+    original = shards.recorded_rows
 
-    def killed(folder: Path, plan: Plan, index: int, *rest: Any) -> None:
-        if index == 10:
+    def killed(file: RawFile, *rest: Any) -> Any:
+        if file.stem == MANY[5]:
             os.kill(os.getpid(), signal.SIGKILL)
-        original(folder, plan, index, *rest)
+        return original(file, *rest)
 
-    monkeypatch.setattr(shards, "make_shard", killed)
+    monkeypatch.setattr(shards, "recorded_rows", killed)
     with pytest.raises(ChildProcessError, match="memory ran out; try a smaller --num-proc"):
         make_all(many, tmp_path / "shards", 2)
 
 
 def test_an_interrupted_caller_leaves_no_process_at_work(tmp_path: Path, many: Recordings) -> None:
-    def interrupted(files: int, clips: int) -> None:
+    def interrupted(files: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -227,7 +227,7 @@ def _work_for_ever(folder: Path, recordings: Recordings, pipe: int) -> None:
         os.write(pipe, b"x")
         time.sleep(3600)
 
-    shards.make_shard = slow  # type: ignore[assignment]
+    shards.recorded_rows = slow  # type: ignore[assignment]
     make_all(recordings, folder, 2)
 
 

@@ -22,7 +22,6 @@ from s2i_hf.data.storage import (
     FolderWriter,
     Format,
     ShardWriter,
-    empty_split,
     is_whole,
     protocol_of,
     read_meta,
@@ -206,7 +205,6 @@ def test_features_are_what_datasets_makes_of_a_row() -> None:
     features = row_features(NAMES)
     assert features["joints"] == datasets.List(datasets.Value("float32"))
     assert features["label"].names == NAMES and features["body_ids"] == datasets.List(datasets.Value("int64"))
-    assert empty_split(NAMES).features == features and len(empty_split(NAMES)) == 0
 
 
 def written(folder: Path, rows: list[dict[str, Any]]) -> pq.ParquetFile:
