@@ -1,17 +1,22 @@
-"""Rows of results.csv as a table: mean over seeds, and how many standard errors pretraining is ahead.
+"""Tables of pages that are not cards: of results.csv, and of the data sets in dataset_scripts/README.md.
 
 python -m s2i_hf.hub.tables model_cards/results.csv
+python -m s2i_hf.hub.tables datasets
 """
 
 from __future__ import annotations
 
 import math
+import re
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..dataset_scripts import BUILDERS
+from ..protocols import DATASETS, PROTOCOLS, Dataset, Protocol
 from ..runs.results import ENCODERS, read_results_csv
+from .markdown import markdown_table, words
 
 _EXPERIMENT = ("dataset", "protocol", "method", "setting")
 
@@ -32,19 +37,14 @@ def summary_table(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> st
         if row["metric"] == metric:
             experiment = tuple(str(row[column]) for column in _EXPERIMENT)
             values.setdefault(experiment, {}).setdefault(row["encoder"], []).append(float(row["value"]))
-    lines = [
-        "| protocol | method | setting | seeds | "
-        + " | ".join(name.replace("_", " ") for name in ENCODERS)
-        + " | ahead by |",
-        "|---" * (5 + len(ENCODERS)) + "|",
-    ]
+    lines = []
     for (dataset, protocol, method, setting), by_encoder in values.items():
         cells = [_mean_and_spread(by_encoder.get(name, [])) for name in ENCODERS]
         seeds = max(len(found) for found in by_encoder.values())
         ahead = _standard_errors(by_encoder.get(ENCODERS[0], []), by_encoder.get(ENCODERS[1], []))
         names = [f"{dataset}_{protocol}", method, setting.replace("_", " "), str(seeds)]
-        lines.append(f"| {' | '.join([*names, *cells, ahead])} |")
-    return "\n".join(lines)
+        lines.append((*names, *cells, ahead))
+    return markdown_table(("protocol", "method", "setting", "seeds", *map(words, ENCODERS), "ahead by"), lines)
 
 
 def _mean_and_spread(values: Sequence[float]) -> str:
@@ -62,11 +62,63 @@ def _standard_errors(trained: Sequence[float], untrained: Sequence[float]) -> st
     return f"{difference / error:.1f} SE" if error else "no spread"
 
 
+def dataset_table() -> str:
+    """One row a data set: its builder, layout and protocols."""
+    rows = [
+        (dataset.title, f"`{BUILDERS[dataset.reader][0]}`", f"`{dataset.layout}`", _protocols_of(dataset))
+        for dataset in DATASETS.values()
+    ]
+    return markdown_table(("data set", "builder", "layout", "protocols: train / test clips"), rows)
+
+
+def _counts(protocol: Protocol) -> str:
+    """Clips of each split of the complete data set: "1,020 / 464"."""
+    expected = [protocol.expected(split) for split in protocol.splits]
+    if None not in expected:
+        return " / ".join(f"{count:,}" for count in expected)
+    if protocol.expected_videos:
+        return " / ".join(f"{count:,}" for count in protocol.expected_videos) + " videos"
+    return "not fixed" if protocol.dataset == "synthetic" else "not published"
+
+
+def _protocols_of(dataset: Dataset) -> str:
+    """The protocols of a data set with their counts; a numbered family without counts in one entry: `sbu_fold1` to `sbu_fold5`."""
+    entries: list[str] = []
+    family: dict[str, list[Protocol]] = {}
+    for protocol in PROTOCOLS.values():
+        if protocol.dataset == dataset.name:
+            family.setdefault(re.sub(r"\d+$", "", protocol.rule) + _counts(protocol), []).append(protocol)
+    for members in family.values():
+        names = [f"`{protocol.name}`" for protocol in members]
+        named = ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]}"
+        entries.append(f"{named}: {_counts(members[0])}")
+    return "<br>".join(entries)
+
+
+def dataset_sections() -> str:
+    """For each data set where to get it, its terms, the folder that is expected, and its size."""
+    sections = []
+    for dataset in DATASETS.values():
+        where = f"<{dataset.homepage}>, {dataset.get_it}" if dataset.homepage else dataset.get_it
+        rate = f" Frames a second: {dataset.fps:g}." if dataset.fps else ""
+        sections.append(
+            f"### {dataset.title}\n\n"
+            f"- From: {where}\n"
+            f"- Folder: `{dataset.tree}`\n"
+            f"- Terms: {dataset.licence}. Cite {dataset.citation}.\n"
+            f"- Size: {dataset.size}.{rate}"
+        )
+    return "\n\n".join(sections)
+
+
 def main(argv: Sequence[str]) -> int:
-    """Print the table of a results.csv; returns the exit status."""
+    """Print the table of a results.csv, or those of the data sets; returns the exit status."""
     if len(argv) != 1:
-        print("usage: python -m s2i_hf.hub.tables RESULTS.csv", file=sys.stderr)
+        print("usage: python -m s2i_hf.hub.tables RESULTS.csv | datasets", file=sys.stderr)
         return 2
+    if argv[0] == "datasets":
+        print(f"{dataset_table()}\n\n{dataset_sections()}")
+        return 0
     try:
         rows = read_results_csv(argv[0])
         if not rows:

@@ -9,7 +9,7 @@ import pytest
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf import dataset_scripts
-from s2i_hf.hub.dataset_table import dataset_sections, dataset_table
+from s2i_hf.hub.tables import dataset_sections, dataset_table
 from s2i_hf.protocols import DATASETS, PROTOCOLS
 from s2i_hf.readers import READERS
 
