@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card, in runs/demo (or DATASET=... DATA=...)
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DATASET)" "$(DATA)"
+	$(BIN)/s2i demo --dataset "$(DATASET)" $(if $(DATA),--data "$(DATA)")
 
 test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadscope

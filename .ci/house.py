@@ -34,7 +34,7 @@ def folders_of(path: Path) -> set[str]:
 
 def main() -> int:
     """Print what is wrong; returns the exit status."""
-    modules = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    modules = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
     wrong = [f"{path.name} lies flat in s2i_hf/; give it a room." for path in modules if path.parent == PACKAGE]
     graph: dict[str, set[str]] = {}
     for folder in {path.parent for path in modules}:

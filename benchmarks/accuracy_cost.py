@@ -20,11 +20,6 @@ RATES: dict[str, dict[str, float]] = {
 }
 
 
-def kind_of(stage: Stage) -> str:
-    """What its speed goes by: the name of its program."""
-    return Path(stage.script).stem
-
-
 def measured_rates(plan: Sequence[Stage], runs: Path) -> dict[str, float]:
     """Program -> median of the clips a second in the summaries of finished stages."""
     found: dict[str, list[float]] = {}
@@ -35,13 +30,13 @@ def measured_rates(plan: Sequence[Stage], runs: Path) -> dict[str, float]:
         summary: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         speed = summary.get("clips_per_second") or summary.get("cost", {}).get("train_clips_per_second")
         if speed:
-            found.setdefault(kind_of(stage), []).append(float(speed))
+            found.setdefault(stage.kind, []).append(float(speed))
     return {kind: median(speeds) for kind, speeds in found.items()}
 
 
 def seconds_of(stage: Stage, rates: Mapping[str, float]) -> float:
     """Expected seconds of a stage."""
-    return rates["start"] + stage.clips / rates.get(kind_of(stage), float("inf"))
+    return rates["start"] + stage.clips / rates.get(stage.kind, float("inf"))
 
 
 def wall_seconds(plan: Sequence[Stage], rates: Mapping[str, float], jobs: int) -> float:

@@ -130,7 +130,7 @@ class Stage:
 
     Args:
         name: Also its folder below `--runs`.
-        script: The program, from the root of the repository.
+        script: The program: a command, "s2i probe", or a file from the root of the repository.
         word: What of `--stages` it belongs to, or is needed for.
         set: Protocol it is measured on, or learns from; "" for several.
         arm: What its encoder is: mae, diffmae_universal, scratch, raw_joints ...
@@ -153,6 +153,17 @@ class Stage:
     clips: int = 0
     setting: str = ""
     choices: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What it does: pretrain_mae, pretrain_diffmae, finetune, probe, peer or accuracy_prepare."""
+        command, *method = self.script.removeprefix("s2i ").split()
+        return f"pretrain_{method[-1]}" if method else Path(command).stem
+
+    @property
+    def trains(self) -> bool:
+        """Whether it goes on from checkpoints."""
+        return self.kind.startswith("pretrain") or self.kind == "finetune"
 
     def settings(self) -> dict[str, Any]:
         """What decides the result: flags that only this machine needs are left out."""

@@ -33,7 +33,7 @@ PATIENCE = 120.0  # seconds that a stage has to write its checkpoint
 
 def stage_rows(stage: Stage, runs: Path) -> list[dict[str, Any]]:
     """Rows that this stage measured; of a probe, linear and kNN."""
-    settings = {stage.setting} | ({"knn"} if stage.script.endswith("probe.py") else set())
+    settings = {stage.setting} | ({"knn"} if stage.kind == "probe" else set())
     if stage.flags.get("setting"):
         settings.add(str(stage.flags["setting"]))
     seed = stage.seed
@@ -43,12 +43,12 @@ def stage_rows(stage: Stage, runs: Path) -> list[dict[str, Any]]:
 def is_done(stage: Stage, runs: Path) -> bool:
     """Whether the stage came to its end."""
     folder = runs / stage.name
-    if stage.script.endswith("accuracy_prepare.py"):
+    if stage.kind == "accuracy_prepare":
         return (folder / META_FILE).is_file() or (folder / "model.safetensors").is_file()
-    if stage.script.startswith("examples/pretrain"):
+    if stage.kind.startswith("pretrain"):
         return (folder / SUMMARY).is_file()
     measured = bool(stage_rows(stage, runs))
-    return measured and (not stage.script.endswith("finetune.py") or (folder / SUMMARY).is_file())
+    return measured and (stage.kind != "finetune" or (folder / SUMMARY).is_file())
 
 
 def choose(stage: Stage, runs: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
@@ -65,7 +65,8 @@ def choose(stage: Stage, runs: Path) -> tuple[str, dict[str, Any], dict[str, flo
 
 def words_of(stage: Stage, flags: Mapping[str, Any], resume: bool = False) -> list[str]:
     """The command line of a stage, without the interpreter."""
-    words = [str(ROOT / stage.script)]
+    command = stage.script.split()
+    words = ["-m", "s2i_hf", *command[1:]] if command[0] == "s2i" else [str(ROOT / stage.script)]
     for name, value in flags.items():
         if value is None:
             continue
@@ -203,8 +204,7 @@ class Runner:
             write_json(self.runs / "chosen" / f"{stage.name}.json", {"chosen": label, "validation_top1": found})
             note = f" with {label}"
         folder = self.runs / stage.name
-        trains = stage.script.startswith("examples/pretrain") or stage.script.endswith("finetune.py")
-        resume = trains and ((folder / METRICS).is_file() or (folder / "run.yaml").is_file())
+        resume = stage.trains and ((folder / METRICS).is_file() or (folder / "run.yaml").is_file())
         log = self.runs / "logs" / f"{stage.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.runs / "stages" / f"{stage.name}.json", stage.settings())

@@ -17,15 +17,15 @@ from accuracy_plan import LABEL_SETS, LABEL_SHARE, SETS, STAGES, DataSet, Preset
 from s2i_hf.processing.suggestions import did_you_mean
 
 PREPARE, PROBE, FINETUNE, PEER = (
-    "benchmarks/accuracy_prepare.py", "examples/probe.py", "examples/finetune.py", "benchmarks/peer.py",
+    "benchmarks/accuracy_prepare.py", "s2i probe", "s2i finetune", "benchmarks/peer.py",
 )  # fmt: skip
 _ALL_AROUND = 3.1416  # radians about the vertical: from every side
-# as in examples/configs/pretrain_mae_nw_ucla_xview.yaml and finetune_nw_ucla_xview.yaml
+# as in the recipes nw_ucla_xview/pretrain_mae and nw_ucla_xview/finetune
 _IMAGES: dict[str, Any] = {"crop": (0.5, 1.0), "scale": 0.1}
 _PRETRAIN: dict[str, Any] = {"base_lr": 8e-3, "grad_clip": 1.0, **_IMAGES, "tilt": 0.3}
 _FINETUNE: dict[str, Any] = {"pooling": "columns", "ema": 0.998, "drop_path": 0.1, **_IMAGES, "tilt": 0.2}
 _LEARNING: dict[str, Any] = {"base_lr": 1.6e-2, "layer_decay": 0.75}
-# as in examples/configs/probe_nw_ucla_xview.yaml
+# as in the recipe nw_ucla_xview/probe
 PROBE_NEW_VIEW: dict[str, Any] = {"pooling": "part", "rotations": 9}
 _QUIET: dict[str, Any] = {"card": False}
 
@@ -116,7 +116,7 @@ class Maker:
             **_QUIET,
         }
         one_set = learn[0].name if len(learn) == 1 else ""
-        return self.add(Stage(name, f"examples/pretrain_{method}.py", word, one_set, method, seed, flags, clips=seen))
+        return self.add(Stage(name, f"s2i pretrain --method {method}", word, one_set, method, seed, flags, clips=seen))
 
     def pretrain(self, method: str, seed: int, one: DataSet) -> str:
         """On the set itself."""

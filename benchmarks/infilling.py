@@ -2,7 +2,7 @@
 
     export OMP_NUM_THREADS=1
     python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --write_subset SUBSET
-    python examples/pretrain_mae.py --data SUBSET ...                                  # and pretrain_diffmae.py
+    s2i pretrain --data SUBSET ...                                                     # and with --method diffmae
     python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --models mae=RUN diffmae=RUN --split validation \\
         --steps 1 10 50 --samples 1 8 --meet both --output chosen
     python benchmarks/infilling.py --data nw_ucla_xview --data_dir DIR --models mae=RUN0 mae=RUN1 diffmae=RUN2 ... \\

@@ -1,36 +1,59 @@
-"""Fine-tune a pretrained encoder, or one from scratch, on labelled skeletons.
+"""Fine-tune a classifier with the stock Trainer; `s2i finetune` adds layer-wise learning rates, EMA, mixup, few labels and a card.
 
-    python examples/finetune.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir DIR
-    python examples/finetune.py --config examples/configs/finetune_nw_ucla_xview.yaml --model runs/mae_nw_ucla_xview --data_dir DIR
-    python examples/finetune.py --model config:tiny --size 112 --data nw_ucla_xview --data_dir DIR   # from scratch
-
-Writes the model, results.json, per_class.json, confusion.png and README.md into the run folder. `--help` lists every setting.
+python examples/finetune.py runs/mine out runs/classifier      # a pretrained run, data of `s2i convert`, folder to make
 """
 
-from __future__ import annotations
+import sys
 
-from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.training.finetune_arguments import FinetuneArguments
-from s2i_hf.training.finetune_data import load_classifier
-from s2i_hf.training.finetuning import finetune, start
-from s2i_hf.utils.arguments import parse, run_main
+from huggingface_hub import ModelCard
+from transformers import Trainer, TrainingArguments
 
+import s2i_hf
 
-def main() -> None:
-    arguments = parse(FinetuneArguments, description=__doc__)
-    settings = start(arguments)  # processes, devices and the run folder: complain before any long work
+PRETRAINED, DATA, RUN = sys.argv[1:4]
 
-    # 1. Raw skeleton file and 2. skeleton array: read, split by the protocol, cached
-    with settings.main_process_first():
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+# 1. Raw skeleton files -> 2. skeleton arrays: rows of joints, split by the protocol
+data = s2i_hf.load_skeletons(DATA)
+train, test = s2i_hf.as_rows(data["train"]), s2i_hf.as_rows(data["test"])
 
-    # 3. S2I image: the processor saved beside the model is the recipe. 4. Mask: none, the encoder sees every patch.
-    # 5. Model: the encoder as it was pretrained, and a new head with the names of the classes; the notes say what is whose
-    model, processor, notes = load_classifier(arguments, as_rows(dataset["train"]))
-
-    # 6. Fine-tune: trained on the training clips, tested once at the end. 7. Card: the numbers and how to repeat them
-    finetune(arguments, model, processor, dataset, settings=settings, notes=notes)
+# 3. S2I image: the processor was saved beside the model. 4. Mask: none, the encoder sees every patch
+processor = s2i_hf.SkeletonProcessor.from_pretrained(PRETRAINED)
+collate = s2i_hf.SkeletonCollator()
 
 
-if __name__ == "__main__":
-    run_main(main)
+def images(clips):
+    """Rows -> what the model takes: pixel_values (B, 3, H, W) and labels (B,)."""
+    batch = collate(clips)
+    shapes = batch["num_frames"], batch["num_people"], batch["layouts"]
+    pixels = s2i_hf.encode_padded(batch["joints"], *shapes, processor.encoding_options)
+    return {"pixel_values": pixels, "labels": batch["labels"]}
+
+
+def accuracy(prediction):
+    """Logits (N, classes) and labels (N,) -> share of the clips that are right."""
+    return {"top1": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
+
+
+# 5. Model: the encoder as it was pretrained, and a new head with the names of the classes
+model, notes = s2i_hf.build_classifier(PRETRAINED, train.class_names)
+print(*notes, sep="\n")
+
+# 6. Fine-tune
+settings = TrainingArguments(
+    RUN, num_train_epochs=5, per_device_train_batch_size=32, learning_rate=1e-3, lr_scheduler_type="cosine",
+    remove_unused_columns=False, save_strategy="no", report_to="none",
+)  # fmt: skip
+trainer = Trainer(
+    model, settings, data_collator=images, train_dataset=train, eval_dataset=test, compute_metrics=accuracy
+)
+trainer.train()
+top1 = trainer.evaluate()["eval_top1"]
+print(f"Test: top1 {100 * top1:.1f} %")
+
+# 7. Card; `s2i predict runs/classifier clip.npy` and `s2i export runs/classifier` read the folder
+model.save_pretrained(RUN)
+processor.save_pretrained(RUN)
+text = (
+    f"# Actions of skeletons\n\n{len(model.config.id2label)} classes, {100 * top1:.1f} % of {len(test)} test clips.\n"
+)
+ModelCard(f"---\nlibrary_name: transformers\ntags: [skeleton]\n---\n{text}").save(f"{RUN}/README.md")

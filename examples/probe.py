@@ -1,33 +1,46 @@
-"""Probe a pretrained encoder: kNN and linear probe on frozen features, beside the untrained encoder and the raw joints.
+"""What frozen features know of the classes, by nearest neighbours; `s2i probe` adds a linear probe, raw joints and honest choices.
 
-    python examples/probe.py --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir DIR
-
-Writes results.json, per_class.json, confusion.png and README.md into the run folder. `--help` lists every setting.
+python examples/probe.py runs/mine out      # a pretrained run, data of `s2i convert`
 """
 
-from __future__ import annotations
+import sys
 
-from s2i_hf.data.loading import load_skeletons
-from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor, probe_run
-from s2i_hf.utils.arguments import parse, run_main
+import torch
+from torch.utils.data import DataLoader
+from transformers import ViTMAEForPreTraining
 
+import s2i_hf
 
-def main() -> None:
-    arguments = parse(ProbeArguments, description=__doc__)
+RUN, DATA = sys.argv[1:3]
+K = 5
 
-    # 1. Raw skeleton file and 2. skeleton array: read, split by the protocol, cached
-    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+# 1. Raw skeleton files -> 2. skeleton arrays. 3. S2I images, by the processor beside the model. 4. Mask: none
+data = s2i_hf.load_skeletons(DATA)
+processor = s2i_hf.SkeletonProcessor.from_pretrained(RUN)
 
-    # 3. S2I image: the processor saved beside the model is the recipe. 4. Mask: none, the encoder sees every patch.
-    # 5. Model
-    model, processor = load_model_and_processor(arguments.model)
-
-    # 6. Probe: settings are chosen on held-out training subjects; test labels are only counted
-    summary = probe_run(arguments, model, processor, dataset)
-
-    # 7. Card: the numbers, what they were measured on and how to repeat them
-    print(f"Done: {summary['run_dir']}/README.md")
+# 5. Model: the encoder as it was pretrained, beside one that was not trained
+trained = ViTMAEForPreTraining.from_pretrained(RUN)
+untrained = s2i_hf.build_mae("config:tiny", image_size=trained.config.image_size)
 
 
-if __name__ == "__main__":
-    run_main(main)
+@torch.no_grad()
+def features(encoder, split):
+    """Unit features (N, D) of the clips, the mean over their patches, and their labels (N,)."""
+    found, labels = [], []
+    for batch in DataLoader(s2i_hf.as_rows(split), 64, collate_fn=s2i_hf.SkeletonCollator()):
+        clips = batch["num_frames"], batch["num_people"], batch["layouts"]
+        images = s2i_hf.encode_padded(batch["joints"], *clips, processor.encoding_options)
+        found.append(encoder(images).last_hidden_state[:, 1:].mean(dim=1))
+        labels.append(batch["labels"])
+    return torch.nn.functional.normalize(torch.cat(found), dim=1), torch.cat(labels)
+
+
+# 6. Probe: each test clip is of the class that most of its K nearest training clips have
+for name, model in (("pretrained", trained), ("untrained", untrained)):
+    encoder = s2i_hf.encoder_of(model).eval()
+    (train_x, train_y), (test_x, test_y) = (features(encoder, data[split]) for split in ("train", "test"))
+    nearest = (test_x @ train_x.T).topk(min(K, len(train_y)), dim=1).indices
+    top1 = (train_y[nearest].mode(dim=1).values == test_y).float().mean()
+    print(f"{name}: top1 {100 * top1:.1f} % of {len(test_y)} test clips")
+
+# 7. Card: `s2i probe` writes such numbers into results.json and README.md of the run folder, with how to repeat them

@@ -87,4 +87,4 @@ def test_every_package_of_the_environment_is_one_we_name() -> None:
     for package, extra in PACKAGES.items():
         assert not extra or any(need.startswith(package) for need in extras[extra]), package
     needed = {re.split(r"[<>=\[ ;]", need)[0].lower() for need in PROJECT["dependencies"]}
-    assert needed - {"tqdm"} <= {name.lower() for name in PACKAGES}
+    assert needed - {"tqdm", "shtab"} <= {name.lower() for name in PACKAGES}

@@ -1,99 +1,59 @@
-"""`s2i`: the command line. One subcommand a row of `COMMANDS`; flags and actions are in `cli_data` and `cli_models`."""
+"""`s2i`: the command line. Each command is a function in a module of this folder, with its flags, a dataclass, beside it.
+
+A module is imported when its command runs, so that `s2i --help` is quick.
+"""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import difflib
-import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NamedTuple, get_type_hints
 
-from . import data_commands as cli_data
-from . import model_commands as cli_models
-
-_ERROR = 2  # exit code of every error, as argparse has it
-_INTERRUPTED = 130
+from ..processing.suggestions import did_you_mean
+from ..utils.arguments import read_arguments, run_main, settings_of
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors are one sentence, with the flag or command that was probably meant."""
+class Command(NamedTuple):
+    """The module of a command, in which the function of its name is, and a line of help."""
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # argparse's own signature
-        """Name an unknown flag before argparse complains about what it then finds missing."""
-        flags = {flag for action in self._actions for flag in action.option_strings}
-        for word in map(str, sys.argv[1:] if args is None else args):
-            flag = word.partition("=")[0]
-            if flag.startswith("--") and len(flag) > 2 and flag not in flags:
-                self.error(f"there is no flag {flag}{_did_you_mean(flag, flags)}")
-            if self._subparsers is not None and not word.startswith("-"):
-                break  # a command; its own parser knows the flags that follow
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if wrong:
-            choices = wrong[2].replace("'", "").split(", ")
-            message = f"{wrong[1]!r} is none of {', '.join(choices)}{_did_you_mean(wrong[1], choices)}"
-        self.exit(_ERROR, f"{self.prog}: {message}; `{self.prog} --help` lists what there is.\n")
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-@dataclass(frozen=True)
-class Command:
-    """One subcommand: a line of help, its flags, and what it does with them; `run` returns the exit code."""
-
+    module: str
     help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+
+    def load(self, name: str) -> tuple[Callable[[Any], int | None], Any]:
+        """The function, and the dataclass of its flags: several by name if its module has `METHODS`."""
+        module = import_module(f".{self.module}", __name__)
+        function = getattr(module, name.replace("-", "_"))
+        return function, getattr(module, "METHODS", None) or get_type_hints(function)["arguments"]
 
 
 COMMANDS: dict[str, Command] = {
-    "inspect": Command(
-        "what is in a folder of recordings, and what is wrong with it", cli_data.inspect_arguments, cli_data.run_inspect
-    ),
-    "convert": Command(
-        "raw recordings to a folder that training reads", cli_data.convert_arguments, cli_data.run_convert
-    ),
-    "convert-pickle": Command(
-        "annotation pickles to a folder of arrays, safely", cli_data.pickle_arguments, cli_data.run_convert_pickle
-    ),
-    "infill": Command(
-        "fill in joints and frames that a sensor lost", cli_models.infill_arguments, cli_models.run_infill
-    ),
-    "card": Command("write the model card of a run folder anew", cli_models.card_arguments, cli_models.run_card),
-    "push": Command(
-        "a run folder to the Hub, private by default, in one commit", cli_models.push_arguments, cli_models.run_push
-    ),
-    "predict": Command(
-        "the actions in recordings, by a fine-tuned classifier", cli_models.predict_arguments, cli_models.run_predict
-    ),
-    "export": Command(
-        "a fine-tuned classifier for ONNX or torch.export", cli_models.export_arguments, cli_models.run_export
-    ),
-    "env": Command("versions and devices, for bug reports", cli_models.env_arguments, cli_models.run_env),
+    "inspect": Command("inspect", "what is in a folder of recordings, and what is wrong with it"),
+    "convert": Command("convert", "raw recordings to a folder that training reads"),
+    "convert-pickle": Command("convert", "annotation pickles to a folder of arrays, safely"),
+    "synthesize": Command("synthesize", "synthetic people as NTU RGB+D .skeleton files"),
+    "pretrain": Command("pretrain", "a ViT masked autoencoder or a DiffMAE on skeletons"),
+    "probe": Command("probe", "kNN and linear probe of a pretrained encoder, beside the untrained one and raw joints"),
+    "finetune": Command("finetune", "a classifier from a pretrained encoder, or from scratch"),
+    "robustness": Command("experiments", "how a trained model stands lost joints and lost time"),
+    "fuse": Command("experiments", "classifiers of joints, bones and motion as one"),
+    "cross-layout": Command("experiments", "training clips in one joint format, test clips in another"),
+    "ablate": Command("experiments", "variants of a pretraining: a YAML grid in, a table and a plot out"),
+    "predict": Command("predict", "the actions in recordings, by a fine-tuned classifier"),
+    "infill": Command("infill", "fill in joints and frames that a sensor lost"),
+    "export": Command("hub_commands", "a fine-tuned classifier for ONNX or torch.export"),
+    "card": Command("hub_commands", "write the model card of a run folder anew"),
+    "push": Command("hub_commands", "a run folder to the Hub, private by default, in one commit"),
+    "configs": Command("configs", "the recipes that --config knows by name"),
+    "demo": Command("demo", "the whole chain in minutes, on synthetic people or on a data set"),
+    "env": Command("hub_commands", "versions and devices, for bug reports"),
 }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of `s2i` with all its subcommands."""
-    parser = _Parser(prog="s2i", description="Skeleton-to-Image Encoding for vision transformers.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"s2i-hf {version('s2i-hf')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
-        command.add_arguments(subparser)
-    return parser
+_FLAGS = ("--help", "--version", "--print-completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,26 +63,64 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the name of the program; None: those of this process.
 
     Returns:
-        Exit code: 0; 2 after an error, which is one sentence on stderr; 130 after Ctrl-C.
+        Exit code of the command, mostly 0.
+
+    Raises:
+        SystemExit: code 2 after an error, which is one sentence on stderr; 130 after Ctrl-C.
     """
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.command is None:
-        parser.print_help()
-        return 0
-    try:
-        with _term_as_interrupt():
-            return COMMANDS[arguments.command].run(arguments)
-    except KeyboardInterrupt as stopped:
-        message = str(stopped) or "interrupted; nothing half-written was left behind."
-        print(f"s2i {arguments.command}: {message}", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:  # `s2i ... | head`
-        sys.stderr.close()
-        return 0
-    except (ValueError, OSError, ImportError) as error:
-        print(f"s2i {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return _ERROR
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else "--help"
+    with _term_as_interrupt():
+        return run_main(lambda: _run(name, words[1:]), f"s2i {name}" if name in COMMANDS else "s2i") or 0
+
+
+def _run(name: str, words: Sequence[str]) -> int | None:
+    if name in COMMANDS:
+        function, kinds = COMMANDS[name].load(name)
+        description = "\n\n".join(filter(None, [f"{COMMANDS[name].help}.", _description(function)]))
+        return function(read_arguments(kinds, words, f"s2i {name}", description[0].upper() + description[1:]))
+    if name in ("-h", "--help"):
+        print("usage: s2i COMMAND [--flag value ...]\n\nSkeleton-to-Image Encoding for vision transformers.\n")
+        print("\n".join(f"  {command:16}{one.help}" for command, one in COMMANDS.items()))
+        print("\n`s2i COMMAND --help` lists the flags of a command. --version; --print-completion bash|zsh|tcsh")
+    elif name == "--version":
+        print(f"s2i-hf {version('s2i-hf')}")
+    elif name.startswith("--print-completion"):
+        shells = [*words, *name.partition("=")[2:]]
+        print(completion(next(filter(None, shells), "bash")))
+    else:
+        kind = "flag" if name.startswith("-") else "command"
+        known = did_you_mean(name, _FLAGS if kind == "flag" else COMMANDS)
+        raise ValueError(f"There is no {kind} {name!r}.{known} `s2i --help` lists what there is.")
+    return 0
+
+
+def _description(function: Callable[..., Any]) -> str:
+    """What follows the first line of a docstring, without its indentation."""
+    return "\n".join(line.strip() for line in (function.__doc__ or "").splitlines()[1:]).strip()
+
+
+def completion(shell: str) -> str:
+    """The script with which a shell completes commands and flags.
+
+    Raises:
+        ValueError: another shell than bash, zsh or tcsh.
+    """
+    import argparse
+
+    import shtab
+
+    if shell not in shtab.SUPPORTED_SHELLS:
+        raise ValueError(f"--print-completion is {shell!r}; expected one of {', '.join(shtab.SUPPORTED_SHELLS)}.")
+    parser = argparse.ArgumentParser("s2i")
+    commands = parser.add_subparsers()
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.help)
+        for setting in settings_of(command.load(name)[1]).values():
+            flag = setting.name if setting.positional else f"--{setting.name}"
+            added = one.add_argument(flag, help=setting.help.replace("%", "%%"), choices=setting.choices or None)
+            added.complete = shtab.FILE if not setting.choices else None  # type: ignore[attr-defined]
+    return shtab.complete(parser, shell)
 
 
 @contextlib.contextmanager
@@ -140,7 +138,3 @@ def _term_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

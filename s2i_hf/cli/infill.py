@@ -1,4 +1,4 @@
-"""`s2i infill`: fill in what a recording lost, say how well where the truth is known, and write and draw the result."""
+"""`s2i infill`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.infilling import InfillingOutput, infill, load_infilling_model
+from ..inference.infilling import InfillingOutput, load_infilling_model
+from ..inference.infilling import infill as fill
 from ..inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
 from ..inference.infilling_gaps import lost_joints
 from ..inference.inputs import check_protocol, clips_of_file
@@ -21,6 +22,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..processing.transforms import find_missing
 from ..readers import ReadError
+from ..utils.arguments import arg
 from ..utils.files import write_atomically
 from ..visualization.infilling import FilledRow, draw_infilling
 
@@ -29,57 +31,70 @@ _MOST_CLIPS = 10_000
 
 
 @dataclass
-class InfillSettings:
-    """Flags of `s2i infill`; see `cli`."""
+class InfillArguments:
+    """Flags of `s2i infill`."""
 
-    clip: str
-    model: str
-    drop_joints: str | None = None
-    drop_frames: str | None = None
-    samples: int = 1
-    steps: int | None = None
-    seed: int = 0
-    layout: str | None = None
-    unit: str | None = None
-    protocol: str | None = None
-    sample_id: str | None = None
-    data: str | None = None
-    data_dir: str | None = None
-    output: str | None = None
-    picture: str | None = None
+    clip: str = arg(
+        help="A recording: .skeleton, NW-UCLA .json, .npy, or whatever else `s2i inspect` knows.", positional=True
+    )
+    model: str = arg(help="Folder or Hub id of a pretrained MAE or DiffMAE.")
+    drop_joints: str | None = arg(
+        None,
+        "Joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone.",
+    )
+    drop_frames: str | None = arg(
+        None, "Frames to take out and fill, from A (the first is 0) up to B, B excluded: A:B; A:B,C:D: both."
+    )
+    samples: int = arg(1, "Answers of a DiffMAE, for their mean and spread.")
+    steps: int | None = arg(
+        None,
+        "Sampling steps of a DiffMAE; 1 for a single answer, the mean of what may be there, 50 for several samples.",
+    )
+    seed: int = arg(0, "Of a DiffMAE's noise.")
+    layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
+    unit: str | None = arg(None, "m, cm or mm, where a format does not say it.")
+    protocol: str | None = arg(None, "Whose recording it is, where its name does not say it, such as ntu60_xsub.")
+    sample_id: str | None = arg(None, "Which clip, of a file that holds several.")
+    data: str | None = arg(None, "Protocol or converted folder whose mean pose is compared as well.")
+    data_dir: str | None = arg(None, "Folder with the raw recordings of --data.")
+    output: str | None = arg(None, "Write the filled clip: .npy; .npz with all samples; .json.")
+    picture: str | None = arg(None, "Draw it: .png.")
+
+    def __post_init__(self) -> None:
+        if self.output and Path(self.output).suffix not in OUTPUTS:
+            raise ValueError(f"--output is {self.output!r}; expected a name that ends in {', '.join(OUTPUTS)}.")
+        if self.picture and Path(self.picture).suffix.lower() != ".png":
+            raise ValueError(f"--picture is {self.picture!r}; expected a name that ends in .png.")
+        for flag, value in (("samples", self.samples), ("steps", self.steps)):
+            if value is not None and value < 1:
+                raise ValueError(f"--{flag} is {value}; expected 1 or more.")
 
 
-def run(settings: InfillSettings) -> int:
-    """Do it; returns the exit code.
+def infill(arguments: InfillArguments) -> None:
+    """Fill in what a sensor lost.
 
-    Raises:
-        ValueError, OSError: one sentence on what is wrong. MissingExtra: a picture without matplotlib; all else is done before.
+    s2i infill clip.skeleton --model runs/mae_ntu60_xsub --drop-joints left_arm --picture filled.png
+
+    Without --drop_joints and --drop_frames what the sensor itself lost is filled. Prints how well where the truth is known.
     """
-    if settings.output and Path(settings.output).suffix not in OUTPUTS:
-        raise ValueError(f"--output is {settings.output!r}; expected a name that ends in {', '.join(OUTPUTS)}.")
-    if settings.picture and Path(settings.picture).suffix.lower() != ".png":
-        raise ValueError(f"--picture is {settings.picture!r}; expected a name that ends in .png.")
-    for flag, value in (("samples", settings.samples), ("steps", settings.steps)):
-        if value is not None and value < 1:
-            raise ValueError(f"--{flag} is {value}; expected 1 or more.")
     for flag in ("output", "picture"):
-        _check_target(flag, getattr(settings, flag))
-    _check_clip(settings.clip, settings.protocol)  # before a model is loaded
-    model, processor = load_infilling_model(settings.model)
+        _check_target(flag, getattr(arguments, flag))
+    _check_clip(arguments.clip, arguments.protocol)  # before a model is loaded
+    model, processor = load_infilling_model(arguments.model)
     sequence = read_clip(
-        settings.clip, settings.layout, settings.unit, settings.protocol, settings.sample_id, processor.layout
+        arguments.clip, arguments.layout, arguments.unit, arguments.protocol, arguments.sample_id, processor.layout
     )
     joints, layout = sequence.joints, sequence.layout
-    lost = lost_joints(joints, layout, settings.drop_joints, settings.drop_frames)
-    pose = _mean_pose(settings, layout)
+    lost = lost_joints(joints, layout, arguments.drop_joints, arguments.drop_frames)
+    pose = _mean_pose(arguments, layout)
     diffuses = model.config.model_type == "diffmae"
-    options: dict[str, Any] = {"num_samples": settings.samples}
+    options: dict[str, Any] = {"num_samples": arguments.samples}
     if diffuses:
-        options |= {"num_inference_steps": settings.steps, "seed": settings.seed}
-    result = infill(joints, model, processor, missing=lost, layout=layout, pose=pose, **options)
+        options |= {"num_inference_steps": arguments.steps, "seed": arguments.seed}
+    result = fill(joints, model, processor, missing=lost, layout=layout, pose=pose, **options)
 
     rows = {("DiffMAE" if diffuses else "MAE"): FilledRow(result.joints)}
-    if settings.samples > 1:
+    if arguments.samples > 1:
         rows[next(iter(rows))].samples = result.samples
     rows["linear"] = FilledRow(fill_linear(joints, lost, layout, pose))
     if pose is not None:
@@ -92,28 +107,31 @@ def run(settings: InfillSettings) -> int:
     )
     if processor.layout is not None and (own := get_layout(processor.layout).name) != layout.name:
         print(f"  The model was pretrained on layout {own}; on {layout.name} expect less of it.")
-    for line in _report(rows, result, joints, truth_known, settings):
+    for line in _report(rows, result, joints, truth_known, arguments):
         print(line)
-    if settings.output:
-        write(result, Path(settings.output))
-        print(f"Written to {settings.output}.")
-    if settings.picture:
+    if arguments.output:
+        write(result, Path(arguments.output))
+        print(f"Written to {arguments.output}.")
+    if arguments.picture:
         draw_infilling(
-            rows, result.filled, layout, settings.picture,
+            rows, result.filled, layout, arguments.picture,
             truth=np.where(find_missing(joints)[..., None], np.nan, joints) if truth_known else None,
-            title=f"{sequence.sample_id}: {_what(settings)}",
+            title=f"{sequence.sample_id}: {_what(arguments)}",
         )  # fmt: skip
-        print(f"Drawn in {settings.picture}.")
-    return 0
+        print(f"Drawn in {arguments.picture}.")
 
 
-def _what(settings: InfillSettings) -> str:
-    lost = [settings.drop_joints or "", f"frames {settings.drop_frames}" if settings.drop_frames else ""]
+def _what(arguments: InfillArguments) -> str:
+    lost = [arguments.drop_joints or "", f"frames {arguments.drop_frames}" if arguments.drop_frames else ""]
     return " and ".join(word for word in lost if word) + " lost" if any(lost) else "what the sensor lost"
 
 
 def _report(
-    rows: dict[str, FilledRow], result: InfillingOutput, truth: np.ndarray, truth_known: bool, settings: InfillSettings
+    rows: dict[str, FilledRow],
+    result: InfillingOutput,
+    truth: np.ndarray,
+    truth_known: bool,
+    arguments: InfillArguments,
 ) -> Iterator[str]:
     """A line for each method; sets the captions of the rows."""
     unit = error_unit(result.layout)
@@ -125,7 +143,7 @@ def _report(
         if row.samples is not None:
             parts.append(f"spread {float(result.spread[result.filled].mean()) * factor:.1f} {unit}")
         row.caption = "\n".join(parts)
-        count = f", mean of {settings.samples} samples" if row.samples is not None else ""
+        count = f", mean of {arguments.samples} samples" if row.samples is not None else ""
         if parts:
             yield f"  {name + count:32s} {'   '.join(parts)}"
     if not truth_known:
@@ -134,14 +152,14 @@ def _report(
         yield "  The mean pose of a data set is compared as well with --data (a protocol with --data-dir, or a converted folder)."
 
 
-def _mean_pose(settings: InfillSettings, layout: SkeletonLayout) -> MeanPose | None:
-    if settings.data is None:
-        if settings.data_dir is not None:
+def _mean_pose(arguments: InfillArguments, layout: SkeletonLayout) -> MeanPose | None:
+    if arguments.data is None:
+        if arguments.data_dir is not None:
             raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
         return None
     from ..data.loading import as_rows, load_skeletons
 
-    return mean_pose(as_rows(load_skeletons(settings.data, settings.data_dir)["train"]), layout)
+    return mean_pose(as_rows(load_skeletons(arguments.data, arguments.data_dir)["train"]), layout)
 
 
 def read_clip(

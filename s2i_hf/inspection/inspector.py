@@ -193,7 +193,7 @@ def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str,
             found.notes.append(f"{counted(len(broken), 'recording')} could not be converted, the first: {broken[0]}")
     else:
         found.notes.append(f"It has no {META_FILE}, so names of classes and the protocol are not known.")
-    found.commands = [f"python examples/pretrain_mae.py --data {shlex.quote(str(found.path))} --output_dir runs/mae"]
+    found.commands = [f"s2i pretrain --data {shlex.quote(str(found.path))} --output_dir runs/mae"]
     layouts = custom_layouts(found.path)
     places = {path: _count(path, report) for paths in files.values() for path in paths}
     _compare_with_meta(report, meta, files, places)

@@ -9,7 +9,7 @@ from .protocol import Dataset, Protocol
 DATASETS = (
     Dataset(
         name="synthetic", title="Synthetic people", reader="ntu_rgbd", layout="kinect_v2", homepage="", licence="none needed",
-        citation="s2i_hf/synthetic/people.py", get_it="`python -m s2i_hf.synthetic.people --output DIR`",
+        citation="s2i_hf/synthetic/people.py", get_it="`s2i synthesize --output DIR`",
         tree="S001C001P001R001A001.skeleton",
         size="as many as you ask for",
     ),

@@ -51,15 +51,19 @@ def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = N
 
     Paths inside the working folder or this repository become relative; paths below a folder named by an environment variable `S2I_*` or
     below the home folder keep their tail (`$S2I_REAL_DATA/NW-UCLA`, `~/runs`); any other absolute path becomes a placeholder
-    named after its flag (`--data_dir $DATA_DIR`).
+    named after its flag (`--data_dir $DATA_DIR`). `python -m s2i_hf` is written as `s2i`, or as it was launched on several processes.
     """
+    launched = int(os.environ.get("WORLD_SIZE", "1")) if argv is None else 1
     argv = list(sys.argv if argv is None else argv)
     base = Path.cwd() if cwd is None else Path(cwd)
     words, flag = [], ""
     for index, word in enumerate(argv):
         if index == 0:
             name = _public_path(word, base, "")
-            words.append(f"python {name}" if name.endswith(".py") else Path(word).name)
+            if Path(word).name == "s2i" or Path(word).parts[-2:] == ("s2i_hf", "__main__.py"):
+                words.append(f"accelerate launch --num_processes {launched} -m s2i_hf" if launched > 1 else "s2i")
+            else:
+                words.append(f"python {name}" if name.endswith(".py") else Path(word).name)
             continue
         if word.startswith("-"):
             flag, equals, value = word.partition("=")

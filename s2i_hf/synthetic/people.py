@@ -1,7 +1,7 @@
 """Synthetic people: forward-kinematic actors who perform labelled actions before a simulated Kinect v2.
 
 For tests, demos and CI without a licensed dataset: `generate` makes one clip, `write_dataset` a folder of true NTU RGB+D
-`.skeleton` files for the reader of the real ones. From a shell: `python -m s2i_hf.synthetic.people --output DIR --subjects 10`.
+`.skeleton` files for the reader of the real ones. From a shell: `s2i synthesize --output DIR --subjects 10`.
 
 An action is a function that turns joints over time (`actions`); everything else is nuisance that a model has to
 see through: proportions, posture, handedness, tempo, reach, start delay, repetitions, facing direction, sway, view, sensor.
@@ -16,10 +16,8 @@ et al., CVPR 2016); noise that grows with the square of the distance from Nguyen
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -258,33 +256,3 @@ def write_dataset(
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # gone already if all went well
     return [folder / name for name in names]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line of `python -m s2i_hf.synthetic.people`; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m s2i_hf.synthetic.people",
-        description="Write a folder of synthetic NTU RGB+D .skeleton files, for the protocols synthetic_xsub and synthetic_xview.",
-    )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to make")
-    parser.add_argument(
-        "--subjects", type=int, default=10, help="people; in synthetic_xsub odd ones train (default 10)"
-    )
-    parser.add_argument("--replications", type=int, default=2, help="performances of each action by each (default 2)")
-    parser.add_argument("--cameras", type=int, default=3, help="views of each performance, 1 to 3 (default 3)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another dataset (default 0)")
-    parser.add_argument("--actions", nargs="+", metavar="ACTION", help=f"only some of: {' '.join(ACTIONS)}")
-    given = parser.parse_args(argv)
-    try:
-        paths = write_dataset(
-            given.output, given.subjects, given.replications, given.cameras, given.seed, given.actions
-        )
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(paths)} files in {given.output}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

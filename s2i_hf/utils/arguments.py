@@ -1,9 +1,12 @@
-"""Settings of a run: a dataclass, filled from `--config file.yaml` and then from command-line flags, which win.
+"""Settings of a command: a dataclass, filled from `--config` (YAML) and then from command-line flags, which win.
 
-A field is a flag and a YAML key of the same name. Whatever is wrong (an unknown name, a value of the wrong kind, a
-missing setting) is one sentence on stderr that names it and exit code 2; `run_main` gives the rest of a program the
+A field is a flag and a YAML key of the same name, written `--a_b` or `--a-b`. Whatever is wrong (an unknown name, a value of the
+wrong kind, a missing setting) is one sentence on stderr that names it and exit code 2; `run_main` gives the rest of a program the
 same manners. Kinds of field: str, int, float, bool (`--flag`, `--no-flag`, `--flag false`), Literal, tuple
 (`--crop 0.5 1.0`), Path, and any of them `| None` (`--flag none`).
+
+Own code, because what tyro and jsonargparse say of a mistake is a box or a usage of twenty lines, and neither reads `1e5` as a whole
+number, `none`, or `a,b` as a tuple.
 """
 
 from __future__ import annotations
@@ -13,22 +16,29 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ..processing.suggestions import did_you_mean
+from .configs import find_config
 from .files import write_atomically
-from .hub_errors import hub_file
 
 Arguments = TypeVar("Arguments")
-_TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
 SETTINGS_HEADER = "# Every setting of this run; repeat it with --config and this file.\n"
+_TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
 
-def arg(default: Any = dataclasses.MISSING, help: str = "", *, bare: Any = dataclasses.MISSING, was: str = "") -> Any:
+def arg(
+    default: Any = dataclasses.MISSING,
+    help: str = "",
+    *,
+    bare: Any = dataclasses.MISSING,
+    was: str = "",
+    positional: bool = False,
+) -> Any:
     """A dataclass field with a help text.
 
     Args:
@@ -36,13 +46,54 @@ def arg(default: Any = dataclasses.MISSING, help: str = "", *, bare: Any = datac
         help: One line for `--help`.
         bare: Value of the flag when no word follows it (`--resume` for `--resume auto`).
         was: What the setting was called before; whoever still says so is told the new name.
+        positional: The value may stand without its flag: `s2i convert NAME`.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "bare": bare, "was": was})
+    metadata = {"help": help, "bare": bare, "was": was, "positional": positional}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse(
-    dataclass_type: type[Arguments], argv: Sequence[str] | None = None, description: str | None = None
-) -> Arguments:
+class Setting(NamedTuple):
+    """A flag and YAML key; see `arg`."""
+
+    name: str
+    kind: Any
+    default: Any = dataclasses.MISSING
+    help: str = ""
+    bare: Any = dataclasses.MISSING
+    was: str = ""
+    positional: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The setting as help and errors name it."""
+        return self.name.upper() if self.positional else f"--{self.name}"
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The words it may be, if it is one of several words."""
+        return tuple(choice for kind in _options(self.kind) if get_origin(kind) is Literal for choice in get_args(kind))
+
+
+def settings_of(kinds: type | Mapping[str, type]) -> dict[str, Setting]:
+    """The settings of a dataclass, by name; of several dataclasses, those of all of them and `method`, which picks one."""
+    if isinstance(kinds, Mapping):
+        found = {
+            "method": Setting(
+                "method", Literal[tuple(kinds)], next(iter(kinds)), "What is trained; each has its own flags."
+            )
+        }
+        for kind in reversed(list(kinds.values())):
+            found |= settings_of(kind)
+        return found
+    hints = get_type_hints(kinds)
+    found = {}
+    for field in dataclasses.fields(kinds):
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        found[field.name] = Setting(field.name, hints[field.name], default, **field.metadata)
+    return found
+
+
+def parse(dataclass_type: type[Arguments], argv: Sequence[str] | None = None, description: str = "") -> Arguments:
     """Fill a dataclass from `--config` and flags, or explain what is wrong and exit.
 
     Args:
@@ -54,26 +105,50 @@ def parse(
     Raises:
         SystemExit: code 2 after one sentence on stderr for a user's mistake, code 0 after `--help`.
     """
-    hints = get_type_hints(dataclass_type)
-    known = {field.name: field for field in dataclasses.fields(dataclass_type)}  # type: ignore[arg-type]
+    words = sys.argv[1:] if argv is None else argv
     try:
-        flags = _read_flags(sys.argv[1:] if argv is None else argv, known, hints)
-        if flags.pop("help", None):
-            print(_help(known, hints, description))
-            raise SystemExit(0)
-        values: dict[str, Any] = {}
-        if "config" in flags and "config" not in known:
-            values.update(_read_yaml(flags.pop("config"), known, hints))
-        values.update(flags)
-        for name, field in known.items():
-            no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-            if no_default and name not in values:
-                raise ValueError(f"--{name} is not set; pass it as a flag or in --config. {_help_of(field)}".rstrip())
-        return dataclass_type(**values)
+        return read_arguments(dataclass_type, words, Path(sys.argv[0]).name, description)
     except BrokenPipeError:  # `--help | head`
         raise
     except (ValueError, OSError) as error:
         fail(error)
+
+
+def read_arguments(kinds: Any, words: Sequence[str], program: str, description: str = "") -> Any:
+    """Fill a dataclass from `--config` and flags; `--help` is printed and ends the program.
+
+    Args:
+        kinds: A dataclass; or several by name, of which `--method` or the keys of the YAML file pick one.
+        words: What follows the name of the program.
+        program, description: For `--help`.
+
+    Raises:
+        ValueError, OSError: one sentence on what is wrong.
+    """
+    settings = settings_of(kinds)
+    flags = _read_flags(words, settings)
+    if flags.pop("help", None):
+        print("\n".join(_help(settings, program, description)))
+        raise SystemExit(0)
+    values: dict[str, Any] = {}
+    if "config" in flags and "config" not in settings:
+        values.update(_read_yaml(flags.pop("config"), settings))
+    if isinstance(kinds, Mapping):
+        known = {name: settings_of(kind) for name, kind in kinds.items()}
+        method = next((name for name in known if set(values) - {"method"} <= set(known[name])), next(iter(known)))
+        method = flags.pop("method", values.pop("method", method))
+        for name in {**values, **flags}:
+            if name not in known[method]:
+                owner = next(other for other in known if name in known[other])
+                raise ValueError(f"--{name} is a setting of --method {owner}, and this is --method {method}.")
+        kinds, settings = kinds[method], known[method]
+    values.update(flags)
+    missing = [one for name, one in settings.items() if one.default is dataclasses.MISSING and name not in values]
+    if missing:
+        names = " and ".join(one.shown for one in missing)
+        more = f"is not set, but required. {missing[0].help}" if len(missing) == 1 else "are not set, but required."
+        raise ValueError(f"{names} {more} See --help.")
+    return kinds(**values)
 
 
 def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], where: str) -> Arguments:
@@ -81,17 +156,18 @@ def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], wher
 
     Args:
         dataclass_type: As for `parse`.
-        values: Setting -> value.
+        values: Setting -> value; settings of earlier versions by their earlier names too.
         where: What messages begin with, such as "ablate.yaml, base".
 
     Raises:
         ValueError: an unknown setting, a value of the wrong kind, or a setting that is missing.
     """
-    known = {field.name: field for field in dataclasses.fields(dataclass_type)}  # type: ignore[arg-type]
-    converted = _converted(values, known, get_type_hints(dataclass_type), where)
-    for name, field in known.items():
-        if field.default is field.default_factory is dataclasses.MISSING and name not in converted:
-            raise ValueError(f"{where} does not set {name}. {_help_of(field)}".rstrip())
+    settings = settings_of(dataclass_type)
+    renamed = {setting.was: setting.name for setting in settings.values() if setting.was}
+    converted = _converted({renamed.get(key, key): value for key, value in values.items()}, settings, where)
+    for name, setting in settings.items():
+        if setting.default is dataclasses.MISSING and name not in converted:
+            raise ValueError(f"{where} does not set {name}. {setting.help}".rstrip())
     return dataclass_type(**converted)
 
 
@@ -133,140 +209,149 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
     write_atomically(path, SETTINGS_HEADER + yaml.safe_dump(values, sort_keys=False))
 
 
-def run_main(main: Callable[[], Any]) -> None:
+def run_main(main: Callable[[], Any], program: str = "") -> Any:
     """Run a program; what a user can mend becomes one sentence on stderr and exit code 2, an interruption code 130.
 
     Set S2I_TRACEBACK=1 in the environment to see the traceback instead.
+
+    Args:
+        main: The program.
+        program: What its sentences begin with, such as "s2i convert".
+
+    Returns:
+        What `main` returns.
     """
     try:
-        main()
+        return main()
     except KeyboardInterrupt as interruption:
-        _complain(str(interruption) or "Interrupted.")
+        _complain(str(interruption) or "interrupted; nothing half-written was left behind.", program)
         raise SystemExit(130) from None
     except BrokenPipeError:  # `s2i ... | head`: the reader went away, which is no error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except (ValueError, OSError, ImportError) as error:
-        fail(error)
+        fail(error, program)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, of any device
             raise
-        fail(MemoryError("The accelerator ran out of memory; halve --batch_size and double --gradient_accumulation."))
+        advice = "The accelerator ran out of memory; halve --batch_size and double --gradient_accumulation."
+        fail(MemoryError(advice), program)
 
 
-def fail(error: BaseException) -> NoReturn:
+def fail(error: BaseException, program: str = "") -> NoReturn:
     """Print an error as one sentence and exit with code 2."""
     if os.environ.get("S2I_TRACEBACK"):
         raise error
-    _complain(_sentence(error))
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror.lower()}."
+    else:
+        text = str(error).strip() or type(error).__name__
+    if text.startswith("Caught ") and "Original Traceback" in text:  # torch wraps what a DataLoader worker raised
+        text = re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])
+    _complain(" ".join(text.split()), program)
     raise SystemExit(2) from None
 
 
-def _complain(sentence: str) -> None:
+def _complain(sentence: str, program: str) -> None:
     rank = os.environ.get("RANK", "0")  # under a launcher every process complains; tell them apart
+    sentence = f"{program}: {sentence}" if program else sentence
     print(sentence if rank == "0" else f"[process {rank}] {sentence}", file=sys.stderr, flush=True)
 
 
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror.lower()}."
-    text = str(error).strip() or type(error).__name__
-    if text.startswith("Caught ") and "Original Traceback" in text:  # torch wraps what a DataLoader worker raised
-        text = re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])
-    return " ".join(text.split())
-
-
-def _read_flags(argv: Sequence[str], known: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Flag -> value, converted; `config` as it was given."""
+    places = [setting for setting in settings.values() if setting.positional]
+    renamed = {setting.was: setting for setting in settings.values() if setting.was}
     values: dict[str, Any] = {}
-    at = 0
-    while at < len(argv):
-        word = argv[at]
-        at += 1
+    loose: list[str] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
         if word in ("-h", "--help"):
             return {"help": True}
         if not word.startswith("--") or word == "--":
-            raise ValueError(f"Unexpected word {word!r}; every value follows its flag, as in --seed 1. See --help.")
-        name, inline, value = word[2:].partition("=")
-        name = name.replace("-", "_")
-        words = [value] if inline else []
-        while not inline and at < len(argv) and not argv[at].startswith("--"):
-            words.append(argv[at])
-            at += 1
-        if name.startswith("no_") and name not in known and hints.get(name[3:]) is bool:
+            loose.append(word)
+            continue
+        typed, inline, value = word.partition("=")
+        name = typed[2:].replace("-", "_")
+        setting = settings.get(name)
+        off = settings.get(name.removeprefix("no_")) if setting is None else None
+        if setting is None and name == "config":
+            setting = Setting("config", str)
+        if name in renamed:
+            raise ValueError(f"{typed} is called --{renamed[name].name} now.")
+        if setting is None and (off is None or bool not in _options(off.kind)):
+            style = typed.replace("_", "-") if "-" in typed[2:] else typed
+            flags = [f"--{known}" for known in (*settings, "config", "help")]
+            flags = [flag[:2] + flag[2:].replace("_", "-") for flag in flags] if "-" in typed[2:] else flags
+            raise ValueError(f"Unknown flag {typed}.{did_you_mean(style, flags) or ' See --help for all flags.'}")
+        following = next((at for at, one in enumerate(rest) if one.startswith("--")), len(rest))
+        taken = following
+        if places:  # a word that the flag cannot take is one that stands without a flag
+            taken = min(following, _most_words(off or setting, rest, off is not None))
+        words, rest = ([value], rest) if inline else (rest[:taken], rest[taken:])
+        if off is not None:
             if words:
-                raise ValueError(f"--{name} takes no value, got {words[0]!r}.")
-            values[name[3:]] = False
-        elif name == "config" and name not in known:
-            values[name] = _scalar(words, "--config", "a YAML file")
-        elif name not in known:
-            names = [*known, "config", "help"]
-            raise ValueError(f"Unknown flag --{name}{_did_you_mean(name, names, '--')}. See --help for all flags.")
-        else:
-            values[name] = _from_words(words, known[name], hints[name])
+                raise ValueError(f"{typed} takes no value, got {words[0]!r}.")
+            values[off.name] = False
+        elif setting is not None:
+            values[name] = _from_words(words, setting, typed)
+    for setting, word in zip(places, loose, strict=False):
+        values[setting.name] = _convert(word, setting.kind, setting.shown)
+    if len(loose) > len(places):
+        raise ValueError(
+            f"Unexpected word {loose[len(places)]!r}; every value follows its flag, as in --seed 1. See --help."
+        )
     return values
 
 
-def _from_words(words: list[str], field: Any, hint: Any) -> Any:
-    where = f"--{field.name}"
-    if not words and hint is bool:
+def _most_words(setting: Any, words: Sequence[str], off: bool) -> int:
+    """How many of the words that follow a flag may be its value."""
+    several_of = _tuple_of(setting.kind)
+    if off or (bool in _options(setting.kind) and words[:1] and words[0].lower() not in _TRUE + _FALSE):
+        return 0
+    if several_of is not None:
+        return len(words) if Ellipsis in get_args(several_of) else len(get_args(several_of))
+    return 1
+
+
+def _from_words(words: list[str], setting: Setting, where: str) -> Any:
+    if not words and bool in _options(setting.kind):
         return True
-    if not words and field.metadata.get("bare", dataclasses.MISSING) is not dataclasses.MISSING:
-        return field.metadata["bare"]
-    if _tuple_of(hint) is not None and len(words) != 1:
-        return _convert(words, hint, where)
-    return _convert(_scalar(words, where, _describe(hint)), hint, where)
-
-
-def _scalar(words: list[str], where: str, kind: str) -> str:
+    if not words and setting.bare is not dataclasses.MISSING:
+        return setting.bare
+    if _tuple_of(setting.kind) is not None and len(words) != 1:
+        return _convert(words, setting.kind, where)
     if len(words) != 1:
-        raise ValueError(f"{where} got {len(words)} values ({' '.join(words)}); expected {kind}." if words
-                         else f"{where} has no value; expected {kind}.")  # fmt: skip
-    return words[0]
+        got = f"got {len(words)} values ({' '.join(words)})" if words else "has no value"
+        raise ValueError(f"{where} {got}; expected {_describe(setting.kind)}.")
+    return _convert(words[0], setting.kind, where)
 
 
-def _read_yaml(path: str, known: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+def _read_yaml(name: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
     import yaml
 
-    if path.startswith("hf://"):
-        path = _from_hub(path)
+    path = find_config(name)
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
+    if loaded is not None and not isinstance(loaded, dict):
         raise ValueError(f"{path} holds a {type(loaded).__name__}; expected 'name: value' lines.")
-    return _converted(loaded, known, hints, path)
+    return _converted(loaded or {}, settings, str(path))
 
 
-def _from_hub(address: str) -> str:
-    """Path of the run.yaml of a pushed run, from "hf://user/name" or "hf://user/name@revision"."""
-    repository, _, revision = address.removeprefix("hf://").partition("@")
-    try:
-        path = hub_file(repository, "run.yaml", revision=revision or None)
-    except FileNotFoundError as error:
-        raise ValueError(f"--config {address}: no run.yaml to be had there: {error}") from None
-    if path is None:
-        raise ValueError(f"--config {address}: no run.yaml is there; expected hf://user/name of a pushed run.")
-    return str(path)
-
-
-def _converted(
-    given: Mapping[str, Any], known: Mapping[str, Any], hints: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def _converted(given: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> dict[str, Any]:
     values = {}
+    renamed = {setting.was: setting.name for setting in settings.values() if setting.was}
     for key, value in given.items():
         name = str(key).replace("-", "_")
-        if name not in known:
-            raise ValueError(f"{where}: unknown setting {name!r}{_did_you_mean(name, known)}.")
-        values[name] = _convert(value, hints[name], f"{where}: {name}")
+        if name in renamed:
+            raise ValueError(f"{where}: {name} is called {renamed[name]} now.")
+        if name not in settings:
+            raise ValueError(f"{where}: unknown setting {name!r}.{did_you_mean(name, settings)}")
+        values[name] = _convert(value, settings[name].kind, f"{where}: {name}")
     return values
-
-
-def _did_you_mean(name: str, names: Sequence[str] | Mapping[str, Any], prefix: str = "") -> str:
-    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {prefix}{close[0]}?"[:-1] if close else ""
 
 
 def _options(hint: Any) -> list[Any]:
@@ -304,7 +389,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             return converted
     choices = [str(choice) for option in options if get_origin(option) is Literal for choice in get_args(option)]
     shown = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-    raise ValueError(f"{where} is {shown!r}; expected {_describe(hint)}{_did_you_mean(str(shown), choices)}.")
+    raise ValueError(f"{where} is {shown!r}; expected {_describe(hint)}.{did_you_mean(str(shown), choices)}")
 
 
 def _convert_one(value: Any, kind: Any, where: str) -> Any:
@@ -333,27 +418,17 @@ def _convert_one(value: Any, kind: Any, where: str) -> Any:
         return NotImplemented
 
 
-def _help_of(field: Any) -> str:
-    return str(field.metadata.get("help", ""))
-
-
-def _help(known: Mapping[str, Any], hints: Mapping[str, Any], description: str | None) -> str:
-    program = Path(sys.argv[0]).name
-    lines = [f"usage: {program} [--config FILE.yaml] [--flag value ...]", ""]
-    lines += [description.strip(), ""] if description else []
-    if "config" not in known:  # it may be a setting of the program's own
-        lines += [
-            "  --config FILE.yaml",
-            "      Settings from a file, or of a pushed run: hf://user/name[@revision]; flags win over them.",
-        ]
-    for name, field in known.items():
-        kind = _describe(hints[name])
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        default = field.default if field.default is not dataclasses.MISSING else "..."
-        shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        ending = "(required)" if required else f"(default {shown.lower() if default in (None, True, False) else shown})"
-        lines.append(f"  --{name} <{kind}>")
-        lines += textwrap.wrap(
-            f"{_help_of(field)} {ending}".strip(), 112, initial_indent=" " * 6, subsequent_indent=" " * 6
-        )
-    return "\n".join(lines)
+def _help(settings: Mapping[str, Setting], program: str, description: str) -> Iterator[str]:
+    places = " ".join(setting.shown for setting in settings.values() if setting.positional)
+    yield f"usage: {program} {f'{places} ' if places else ''}[--config FILE.yaml] [--flag value ...]\n"
+    if description:
+        yield f"{description.strip()}\n"
+    if "config" not in settings:  # it may be a setting of the program's own
+        yield "  --config FILE.yaml"
+        yield "      Settings from a file, a recipe (s2i configs) or a pushed run, hf://user/name[@revision]; flags win over them."
+    for setting in settings.values():
+        shown = " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else str(setting.default)
+        shown = shown.lower() if setting.default in (None, True, False) else shown
+        ending = "(required)" if setting.default is dataclasses.MISSING else f"(default {shown})"
+        yield f"  {setting.shown} <{_describe(setting.kind)}>"
+        yield textwrap.fill(f"{setting.help} {ending}".strip(), 112, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
+from s2i_hf.cli import COMMANDS
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.evaluation import arguments as evaluation_arguments
@@ -145,8 +146,10 @@ def test_every_command_is_one_that_its_program_takes(preset, monkeypatch):
         choices = list(stage.choices.values()) or [({}, ())]
         for flags, _ in choices:
             words = words_of(stage, {**stage.flags, **flags})
-            assert Path(words[0]).is_file()
-            arguments = parse(PROGRAMS[Path(words[0]).stem], words[1:])
+            flags_at = next(place for place, word in enumerate(words) if word.startswith("--") and word != "--method")
+            program = words[:flags_at]
+            assert Path(program[0]).is_file() or (program[:2] == ["-m", "s2i_hf"] and program[2] in COMMANDS)
+            arguments = parse(PROGRAMS[stage.kind], words[flags_at:])
             assert Path(arguments.output_dir) == Path("runs") / stage.name
             for name, value in flags.items():
                 assert getattr(arguments, name) == value
@@ -188,7 +191,7 @@ def test_sets_are_found_by_name(tmp_path):
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def a_stage(name, needs=(), clips=0, script="examples/probe.py", **more):
+def a_stage(name, needs=(), clips=0, script="s2i probe", **more):
     flags = {"output_dir": name, **more.pop("flags", {})}
     return Stage(
         name,
@@ -219,7 +222,7 @@ def test_minutes_of_chains_and_of_stages_beside_each_other():
 
 
 def test_measured_speeds_take_the_place_of_guesses(tmp_path):
-    plan = [a_stage("a", script="examples/finetune.py"), a_stage("b", script="benchmarks/peer.py")]
+    plan = [a_stage("a", script="s2i finetune"), a_stage("b", script="benchmarks/peer.py")]
     for name, summary in (("a", {"clips_per_second": 70.0}), ("b", {"cost": {"train_clips_per_second": 9.0}})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "summary.json").write_text(json.dumps(summary))
@@ -240,7 +243,7 @@ def test_the_line_of_a_set(tmp_path):
         )
         write_rows(tmp_path / stage.name, stage.setting, value, stage.seed)
         (tmp_path / stage.name / "summary.json").write_text("{}")
-        if stage.script.endswith("probe.py"):
+        if stage.kind == "probe":
             write_rows(tmp_path / stage.name, "knn", value - 0.1)
     cells = line_of("nw_ucla_xview", collect(plan, tmp_path)[0])
     assert cells == {

@@ -49,14 +49,14 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["convrt"], ["'convrt'", "did you mean convert?"]),
-        (["--vers"], ["--vers", "did you mean --version?"]),
+        (["convrt"], ["'convrt'", "Did you mean 'convert'?"]),
+        (["--vers"], ["--vers", "Did you mean '--version'?"]),
         (["convert"], ["required", "NAME", "--output"]),
         (["convert", "nw_ucla_xview", "--output", "OUT"], ["--data-dir is required"]),
-        (["convert", "nw_ucla_xview", "--data-dri", "RAW"], ["--data-dri", "did you mean --data-dir?"]),
+        (["convert", "nw_ucla_xview", "--data-dri", "RAW"], ["--data-dri", "Did you mean '--data-dir'?"]),
         (
             ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--format", "parket"],
-            ["did you mean parquet?"],
+            ["Did you mean 'parquet'?"],
         ),
         (
             ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT", "--num-proc", "x"],

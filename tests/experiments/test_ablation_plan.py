@@ -10,8 +10,7 @@ import yaml
 from conftest import one_sentence
 
 from s2i_hf.experiments.ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
-
-ROOT = Path(__file__).parents[2]
+from s2i_hf.utils.configs import RECIPES
 
 
 def plan_of(tmp_path: Path, **parts: Any) -> AblationPlan:
@@ -64,7 +63,7 @@ def test_the_digest_is_of_what_decides_the_numbers(tmp_path: Path) -> None:
         ({"vary": {"mask": ["random"]}}, "varies nothing"),
         ({"vary": {"mask": "joint"}}, "vary gives mask no list"),
         ({"vary": ["mask"]}, "vary is a list; expected a dict"),
-        ({"vary": {"maks": ["joint"]}}, "unknown setting 'maks'; did you mean mask"),
+        ({"vary": {"maks": ["joint"]}}, "unknown setting 'maks'. Did you mean 'mask'?"),
         ({"vary": {"size": ["large"]}}, "size is 'large'; expected a whole number"),
         ({"vary": {"mask": ["jiont"]}}, "mask is 'jiont'.*Did you mean 'joint'"),
         ({"vary": {"seed": [1, 2]}}, "sets seed, which the ablation gives"),
@@ -105,11 +104,11 @@ def test_files_that_are_no_plan(tmp_path: Path, text: str) -> None:
 
 def test_the_configs_cover_what_was_asked_for() -> None:
     found: set[str] = set()
-    for path in sorted((ROOT / "examples" / "configs").glob("ablate_*.yaml")):
+    for path in sorted((RECIPES / "ablations").glob("*.yaml")):
         plan = read_plan(path, data_dir="somewhere")
         text = path.read_text()
         seeds = f" x {len(plan.seeds)} seeds" if len(plan.seeds) > 1 else ","
-        assert f"{len(plan.variants)} variants{seeds}" in text and path.name in text
+        assert f"{len(plan.variants)} variants{seeds}" in text and f"--config ablations/{path.stem} " in text
         found |= {name for variant in plan.variants for name in variant.changes}
         assert plan.pretraining(plan.variants[0], 0, Path("x")).data_dir == "somewhere"
     wanted = {

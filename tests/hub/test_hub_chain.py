@@ -23,7 +23,7 @@ from skeleton_files import write_nw_ucla
 from s2i_hf.hub.public_files import NAMES
 from s2i_hf.hub.remote_code import pushed_code_names
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+S2I = ("-m", "s2i_hf")
 CLIPS = [f"a0{1 + index % 3}_s0{1 + index % 5}_e{index:02}_v0{1 + index % 3}" for index in range(24)]
 DATA = ("--data", "nw_ucla_xview", "--data_dir", "raw", "--cache_dir", "cache")
 FEW = ("--epochs", 1, "--max_steps", 2, "--batch_size", 4)
@@ -143,12 +143,12 @@ def test_a_stranger_gets_the_same_probabilities(hub: HubStandIn, tmp_path: Path)
     clip = tmp_path / "clip.npy"
     np.save(clip, np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32))
     steps = (
-        ("pretrain_mae.py", *MICRO, "--output_dir", "runs/mae", "--push_to_hub", "someone/mae"),
-        ("finetune.py", "--model", "someone/mae", "--pooling", "mean", "--device", "cpu", "--output_dir", "runs/classifier",
+        ("pretrain", *MICRO, "--output_dir", "runs/mae", "--push_to_hub", "someone/mae"),
+        ("finetune", "--model", "someone/mae", "--pooling", "mean", "--device", "cpu", "--output_dir", "runs/classifier",
          "--push_to_hub", "someone/classifier"),
     )  # fmt: skip
     for program, *words in steps:
-        done = example(hub, home, EXAMPLES / program, *DATA, *FEW, *words)
+        done = example(hub, home, *S2I, program, *DATA, *FEW, *words)
         assert done.returncode == 0 and "Uploaded: http" in done.stdout, done.stderr
     assert commits(hub, "someone/mae") == commits(hub, "someone/classifier") == 1
 
@@ -172,7 +172,8 @@ def test_a_stranger_loads_a_diffmae(hub: HubStandIn, tmp_path: Path) -> None:
     clip = tmp_path / "clip.npy"
     np.save(clip, np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32))
     done = example(
-        hub, home, EXAMPLES / "pretrain_diffmae.py", *DATA, *FEW, *MICRO, "--output_dir", "runs/dm", "--push_to_hub", "someone/diffmae"
+        hub, home, *S2I, "pretrain", "--method", "diffmae", *DATA, *FEW, *MICRO, "--output_dir", "runs/dm",
+        "--push_to_hub", "someone/diffmae",
     )  # fmt: skip
     assert done.returncode == 0 and "Uploaded: http" in done.stdout, done.stderr
     files = hub.repositories["model", "someone/diffmae"].files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from hub_stand_in import HubStandIn
 from skeleton_files import write_nw_ucla
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+S2I = ("-m", "s2i_hf")
 NAMES = [f"a0{1 + index % 3}_s0{1 + index % 5}_e{index:02}_v0{1 + index % 3}" for index in range(24)]
 DATA = ("--data", "nw_ucla_xview", "--data_dir", "raw", "--cache_dir", "cache")
 FEW = ("--epochs", 1, "--max_steps", 2, "--batch_size", 4)
@@ -52,7 +53,7 @@ print(json.dumps([type(classify.image_processor).__module__, classify(numpy.load
 def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -> None:
     write_nw_ucla(tmp_path / "raw", NAMES)
     done = run(
-        hub, tmp_path, EXAMPLES / "pretrain_mae.py", *DATA, *FEW, "--model", "config:micro", "--size", 32,
+        hub, tmp_path, *S2I, "pretrain", *DATA, *FEW, "--model", "config:micro", "--size", 32,
         "--push_to_hub", "someone/mae",
     )  # fmt: skip
     assert done.returncode == 0 and "Uploaded: http" in done.stdout, done.stderr
@@ -60,7 +61,7 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
     assert pretrained.private and len(pretrained.snapshots) == 2  # the empty one and one commit
 
     done = run(
-        hub, tmp_path, EXAMPLES / "finetune.py", *DATA, *FEW, "--model", "someone/mae", "--pooling", "mean", "--device", "cpu",
+        hub, tmp_path, *S2I, "finetune", *DATA, *FEW, "--model", "someone/mae", "--pooling", "mean", "--device", "cpu",
         "--push_to_hub", "someone/classifier",
     )  # fmt: skip
     assert done.returncode == 0 and "Uploaded: http" in done.stdout, done.stderr
@@ -84,21 +85,21 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
 
     # the pushed settings repeat the run, bit for bit
     again = ("--data_dir", "raw", "--cache_dir", "cache", "--output_dir", "again")
-    done = run(hub, tmp_path, EXAMPLES / "pretrain_mae.py", "--config", "hf://someone/mae", *again)
+    done = run(hub, tmp_path, *S2I, "pretrain", "--config", "hf://someone/mae", *again)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == pretrained.files["model.safetensors"]
     for address in ("hf://someone/none", "hf://someone/mae@v9", "hf://no such name"):
-        done = run(hub, tmp_path, EXAMPLES / "pretrain_mae.py", "--config", address)
-        assert done.returncode == 2 and done.stderr.startswith(f"--config {address}: no run.yaml"), done.stderr
+        done = run(hub, tmp_path, *S2I, "pretrain", "--config", address)
+        assert done.returncode == 2 and re.match(f"s2i pretrain: --config {address}: .*run.yaml", done.stderr), (
+            done.stderr
+        )
         assert done.stderr.count("\n") == 1
 
 
 def test_a_push_that_cannot_work_is_known_before_training(hub: HubStandIn, tmp_path: Path) -> None:
     words = (*DATA, "--model", "config:micro", "--push_to_hub")
-    done = run(
-        hub, tmp_path, EXAMPLES / "pretrain_mae.py", *words, "someone/mae", HF_TOKEN="", HF_TOKEN_PATH="/nowhere"
-    )
+    done = run(hub, tmp_path, *S2I, "pretrain", *words, "someone/mae", HF_TOKEN="", HF_TOKEN_PATH="/nowhere")
     assert done.returncode == 2 and "no token of the Hub" in done.stderr, done.stderr
-    done = run(hub, tmp_path, EXAMPLES / "finetune.py", *words, "mae")
+    done = run(hub, tmp_path, *S2I, "finetune", *words, "mae")
     assert done.returncode == 2 and "expected user/name" in done.stderr, done.stderr
     assert not (tmp_path / "runs").exists()

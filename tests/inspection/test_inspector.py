@@ -160,7 +160,7 @@ def test_converted_folders(tmp_path, raw, format):
     for name in ("splits", "frames", "people", "labels", "subjects", "cameras", "units", "ups", "sides", "variations"):
         assert getattr(report.statistics, name) == getattr(before.statistics, name)
     assert report.expected[0].startswith("nw_ucla_xview: train 12 of 1,020, test 6 of 464; 1,4")
-    assert "examples/pretrain_mae.py" in report.detection.commands[0]
+    assert "s2i pretrain --data" in report.detection.commands[0]
     assert inspect(tmp_path / "out", max_files=4).statistics.clips == 4
     (data,) = shard_files(tmp_path / "out")["train"]
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])

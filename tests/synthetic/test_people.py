@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import torch
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.readers.benchmarks import ntu_rgbd
-from s2i_hf.synthetic import people as synthetic
 from s2i_hf.synthetic.actions import JOINT, TOUCH
 from s2i_hf.synthetic.people import ACTIONS, anatomy, generate, perform, write_dataset, write_skeleton
 
@@ -217,32 +214,20 @@ def test_the_ntu_reader_keeps_the_people(tmp_path: Path):
     assert lost > 0, "frames without a body occur"
 
 
-def test_write_dataset_refuses_and_leaves_nothing_half_written(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_write_dataset_refuses_and_leaves_nothing_half_written(tmp_path: Path):
     full = tmp_path / "full"
     full.mkdir()
     (full / "mine.txt").write_text("keep")
-    assert synthetic.main(["--output", str(full)]) == 2
-    assert "not an empty folder" in capsys.readouterr().err
+    with pytest.raises(FileExistsError, match="not an empty folder"):
+        write_dataset(full)
     with pytest.raises(ValueError, match="camera is 4"):
         write_dataset(tmp_path / "new", subjects=1, replications=1, cameras=4, actions=["bow"])
     with pytest.raises(ValueError, match="subjects is 0"):
         write_dataset(tmp_path / "new", subjects=0)
-    assert synthetic.main(["--output", str(tmp_path / "new"), "--actions", "bow", "fly"]) == 2
-    assert "Unknown action 'fly'" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="Unknown action 'fly'"):
+        write_dataset(tmp_path / "new", actions=["bow", "fly"])
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
-
-
-def test_command_line(tmp_path: Path):
-    (tmp_path / "empty").mkdir()  # an empty folder is fine
-    command = [sys.executable, "-m", "s2i_hf.synthetic.people", "--output", str(tmp_path / "empty")]
-    options = ["--subjects", "1", "--replications", "1", "--cameras", "1", "--seed", "4", "--actions", "kick", "clap"]
-    done = subprocess.run(command + options, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    names = sorted(path.name for path in (tmp_path / "empty").iterdir())
-    assert names == ["S001C001P001R001A005.skeleton", "S001C001P001R001A011.skeleton"]
-    read = ntu_rgbd.read(tmp_path / "empty" / names[0])
-    np.testing.assert_allclose(read.joints[0], generate("kick", 1, 1, 1, seed=4).joints[0], atol=6e-7)
 
 
 def prepared(clip: SkeletonSequence, num_frames: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -26,7 +25,6 @@ from s2i_hf.training.pretraining import build_optimizer, diffmae_loss, draw_nois
 from s2i_hf.utils.arguments import parse
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "examples"
 MICRO = {"data": "random", "model": "config:micro", "size": 64, "epochs": 3, "batch_size": 4, "base_lr": 0.3,
          "warmup_epochs": 0.5, "log_every": 1, "save_every": 3, "card": False, "num_workers": 0, "noise_levels": 2}  # fmt: skip
 
@@ -220,61 +218,7 @@ def test_an_unknown_decoder_is_one_sentence(capsys: pytest.CaptureFixture[str]) 
     assert "--decoder_type is 'corss'; expected one of cross, cross-self, joint" in capsys.readouterr().err
 
 
-def test_every_config_is_valid_and_that_of_mae_but_for_the_model() -> None:
-    model_keys = {
-        "model",
-        "decoder_type",
-        "noise_levels",
-        "noisy_input",
-        "rho",
-        "rho_on",
-        "norm_pix_loss",
-        "output_dir",
-    }
-    configs = sorted((EXAMPLES / "configs").glob("pretrain_diffmae_*.yaml"))
-    assert len(configs) >= 4
-    for path in configs:
-        arguments = parse(DiffMAEArguments, ["--config", str(path)])
-        assert arguments.output_dir == f"runs/{path.stem.removeprefix('pretrain_')}"
-        twin = parse(DiffMAEArguments, ["--config", str(path).replace("diffmae", "mae")])
-        different = {name for name, value in vars(arguments).items() if getattr(twin, name) != value}
-        assert different <= model_keys, path.name
-        assert f"--config examples/configs/{path.name}" in path.read_text()  # says how it is used
-    sizes = {parse(DiffMAEArguments, ["--config", str(path)]).model for path in configs}
-    assert {"config:tiny", "config:large", "facebook/vit-mae-base"} <= sizes
-
-
-def test_the_example_differs_from_that_of_mae_in_the_model_lines_only() -> None:
-    mae, diffmae = ((EXAMPLES / f"pretrain_{name}.py").read_text() for name in ("mae", "diffmae"))
-    renamed = mae.replace("pretrain_mae", "pretrain_diffmae")  # the commands of its docstring
-    differences = [line for line in difflib.ndiff(renamed.splitlines(), diffmae.splitlines()) if line[0] in "+-"]
-    removed = [line[2:].strip() for line in differences if line[0] == "-"]
-    added = [line[2:].strip() for line in differences if line[0] == "+"]
-    assert removed == [
-        "Pretrain a ViT masked autoencoder on skeletons.".join(['"""', ""]),
-        "from s2i_hf.models.building import build_mae",
-        "from s2i_hf.training.pretrain_arguments import PretrainArguments",
-        "from s2i_hf.training.pretraining import pretrain, start",
-        "arguments = parse(PretrainArguments, description=__doc__)",
-        "# 5. Model: a stock ViTMAEForPreTraining, from scratch or from vision weights.",
-        "model = build_mae(arguments.model, **arguments.model_options)",
-        "summary = pretrain(arguments, model, processor, dataset, accelerator=accelerator, notes=notes)",
-    ]
-    assert added == [
-        "Pretrain a DiffMAE on skeletons.".join(['"""', ""]),
-        "from s2i_hf.training.pretrain_arguments import DiffMAEArguments",
-        "from s2i_hf.models.building import build_diffmae",
-        "from s2i_hf.training.pretraining import diffmae_loss, pretrain, start",
-        "arguments = parse(DiffMAEArguments, description=__doc__)",
-        "# 5. Model: a stock ViTMAE encoder and a decoder that denoises, from scratch or from vision weights.",
-        "model = build_diffmae(arguments.model, **arguments.model_options)",
-        "summary = pretrain(",
-        "arguments, model, processor, dataset, compute_loss=diffmae_loss, accelerator=accelerator, notes=notes",
-        ")",
-    ]
-
-
-def test_the_example_runs_from_raw_files(tmp_path: Path) -> None:
+def test_the_command_runs_from_raw_files(tmp_path: Path) -> None:
     from s2i_hf.synthetic.people import write_dataset
 
     write_dataset(tmp_path / "raw", subjects=2, replications=1)
@@ -294,7 +238,7 @@ def test_the_example_runs_from_raw_files(tmp_path: Path) -> None:
     ]
     words += ["--output_dir", tmp_path / "run"]
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "pretrain_diffmae.py"), *map(str, words)],
+        [sys.executable, "-m", "s2i_hf", "pretrain", "--method", "diffmae", *map(str, words)],
         capture_output=True, text=True, timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -144,7 +144,7 @@ def test_flags_and_files(tmp_path: Path) -> None:
         (["--mask_ratio", "1.0"], "--mask_ratio is 1; expected shares above 0 and below 1"),
         (["--mask_ratio", "0", "0.5"], "--mask_ratio is 0 0.5; expected"),
         (["--mask_ratio", "0.1", "0.2", "0.3"], "expected a number or 2 values"),
-        (["--joint_order", "sensors"], "did you mean sensor"),
+        (["--joint_order", "sensors"], "did you mean 'sensor'"),
     ],
 )
 def test_flags_that_cannot_be(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

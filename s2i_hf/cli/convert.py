@@ -1,0 +1,119 @@
+"""`s2i convert` and `s2i convert-pickle`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..data import convert as conversion
+from ..data.convert_shards import shards_folder
+from ..data.storage import read_meta
+from ..hub.dataset_card import write_dataset_card
+from ..hub.push import check_repository, publish
+from ..readers.generic import annotation_pickle
+from ..utils.arguments import arg
+
+
+@dataclass
+class ConvertArguments:
+    """Flags of `s2i convert`."""
+
+    name: str = arg(help="Protocol, such as nw_ucla_xview; folder: recordings of your own.", positional=True)
+    output: str = arg(help="Folder to make; the other commands take it as --data.")
+    data_dir: str | None = arg(None, "Folder with the raw recordings or the archives they come in, or its parent.")
+    format: Literal["parquet", "npz"] | None = arg(
+        None,
+        "parquet: small, for training and the Hub, the default; npz: for machines with numpy alone.",
+    )
+    num_proc: int = arg(1, "Processes that read.")
+    strict: bool = arg(False, "Fail, and make no --output, if a recording is broken or missing.")
+    overwrite: bool = arg(False, "Replace an --output that was made by s2i convert.")
+    denoise: bool = arg(True, "--no-denoise: keep all tracked bodies and all frames.")
+    shard: str | None = arg(
+        None,
+        "I/N: read only part I (from 0) of N, on this machine; without it, or with --merge, comes the --output of all.",
+    )
+    merge: tuple[str, ...] = arg((), "Make the --output of the .OUT.shards folders that parts left.")
+    push_to_hub: str | None = arg(None, "Upload to user/name[@branch] as a private data set; implies --format parquet.")
+    public: bool = arg(False, "Let --push-to-hub make a public data set.")
+    layout: str | None = arg(
+        None, "For NAME folder: joint format, such as kinect_v2, or a JSON file that describes one."
+    )
+    labels: str | None = arg(None, "For NAME folder: CSV with id,label and maybe subject,camera,split.")
+    unit: str | None = arg(None, "For NAME folder: m, cm or mm, where a format does not say it.")
+
+    def __post_init__(self) -> None:
+        if self.data_dir is None and not self.merge:
+            raise ValueError("--data-dir is required: the folder with the raw recordings (only --merge needs none).")
+        if self.push_to_hub and self.format not in (None, "parquet"):
+            raise ValueError(
+                f"--push-to-hub uploads Parquet, not {self.format}; leave out --format, or pass --format parquet."
+            )
+        if self.part and (self.push_to_hub or self.merge):
+            later = "--push-to-hub" if self.push_to_hub else "--merge"
+            raise ValueError(f"--shard makes shards only; pass {later} when all of them are there.")
+        if self.push_to_hub:
+            check_repository(self.push_to_hub)
+
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """`shard` as two numbers; ValueError if it is none."""
+        if self.shard is None:
+            return None
+        first, _, last = self.shard.partition("/")
+        if not first.isdigit() or not last.isdigit() or int(first) >= int(last):
+            raise ValueError(f"{self.shard!r} is no shard; expected I/N with I from 0 to N - 1, such as 0/4.")
+        return int(first), int(last)
+
+
+def convert(arguments: ConvertArguments) -> None:
+    """Raw recordings to a folder that training reads."""
+    output, shard = arguments.output, arguments.part
+    progress = sys.stderr.isatty()
+    common: dict[str, Any] = {"strict": arguments.strict, "overwrite": arguments.overwrite, "progress": progress}
+    common["write_card"] = None if arguments.format == "npz" else write_dataset_card
+    try:
+        if arguments.merge:
+            report = conversion.merge(arguments.name, list(arguments.merge), output, arguments.format, **common)
+        else:
+            own: dict[str, Any] = {
+                name: getattr(arguments, name)
+                for name in ("layout", "labels", "unit", "denoise", "num_proc", "data_dir")
+            }
+            report = conversion.convert(
+                arguments.name, output=output, format=arguments.format or "parquet", **common, **own, shard=shard
+            )
+    except conversion.StrictError as error:
+        print("\n".join(error.report.lines()))
+        raise
+    print("\n".join(report.lines()))
+    if shard:
+        made, total = report.done, report.meta["shards"]
+        place = shards_folder(Path(output).expanduser())
+        print(f"Part {shard[0]}/{shard[1]} is done; {made:,} of {total:,} shards are in {place}.")
+        print(
+            f"When all are, run the same command without --shard here, or `s2i convert {arguments.name} --merge DIR... --output "
+            "OUT` where all folders of shards are."
+        )
+        return
+    print(f"Written to {output} ({read_meta(Path(output).expanduser())['format']}).")
+    if arguments.push_to_hub:
+        address = publish(output, arguments.push_to_hub, private=not arguments.public, progress=progress)
+        print(f"Uploaded to {address}.")
+
+
+@dataclass
+class PickleArguments:
+    """Flags of `s2i convert-pickle`."""
+
+    file: str = arg(help="Annotations of PYSKL or MMAction2, .pkl; read without running its code.", positional=True)
+    output: str = arg(help="Folder to make; `s2i convert folder` and load_skeletons read it.")
+    layout: str | None = arg(None, "Joint format, such as coco_17; told from the number of joints by default.")
+
+
+def convert_pickle(arguments: PickleArguments) -> None:
+    """Annotation pickles to a folder of arrays."""
+    lines = annotation_pickle.convert_pickle(arguments.file, arguments.output, layout=arguments.layout)
+    print("\n".join(lines))

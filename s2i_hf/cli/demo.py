@@ -1,0 +1,74 @@
+"""`s2i demo`: the whole chain in minutes, in runs/demo."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ..data.loading import as_rows, load_skeletons
+from ..utils.arguments import arg
+
+WORK = Path("runs/demo_data")
+
+
+@dataclass
+class DemoArguments:
+    """Flags of `s2i demo`."""
+
+    dataset: str = arg("synthetic_xsub", "Protocol, such as nw_ucla_xview.")
+    data: str | None = arg(None, "Folder with its raw files; synthetic people are written if none.")
+    max_steps: int = arg(700, "Optimizer steps of the pretraining.")
+
+    def __post_init__(self) -> None:
+        if not self.data and not self.dataset.startswith("synthetic_"):
+            raise ValueError(f"--dataset {self.dataset} needs its raw files: --data path/to/them.")
+
+
+def demo(arguments: DemoArguments) -> None:
+    """The seven steps, each a command that is shown.
+
+    Raw skeleton files, skeleton arrays, S2I images, masks, a small ViT-MAE, a probe, a card: see runs/demo/README.md at the end.
+    """
+    converted, raw = str(WORK / "converted"), arguments.data
+    if not raw:
+        raw = str(WORK / "skeletons")
+        shutil.rmtree(raw, ignore_errors=True)
+        _step("1. Raw skeleton files: synthetic people", "synthesize", "--output", raw)
+    _step("2. Skeleton arrays: read, split by the protocol, converted once",
+          "convert", arguments.dataset, "--data_dir", raw, "--output", converted, "--overwrite")  # fmt: skip
+    _step("3-5. S2I images, masks and a small ViT-MAE",
+          "pretrain", "--config", "demo", "--max_steps", str(arguments.max_steps), "--no-progress")  # fmt: skip
+    _step(
+        "6-7. Probe and card",
+        "probe",
+        "--model",
+        "runs/demo",
+        "--data",
+        converted,
+        "--copies",
+        "1",
+        "--pooling",
+        "part",
+    )
+    clip = as_rows(load_skeletons(converted)["test"])[0]
+    np.save(WORK / "clip.npy", clip["joints"])
+    picture = ["--picture", "runs/demo/infilled.png"] if find_spec("matplotlib") else []
+    _step("Everything again from the files: an arm is taken out of a test clip, and filled in",
+          "infill", str(WORK / "clip.npy"), "--layout", clip["layout"], "--model", "runs/demo", "--drop_joints", "left_arm",
+          *picture)  # fmt: skip
+    print("\n== Done. See runs/demo/README.md, results.json and reconstruction.png")
+
+
+def _step(title: str, *words: str) -> None:
+    """Run a command of `s2i` in a fresh process; what goes wrong there ends the demo."""
+    print(f"\n== {title}\n$ s2i {shlex.join(words)}", flush=True)
+    done = subprocess.run([sys.executable, "-m", __package__.partition(".")[0], *words])
+    if done.returncode:
+        raise SystemExit(done.returncode)

@@ -1,0 +1,67 @@
+"""`s2i robustness`, `fuse`, `cross-layout` and `ablate`: several runs or models compared."""
+
+from __future__ import annotations
+
+from ..data.loading import load_skeletons
+from ..evaluation.probing import load_model_and_processor
+from ..experiments.ablation import AblateArguments
+from ..experiments.ablation import ablate as run_ablation
+from ..experiments.cross_layout import CrossLayoutArguments, cross_layout_run
+from ..experiments.fusion import FuseArguments, fuse_runs
+from ..experiments.robustness import RobustnessArguments, robustness_run
+from ..utils.configs import find_config
+
+
+def robustness(arguments: RobustnessArguments) -> None:
+    """Damage.
+
+    s2i robustness --model runs/finetune_mae_nw_ucla_xview --data nw_ucla_xview --data_dir DIR
+    s2i robustness --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir DIR     # linear probe of the encoder
+
+    Prints a table, and appends its rows to results.json of the run folder.
+    """
+    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    summary = robustness_run(arguments, dataset)
+    print(f"Done: {summary['run_dir']}/robustness.json")
+
+
+def fuse(arguments: FuseArguments) -> None:
+    """Streams.
+
+    s2i fuse --models runs/joint runs/bone runs/motion --data nw_ucla_xview --data_dir DIR
+    s2i fuse --models ... --weights validation      # weights chosen on clips that every run held out
+
+    Their probabilities are averaged. Writes results.json and fusion.json, each stream alone beside the fusion.
+    """
+    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    summary = fuse_runs(arguments, dataset)
+    print(f"Done: {summary['run_dir']}/fusion.json")
+
+
+def cross_layout(arguments: CrossLayoutArguments) -> None:
+    """Zero-shot.
+
+    s2i cross-layout --config nw_ucla_xview/cross_layout_knn --data_dir DIR
+
+    One encoder, kNN on its features. Appends its rows to results.json of the run folder.
+    """
+    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+    model, processor = load_model_and_processor(arguments.model)
+    summary = cross_layout_run(arguments, model, processor, dataset)
+    print(f"Done: {summary['run_dir']}/results.json")
+
+
+def ablate(arguments: AblateArguments) -> int:
+    """Variants.
+
+    s2i ablate --config ablations/masks --data_dir DIR
+
+    DIR holds the raw files of the protocol that the YAML file names. Every variant is pretrained and probed once a seed; ablation.csv
+    gets a row when a run is over. Killed at any moment, the same command goes on where it was. Variants are compared on held-out
+    training people; `--report both` adds the test clips. Exit status 1: a variant failed, and table.md says why.
+    """
+    arguments.config = str(find_config(arguments.config))
+    found = run_ablation(arguments)
+    print(f"\n{(found.folder / 'table.md').read_text(encoding='utf-8')}")
+    print(f"Done: {found.folder}/table.md, ablation.csv and plot.png")
+    return 1 if found.failed else 0

@@ -1,0 +1,48 @@
+"""The examples as a user runs them, on synthetic people: each shows the seven steps and ends well."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2i_hf.data.convert import convert
+from s2i_hf.synthetic.people import write_dataset
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("examples")
+    write_dataset(root / "raw", subjects=2, replications=1, cameras=1, actions=["kick", "handshake", "clap"])
+    convert("synthetic_xsub", root / "raw", root / "out")
+    return root
+
+
+def test_pretrain_quickstart_probe_finetune(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    told = {}
+    for name, *words in (
+        ("pretrain", "out", "mae"), ("quickstart", "mae", "out"), ("probe", "mae", "out"), ("finetune", "mae", "out", "classifier"),
+    ):  # fmt: skip
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        told[name] = capsys.readouterr().out
+    assert "epoch 5: loss" in told["pretrain"] and "3 clips" in (root / "mae" / "README.md").read_text()
+    assert "image (1, 3, 112, 112)" in told["quickstart"] and re.search(r"within 0\.\d+ mm", told["quickstart"])
+    assert re.search(r"pretrained: top1 [\d.]+ %.*\nuntrained: top1 ", told["probe"])
+    assert "Test: top1" in told["finetune"] and "3 classes" in (root / "classifier" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["quickstart", "pretrain", "finetune", "probe"])
+def test_the_seven_steps_are_numbered_and_nothing_is_hidden(name: str) -> None:
+    text = (EXAMPLES / f"{name}.py").read_text()
+    steps = re.findall(r"\b([1-7])\. ", " ".join(line for line in text.splitlines() if line.startswith(("#", " "))))
+    assert sorted(set(steps)) == list("1234567") and len(text.splitlines()) < 70
+    assert "argparse" not in text and "utils.arguments" not in text and re.findall(r"from s2i_hf\S*", text) == []
