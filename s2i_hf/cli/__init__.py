@@ -119,7 +119,8 @@ def completion(shell: str) -> str:
         for setting in settings_of(command.load(name)[1]).values():
             flag = setting.name if setting.positional else f"--{setting.name}"
             added = one.add_argument(flag, help=setting.help.replace("%", "%%"), choices=setting.choices or None)
-            added.complete = shtab.FILE if not setting.choices else None  # type: ignore[attr-defined]
+            if not setting.choices:
+                added.complete = shtab.FILE  # type: ignore[attr-defined]
     return shtab.complete(parser, shell)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ProbeArguments(FittedArguments):
-    """Settings of a probe; each is a flag of `examples/probe.py` and a key of its YAML files."""
+    """Settings of a probe; each is a flag of `s2i probe` and a key of its YAML files."""
 
     kind: ClassVar[str] = "probe"
 

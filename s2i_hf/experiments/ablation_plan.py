@@ -1,8 +1,8 @@
 """What an ablation runs: a YAML file that names variants of a pretraining.
 
     method: mae                        # or diffmae
-    base: {data: nw_ucla_xview, ...}   # settings of examples/pretrain_mae.py (pretrain_diffmae.py)
-    probe: {settings: knn, ...}        # settings of examples/probe.py
+    base: {data: nw_ucla_xview, ...}   # settings of `s2i pretrain`
+    probe: {settings: knn, ...}        # settings of `s2i probe`
     vary: {mask: [joint, block], size: [64, 96]}           # each value alone, all else as in the base
     grid: {mask: [joint, block], mask_ratio: [0.5, 0.9]}   # every combination
     variants: [{name: sensor order, joint_order: sensor}]  # by name

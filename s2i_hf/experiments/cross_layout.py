@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class CrossLayoutArguments(EncoderArguments):
-    """Settings of the zero-shot comparison; each is a flag of `examples/cross_format.py` and a key of its YAML files."""
+    """Settings of the zero-shot comparison; each is a flag of `s2i cross-layout` and a key of its YAML files."""
 
     kind: ClassVar[str] = "cross_layout"
 

@@ -38,7 +38,7 @@ STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips
 
 @dataclass(kw_only=True)
 class FuseArguments(EvaluationArguments):
-    """Settings of a fusion; each is a flag of `examples/fuse.py` and a key of its YAML files."""
+    """Settings of a fusion; each is a flag of `s2i fuse` and a key of its YAML files."""
 
     models: tuple[str, ...] = arg(help="Run folders of fine-tunings, or Hub ids: one classifier a stream.")
     output_dir: str | None = arg(None, "Where the results go; runs/fusion_<data> if none.")

@@ -203,7 +203,7 @@ class _Damaged:
 
 @dataclass(kw_only=True)
 class RobustnessArguments(FittedArguments):
-    """Settings of a robustness table; each is a flag of `examples/robustness.py` and a key of its YAML files."""
+    """Settings of a robustness table; each is a flag of `s2i robustness` and a key of its YAML files."""
 
     kind: ClassVar[str] = "robustness"
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _LAUNCH = (
     "on CPUs launch with `ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 --num_machines 1 "
-    "--mixed_precision no --dynamo_backend no SCRIPT ...` (or torchrun with the same variable), on GPUs with `accelerate "
-    "launch --multi_gpu --num_processes 2 ...`"
+    "--mixed_precision no --dynamo_backend no -m s2i_hf pretrain ...` (or torchrun with the same variable), on GPUs with `accelerate "
+    "launch --multi_gpu --num_processes 2 -m s2i_hf pretrain ...`"
 )
 
 

@@ -65,7 +65,7 @@ def test_one_row_a_run_with_the_numbers_of_the_probe(data: Path, whole: tuple[Pa
     assert row["loss"] == pytest.approx(json.loads((run_dir / "summary.json").read_text())["loss"], abs=1e-6)
     assert row["steps"] == 3 and row["changes"] == "mask=joint" and row["command"] and row["commit"]
     assert not (run_dir / "checkpoints").exists()
-    # the same through examples/probe.py
+    # the same through `s2i probe`
     arguments = ProbeArguments(
         model=str(run_dir),
         data=str(data),

@@ -113,7 +113,7 @@ def test_called_directly_it_reads_clips_in_the_format_asked_for(tmp_path: Path) 
     rows = data(16, 8)
     model, processor, _ = load_classifier(settings, as_rows(rows["train"]))
     assert processor.layout == "lcrnet_13"
-    found = finetune(settings, model, processor, rows)  # as examples/finetune.py does it, which converts them itself
+    found = finetune(settings, model, processor, rows)  # as `s2i finetune` does it, which converts them itself
     converted = {split: AsLayout(clips, "lcrnet_13") for split, clips in rows.items()}
     twin = run(tmp_path / "converted", converted, max_steps=2)
     np.testing.assert_array_equal(found["scores"], twin["scores"])
