@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..data.loading import as_rows, load_skeletons
-from ..models.building_diffmae import build_diffmae
-from ..models.initialization import build_mae
-from ..models.loading_report import start_notes
+from ..models.building import build_diffmae, build_mae
+from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..training.pretrain_arguments import DiffMAEArguments, PretrainArguments
 from ..training.pretraining import diffmae_loss, mae_loss, start

@@ -65,9 +65,7 @@ _METHODS: dict[str, tuple[Callable[..., PreTrainedModel], ComputeLoss]] = {
 class AblateArguments:
     """Settings of `s2i ablate`; the runs themselves are described by the YAML file."""
 
-    config: str = arg(
-        help="YAML file with base, seeds, and vary, grid or variants; see `s2i configs ablations/masks`."
-    )
+    config: str = arg(help="YAML file with base, seeds, and vary, grid or variants; see `s2i configs ablations/masks`.")
     output_dir: str | None = arg(
         None, "Gets the runs, ablation.csv, table.md, plot.png; runs/<name of the file> if none."
     )

@@ -12,8 +12,8 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
+from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
-from s2i_hf.models.initialization import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 
 
