@@ -60,10 +60,7 @@ def cross_layout_run(
     """Name the test clips of every query layout by training clips of the gallery layout, and write what came out.
 
     Args:
-        arguments: Settings.
-        model, processor: What `probing.load_model_and_processor` returned; loaded here if None.
-        dataset: "train" and "test" rows; loaded here if None.
-        report: Gets a line for each number as it is measured.
+        arguments: Settings; the rest is as in `probing.probe_run`.
 
     Returns:
         rows (of results.json, setting `knn_<gallery>_to_<queries>`), results ((encoder, gallery, queries) -> `ProbeResult`), run_dir.

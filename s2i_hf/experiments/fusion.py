@@ -152,9 +152,7 @@ def fuse_runs(
     """Score the test clips with every model, fuse the scores, and write what came out.
 
     Args:
-        arguments: Settings.
-        dataset: "train" and "test" rows; loaded here if None.
-        report: Gets a line for each number as it is measured.
+        arguments: Settings; the rest is as in `probing.probe_run`.
 
     Returns:
         rows (of results.json, setting "fusion"), alone (name -> metrics), fused (metrics), weights (K,), scores ((N, C)

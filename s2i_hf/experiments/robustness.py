@@ -249,8 +249,7 @@ def robustness_run(
 
     Args:
         arguments: Settings.
-        dataset: "train" and "test" rows; loaded here if None.
-        report: Gets the table.
+        dataset, report: As in `probing.probe_run`.
 
     Returns:
         rows (of results.json, setting such as `fine_tune_drop_joints_10_zero`; the intact number has its row from the fine-tuning or

@@ -71,11 +71,9 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
         joints: (T, M, V, 3) float, V as in the layout; NaN or 0 0 0 where not measured.
         layout: Its joint format; right or not is what `bone_variation` tells.
     """
-    joints = _finite(joints)
-    nan = _any_nan(joints)
-    missing = not_seen(joints)
+    joints, missing, seen = _seen(joints)
+    nan = np.isnan(joints).any(axis=-1)
     gone: np.ndarray = np.all(missing, axis=2)  # (T, M)
-    seen = np.where(missing[..., None], np.nan, joints).astype(np.float64)
     lengths, variation, worst = _bones(seen, layout)
     unit, size = _unit(seen, lengths, layout)
     same = np.equal(np.nan_to_num(joints[1:]), np.nan_to_num(joints[:-1]))
@@ -89,15 +87,11 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
     )  # fmt: skip
 
 
-def _finite(joints: np.ndarray) -> np.ndarray:
-    """The same joints, NaN in place of infinite coordinates."""
-    return np.where(np.isinf(joints), np.float32(np.nan), joints)
-
-
-def _any_nan(joints: np.ndarray) -> np.ndarray:
-    """(T, M, V): whether a coordinate is NaN."""
-    found: np.ndarray = np.isnan(joints[..., 0]) | np.isnan(joints[..., 1]) | np.isnan(joints[..., 2])
-    return found
+def _seen(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The joints with NaN in place of infinite coordinates; which are missing, (T, M, V); and as float64 with NaN for all of these."""
+    joints = np.where(np.isinf(joints), np.float32(np.nan), joints)
+    missing = not_seen(joints)
+    return joints, missing, np.where(missing[..., None], np.nan, joints).astype(np.float64)
 
 
 def not_seen(joints: np.ndarray) -> np.ndarray:
@@ -126,14 +120,19 @@ def bone_pairs(layout: SkeletonLayout) -> tuple[np.ndarray, np.ndarray]:
     return joints, np.array(layout.parents, dtype=np.int64)[joints]
 
 
+def _bone_lengths(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray, np.ndarray]:
+    """The joints that have a parent, and the lengths (T, M, bones) from it to them."""
+    joints, parents = bone_pairs(layout)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return joints, np.sqrt(((seen[:, :, joints] - seen[:, :, parents]) ** 2).sum(axis=-1))
+
+
 def _bones(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray, float, int]:
     """Lengths (V,), their variation and the bone that varies most, see `BodyChecks`. People keep lengths of their own."""
-    joints, parents = bone_pairs(layout)
+    joints, lengths = _bone_lengths(seen, layout)
     per_joint = np.full(layout.num_joints, np.nan)
     if not len(joints):
         return per_joint, math.nan, -1
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(((seen[:, :, joints] - seen[:, :, parents]) ** 2).sum(axis=-1))  # (T, M, bones)
     medians = nanmedian(lengths)  # (M, bones)
     off = np.abs(lengths - medians)
     measured = ~np.isnan(off)
@@ -151,14 +150,12 @@ def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
     of a bone plus its deviation over time plus the difference to its mirror image, as shares of the size of the body (the
     longest side of its box); NaN if nothing can be measured. A right tree has about 0.15, a wrong one mostly over 0.25.
     """
-    joints = _finite(joints)
-    missing = not_seen(joints)
-    seen = np.where(missing[..., None], np.nan, joints).astype(np.float64)
-    joint, parent = bone_pairs(layout)
+    _, _, seen = _seen(joints)
+    joint, lengths = _bone_lengths(seen, layout)
     if not len(joint):
         return math.nan
+    lengths = lengths.reshape(-1, len(joint))
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(((seen[:, :, joint] - seen[:, :, parent]) ** 2).sum(axis=-1)).reshape(-1, len(joint))
         box = np.fmax.reduce(seen, axis=2) - np.fmin.reduce(seen, axis=2)
     medians, size = nanmedian(lengths), float(nanmedian(box.max(axis=-1).reshape(-1)))
     per_joint = np.full(layout.num_joints, np.nan)

@@ -19,7 +19,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import find_recordings
-from ..readers.generic import folder as own
+from ..readers.generic.folder import SUFFIXES
 from ..readers.raw_files import find_raw_files, list_raw_files, with_suffix
 from ..readers.recordings import Recordings
 from .detection_generic import LayoutLike, compare_layouts, ctr_gcn_shapes, fit_layouts, spread
@@ -43,7 +43,7 @@ def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Lay
     Args:
         path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
         protocol: Whose recordings they are; None: found out.
-        layout: Joint format of own recordings, as `load_skeletons` takes it; None: found out.
+        layout: Joint layout of custom data, as `load_skeletons` takes it; None: found out.
 
     Raises:
         ValueError: there is no such file or folder, it is empty, or it does not serve the protocol that was asked for.
@@ -68,7 +68,11 @@ def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Lay
     notes: list[str] = []
     known, broken = _dataset(path, files) if layout is None else (None, None)
     found = (
-        known or _pickles(path, files) or _own(path, files, layout, notes) or broken or _unknown(path, suffixes, notes)
+        known
+        or _pickles(path, files)
+        or _folder(path, files, layout, notes)
+        or broken
+        or _unknown(path, suffixes, notes)
     )
     found.suffixes = suffixes
     return found
@@ -284,19 +288,21 @@ def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
     return found
 
 
-def _own(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, notes: list[str]) -> Detection | None:
+def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, notes: list[str]) -> Detection | None:
     """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `notes`."""
-    mine = with_suffix(files, own.SUFFIXES)
-    if not mine:
+    custom = with_suffix(files, SUFFIXES)
+    if not custom:
         return None
-    found = Detection("own", f"recordings in a general format ({', '.join(count_suffixes(mine))})", path, files=mine)
-    if shapes := ctr_gcn_shapes(mine):
+    found = Detection(
+        "folder", f"recordings in a general format ({', '.join(count_suffixes(custom))})", path, files=custom
+    )
+    if shapes := ctr_gcn_shapes(custom):
         found.what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
         layout = layout if layout is not None else "kinect_v2"
-    found.misfits, found.unit, problem = fit_layouts(path, mine, layout)
+    found.misfits, found.unit, problem = fit_layouts(path, custom, layout)
     if not found.misfits:
         if layout is not None:
-            raise ValueError(problem or f"None of the {len(mine)} recordings in {path} fits that layout.")
+            raise ValueError(problem or f"None of the {len(custom)} recordings in {path} fits that layout.")
         notes += (
             [f"Read as recordings of your own they fit no known layout; the first that was tried: {problem}"]
             if problem
@@ -308,7 +314,7 @@ def _own(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, notes:
     shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(found.misfits))
     unit = f" --unit {found.unit}" if found.unit else ""
     where = shlex.quote(str(path))
-    flag = "" if layout is None and mine[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
+    flag = "" if layout is None and custom[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
     found.commands = [f"s2i convert folder --data-dir {where}{flag}{unit} --output OUT"]
     return found
 
@@ -327,6 +333,6 @@ def _unknown(path: Path, suffixes: dict[str, Suffix], notes: list[str]) -> Detec
         "Own recordings may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
         f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
     )
-    if set(suffixes) & set(own.SUFFIXES):
+    if set(suffixes) & set(SUFFIXES):
         found.commands = [f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT"]
     return found

@@ -1,4 +1,4 @@
-"""Recordings of one's own in a general format: which joint format are they in, and in which unit?
+"""Custom data, recordings in a general format: which joint format are they in, and in which unit?
 
 Formats with as many joints are told apart by geometry: 25 joints are Kinect v2 or OpenPose, but only under the right tree are
 bones short, steady and as long on the left as on the right (`body_checks.layout_misfit`).
@@ -19,7 +19,7 @@ from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import RawFile, ReadError
 from ..readers.discovery import read_file
-from ..readers.generic import folder as own
+from ..readers.generic import folder
 from ..readers.generic.folder import find_folder
 from .body_checks import CLEAR, check_body, layout_misfit
 from .file_types import npz_headers
@@ -27,7 +27,7 @@ from .file_types import npz_headers
 Item = TypeVar("Item")
 LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
-_UNITS = (None, "mm", "cm")  # as readers of own recordings take them; None: that of the layout
+_UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 _PROBES = 3  # files that are opened to see whether a layout fits
 _CLIPS = 4  # clips looked at in each of them
@@ -47,7 +47,7 @@ def fit_layouts(
     """Try layouts on some clips.
 
     Args:
-        path: Folder, archive or file with own recordings.
+        path: Folder, archive or file with custom data.
         files: Those recordings.
         layout: The one to try; None: all of `LAYOUTS`, or what motion capture files say themselves.
 
@@ -102,12 +102,12 @@ def _some_clips(
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Without the warnings of the reader of own recordings, which would come once a try; reports say the same."""
-    before, own.logger.disabled = own.logger.disabled, True
+    """Without the warnings of `find_folder`, which would come once a try; reports say the same."""
+    before, folder.logger.disabled = folder.logger.disabled, True
     try:
         yield
     finally:
-        own.logger.disabled = before
+        folder.logger.disabled = before
 
 
 def compare_layouts(misfits: dict[str, float]) -> str:

@@ -46,7 +46,7 @@ def inspect(
     Args:
         path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
         protocol: Name of the protocol whose recordings they are; None: found out.
-        layout: Joint format of own recordings (name, `SkeletonLayout` or path of its JSON); None: found out.
+        layout: Joint layout of custom data (name, `SkeletonLayout` or path of its JSON); None: found out.
         max_files: Read so many files (of a converted data set: clips) at most, evenly spread; None: all.
         progress: Show a progress bar on stderr.
 
@@ -61,8 +61,8 @@ def inspect(
         source = _converted(report, max_files)
     elif found.kind == "dataset":
         source = _raw(report, max_files)
-    elif found.kind == "own":
-        source = _own(report, layout, max_files)
+    elif found.kind == "folder":
+        source = _folder(report, layout, max_files)
     else:
         return report
     tally = Tally(found)
@@ -150,7 +150,7 @@ def _labelled(clip: SkeletonSequence, rule: Protocol) -> SkeletonSequence:
         return replace(clip, label=-1)
 
 
-def _own(
+def _folder(
     report: Inspection, layout: LayoutLike | None, max_files: int | None
 ) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
     found = report.detection

@@ -16,7 +16,7 @@ from ..readers import RawFile
 from ..readers.recordings import Recordings
 from .statistics import ClipStatistics, leading, quantile
 
-Kind = Literal["converted", "dataset", "own", "pickle", "unknown"]
+Kind = Literal["converted", "dataset", "folder", "pickle", "unknown"]
 UNIT_NAMES = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels", "normalized": "normalised"}
 NUM_NAMED = 3
 _WIDTH = 118
@@ -36,7 +36,7 @@ class Detection:
     """What `detect` found.
 
     Args:
-        kind: "converted" (made by `s2i convert`), "dataset" (raw files of a known one), "own" (a general format), "pickle", "unknown".
+        kind: "converted" (made by `s2i convert`), "dataset" (raw files of a known one), "folder" (custom data), "pickle", "unknown".
         what: The verdict in a phrase.
         path: What was looked at.
         reader: Name of the reader of a data set.
@@ -44,7 +44,7 @@ class Detection:
         files: The raw files that should be read.
         suffixes: Suffix -> what ends so.
         misfits: Layout -> how badly its tree fits, see `body_checks.layout_misfit`; the best first.
-        unit: Unit in which own recordings have to be read; None: metres.
+        unit: Unit in which custom data has to be read; None: metres.
         notes: Sentences.
         commands: What to try next.
     """

@@ -94,7 +94,7 @@ def test_own_recordings_by_their_geometry(tmp_path, layout, unit, scale):
     for seed in range(4):
         np.save(tmp_path / f"clip{seed}.npy", walker(layout, seed=seed)[:, 0] * scale)
     found = detect(tmp_path)
-    assert found.kind == "own" and next(iter(found.misfits)) == layout and found.unit == unit
+    assert found.kind == "folder" and next(iter(found.misfits)) == layout and found.unit == unit
     assert len(found.misfits) > 1 and f"under the tree of {layout}" in found.notes[0]
     flag = f" --unit {unit}" if unit else ""
     assert found.commands == [f"s2i convert folder --data-dir {tmp_path} --layout {layout}{flag} --output OUT"]
@@ -104,8 +104,8 @@ def test_own_recordings_in_text(tmp_path):
     for seed in range(2):
         np.savetxt(tmp_path / f"clip{seed}.csv", walker("kinect_v2", seed=seed).reshape(12, -1), delimiter=",")
     found = detect(tmp_path)
-    assert found.kind == "own" and next(iter(found.misfits)) == "kinect_v2"
-    assert detect(tmp_path / "clip1.csv").kind == "own"
+    assert found.kind == "folder" and next(iter(found.misfits)) == "kinect_v2"
+    assert detect(tmp_path / "clip1.csv").kind == "folder"
 
 
 def test_a_layout_that_was_named(tmp_path):
@@ -123,7 +123,7 @@ def test_ctr_gcn_arrays(tmp_path):
     np.savez(tmp_path / "NTU60_CS.npz", x_train=joints, y_train=labels, x_test=joints[:2], y_test=labels[:2])
     for path in (tmp_path, tmp_path / "NTU60_CS.npz"):
         found = detect(path)
-        assert found.kind == "own" and "CTR-GCN or MAMP" in found.what and "x_train (4, 30, 150)" in found.what
+        assert found.kind == "folder" and "CTR-GCN or MAMP" in found.what and "x_train (4, 30, 150)" in found.what
 
 
 def test_motion_capture_names_its_joints(tmp_path):
@@ -157,7 +157,7 @@ def test_motion_capture_names_its_joints(tmp_path):
     text = ["HIERARCHY", *block(0), "MOTION", "Frames: 5", "Frame Time: 0.0333", *rows]
     (tmp_path / "walk.bvh").write_text("\n".join(text) + "\n")
     found = detect(tmp_path)
-    assert found.kind == "own" and found.unit == "cm" and len(found.misfits) == 1
+    assert found.kind == "folder" and found.unit == "cm" and len(found.misfits) == 1
     assert "--layout" not in found.commands[0] and "--unit cm" in found.commands[0]
 
 
