@@ -690,12 +690,12 @@ def test_processes_that_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatc
 def test_a_missing_matplotlib_costs_only_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from s2i_hf.visualization import figures as visualization
+    from s2i_hf.visualization import figures, reconstruction
 
     def missing(*arguments: Any, **options: Any) -> None:
-        raise visualization.MissingExtra("Pictures need matplotlib; install it with: pip install 's2i-hf[viz]'")
+        raise figures.MissingExtra("Pictures need matplotlib; install it with: pip install 's2i-hf[viz]'")
 
-    monkeypatch.setattr(visualization, "reconstruction_picture", missing)
+    monkeypatch.setattr(reconstruction, "reconstruction_picture", missing)
     run(tmp_path / "run", epochs=1, card=True)
     assert "No reconstruction.png: Pictures need matplotlib" in capsys.readouterr().out
     assert (tmp_path / "run" / "README.md").is_file()
