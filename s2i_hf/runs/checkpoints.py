@@ -106,22 +106,14 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
         raise ValueError(f"{run_dir} holds {foreign[0]}, which no training wrote; choose another --output_dir.")
     if overwrite and resume != "none":
         raise ValueError("--resume and --overwrite exclude each other; add --no-overwrite to go on with the run.")
-    if not is_run and resume != "auto":
-        choose_checkpoint(run_dir, resume)  # a path that cannot be one
-    if not is_run or overwrite:
-        return
-    finished, checkpoints = is_finished(run_dir), find_checkpoints(run_dir)
-    if resume == "none":
-        state = "a finished run" if finished else "an unfinished run"
-        way = "" if finished else "--resume to go on with it, "
+    if is_run and resume == "none" and not overwrite:
+        state = "a finished run; pass" if is_finished(run_dir) else "an unfinished run; pass --resume to go on with it,"
         raise ValueError(
-            f"{run_dir} already holds {state}; pass {way}--overwrite to delete it and start again, or choose another "
-            "--output_dir."
+            f"{run_dir} already holds {state} --overwrite to delete it and start again, or choose another --output_dir."
         )
-    if finished and resume == "auto":
+    if is_run and resume == "auto" and is_finished(run_dir):
         raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
-    if resume != "auto" or checkpoints:
-        choose_checkpoint(run_dir, resume)
+    choose_checkpoint(run_dir, resume)
 
 
 def _run_files(run_dir: Path) -> list[Path]:
@@ -274,14 +266,13 @@ def _check_random_states(path: Path) -> None:
     from accelerate.utils import load
 
     states = load(path, weights_only=True)
-    same = torch.equal(torch.get_rng_state(), states["torch_manual_seed"])
-    same &= random.getstate() == states["random_state"]
-    now: Any = np.random.get_state()
-    same &= all(np.array_equal(part, saved) for part, saved in zip(now, states["numpy_random_seed"], strict=True))
+    pairs: list[tuple[Any, Any]] = [
+        (torch.get_rng_state(), states["torch_manual_seed"]),
+        *zip(np.random.get_state(), states["numpy_random_seed"], strict=True),
+    ]
     if torch.cuda.is_available():
-        pairs = zip(torch.cuda.get_rng_state_all(), states["torch_cuda_manual_seed"], strict=True)
-        same &= all(torch.equal(part, saved) for part, saved in pairs)
-    if not same:
+        pairs += zip(torch.cuda.get_rng_state_all(), states["torch_cuda_manual_seed"], strict=True)
+    if random.getstate() != states["random_state"] or not all(np.array_equal(*pair) for pair in pairs):
         raise ValueError(f"the random states in {path.name} were not restored")
 
 

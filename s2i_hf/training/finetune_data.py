@@ -29,24 +29,22 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
         ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips
             without a label.
     """
-    names = set(map(str, rows.layouts)) if arguments.to_layout is None else {get_layout(arguments.to_layout).name}
+    layouts = sorted(set(map(str, rows.layouts)))
+    if arguments.to_layout is not None:
+        layouts = [get_layout(arguments.to_layout).name]
     model, notes = build_classifier(
         arguments.model, class_names_of(rows), pooling=arguments.pooling, drop_path=arguments.drop_path,
         image_size=arguments.size, encoder=arguments.encoder, seed=arguments.seed,
     )  # fmt: skip
-    processor, note = _processor(arguments, model, sorted(names))
-    return model, processor, notes + note
-
-
-def _processor(arguments: FinetuneArguments, model: Any, layouts: list[str]) -> tuple[Any, list[str]]:
     before = processor_for(model.config, arguments.model, arguments.size)
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     options = {name: value for name in ("stream", "people") if (value := getattr(arguments, name)) is not None}
     processor = processor_for(model.config, arguments.model, arguments.size, layout=layout, **options)
-    notes = [] if arguments.from_scratch else [*filter(None, [layout_note(before, layouts)])]
+    if not arguments.from_scratch:
+        notes += filter(None, [layout_note(before, layouts)])
     if not arguments.from_scratch and before.stream != processor.stream:
         notes.append(f"The encoder learned from {before.stream} images, and these are {processor.stream} images.")
-    return processor, notes
+    return model, processor, notes
 
 
 def class_names_of(rows: Any) -> list[str]:
@@ -81,14 +79,18 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
         from ..data.label_subsets import stratified_share
 
         rows = rows.select(stratified_share(rows.labels, arguments.label_share, arguments.label_seed))
-    share = arguments.validation_share
+    share, kind = arguments.validation_share, arguments.validation
     if share == 0:
         return rows, None
-    if arguments.validation == "subjects":
-        _check_several("subjects", rows.subjects)
+    groups = {"subjects": rows.subjects, "cameras": rows.cameras}.get(kind)
+    if groups is not None and len(found := np.unique(groups)) < 2:
+        raise ValueError(
+            f"--validation {kind} needs training clips of several {kind}, and all {len(rows)} are of {kind[:-1]} {found[0]}; "
+            "pass --validation stratified."
+        )
+    if kind == "subjects":
         held, _ = validation_split(rows.subjects, rows.labels, arguments.seed)
-    elif arguments.validation == "cameras":
-        _check_several("cameras", rows.cameras)
+    elif kind == "cameras":
         views = np.random.Generator(np.random.Philox(key=arguments.seed)).permutation(np.unique(rows.cameras))
         held = np.asarray(rows.cameras) == views[0]
     else:
@@ -101,22 +103,11 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
     if lost:
         names = ", ".join(str(rows.class_names[label]) if rows.class_names else str(label) for label in lost[:3])
         raise ValueError(
-            f"--validation {arguments.validation} leaves {len(lost)} classes without a clip to learn from ({names}); hold out fewer."
+            f"--validation {kind} leaves {len(lost)} classes without a clip to learn from ({names}); hold out fewer."
         )
     if not held.any():
-        raise ValueError(
-            f"--validation {arguments.validation} holds out none of {len(rows)} training clips; hold out more."
-        )
+        raise ValueError(f"--validation {kind} holds out none of {len(rows)} training clips; hold out more.")
     return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
-
-
-def _check_several(word: str, values: Any) -> None:
-    """Raise ValueError if all clips are of one subject, or of one camera: there is none to hold out."""
-    if len(np.unique(values)) < 2:
-        raise ValueError(
-            f"--validation {word} needs training clips of several {word}, and all {len(values)} are of {word[:-1]} {np.unique(values)[0]}; "
-            "pass --validation stratified."
-        )
 
 
 def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:

@@ -21,7 +21,7 @@ from ..runs.results import append_results
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .interruption import StopRequest, check_processes
-from .run_log import RunCallback, RunLog, check_start
+from .run_log import RunCallback, RunLog, check_start, wants_progress
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -36,11 +36,9 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         ImportError: the tracker's package is missing.
     """
     import os
-    import sys
 
     from accelerate.state import AcceleratorState
     from transformers import TrainingArguments
-    from transformers.utils import logging
 
     has_gpu = torch.cuda.is_available()
     if arguments.device == "cuda" and not has_gpu:
@@ -49,9 +47,6 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         arguments.device == "cpu" or not has_gpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     )
     check_start(arguments, on_cpu)
-    progress = sys.stderr.isatty() if arguments.progress is None else arguments.progress
-    if not progress:
-        logging.disable_progress_bar()  # of save_pretrained and from_pretrained
     AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     settings = TrainingArguments(
         output_dir=str(arguments.run_dir),
@@ -68,7 +63,7 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         logging_steps=arguments.log_every,
         logging_nan_inf_filter=False,
         report_to=arguments.report_to,
-        disable_tqdm=not progress,
+        disable_tqdm=not wants_progress(arguments),
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=on_cpu,

@@ -33,7 +33,7 @@ from ..runs.checkpoints import MetricsFile, load_checkpoint, save_checkpoint
 from ..utils.attention import suited_attention
 from .interruption import StopRequest, check_processes
 from .pretrain_arguments import PretrainArguments
-from .run_log import RunLog, check_start
+from .run_log import RunLog, check_start, wants_progress
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -193,9 +193,8 @@ def pretrain(
         lambda: steps, accelerator.process_index, accelerator.num_processes, rows.sources,
     )  # fmt: skip
     loader = training_loader(rows, sampler, _MaskingCollator(arguments, options, grid), arguments.num_workers, device)
-    bar = tqdm(
-        total=schedule.total_steps, initial=steps.start, desc=log.run_dir.name, unit="step", disable=not log.wants_bar()
-    )
+    silent = not (log.main and wants_progress(arguments))
+    bar = tqdm(total=steps.stop, initial=steps.start, desc=log.run_dir.name, unit="step", disable=silent)
     with suited_attention(model, device, arguments.precision), StopRequest() as stop, bar:
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:

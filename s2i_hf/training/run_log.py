@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers.trainer_callback import TrainerCallback, TrainerControl, TrainerState
+from transformers.utils import logging
 
 from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import (
@@ -67,6 +68,13 @@ def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
     if arguments.push_to_hub:
         check_repository(arguments.push_to_hub)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
+    if not wants_progress(arguments):
+        logging.disable_progress_bar()  # of save_pretrained and from_pretrained
+
+
+def wants_progress(arguments: CommonArguments) -> bool:
+    """Whether to draw progress bars: on a terminal, or if asked for."""
+    return sys.stderr.isatty() if arguments.progress is None else arguments.progress
 
 
 class RunLog:
@@ -168,10 +176,6 @@ class RunLog:
         if self.main:
             print(text, flush=True)
 
-    def wants_bar(self) -> bool:
-        """Whether to draw a progress bar: on a terminal, or if asked for, and by one process only."""
-        return self.main and (sys.stderr.isatty() if self.arguments.progress is None else self.arguments.progress)
-
     def is_last(self) -> bool:
         """Whether the run is at its end."""
         return self.progress.step >= self.schedule.total_steps
@@ -256,11 +260,6 @@ def _export(
     run_dir: Path, model: PreTrainedModel, state: Mapping[str, torch.Tensor], processor: SkeletonProcessor
 ) -> None:
     """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
-    from transformers.utils import logging
-
-    bars = logging.is_progress_bar_enabled()
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # save_pretrained draws one
     export = run_dir / ".export"
     shutil.rmtree(export, ignore_errors=True)
     model.save_pretrained(export, state_dict=dict(state))
@@ -271,8 +270,6 @@ def _export(
         os.replace(path, run_dir / path.name)
     export.rmdir()
     write_environment(run_dir)
-    if bars:
-        logging.enable_progress_bar()
 
 
 class RunCallback(TrainerCallback):

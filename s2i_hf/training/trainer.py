@@ -1,6 +1,6 @@
 """`SkeletonTrainer`: the Trainer of transformers on skeletons, which restores what it saved and repeats itself after a kill.
 
-Joints travel to the device padded and become images there, in `compute_loss` and `prediction_step`. What a step computes is a function of
+Joints travel to the device padded and become images there, in `compute_loss`. What a step computes is a function of
 the seed and the step alone: the order of the clips and their augmentation, mixup and cutmix, and what drop path skips. A run that is
 killed and resumed ends with the weights of an undisturbed one.
 
@@ -98,15 +98,10 @@ class SkeletonTrainer(Trainer):
         )  # fmt: skip
         return training_loader(rows, sampler, self.data_collator, arguments.num_workers, args.device)
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
-        """All clips in their order, not augmented."""
-        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
-        loader: DataLoader[Any] = DataLoader(rows, self.args.eval_batch_size, collate_fn=SkeletonCollator())
-        return self.accelerator.prepare(loader)
-
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        """The same, of the clips given."""
-        return self.get_eval_dataloader(test_dataset)
+        """All clips in their order, not augmented, for the stock `predict`."""
+        loader: DataLoader[Any] = DataLoader(test_dataset, self.args.eval_batch_size, collate_fn=SkeletonCollator())
+        return self.accelerator.prepare(loader)
 
     @property
     def classifier(self) -> Any:
@@ -137,28 +132,21 @@ class SkeletonTrainer(Trainer):
     def _key(self) -> tuple[int, ...]:
         return (self.arguments.seed, *self._micro, self.args.process_index)
 
-    def images(self, inputs: dict[str, Any]) -> torch.Tensor:
-        """(B, 3, H, W) images of a collated batch, on the device."""
-        options = self.processor.encoding_options
-        return encode_padded(inputs["joints"], inputs["num_frames"], inputs["num_people"], inputs["layouts"], options)
-
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Cross-entropy with smoothing, class weights and, in training, mixed images; joints become images here."""
-        images = self.images(inputs)
-        if not model.training:
+        arguments, options = self.arguments, self.processor.encoding_options
+        clips = (inputs["num_frames"], inputs["num_people"], inputs["layouts"])
+        images, targets, more = encode_padded(inputs["joints"], *clips, options), inputs["labels"], {}
+        if model.training:
+            targets = soft_targets(targets, self.classifier.config.num_labels)
+            images, targets = mix(images, targets, arguments.mixup, arguments.cutmix, self._key)
+            more = {"weight": self.class_weights, "label_smoothing": arguments.label_smoothing}
+        in_bf16 = model.training and arguments.precision == "bf16"  # tests are in float32
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=in_bf16):
             logits = model(pixel_values=images).logits.float()
-            loss = nn.functional.cross_entropy(logits, inputs["labels"])
-            return (loss, {"logits": logits}) if return_outputs else loss
-        arguments = self.arguments
-        targets = soft_targets(inputs["labels"], self.classifier.config.num_labels)
-        images, targets = mix(images, targets, arguments.mixup, arguments.cutmix, self._key)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=arguments.precision == "bf16"):
-            logits = model(pixel_values=images).logits.float()
-        loss = nn.functional.cross_entropy(
-            logits, targets, weight=self.class_weights, label_smoothing=arguments.label_smoothing
-        )
+        loss = nn.functional.cross_entropy(logits, targets, **more)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -175,25 +163,16 @@ class SkeletonTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule, as a factor on the learning rate of every group."""
         if self.lr_scheduler is None:
-            schedule: Schedule = self.schedule
-            optimizer = optimizer or self.optimizer
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                optimizer,
-                lambda step: schedule.lr(step) / schedule.peak_lr if step < schedule.total_steps else 0.0,
-            )
+            schedule = self.schedule
+
+            def factor(step: int) -> float:
+                return schedule.lr(step) / schedule.peak_lr if step < schedule.total_steps else 0.0
+
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     # -- what the clips are taken for ------------------------------------------------------------------------------------
-
-    def prediction_step(
-        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
-    ) -> tuple[Any, Any, Any]:
-        """Loss, logits and labels of a batch, for the stock `predict`."""
-        inputs = self._prepare_inputs(inputs)
-        with torch.no_grad():
-            loss, outputs = self.compute_loss(model.eval(), inputs, return_outputs=True)
-        return loss, None if prediction_loss_only else outputs["logits"], inputs["labels"]
 
     def scores(self, rows: Any, test_clips: int = 1) -> np.ndarray:
         """(N, C) log-probabilities of the clips, by the average of the weights if there is one; each process scores a share."""
