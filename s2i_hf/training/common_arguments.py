@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..processing.augmentation import Augmentation
 from ..utils.arguments import arg
@@ -34,7 +34,7 @@ _ABOVE_ZERO_TO_ONE = ("layer_decay", "label_share")
 class CommonArguments:
     """Settings of any training; each is a flag and a YAML key."""
 
-    longest_warmup: ClassVar[float] = 40.0  # epochs
+    longest_warmup = 40.0  # epochs
 
     output_dir: str | None = arg(None, "Run folder; if none, runs/<method>_<data>.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")

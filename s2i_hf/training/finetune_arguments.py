@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..models.loading import check_model_name
 from ..utils.arguments import arg
@@ -64,7 +64,7 @@ class _FinetuneTask:
 class FinetuneArguments(CommonArguments, _FinetuneTask):
     """Settings of a fine-tuning; each is a flag of `s2i finetune` and a key of its YAML files."""
 
-    longest_warmup: ClassVar[float] = 10.0
+    longest_warmup = 10.0
 
     def __post_init__(self) -> None:
         if self.output_dir is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from ..models.scheduling_diffmae import check_schedule
 from ..processing.encoding import EncodingOptions
@@ -60,7 +60,7 @@ class _PretrainTask:
 class PretrainArguments(CommonArguments, _PretrainTask):
     """Settings of masked pretraining; each is a flag of `s2i pretrain` and a key of its YAML files."""
 
-    method: ClassVar[str] = "mae"
+    method = "mae"
 
     epochs: int = arg(400, "Passes over the training clips.")
     batch_size: int = arg(64, "Clips a process and micro-batch.")
@@ -142,7 +142,7 @@ class _Decoder:
 class DiffMAEArguments(_Decoder, PretrainArguments):
     """Settings of DiffMAE pretraining: those of `PretrainArguments`, and the decoder and its noise."""
 
-    method: ClassVar[str] = "diffmae"
+    method = "diffmae"
 
     model: str = arg("config:small", "config:micro|tiny|small|base|large, or a DiffMAE or ViTMAE folder or Hub id.")
     norm_pix_loss: bool = arg(False, "Predict pixels normalised patch by patch; such a model cannot fill in motion.")

@@ -138,7 +138,8 @@ class SkeletonTrainer(Trainer):
         """Cross-entropy with smoothing, class weights and, in training, mixed images; joints become images here."""
         arguments, options = self.arguments, self.processor.encoding_options
         clips = (inputs["num_frames"], inputs["num_people"], inputs["layouts"])
-        images, targets, more = encode_padded(inputs["joints"], *clips, options), inputs["labels"], {}
+        images, targets = encode_padded(inputs["joints"], *clips, options), inputs["labels"]
+        more: dict[str, Any] = {}
         if model.training:
             targets = soft_targets(targets, self.classifier.config.num_labels)
             images, targets = mix(images, targets, arguments.mixup, arguments.cutmix, self._key)
@@ -163,12 +164,12 @@ class SkeletonTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule, as a factor on the learning rate of every group."""
         if self.lr_scheduler is None:
-            schedule = self.schedule
+            schedule, optimizer = self.schedule, optimizer or self.optimizer
 
             def factor(step: int) -> float:
                 return schedule.lr(step) / schedule.peak_lr if step < schedule.total_steps else 0.0
 
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
