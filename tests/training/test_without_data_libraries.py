@@ -16,8 +16,7 @@ for name in ("datasets", "evaluate", "pyarrow", "pandas", "PIL"):
 from pathlib import Path
 
 import finetune_clips as clips
-from s2i_hf.models.initialization import build_mae
-from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf import SkeletonProcessor, as_rows, build_mae, load_skeletons
 from s2i_hf.training import PretrainArguments, pretrain
 
 here, data = Path(sys.argv[1]), clips.data()
