@@ -18,7 +18,6 @@ from typing import Any
 
 from ..protocols import Protocol
 from ..readers import RawFile, get_reader
-from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
 from .convert_report import ConversionReport, StrictError
 from .convert_shards import (
@@ -34,12 +33,11 @@ from .convert_shards import (
     shards_folder,
     working_on,
 )
+from .recorded_rows import CUSTOM, find_source
 from .storage import FORMATS, META_FILE, Format, is_whole, read_meta, write_meta
 
 __all__ = ["ConversionReport", "StrictError", "convert", "merge"]
 
-OWN = "folder"
-"""Name that stands for custom data."""
 WriteCard = Callable[[Path], object]
 """Writes README.md into a finished folder, such as `hub.dataset_card.write_dataset_card`."""
 
@@ -95,7 +93,7 @@ def convert(
     if shard is not None and not 0 <= shard[0] < shard[1]:
         raise ValueError(f"Shard {shard[0]}/{shard[1]} does not exist; expected I/N with I from 0 to N - 1.")
     output = Path(os.path.realpath(Path(output).expanduser()))
-    recordings = _find(name, data_dir, layout, labels, unit)
+    recordings = find_source(name, data_dir, layout=layout, labels=labels, unit=unit)
     protocol, work = recordings.protocol, cut(recordings.all_files)
     plan = make_plan(recordings, denoise, format, len(work))
     if not overwrite and shard is None:
@@ -105,8 +103,7 @@ def convert(
     _check_output(output, overwrite)
     if strict:
         _check_names(recordings, plan)
-    with _resumable(output, plan, shard) as note:
-        _check_output(output, overwrite)  # somebody else may have made it meanwhile
+    with _resumable(output, plan, overwrite, shard) as note:
         mine = {index: work[index] for index in range(len(work)) if shard is None or index % shard[1] == shard[0]}
         _read(shards_folder(output), plan, mine, protocol, num_proc, progress)
         if shard is not None:
@@ -156,25 +153,13 @@ def merge(
     if format not in (None, plan["format"]):
         raise ValueError(f"The shards in {sources[0]} are in {plan['format']} format, not {format}.")
     _check_output(output, overwrite)
-    with _resumable(output, plan) as note:
-        _check_output(output, overwrite)
+    with _resumable(output, plan, overwrite) as note:
         report = _put_in_place(sources, plan, output, strict, overwrite, progress, write_card)
         report.notes += [note] if note else []
         return report
 
 
 # -- before ------------------------------------------------------------------------------------------------------------
-
-
-def _find(name: str, data_dir: str | Path, layout: Any, labels: str | Path | None, unit: str | None) -> Recordings:
-    if name == OWN:
-        from ..readers.generic.folder import find_folder
-
-        return find_folder(data_dir, layout=layout, labels=labels, unit=unit)
-    for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
-        if value is not None:
-            raise ValueError(f"{option} is for recordings of your own ({OWN!r}), not for {name!r}.")
-    return find_recordings(name, data_dir)
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
@@ -197,7 +182,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
 
 def _check_names(recordings: Recordings, plan: Plan) -> None:
     """Where a file is a clip, the names tell what is missing before hours of reading."""
-    if plan["protocol"] == OWN or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
+    if plan["protocol"] == CUSTOM or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
         return
     ids = {
         str(split): [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()
@@ -244,7 +229,7 @@ def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | 
 
 
 @contextlib.contextmanager
-def _resumable(output: Path, plan: Plan, part: tuple[int, int] | None = None) -> Iterator[str]:
+def _resumable(output: Path, plan: Plan, overwrite: bool, part: tuple[int, int] | None = None) -> Iterator[str]:
     """Work on `output`, see `working_on`. Whatever happens, shards that are done stay, and the error says how to go on.
 
     Folders that were made for nothing go again.
@@ -252,6 +237,7 @@ def _resumable(output: Path, plan: Plan, part: tuple[int, int] | None = None) ->
     folder, made = shards_folder(output), [parent for parent in output.parents if not parent.exists()]
     with working_on(output, plan, part) as note:
         try:
+            _check_output(output, overwrite)  # somebody else may have made it meanwhile
             yield note
         except BaseException as error:
             done = sum(load_shard(folder, index) is not None for index in range(plan["shards"]))

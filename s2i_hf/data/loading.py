@@ -24,8 +24,9 @@ from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
 from .mixtures import JoinReport, Mixture, describe_sources, family, held_out, join
+from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows
-from .sources import OWN, Source, open_source
+from .sources import Source, open_source
 
 __all__ = ["SkeletonRows", "as_rows", "describe", "load_skeletons"]
 
@@ -94,7 +95,7 @@ def load_skeletons(
         open_source(
             name,
             _data_dir_of(name, names, data_dir) if several or isinstance(data_dir, Mapping) else data_dir,
-            **({"layout": layout, "labels": labels, "unit": unit} if name == OWN or not several else {}),
+            **({"layout": layout, "labels": labels, "unit": unit} if name == CUSTOM or not several else {}),
             cache_dir=cache_dir,
             num_proc=num_proc,
         )
@@ -134,7 +135,7 @@ def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
         if unknown:
             raise ValueError(f"data_dir names {unknown[0]!r}, which is no source; the sources are {', '.join(names)}.")
         return data_dir.get(name)
-    if data_dir is None or (name not in PROTOCOLS and name != OWN):
+    if data_dir is None or (name not in PROTOCOLS and name != CUSTOM):
         return None
     parent = Path(data_dir).expanduser()
     own = [parent / name, *([parent / PROTOCOLS[name].dataset] if name in PROTOCOLS else [])]
@@ -145,7 +146,7 @@ def _unique_names(opened: Sequence[Source], protocols: Sequence[str]) -> list[st
     """What the sources are called: like their protocol, or like their folder where that says nothing or not enough."""
     names: list[str] = []
     for one, protocol in zip(opened, protocols, strict=True):
-        named = protocol not in ("", OWN) and protocols.count(protocol) == 1
+        named = protocol not in ("", CUSTOM) and protocols.count(protocol) == 1
         name = protocol if named else Path(one.given).name
         names.append(name if name not in names else f"{name} {len(names) + 1}")
     return names

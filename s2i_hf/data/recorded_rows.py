@@ -1,9 +1,9 @@
-"""Rows of raw recordings: the one generator that `s2i convert` and the builders of `datasets` share, and the hash of its code."""
+"""Raw recordings and their rows: what `s2i convert` and the builders of `datasets` share, and the hash of its code."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +11,40 @@ from typing import Any
 
 from ..protocols import Protocol, Split
 from ..readers import RawFile, ReadError
-from ..readers.discovery import read_file
+from ..readers.discovery import find_recordings, read_file
+from ..readers.recordings import Recordings
 
 _FOLDERS = ("processing", "protocols", "readers", "synthetic", "data", "dataset_scripts")
+CUSTOM = "folder"
+"""Name that stands for custom data."""
+
+
+def find_source(name: str, data_dir: str | Path | None, **options: Any) -> Recordings:
+    """The recordings of a protocol, or of custom data.
+
+    Args:
+        name: Protocol, or "folder".
+        data_dir: Folder with the raw files.
+        options: layout, labels and unit of custom data; see `readers.generic.folder.find_folder`.
+
+    Raises:
+        ValueError: there is no such protocol or folder, nothing to read in it, or an option that is for custom data only.
+    """
+    if name != CUSTOM:
+        check_options(name, options)
+        return find_recordings(name, data_dir)
+    from ..readers.generic.folder import find_folder
+
+    if data_dir is None:
+        raise ValueError(f"{CUSTOM!r} stands for recordings of your own: pass data_dir, the folder they are in.")
+    return find_folder(data_dir, **options)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """ValueError if one of them is set, and `name` is not custom data."""
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option} is for recordings of your own ({CUSTOM!r}), not for {name!r}.")
 
 
 def recorded_rows(

@@ -16,11 +16,10 @@ from ..processing.suggestions import did_you_mean
 from ..protocols import PROTOCOLS, SPLITS, Protocol, parse_name, short_names
 from ..protocols.folder import FolderProtocol
 from ..readers import get_reader
-from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
 from .columns import ArrowColumns, NpzColumns
-from .recorded_rows import code_hash
+from .recorded_rows import CUSTOM, check_options, code_hash, find_source
 from .skeleton_rows import SkeletonRows
 from .storage import (
     FORMATS,
@@ -34,9 +33,6 @@ from .storage import (
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
-
-OWN = "folder"
-"""What `load_skeletons` calls a folder of one's own recordings."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +67,10 @@ def open_source(
     Raises:
         ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
     """
-    if name == OWN:
-        from ..readers.generic.folder import find_folder
-
-        if data_dir is None:
-            raise ValueError(f"{OWN!r} stands for recordings of your own: pass data_dir, the folder they are in.")
-        found = find_folder(data_dir, layout=layout, labels=labels, unit=unit)
-        return _build(found, Path(data_dir), cache_dir, num_proc, name)
-    for option, value in (("layout", layout), ("labels", labels), ("unit", unit)):
-        if value is not None:
-            raise ValueError(f"{option} is for recordings of your own, load_skeletons({OWN!r}, ...), not for {name!r}.")
-    if name in PROTOCOLS:
-        found = find_recordings(name, data_dir)
-        return _build(found, Path(str(data_dir)), cache_dir, num_proc, name)
+    options = {"layout": layout, "labels": labels, "unit": unit}
+    if name == CUSTOM or name in PROTOCOLS:
+        return _build(find_source(name, data_dir, **options), Path(str(data_dir)), cache_dir, num_proc, name)
+    check_options(name, options)
     folder = Path(name).expanduser()
     if folder.exists():
         meta = folder_meta(folder)
@@ -98,7 +85,7 @@ def unknown_source(name: str) -> ValueError:
     """The error for a name that stands for nothing."""
     return ValueError(
         f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
-        f"folders are made by `s2i convert`; {OWN!r} with data_dir stands for recordings of your own."
+        f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for recordings of your own."
     )
 
 

@@ -38,9 +38,10 @@ _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # to 
 
 _GROUP_BYTES = 8 << 20  # of joints in a row group, whatever the number of rows: long clips have a megabyte each
 _GROUP_ROWS = 1024
-_LISTS = {"joints": "float32", "shape": "int32", "body_ids": "int64"}
-_VALUES = {"layout": "string", "subject": "int32", "camera": "int32", "sample_id": "string"}
-_COLUMNS = ("joints", "shape", "layout", "label", "subject", "camera", "body_ids", "sample_id")
+_COLUMNS = {
+    "joints": "float32[]", "shape": "int32[]", "layout": "string", "label": "int64", "subject": "int32", "camera": "int32",
+    "body_ids": "int64[]", "sample_id": "string",
+}  # fmt: skip
 
 
 # -- what a folder says of itself --------------------------------------------------------------------------------------
@@ -129,24 +130,21 @@ def row_features(class_names: Sequence[str]) -> datasets.Features:
 
 def _features(class_names: Sequence[str]) -> dict[str, Any]:
     """The schema as `datasets` keeps it in JSON; lists are a `Sequence`, which every version from 3.6 on understands."""
-    features: dict[str, Any] = {
-        name: {"feature": {"dtype": dtype, "_type": "Value"}, "_type": "Sequence"} for name, dtype in _LISTS.items()
-    }
-    features |= {name: {"dtype": dtype, "_type": "Value"} for name, dtype in _VALUES.items()}
+    features: dict[str, Any] = {}
+    for name, kind in _COLUMNS.items():
+        value = {"dtype": kind.removesuffix("[]"), "_type": "Value"}
+        features[name] = {"feature": value, "_type": "Sequence"} if kind.endswith("[]") else value
     features["label"] = {"names": list(class_names), "_type": "ClassLabel"}
-    return {name: features[name] for name in _COLUMNS}
+    return features
 
 
 def arrow_schema(class_names: Sequence[str]) -> Any:
     """The pyarrow schema, with the features in its metadata where `datasets` looks for them."""
     import pyarrow as pa
 
-    types = {"float32": pa.float32(), "int32": pa.int32(), "int64": pa.int64(), "string": pa.string()}
-    columns = {name: pa.list_(types[dtype]) for name, dtype in _LISTS.items()}
-    columns |= {name: types[dtype] for name, dtype in _VALUES.items()}
-    columns["label"] = pa.int64()
-    described = json.dumps({"info": {"features": _features(class_names)}})
-    return pa.schema([(name, columns[name]) for name in _COLUMNS], metadata={"huggingface": described})
+    types = {name: pa.type_for_alias(kind.removesuffix("[]")) for name, kind in _COLUMNS.items()}
+    columns = [(name, pa.list_(types[name]) if kind.endswith("[]") else types[name]) for name, kind in _COLUMNS.items()]
+    return pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": _features(class_names)}})})
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

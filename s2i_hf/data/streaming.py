@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..protocols import PROTOCOLS
-from .sources import OWN, folder_meta, hub_error, hub_meta, is_repository, unknown_source
+from .recorded_rows import CUSTOM
+from .sources import folder_meta, hub_error, hub_meta, is_repository, unknown_source
 from .storage import row_features, shard_files
 
 
@@ -35,7 +36,7 @@ def open_stream(name: str) -> Any:
     Raises:
         ValueError: it is none of these.
     """
-    if name in PROTOCOLS or name == OWN:
+    if name in PROTOCOLS or name == CUSTOM:
         raise ValueError(
             f"streaming reads converted data, and {name!r} means raw files: run `s2i convert {name} --format parquet` first, and "
             "pass the folder that it makes."
