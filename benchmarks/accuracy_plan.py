@@ -195,7 +195,7 @@ def find_sets(data: Path, names: Sequence[str] = ()) -> tuple[dict[str, DataSet]
             found[name] = DataSet(name, data / name, True, counts.get("train", 0), counts.get("test", 0))
         elif name in SETS and (folder := folders.get(_plain(SETS[name][0]))) is not None:
             protocol = PROTOCOLS[name]
-            train, test = protocol.expected_train, protocol.expected_test
+            train, test = protocol.expected_clips or (None, None)
             if train is None or test is None:  # nobody says how many there should be
                 files = find_recordings(name, folder).files
                 train, test = len(files.get("train", ())), len(files.get("test", ()))

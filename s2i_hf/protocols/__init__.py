@@ -9,9 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ..processing.suggestions import did_you_mean
-from . import florence3d, ntu, nw_ucla, pku_mmd, sbu, smarthome
-from . import single_person_sets as open_sets
-from . import synthetic as synthetic_people
+from . import ntu, nw_ucla, pku_mmd, sbu, single_person_sets, smarthome, synthetic
 from .protocol import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
 
 __all__ = [
@@ -28,7 +26,7 @@ __all__ = [
     "parse_name",
 ]
 
-_FAMILIES = (nw_ucla, ntu, pku_mmd, smarthome, open_sets, florence3d, sbu, synthetic_people)
+_FAMILIES = (nw_ucla, ntu, pku_mmd, smarthome, single_person_sets, sbu, synthetic)
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS}
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for family in _FAMILIES for protocol in family.PROTOCOLS}

@@ -1,26 +1,14 @@
-"""The protocol of a folder of your own recordings: splits and labels come from its sub-folders or from a table, not from a paper."""
+"""The protocol of custom data, a folder of recordings: splits and labels come from its sub-folders or from a table, not from a paper."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
 from typing import NamedTuple
-from typing import Protocol as Shape
 
 from ..processing.skeleton_layout import SkeletonLayout
 from .protocol import SPLITS, Protocol, Split
-
-
-class _File(Shape):
-    """What is needed of a `readers.RawFile`, which this module is below of."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def member(self) -> str: ...
 
 
 class FolderSample(NamedTuple):
@@ -34,11 +22,11 @@ class FolderSample(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # two folders are never the same
 class FolderProtocol(Protocol):
-    """Who trains and who tests in a folder of your own; made by `readers.generic.folder.find_folder`.
+    """Who trains and who tests in a folder of custom data; made by `readers.generic.folder.find_folder`.
 
     Args:
         layout: Name of the joint format, as rows hold it.
-        skeleton: The joint format itself, which may be one of your own.
+        skeleton: The joint format itself, which need not be one of `LAYOUTS`.
         names: Names of the classes, in the order of the labels; empty if nothing says what the clips show.
         unit: What the coordinates in the files are given in: "m", "cm" or "mm"; None: the unit of the layout.
         root: The folder, archive or file; ids of files are their paths in it.
@@ -50,7 +38,7 @@ class FolderProtocol(Protocol):
 
     dataset: str = "folder"
     rule: str = ""
-    reader: str = "own"
+    reader: str = "folder"
     layout: str = ""
     actions: tuple[int, ...] = ()
     classes: str = ""
@@ -105,12 +93,3 @@ class FolderProtocol(Protocol):
         if sample_id not in self.table:
             raise ValueError(f"{sample_id!r} is no clip of {self.root}.")
         return self.table[sample_id].label
-
-    def file_id(self, file: _File) -> str:
-        """Path of a file in the folder or archive, with / between its parts and without extension: "wave/clip_01"."""
-        if file.member:
-            path = PurePosixPath(file.member)
-        else:
-            root = Path(self.root)
-            path = PurePosixPath(file.path.relative_to(root).as_posix() if file.path != root else file.path.name)
-        return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()

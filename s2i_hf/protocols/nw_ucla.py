@@ -10,17 +10,16 @@ from .resources import read_list
 
 NAMES = {"nw_ucla": re.compile(r"a(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}_v(?P<camera>\d{2})")}
 
-_SOURCE = "Wang et al., Cross-view Action Modeling, Learning and Recognition, CVPR 2014"
 ACTIONS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
-_VIEWS = (1, 2, 3)
+_VIEWS = frozenset({1, 2, 3})
 
-DATASETS = (
-    Dataset(
-        name="nw_ucla", title="NW-UCLA Multiview Action 3D", reader="nw_ucla", layout="kinect_v1",
-        homepage="https://wangjiangb.github.io/my_data.html", licence="research use, cite (not seen)", citation=_SOURCE,
-        get_it="the JSON files (`all_sqe`) that CTR-GCN links to", tree="all_sqe/a01_s01_e00_v01.json", size="1,484 files, 39 MB",
-    ),
+_NW_UCLA = Dataset(
+    name="nw_ucla", title="NW-UCLA Multiview Action 3D", reader="nw_ucla", layout="kinect_v1",
+    homepage="https://wangjiangb.github.io/my_data.html", licence="research use, cite (not seen)",
+    citation="Wang et al., Cross-view Action Modeling, Learning and Recognition, CVPR 2014",
+    get_it="the JSON files (`all_sqe`) that CTR-GCN links to", tree="all_sqe/a01_s01_e00_v01.json", size="1,484 files, 39 MB",
 )  # fmt: skip
+DATASETS = (_NW_UCLA,)
 
 
 @lru_cache
@@ -31,11 +30,15 @@ def _names() -> tuple[str, ...]:
 
 
 def _leave_out(view: int, rule: str, counts: tuple[int, int]) -> Protocol:
-    return Protocol(
-        dataset="nw_ucla", rule=rule, reader="nw_ucla", layout="kinect_v1", split_by="camera",
-        train=frozenset(_VIEWS) - {view}, test=frozenset({view}), actions=ACTIONS, classes="nw_ucla_classes.txt",
-        expected_train=counts[0], expected_test=counts[1], samples=_names, source=_SOURCE,
-    )  # fmt: skip
+    return _NW_UCLA.protocol(
+        rule,
+        ACTIONS,
+        split_by="camera",
+        train=_VIEWS - {view},
+        test=frozenset({view}),
+        expected_clips=counts,
+        samples=_names,
+    )
 
 
 PROTOCOLS = (

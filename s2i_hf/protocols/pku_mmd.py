@@ -8,6 +8,7 @@ the file.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
@@ -36,39 +37,30 @@ def _parse(name: str) -> SampleName | None:
 
 NAMES: dict[str, NameParser] = {"pku_mmd": _parse}
 
-_SOURCE = "Liu et al., PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action Understanding, arXiv 1703.07475, 2017"
-_COMMON: dict[str, Any] = {
-    "reader": "pku_mmd",
-    "layout": "kinect_v2",
-    "homepage": "https://struct002.github.io/PKUMMD",
-    "licence": "research use, on request by mail (not seen)",
-    "citation": _SOURCE,
-}
-
-DATASETS = (
-    Dataset(
-        name="pku1", title="PKU-MMD I",
-        get_it="`Skeleton.7z`, `Label_PKUMMD.7z`, `cross_subject.txt` and `cross_view.txt` of phase 1; unpack the archives",
-        tree="skeleton/0002-L.txt, label/0002-L.txt and cross_subject.txt beside them",
-        size="1,076 videos, 5,312,580 frames, 21,545 actions; about 6 GB of text", **_COMMON,
-    ),
-    Dataset(
-        name="pku2", title="PKU-MMD II",
-        get_it="`Skeleton_v2.7z`, `Label_PKUMMD_v2.7z`, `cross_subject_v2.txt` and `cross_view_v2.txt` of phase 2; unpack the archives",
-        tree="skeleton/A01N01-L.txt, label/A01N01-L.txt and cross_subject_v2.txt beside them",
-        size="1,009 videos, about 7,000 actions; about 1.5 GB of text", **_COMMON,
-    ),
+_PKU1 = Dataset(
+    name="pku1", title="PKU-MMD I", reader="pku_mmd", layout="kinect_v2", homepage="https://struct002.github.io/PKUMMD",
+    licence="research use, on request by mail (not seen)",
+    citation="Liu et al., PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action Understanding, arXiv 1703.07475, 2017",
+    get_it="`Skeleton.7z`, `Label_PKUMMD.7z`, `cross_subject.txt` and `cross_view.txt` of phase 1; unpack the archives",
+    tree="skeleton/0002-L.txt, label/0002-L.txt and cross_subject.txt beside them",
+    size="1,076 videos, 5,312,580 frames, 21,545 actions; about 6 GB of text",
 )  # fmt: skip
+_PKU2 = replace(
+    _PKU1, name="pku2", title="PKU-MMD II",
+    get_it="`Skeleton_v2.7z`, `Label_PKUMMD_v2.7z`, `cross_subject_v2.txt` and `cross_view_v2.txt` of phase 2; unpack the archives",
+    tree="skeleton/A01N01-L.txt, label/A01N01-L.txt and cross_subject_v2.txt beside them",
+    size="1,009 videos, about 7,000 actions; about 1.5 GB of text",
+)  # fmt: skip
+DATASETS = (_PKU1, _PKU2)
 
 
-def _protocol(part: int, rule: str, file: str, videos: tuple[int, int], **rest: Any) -> Protocol:
-    ending = "" if part == 1 else "_v2"
+def _protocol(dataset: Dataset, rule: str, file: str, videos: tuple[int, int], **fields: Any) -> Protocol:
+    part, ending = (1, "") if dataset is _PKU1 else (2, "_v2")
     spellings = [file + ending, file.replace("_", "-") + ending, file + ending.replace("_", "-")]
     spellings += [file.replace("_", "-") + ending.replace("_", "-")] + ([f"{file}_v1"] if part == 1 else [])
-    return Protocol(
-        dataset=f"pku{part}", rule=rule, reader="pku_mmd", layout="kinect_v2", actions=tuple(range(1, NUM_ACTIONS + 1)),
-        classes="pku_mmd_classes.txt", source=_SOURCE, setups=(part,), expected_videos=videos,
-        split_files=tuple(dict.fromkeys(f"{name}.txt" for name in spellings)), **rest,
+    return dataset.protocol(
+        rule, range(1, NUM_ACTIONS + 1), "pku_mmd_classes.txt", setups=(part,), expected_videos=videos,
+        split_files=tuple(dict.fromkeys(f"{name}.txt" for name in spellings)), **fields,
     )  # fmt: skip
 
 
@@ -76,10 +68,8 @@ _OTHERS, _LEFT = frozenset({2, 3}), frozenset({1})
 # Part II has 26 sessions of 13 people in 3 views, without the middle view of five; 41 of the 51 actions occur in it.
 PROTOCOLS = (
     # Counts of rows in the label files, from the literature (together the 21,545 of the authors); a few have no frames
-    _protocol(1, "xsub", "cross_subject", (944, 132), split_by="sample", expected_train=18_841, expected_test=2_704),
-    _protocol(1, "xview", "cross_view", (717, 359), split_by="camera", train=_OTHERS, test=_LEFT),
-    _protocol(
-        2, "xsub", "cross_subject", (775, 234), split_by="subject", train=numbers("1 4-6 8-13"), test=numbers("2 3 7")
-    ),
-    _protocol(2, "xview", "cross_view", (671, 338), split_by="camera", train=_OTHERS, test=_LEFT),
+    _protocol(_PKU1, "xsub", "cross_subject", (944, 132), split_by="sample", expected_clips=(18_841, 2_704)),
+    _protocol(_PKU1, "xview", "cross_view", (717, 359), split_by="camera", train=_OTHERS, test=_LEFT),
+    _protocol(_PKU2, "xsub", "cross_subject", (775, 234), train=numbers("1 4-6 8-13"), test=numbers("2 3 7")),
+    _protocol(_PKU2, "xview", "cross_view", (671, 338), split_by="camera", train=_OTHERS, test=_LEFT),
 )

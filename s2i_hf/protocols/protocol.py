@@ -7,10 +7,10 @@ that a rule asks for, so a split is known before a recording is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .resources import read_list
 
@@ -65,6 +65,16 @@ class Dataset:
     size: str
     fps: float | None = 30.0
 
+    def protocol(self, rule: str, actions: Iterable[int], classes: str = "", **fields: Any) -> Protocol:
+        """A rule of this dataset, published where the dataset is.
+
+        Args:
+            rule, actions, **fields: As `Protocol` has them.
+            classes: Resource with the class names; "": the one named after the dataset.
+        """
+        classes = classes or f"{self.name}_classes.txt"
+        return Protocol(self.name, rule, self.reader, self.layout, tuple(actions), classes, self.citation, **fields)
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -82,8 +92,7 @@ class Protocol:
         train: Values that train.
         test: Values that test; None: all others.
         exemplars: Ids of the samples that are shown of each new class, in one-shot protocols; they neither train nor test.
-        expected_train: Clips that train when the dataset is complete; None if not known or not fixed.
-        expected_test: Clips that test then.
+        expected_clips: Clips that train and that test when the dataset is complete; None if not known or not fixed.
         expected_videos: Videos that train and that test then, where clips are cut from videos.
         setups: Setups (NTU) or parts (PKU-MMD) that belong to the dataset; None: any.
         missing: Resource with the samples to leave out because their skeletons are missing.
@@ -103,8 +112,7 @@ class Protocol:
     train: frozenset[int] | frozenset[str] = frozenset()
     test: frozenset[int] | frozenset[str] | None = None
     exemplars: frozenset[str] = frozenset()
-    expected_train: int | None = None
-    expected_test: int | None = None
+    expected_clips: tuple[int, int] | None = None
     expected_videos: tuple[int, int] | None = None
     setups: Collection[int] | None = None
     missing: str | None = None
@@ -197,7 +205,7 @@ class Protocol:
         """Clips that `split` has when the dataset is complete."""
         if split == "exemplars":
             return len(self.exemplars)
-        return self.expected_train if split == "train" else self.expected_test
+        return None if self.expected_clips is None else self.expected_clips[split == "test"]
 
     def expected_ids(self, split: Split) -> list[str] | None:
         """Sorted ids of the samples that `split` has when the dataset is complete; None if they are not listed."""

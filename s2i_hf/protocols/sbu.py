@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .protocol import Dataset, NameParser, Protocol, SampleName
+from .protocol import Dataset, NameParser, SampleName
 
 _NAME = re.compile(r"s(?P<first>\d{2})s(?P<second>\d{2})_(?P<action>\d{2})_\d{3}", re.ASCII)
 
@@ -12,32 +12,22 @@ _NAME = re.compile(r"s(?P<first>\d{2})s(?P<second>\d{2})_(?P<action>\d{2})_\d{3}
 def _parse(name: str) -> SampleName | None:
     """`s01s02_01_001`: pair, action, sequence. The subject is the pair, 102, because both of them decide."""
     match = _NAME.fullmatch(name)
-    return None if match is None else SampleName(int(match["action"]), _pair(match["first"] + match["second"]))
-
-
-def _pair(numbers: str) -> int:
-    """`"0102"` -> 102."""
-    return int(numbers)
+    return None if match is None else SampleName(int(match["action"]), int(match["first"] + match["second"]))
 
 
 NAMES: dict[str, NameParser] = {"sbu": _parse}
 
-_SOURCE = (
-    "Yun et al., Two-person Interaction Detection Using Body-Pose Features and Multiple Instance Learning, CVPR-W 2012"
-)
-
-DATASETS = (
-    Dataset(
-        name="sbu", title="SBU Kinect Interaction", reader="sbu", layout="sbu_15",
-        homepage="https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/", licence="research use, cite (not seen)",
-        citation=_SOURCE, get_it="the archives of the 21 pairs (`clean`), s01s02.zip and so on", tree="s01s02/01/001/skeleton_pos.txt",
-        size="282 clips", fps=15.0,
-    ),
+_SBU = Dataset(
+    name="sbu", title="SBU Kinect Interaction", reader="sbu", layout="sbu_15", fps=15.0,
+    homepage="https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/", licence="research use, cite (not seen)",
+    citation="Yun et al., Two-person Interaction Detection Using Body-Pose Features and Multiple Instance Learning, CVPR-W 2012",
+    get_it="the archives of the 21 pairs (`clean`), s01s02.zip and so on", tree="s01s02/01/001/skeleton_pos.txt", size="282 clips",
 )  # fmt: skip
+DATASETS = (_SBU,)
 
 # The folds of the authors, as public code of several groups has them alike
 _FOLDS = tuple(
-    frozenset(_pair(pair.replace("s", "")) for pair in fold.split())
+    frozenset(int(pair.replace("s", "")) for pair in fold.split())
     for fold in (
         "s01s02 s03s04 s05s02 s06s04",
         "s02s03 s02s07 s03s05 s05s03",
@@ -48,9 +38,6 @@ _FOLDS = tuple(
 )
 
 PROTOCOLS = tuple(
-    Protocol(
-        dataset="sbu", rule=f"fold{number}", reader="sbu", layout="sbu_15", actions=tuple(range(1, 9)),
-        classes="sbu_classes.txt", train=frozenset().union(*_FOLDS) - fold, test=fold, source=_SOURCE,
-    )
+    _SBU.protocol(f"fold{number}", range(1, 9), train=frozenset().union(*_FOLDS) - fold, test=fold)
     for number, fold in enumerate(_FOLDS, start=1)
-)  # fmt: skip
+)

@@ -13,12 +13,11 @@ from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
 from .resources import read_list
 
 _NAME = re.compile(r"(?P<action>[A-Za-z.]+)_p(?P<subject>\d{2})_r\d{2}_v\d{2}_c(?P<camera>\d{2})", re.ASCII)
-_CLASSES = "smarthome_classes.txt"
 
 
 @lru_cache
 def _actions() -> dict[str, int]:
-    return {name: number for number, name in enumerate(read_list(_CLASSES), start=1)}
+    return {name: number for number, name in enumerate(read_list("smarthome_classes.txt"), start=1)}
 
 
 def _parse(name: str) -> SampleName | None:
@@ -31,41 +30,32 @@ def _parse(name: str) -> SampleName | None:
 
 NAMES: dict[str, NameParser] = {"smarthome": _parse}
 
-_SOURCE = "Das et al., Toyota Smarthome: Real-World Activities of Daily Living, ICCV 2019"
-
-DATASETS = (
-    Dataset(
-        name="smarthome", title="Toyota Smarthome (trimmed)", reader="smarthome", layout="lcrnet_13",
-        homepage="https://project.inria.fr/toyotasmarthome/", licence="non-commercial research, on request (not seen)",
-        citation=_SOURCE, get_it="the 3D skeletons of the trimmed version, V1.0 or V1.1", fps=None,
-        tree="json/Cook.Cleandishes_p02_r00_v03_c03.json", size="16,115 clips of the 31 classes",
-    ),
+_SMARTHOME = Dataset(
+    name="smarthome", title="Toyota Smarthome (trimmed)", reader="smarthome", layout="lcrnet_13",
+    homepage="https://project.inria.fr/toyotasmarthome/", licence="non-commercial research, on request (not seen)",
+    citation="Das et al., Toyota Smarthome: Real-World Activities of Daily Living, ICCV 2019",
+    get_it="the 3D skeletons of the trimmed version, V1.0 or V1.1", fps=None,
+    tree="json/Cook.Cleandishes_p02_r00_v03_c03.json", size="16,115 clips of the 31 classes",
 )  # fmt: skip
-
-
-def _numbers_of(names: str) -> tuple[int, ...]:
-    return tuple(_actions()[name] for name in names.split())
-
+DATASETS = (_SMARTHOME,)
 
 # The cross-view rules have fewer classes; the list is that of the authors' code.
-_CROSS_VIEW = _numbers_of(
+_CROSS_VIEW = (
     "Cutbread Drink.Frombottle Drink.Fromcan Drink.Fromcup Drink.Fromglass Eat.Attable Eat.Snack Enter Getup Leave "
     "Pour.Frombottle Pour.Fromcan Readbook Sitdown Takepills Uselaptop Usetablet Usetelephone Walk"
 )
 
 
-def _protocol(rule: str, actions: tuple[int, ...], **rest: Any) -> Protocol:
-    return Protocol(
-        dataset="smarthome", rule=rule, reader="smarthome", layout="lcrnet_13", actions=actions, classes=_CLASSES,
-        source=_SOURCE, metric="mean_class_accuracy", **rest,
-    )  # fmt: skip
+def _protocol(rule: str, train: str, test: str, names: str, **fields: Any) -> Protocol:
+    actions = [_actions()[name] for name in names.split()]
+    return _SMARTHOME.protocol(
+        rule, actions, train=numbers(train), test=numbers(test), metric="mean_class_accuracy", **fields
+    )
 
 
 # No counts: how many of the 16,115 clips have a skeleton differs between the versions of the download.
 PROTOCOLS = (
-    _protocol(
-        "cs", tuple(range(1, 32)), train=numbers("3 4 6 7 9 12 13 15 17 19 25"), test=numbers("2 10 11 14 16 18 20")
-    ),
-    _protocol("cv1", _CROSS_VIEW, split_by="camera", train=numbers("1"), test=numbers("2")),
-    _protocol("cv2", _CROSS_VIEW, split_by="camera", train=numbers("1 3 4 6 7"), test=numbers("2")),
+    _protocol("cs", "3 4 6 7 9 12 13 15 17 19 25", "2 10 11 14 16 18 20", " ".join(_actions())),
+    _protocol("cv1", "1", "2", _CROSS_VIEW, split_by="camera"),
+    _protocol("cv2", "1 3 4 6 7", "2", _CROSS_VIEW, split_by="camera"),
 )

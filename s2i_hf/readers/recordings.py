@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ..processing.skeleton_sequence import SkeletonSequence
@@ -54,8 +55,11 @@ class Recordings:
 
 def file_id(protocol: Protocol, file: RawFile) -> str:
     """What names a file of this protocol: its stem, or what its reader makes of the folders it lies in."""
-    if isinstance(protocol, FolderProtocol):
-        return protocol.file_id(file)
+    if isinstance(protocol, FolderProtocol):  # "wave/clip_01": its path in the folder or archive, without extension
+        root = Path(protocol.root)
+        beside = file.path.name if file.path == root or file.member else file.path.relative_to(root).as_posix()
+        path = PurePosixPath(file.member or beside)
+        return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()
     name_of: Callable[[RawFile], str] | None = getattr(get_reader(protocol.reader), "sample_id", None)
     return name_of(file) if name_of else file.stem
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 
 import pytest
 
 from s2i_hf.protocols.folder import FolderProtocol, FolderSample
-from s2i_hf.readers import RawFile
 
 PROTOCOL = FolderProtocol(
     layout="coco_17",
@@ -39,18 +37,6 @@ def test_classes_are_named_and_nothing_is_expected() -> None:
     assert PROTOCOL.class_names == ("sit", "wave") and PROTOCOL.id2label == {0: "sit", 1: "wave"}
     assert PROTOCOL.expected("train") is None and PROTOCOL.expected_ids("test") is None
     assert PROTOCOL.missing_samples == frozenset()
-
-
-def test_ids_of_files_are_their_paths() -> None:
-    root = Path("/data/clips")
-    names = {
-        RawFile(root / "wave" / "clip.v2.npy"): "wave/clip.v2",
-        RawFile(root / "clip.csv.gz"): "clip",
-        RawFile(root / "archive.zip", "train/wave/clip.bvh"): "train/wave/clip",
-    }
-    assert {file: PROTOCOL.file_id(file) for file in names} == names
-    alone = FolderProtocol(root="/data/NTU60_CS.npz")
-    assert alone.file_id(RawFile(Path("/data/NTU60_CS.npz"))) == "NTU60_CS"
 
 
 def test_it_travels_to_other_processes() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
-from ...protocols.florence3d import NUM_ACTIONS
+from ...protocols.single_person_sets import NUM_FLORENCE_ACTIONS
 from ..number_text import read_table
 from ..raw_files import RawFile, ReadError, body_extent, check_metres, read_bytes
 from . import named_sequence
@@ -65,8 +65,8 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
             yield ReadError(f"{where}, is there for the second time; it is left out.")
         elif (keys[start:end] != keys[start]).any():
             yield ReadError(f"{where}, changes its actor or category; expected one of each in a video.")
-        elif not 1 <= category <= NUM_ACTIONS:
-            yield ReadError(f"{where}, has category {category}; expected 1 to {NUM_ACTIONS}.")
+        elif not 1 <= category <= NUM_FLORENCE_ACTIONS:
+            yield ReadError(f"{where}, has category {category}; expected 1 to {NUM_FLORENCE_ACTIONS}.")
         else:
             yield named_sequence("florence3d", f"v{video:03}_s{actor:02}_a{category:02}", joints[start:end])
         seen.add(video)

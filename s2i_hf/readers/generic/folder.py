@@ -29,7 +29,7 @@ from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
 from ..raw_files import RawFile, ReadError, body_extent, find_raw_files, on_disk, with_suffix
-from ..recordings import Recordings, fingerprint
+from ..recordings import Recordings, file_id, fingerprint
 from . import amc_asf, arrays, bvh, csv_files, ctrgcn_npz, keypoints_json
 from .folder_labels import Labels, from_folders, from_table
 
@@ -86,7 +86,7 @@ def find_folder(
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
     protocol = FolderProtocol(layout=skeleton.name, skeleton=skeleton, unit=unit, root=str(folder))
     ids: dict[str, RawFile] = {}
-    for name, file in sorted(((protocol.file_id(file), file) for file in found), key=lambda pair: pair[0]):
+    for name, file in sorted(((file_id(protocol, file), file) for file in found), key=lambda pair: pair[0]):
         if name in ids:
             raise ValueError(f"{ids[name]} and {file} would be one clip {name!r}; rename or remove one of them.")
         ids[name] = file
@@ -208,7 +208,7 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
     Raises:
         ReadError: the file is damaged, of another joint format, or in another unit.
     """
-    layout, name, unit = protocol.skeleton, protocol.file_id(file), protocol.unit
+    layout, name, unit = protocol.skeleton, file_id(protocol, file), protocol.unit
     assert layout is not None  # `find_folder` sets it
     if name not in protocol.containers:
         if _suffix(file) == ".amc":
