@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..data.storage import REPOSITORY, read_meta
 from ..runs.run_folder import PUSHED
 from ..utils.files import write_atomically
 from ..utils.hub_errors import explained
-from .public_files import NAMES, WEIGHTS, check_public, public_files
+from .public_files import NAMES, WEIGHTS, Files, check_public, public_files
 from .remote_code import pushed_code_names
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
@@ -80,79 +83,24 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
         ValueError: the folder is in another format or names a path of this machine, the repository is public against `private`, or the Hub
             refuses.
     """
+    from huggingface_hub.constants import ENDPOINT
+
     repository, branch = split_branch(repository)
     folder = Path(folder).expanduser()
     meta = read_meta(folder)
     if meta["format"] != "parquet":
         raise ValueError(f"{folder} is in {meta['format']} format; the Hub needs one made with --format parquet.")
-    files: dict[str, bytes | Path] = {
-        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    files: Files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
     check_public(files)
-    api = _client(None, progress)
     _upload(
-        api, repository, files, "dataset", branch, private,
+        repository, files, "dataset", branch, private, progress,
         is_ours=lambda name: name.startswith("data/"),
         message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
         again=f"{folder} is complete, and the same command uploads it",
-        public=f"{repository} is there and public, and most data sets may not be passed on: make it private, or pass --public.",
     )  # fmt: skip
-    return f"{api.endpoint}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
-
-
-def _client(token: str | None, progress: bool) -> Any:
-    from huggingface_hub import HfApi
-    from huggingface_hub.utils import disable_progress_bars
-
-    if not progress:
-        disable_progress_bars()
-    return HfApi(token=token)
-
-
-def _upload(
-    api: Any, repository: str, files: Mapping[str, bytes | Path], kind: str, branch: str, private: bool, *,
-    is_ours: Callable[[str], bool], message: str, again: str, public: str,
-) -> Any:  # fmt: skip
-    """Make the repository and the branch where they are missing, and upload all files in one commit that deletes what is stale.
-
-    Args:
-        kind: "model" or "dataset".
-        is_ours: Whether a file that is there and not among `files` is of an earlier push, to be deleted.
-        again: What to do after an upload that failed; public: what is said of a public repository where `private` is asked for.
-
-    Returns:
-        The commit.
-
-    Raises:
-        ValueError: the Hub refuses, or the repository is public against `private`.
-    """
-    from huggingface_hub import CommitOperationDelete
-
-    open_to_all = False
-    commit = None
-    try:
-        api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
-        open_to_all = not api.repo_info(repository, repo_type=kind).private
-        if not (open_to_all and private):
-            if branch != "main":
-                api.create_branch(repository, branch=branch, repo_type=kind, exist_ok=True)
-            there = api.list_repo_files(repository, revision=branch, repo_type=kind)
-            stale = [name for name in there if is_ours(name) and name not in files]
-            commit = api.create_commit(
-                repository,
-                [*(CommitOperationDelete(path_in_repo=name) for name in stale), *_additions(files)],
-                revision=branch,
-                repo_type=kind,
-                commit_message=message,
-            )
-    except Exception as error:  # whatever the network and the Hub come up with
-        reason = explained(error, repository, writing=True)
-        raise ValueError(f"The upload to {repository} failed ({reason}); {again}.") from None
-    if open_to_all and private:
-        raise ValueError(public)
-    return commit
+    return f"{ENDPOINT}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
 
 
 def publish_run(
@@ -189,26 +137,54 @@ def publish_run(
     run_dir = Path(run_dir).expanduser()
     files = public_files(run_dir, repository)
     ours = NAMES | pushed_code_names()
+    stem, _, suffix = WEIGHTS.partition(".")
+    shard = re.compile(rf"{stem}-\d+-of-\d+\.{suffix}")
     commit = _upload(
-        _client(token, progress), repository, files, "model", branch, private,
-        is_ours=lambda name: _is_ours(name, ours),
+        repository, files, "model", branch, private, progress, token,
+        is_ours=lambda name: name in ours or bool(shard.fullmatch(name)),
         message=message or f"{run_dir.resolve().name}, by s2i push",
         again=f"{run_dir} is complete, and `s2i push` uploads it",
-        public=f"{repository} is there and public: make it private, or pass --public.",
     )  # fmt: skip
-    write_atomically(
-        run_dir / PUSHED, json.dumps({"repository": repository, "branch": branch, "commit": commit.oid}) + "\n"
-    )
+    pushed = {"repository": repository, "branch": branch, "commit": commit.oid}
+    write_atomically(run_dir / PUSHED, json.dumps(pushed) + "\n")
     return str(commit.commit_url)
 
 
-def _additions(files: Mapping[str, bytes | Path]) -> list[Any]:
-    from huggingface_hub import CommitOperationAdd
+def _upload(
+    repository: str, files: Files, kind: str, branch: str, private: bool, progress: bool, token: str | None = None, *,
+    is_ours: Callable[[str], bool], message: str, again: str,
+) -> CommitInfo:  # fmt: skip
+    """Make the repository and the branch where they are missing, and upload all files in one commit that deletes what is stale.
 
-    return [CommitOperationAdd(name, str(data) if isinstance(data, Path) else data) for name, data in files.items()]
+    Args:
+        kind: "model" or "dataset".
+        is_ours: Whether a file that is there and not among `files` is of an earlier push, to be deleted.
+        again: What to do after an upload that failed.
 
+    Raises:
+        ValueError: the Hub refuses, or the repository is public against `private`.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+    from huggingface_hub.utils import disable_progress_bars
 
-def _is_ours(name: str, ours: frozenset[str]) -> bool:
-    """Whether an earlier push may have written a file of this name."""
-    stem, suffix = WEIGHTS.split(".")
-    return name in ours or bool(re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", name))
+    if not progress:
+        disable_progress_bars()
+    api = HfApi(token=token)
+    try:
+        api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
+        if not private or api.repo_info(repository, repo_type=kind).private:
+            if branch != "main":
+                api.create_branch(repository, branch=branch, repo_type=kind, exist_ok=True)
+            there = api.list_repo_files(repository, revision=branch, repo_type=kind)
+            stale = [CommitOperationDelete(name) for name in there if is_ours(name) and name not in files]
+            new = [
+                CommitOperationAdd(name, str(data) if isinstance(data, Path) else data) for name, data in files.items()
+            ]
+            return api.create_commit(
+                repository, [*stale, *new], revision=branch, repo_type=kind, commit_message=message
+            )
+    except Exception as error:  # whatever the network and the Hub come up with
+        reason = explained(error, repository, writing=True)
+        raise ValueError(f"The upload to {repository} failed ({reason}); {again}.") from None
+    why = ", and most data sets may not be passed on" if kind == "dataset" else ""
+    raise ValueError(f"{repository} is there and public{why}: make it private, or pass --public.")
