@@ -151,45 +151,42 @@ class SkeletonLayout:
             raise ValueError(f"Layout {self.name!r} has no joints; pass joint_names with at least one name.")
         repeated = [name for i, name in enumerate(names) if name in names[:i]]
         if repeated:
-            raise ValueError(
-                f"Layout {self.name!r}: joint name {repeated[0]!r} is used twice; joint names must differ."
-            )
+            raise self._error(f"joint name {repeated[0]!r} is used twice; joint names must differ.")
         object.__setattr__(self, "joint_names", names)
         object.__setattr__(self, "parents", self._check_parents(names, self.parents))
-        parts: Mapping[str, Sequence[str]] = (
-            _infer_parts(names, self.parents, self.name) if self.parts is None else self.parts
-        )
+        parts = _infer_parts(names, self.parents, self.name) if self.parts is None else self.parts
         object.__setattr__(self, "parts", self._check_parts(names, parts))
         pairs = _infer_mirror_pairs(names, self.name) if self.mirror_pairs is None else self.mirror_pairs
         pairs = tuple((str(left), str(right)) for left, right in pairs)
         seen: set[str] = set()
         for joint in (joint for pair in pairs for joint in pair):
-            self._check_joint(names, joint, "mirror_pairs")
+            self._check_joint(joint, "mirror_pairs")
             if joint in seen:
-                raise ValueError(
-                    f"Layout {self.name!r}: joint {joint!r} is in two mirror pairs; it can have one partner."
-                )
+                raise self._error(f"joint {joint!r} is in two mirror pairs; it can have one partner.")
             seen.add(joint)
         object.__setattr__(self, "mirror_pairs", pairs)
         center = self._infer_center() if self.center is None else self.center
         center = (center,) if isinstance(center, str) else tuple(center)
         if not center:
-            raise ValueError(f"Layout {self.name!r}: center is empty; name at least one joint.")
+            raise self._error("center is empty; name at least one joint.")
         for joint in center:
-            self._check_joint(names, joint, "center")
+            self._check_joint(joint, "center")
         object.__setattr__(self, "center", center)
         if self.unit not in ("m", "px", "normalized"):
-            raise ValueError(f"Layout {self.name!r}: unit is {self.unit!r}; expected 'm', 'px' or 'normalized'.")
+            raise self._error(f"unit is {self.unit!r}; expected 'm', 'px' or 'normalized'.")
 
-    def _check_joint(self, names: Sequence[str], joint: str, where: str) -> None:
-        if joint not in names:
-            hint = did_you_mean(joint, names)
-            raise ValueError(f"Layout {self.name!r}: {where} names joint {joint!r}, which is not in joint_names.{hint}")
+    def _error(self, problem: str) -> ValueError:
+        return ValueError(f"Layout {self.name!r}: {problem}")
+
+    def _check_joint(self, joint: str, where: str) -> None:
+        if joint not in self.joint_names:
+            hint = did_you_mean(joint, self.joint_names)
+            raise self._error(f"{where} names joint {joint!r}, which is not in joint_names.{hint}")
 
     def _check_parents(self, names: tuple[str, ...], given: Sequence[Any]) -> tuple[int, ...]:
         if len(given) != len(names):
-            raise ValueError(
-                f"Layout {self.name!r}: {len(names)} joint names but {len(given)} parents; give one parent a joint, -1 for a root."
+            raise self._error(
+                f"{len(names)} joint names but {len(given)} parents; give one parent a joint, -1 for a root."
             )
         parents = []
         for joint, parent in zip(names, given, strict=True):
@@ -197,41 +194,35 @@ class SkeletonLayout:
                 parents.append(-1)
                 continue
             if isinstance(parent, str):
-                self._check_joint(names, parent, f"the parent of {joint!r}")
+                self._check_joint(parent, f"the parent of {joint!r}")
                 parents.append(names.index(parent))
             elif 0 <= int(parent) < len(names):
                 parents.append(int(parent))
             else:
-                raise ValueError(
-                    f"Layout {self.name!r}: the parent of {joint!r} is {parent}, not one of -1..{len(names) - 1}."
-                )
+                raise self._error(f"the parent of {joint!r} is {parent}, not one of -1..{len(names) - 1}.")
         for start in range(len(names)):
             at, steps = start, 0
             while parents[at] >= 0:
                 at, steps = parents[at], steps + 1
                 if steps > len(names):
-                    raise ValueError(
-                        f"Layout {self.name!r}: the parents of joint {names[start]!r} form a cycle; a skeleton is a tree."
-                    )
+                    raise self._error(f"the parents of joint {names[start]!r} form a cycle; a skeleton is a tree.")
         return tuple(parents)
 
     def _check_parts(self, names: tuple[str, ...], given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         unknown = [part for part in given if part not in PARTS]
         if unknown:
-            raise ValueError(f"Layout {self.name!r}: unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
+            raise self._error(f"unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
         parts = {part: tuple(str(joint) for joint in given.get(part, ())) for part in PARTS}
         seen: dict[str, str] = {}
         for part, joints in parts.items():
             for joint in joints:
-                self._check_joint(names, joint, f"part {part!r}")
+                self._check_joint(joint, f"part {part!r}")
                 if joint in seen:
-                    raise ValueError(
-                        f"Layout {self.name!r}: joint {joint!r} is in parts {seen[joint]!r} and {part!r}; it belongs to one."
-                    )
+                    raise self._error(f"joint {joint!r} is in parts {seen[joint]!r} and {part!r}; it belongs to one.")
                 seen[joint] = part
         missing = [joint for joint in names if joint not in seen]
         if missing:
-            raise ValueError(f"Layout {self.name!r}: joint {missing[0]!r} is in none of the five parts; add it to one.")
+            raise self._error(f"joint {missing[0]!r} is in none of the five parts; add it to one.")
         return parts
 
     def _infer_center(self) -> tuple[str, ...]:

@@ -16,8 +16,6 @@ et al., CVPR 2016); noise that grows with the square of the distance from Nguyen
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -26,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ..processing.skeleton_sequence import SkeletonSequence
+from ..utils.files import replacing
 from .actions import ACTIONS, JOINT, LAYOUT, PITCH, ROLL, TOUCH, TWIST, YAW, Mover, ease
 from .ntu_writer import write_skeleton
 
@@ -239,20 +238,15 @@ def write_dataset(
             raise ValueError(f"{what} is {number}; expected 1 or more.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not an empty folder; choose another folder or remove it first.")
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
-    partial.mkdir(parents=True)
     names: list[str] = []
-    try:
+    numbers = [range(1, count + 1) for count in (subjects, replications, cameras)]
+    with replacing(folder.absolute()) as partial:
+        partial.mkdir()
         for action in ACTIONS if actions is None else actions:
-            for subject, replication, camera in product(
-                *(range(1, count + 1) for count in (subjects, replications, cameras))
-            ):
+            for subject, replication, camera in product(*numbers):
                 clip = generate(action, subject, camera, replication, seed)
                 names.append(f"{clip.sample_id}.skeleton")
                 write_skeleton(clip, partial / names[-1], "\r\n" if len(names) % 2 else "\n")
         if folder.exists():
             folder.rmdir()
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # gone already if all went well
     return [folder / name for name in names]
