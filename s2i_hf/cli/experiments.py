@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ..data.loading import load_skeletons
-from ..evaluation.probing import load_model_and_processor
 from ..experiments.ablation import AblateArguments
 from ..experiments.ablation import ablate as run_ablation
 from ..experiments.cross_layout import CrossLayoutArguments, cross_layout_run
@@ -20,9 +18,7 @@ def robustness(arguments: RobustnessArguments) -> None:
 
     Prints a table, and appends its rows to results.json of the run folder.
     """
-    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    summary = robustness_run(arguments, dataset)
-    print(f"Done: {summary['run_dir']}/robustness.json")
+    print(f"Done: {robustness_run(arguments)['run_dir']}/robustness.json")
 
 
 def fuse(arguments: FuseArguments) -> None:
@@ -33,9 +29,7 @@ def fuse(arguments: FuseArguments) -> None:
 
     Their probabilities are averaged. Writes results.json and fusion.json, each stream alone beside the fusion.
     """
-    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    summary = fuse_runs(arguments, dataset)
-    print(f"Done: {summary['run_dir']}/fusion.json")
+    print(f"Done: {fuse_runs(arguments)['run_dir']}/fusion.json")
 
 
 def cross_layout(arguments: CrossLayoutArguments) -> None:
@@ -45,10 +39,7 @@ def cross_layout(arguments: CrossLayoutArguments) -> None:
 
     One encoder, kNN on its features. Appends its rows to results.json of the run folder.
     """
-    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    model, processor = load_model_and_processor(arguments.model)
-    summary = cross_layout_run(arguments, model, processor, dataset)
-    print(f"Done: {summary['run_dir']}/results.json")
+    print(f"Done: {cross_layout_run(arguments)['run_dir']}/results.json")
 
 
 def ablate(arguments: AblateArguments) -> int:

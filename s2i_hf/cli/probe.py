@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..data.loading import load_skeletons
-from ..evaluation.probing import ProbeArguments, load_model_and_processor, probe_run
+from ..evaluation.probing import ProbeArguments, probe_run
 
 
 def probe(arguments: ProbeArguments) -> None:
@@ -14,7 +13,4 @@ def probe(arguments: ProbeArguments) -> None:
     Settings are chosen on held-out training people; test labels are only counted. Writes results.json, per_class.json, confusion.png
     and README.md into the run folder.
     """
-    dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    model, processor = load_model_and_processor(arguments.model)
-    summary = probe_run(arguments, model, processor, dataset)
-    print(f"Done: {summary['run_dir']}/README.md")
+    print(f"Done: {probe_run(arguments)['run_dir']}/README.md")

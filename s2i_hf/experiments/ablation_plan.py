@@ -18,7 +18,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +168,14 @@ def _variants(plan: AblationPlan, given: Mapping[str, Any], path: Path) -> tuple
 
 def settings_digest(plan: AblationPlan, arguments: PretrainArguments) -> str:
     """Hash of all that decides the numbers of a run."""
-    settings = {name: value for name, value in asdict(arguments).items() if name not in MAY_CHANGE}
+    settings = {name: value for name, value in _as_named_first(arguments).items() if name not in MAY_CHANGE}
     settings["data"] = [Path(name).name for name in arguments.sources]
-    probe = {name: value for name, value in asdict(plan.probing()).items() if name not in _PROBE_OURS}
+    probe = {name: value for name, value in _as_named_first(plan.probing()).items() if name not in _PROBE_OURS}
     text = json.dumps([plan.method, settings, probe], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_named_first(arguments: PretrainArguments | ProbeArguments) -> dict[str, Any]:
+    """The settings under their first names, so that a renamed one does not part a run from its row."""
+    values = asdict(arguments)
+    return {one.metadata.get("was") or one.name: values[one.name] for one in fields(arguments)}

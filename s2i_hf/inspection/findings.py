@@ -197,16 +197,19 @@ def _better_layout(stats: ClipStatistics) -> str:
 def _about_values(stats: ClipStatistics) -> list[str]:
     """Missing joints, empty and repeated frames, clips of a few frames."""
     warnings = []
-    missing = stats.nan + stats.zero
-    if missing > _MISSING * stats.joints:
+    totals = stats.totals
+    missing = totals["nan"] + totals["zero"]
+    if missing > _MISSING * totals["total"]:
         warnings.append(
-            f"{share(missing, stats.joints)} of the joints are missing (NaN or 0 0 0); they are filled along time."
+            f"{share(missing, totals['total'])} of the joints are missing (NaN or 0 0 0); they are filled along time."
         )
-    if stats.empty_frames:
+    if totals["empty_frames"]:
         names = stats.examples["empty", ""]
-        warnings.append(f"Nobody is there in {counted(stats.empty_frames, 'frame')}, in clips such as {listed(names)}.")
-    if stats.still > _STILL * stats.total_frames:
-        warnings.append(f"{share(stats.still, stats.total_frames)} of the frames repeat the one before.")
+        warnings.append(
+            f"Nobody is there in {counted(totals['empty_frames'], 'frame')}, in clips such as {listed(names)}."
+        )
+    if totals["still"] > _STILL * stats.total_frames:
+        warnings.append(f"{share(totals['still'], stats.total_frames)} of the frames repeat the one before.")
     short = sum(count for frames, count in stats.frames.items() if frames < _FEW)
     if short:
         names = stats.examples["short", ""]

@@ -237,11 +237,12 @@ def _numbers(counts: Counter[int]) -> str:
 
 
 def _missing(stats: ClipStatistics) -> str:
-    if not (stats.nan or stats.zero or stats.absent):
+    totals = stats.totals
+    if not (totals["nan"] or totals["zero"] or totals["absent"]):
         return "no joint"
     return (
-        f"{share(stats.nan, stats.joints)} of the joints NaN, {share(stats.zero, stats.joints)} zero; people absent in "
-        f"{share(stats.absent, stats.person_frames)} of their frames, {stats.empty_frames:,} frames without anybody"
+        f"{share(totals['nan'], totals['total'])} of the joints NaN, {share(totals['zero'], totals['total'])} zero; people absent in "
+        f"{share(totals['absent'], totals['person_frames'])} of their frames, {totals['empty_frames']:,} frames without anybody"
     )
 
 

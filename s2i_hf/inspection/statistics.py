@@ -17,6 +17,7 @@ from .body_checks import check_body, nanmedian
 
 Item = TypeVar("Item")
 
+_TOTALS = ("total", "nan", "zero", "absent", "empty_frames", "still")  # fields of `BodyChecks` that are added up
 NUM_WORST = 5  # clips with the most restless bones that are named
 NUM_EXAMPLES = 5  # clips named as examples of each finding
 NUM_DRAWN = 12  # clips kept for drawing, at most
@@ -59,8 +60,9 @@ class DrawnClip:
 class ClipStatistics:
     """Add clips, then read the counters. Keys are the values met: numbers of frames, 0-based labels, subjects, "m", "+y" ...
 
-    `variations` counts clips by bone variation in whole per cent; `worst` holds (variation, sample id, joint at the bone);
-    `examples` the first sample ids for each ("unit" | "up" | "sides" | "short" | "empty", value).
+    `totals` has the sums of the counts of `BodyChecks`, and person_frames, people times frames. `variations` counts clips by bone
+    variation in whole per cent; `worst` holds (variation, sample id, joint at the bone); `examples` the first sample ids for each
+    ("unit" | "up" | "sides" | "short" | "empty", value).
     """
 
     clips: int = 0
@@ -77,13 +79,7 @@ class ClipStatistics:
     split_labels: Counter[tuple[str, int]] = field(default_factory=Counter)
     split_frames: Counter[str] = field(default_factory=Counter)
     variations: Counter[int] = field(default_factory=Counter)
-    joints: int = 0
-    nan: int = 0
-    zero: int = 0
-    person_frames: int = 0
-    absent: int = 0
-    empty_frames: int = 0
-    still: int = 0
+    totals: Counter[str] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     worst: list[tuple[float, str, str]] = field(default_factory=list)
     joint_formats: dict[str, SkeletonLayout] = field(default_factory=dict)
@@ -109,13 +105,8 @@ class ClipStatistics:
         self.units[checks.unit] += 1
         self.ups[checks.up] += 1
         self.sides[checks.sides] += 1
-        self.joints += checks.total
-        self.nan += checks.nan
-        self.zero += checks.zero
-        self.person_frames += frames * clip.joints.shape[1]
-        self.absent += checks.absent
-        self.empty_frames += checks.empty_frames
-        self.still += checks.still
+        self.totals.update({name: getattr(checks, name) for name in _TOTALS})
+        self.totals["person_frames"] += frames * clip.joints.shape[1]
         for what, value in (("unit", checks.unit), ("up", checks.up), ("sides", checks.sides)):
             self._example(what, value, clip.sample_id)
         if checks.empty_frames:

@@ -100,7 +100,8 @@ def test_two_people_and_gaps(tmp_path):
     both = [(7, body), (9, body + np.float32([0.8, 0, 0]))]
     (tmp_path / "S001C001P001R001A050.skeleton").write_bytes(skeleton_text([*[both] * 15, *[both[:1]] * 5]))
     stats = inspect(tmp_path).statistics
-    assert stats.people == {2: 1} and stats.absent == 5 and stats.empty_frames == 0 and stats.nan == 0
+    assert stats.people == {2: 1} and stats.totals["absent"] == 5
+    assert stats.totals["empty_frames"] == 0 and stats.totals["nan"] == 0
 
 
 def test_left_and_right_swapped(tmp_path):
@@ -139,7 +140,7 @@ def test_bad_tracking_and_missing_joints(tmp_path):
     assert warned(report, "5.4 % of the joints are missing") and warned(
         report, "Fewer than 8 frames: 1 clip, such as clip5"
     )
-    assert warned(report, "18 % of the frames repeat the one before") and report.statistics.still == 11
+    assert warned(report, "18 % of the frames repeat the one before") and report.statistics.totals["still"] == 11
     assert "clip3" in dict(report.facts())["bones"].split("worst: ")[1].split(",")[0]
 
 

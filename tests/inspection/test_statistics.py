@@ -31,7 +31,7 @@ def test_counts_by_hand():
     assert stats.people == {1: 3, 2: 1} and stats.labels == {0: 2, 4: 1, -1: 1}
     assert stats.subjects == {1: 1, 2: 2, -1: 1} and stats.cameras == {2: 1, -1: 3}
     assert stats.splits == {"train": 2, "test": 1, "": 1} and stats.split_labels["train", 0] == 2
-    assert (stats.absent, stats.person_frames, stats.empty_frames) == (1, 12 + 12 + 6 + 12, 0)
+    assert tuple(stats.totals[name] for name in ("absent", "person_frames", "empty_frames")) == (1, 12 + 12 + 6 + 12, 0)
     assert stats.layout is LAYOUTS["kinect_v1"] and stats.layouts == {"kinect_v1": 3, "kinect_v2": 1}
     assert stats.examples["short", ""] == ["c"] and stats.examples["sides", "as named"] == ["a", "b", "c", "d"]
 
