@@ -123,3 +123,11 @@ def test_the_configs_cover_what_was_asked_for() -> None:
         "size",
     }
     assert found >= wanted
+
+
+def test_rows_from_before_a_setting_was_renamed_stay_valid(tmp_path: Path) -> None:
+    """The digest that the same plan had when `rotations` was called `turns`."""
+    parts = {"base": {"data": "nw_ucla_xview", "model": "config:micro"}, "vary": {"mask": ["joint"]}}
+    plan = plan_of(tmp_path, **parts, probe={"settings": "knn", "rotations": 3})
+    digests = [settings_digest(plan, plan.pretraining(variant, 0, tmp_path)) for variant in plan.variants]
+    assert digests == ["8b000a38942f8180", "c5720fc00b706c01"]
