@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from ..models.saved_models import open_classifier, pick_device
 from ..processing.layouts import get_layout
 from ..readers import ReadError
 from ..utils.arguments import arg
+from ..utils.progress import no_progress_bars
 
 _SHOWN = 5  # names of files that were left out
 
@@ -52,7 +52,7 @@ def predict(arguments: PredictArguments) -> None:
     window, stride = (None if word is None else Span.parse(word) for word in (arguments.window, arguments.stride))
     if not Path(arguments.clips).expanduser().exists():  # before a model is loaded
         raise ValueError(f"{arguments.clips} is not there; expected a recording, a folder or zip archive of them.")
-    with _no_bars():
+    with no_progress_bars(on_terminals=False):
         model, processor = open_classifier(arguments.model)
     found = find_clips(arguments.clips, arguments.layout, arguments.unit, arguments.protocol, processor.layout)
     results = predict_clips(
@@ -83,21 +83,6 @@ def predict(arguments: PredictArguments) -> None:
     _end(arguments, found, clips, broken)
     if own is not None and foreign:
         _say(f"The model was trained on layout {own}; on {', '.join(sorted(foreign))} expect less of it.")
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without the bar that transformers draws while it loads weights, where stderr is read by another program."""
-    from transformers.utils import logging
-
-    hidden = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if hidden:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if hidden:
-            logging.enable_progress_bar()
 
 
 def _end(arguments: PredictArguments, found: FoundClips, clips: int, broken: int) -> None:
