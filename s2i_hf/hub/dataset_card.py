@@ -113,7 +113,7 @@ def dataset_card(
         folder: Where layout.png is to be drawn; None: no picture.
         repository: Where the data will be on the Hub.
     """
-    data = _dataset(meta)
+    data, expected = _dataset(meta), meta.get("expected") or {}
     layouts = [layout for name, _ in counts.layouts.most_common() if (layout := _layout(name, meta))]
     return render(
         "dataset.md.j2",
@@ -125,7 +125,7 @@ def dataset_card(
         repository=repository,
         left_out={reason: _number(names) for reason, names in (meta.get("left_out") or {}).items()},
         missing={split: count for split, names in (meta.get("missing") or {}).items() if (count := _number(names))},
-        is_complete=bool(meta.get("expected")) and {**meta["counts"], **meta["expected"]} == meta["counts"],
+        is_complete=bool(expected) and all(expected.get(split) == count for split, count in meta["counts"].items()),
         part_rows=_part_rows,
         count_rows=_count_rows(meta, counts),
         class_rows=_class_rows(meta, counts),

@@ -73,6 +73,8 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         ValueError: the run is not finished, its weights are pickles, a file is broken, or a text would give away a path or a token.
         FileNotFoundError: there is no such folder.
     """
+    import yaml
+
     run_dir, repository = Path(run_dir).expanduser(), repository.partition("@")[0]
     if not run_dir.is_dir():
         raise FileNotFoundError(f"{str(run_dir)!r} is no folder; expected the run folder of a finished training.")
@@ -83,7 +85,8 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
             files[name] = _json_bytes(_public(json.loads((run_dir / name).read_text(encoding="utf-8"))))
     files |= {name: run_dir / name for name in _PICTURES if run.has(name)}
     if run.settings:
-        files["run.yaml"] = _settings_yaml(run)
+        settings = yaml.safe_dump(_public_settings(run.settings, run), sort_keys=False)
+        files["run.yaml"] = (SETTINGS_HEADER + settings).encode()
     if run.start or run.metrics:
         start = [{**run.start, "config": _public_settings(run.start.get("config", {}), run)}] if run.start else []
         rows = [json.dumps(_public(row)) for row in [*start, *run.metrics]]
@@ -185,12 +188,6 @@ def _configs(run: RunFolder) -> Files:
         "config.json": _json_bytes(_public(model)),
         "preprocessor_config.json": _json_bytes(_public(with_code(processor, {"AutoImageProcessor": PROCESSOR_CLASS}))),
     }
-
-
-def _settings_yaml(run: RunFolder) -> bytes:
-    import yaml
-
-    return (SETTINGS_HEADER + yaml.safe_dump(_public_settings(run.settings, run), sort_keys=False)).encode()
 
 
 def _public_settings(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_baselines_stand_beside_the_result(finished):
         "| linear probe | raw joints | 44.4 | 64.4 | 3 |",
     ]
     assert lines.index("| kNN | raw joints | 34.4 | 54.4 | 3 |") > 5
-    assert "mean over so many turned views of each clip" in section((finished / "README.md").read_text(), "Probe")
+    assert "mean over so many rotated views of each clip" in section((finished / "README.md").read_text(), "Probe")
     assert "1-NN 57.1 %, linear 56.9 %, RBF kernel 66.8 %" in section((finished / "README.md").read_text(), "Probe")
 
 
@@ -137,11 +137,10 @@ def test_no_path_of_a_machine(finished):
     assert "examples/pretrain_mae.py" in text or "python pretrain_mae.py --data_dir $DATA_DIR" in text
 
 
-def test_a_command_that_is_public_already_stays_as_it_is(finished, tmp_path):
+@pytest.mark.parametrize("program", ["s2i pretrain", "python examples/pretrain_mae.py"])  # the latter in older runs
+def test_a_command_that_is_public_already_stays_as_it_is(finished, tmp_path, program):
     folder = shutil.copytree(finished, tmp_path / "run")
-    command = (
-        "python examples/pretrain_mae.py --data_dir $DATA_DIR --output_dir $OUTPUT_DIR/x --mask random=0.5,joint=0.5"
-    )
+    command = f"{program} --data_dir $DATA_DIR --output_dir $OUTPUT_DIR/x --mask random=0.5,joint=0.5"
     (folder / "metrics.jsonl").write_text(json.dumps({"event": "start", "command": command}) + "\n")
     assert f"```bash\n{command}\n```" in render_card(folder)
 
