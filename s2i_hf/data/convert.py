@@ -74,7 +74,7 @@ def convert(
         shard: (I, N) with 0 <= I < N: make every N-th shard from the I-th on, and leave them beside `output`. The call without it,
             or `merge`, makes the folder of all.
         layout, labels, unit: Of custom data; see `readers.generic.folder.find_folder`.
-        write_card: Called with the folder before it becomes `output`; None: a Parquet folder gets a README.md for the Hub's viewer.
+        write_card: Called with a Parquet folder before it becomes `output`; None: README.md is what the Hub's viewer needs.
 
     Returns:
         What was kept and what was not; also saved in the `s2i.json` of the folder.
@@ -373,7 +373,7 @@ def _put_in_place(
                 meta["sha256"][name] = _place(path, made / name, digest)
                 bar.update()
     write_meta(made, meta)
-    if write_card is not None:
+    if write_card is not None and plan["format"] == "parquet":
         write_card(made)
     _check_output(output, overwrite)  # somebody else may have made it meanwhile
     _replace(made, output, folder / "old")

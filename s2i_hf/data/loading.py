@@ -2,7 +2,7 @@
 
     data = load_skeletons("nw_ucla_xview", data_dir="NW-UCLA")     # raw files, built once and cached
     data = load_skeletons("out")                                   # a folder made by `s2i convert`
-    data = load_skeletons("folder", data_dir="mine", layout="kinect_v2")            # recordings of your own
+    data = load_skeletons("folder", data_dir="mine", layout="kinect_v2")            # custom data
     data = load_skeletons(["ntu", "pku"], mixture="equal", holdout=["ntu60_xsub"])  # several as one
     loader = DataLoader(as_rows(data["train"]), batch_size=64, collate_fn=SkeletonCollator())
 
@@ -50,7 +50,7 @@ def load_skeletons(
     """Load the splits of a data set, or of several as one.
 
     Args:
-        source: Name of a protocol ("nw_ucla_xview"; needs `data_dir`), "folder" for recordings of your own in `data_dir`, a folder
+        source: Name of a protocol ("nw_ucla_xview"; needs `data_dir`), "folder" for custom data in `data_dir`, a folder
             made by `s2i convert`, or a Hub repository ("user/name") that holds such a folder; or a list of these, for one model
             on all of them.
         data_dir: Folder (or zip archive) with the raw files. For a list: a mapping from source to its folder, or one folder for

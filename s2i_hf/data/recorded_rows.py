@@ -36,7 +36,7 @@ def find_source(name: str, data_dir: str | Path | None, **options: Any) -> Recor
     from ..readers.generic.folder import find_folder
 
     if data_dir is None:
-        raise ValueError(f"{CUSTOM!r} stands for recordings of your own: pass data_dir, the folder they are in.")
+        raise ValueError(f"{CUSTOM!r} stands for custom data: pass data_dir, the folder of the recordings.")
     return find_folder(data_dir, **options)
 
 
@@ -44,7 +44,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     """ValueError if one of them is set, and `name` is not custom data."""
     for option, value in options.items():
         if value is not None:
-            raise ValueError(f"{option} is for recordings of your own ({CUSTOM!r}), not for {name!r}.")
+            raise ValueError(f"{option} is for custom data ({CUSTOM!r}), not for {name!r}.")
 
 
 def recorded_rows(

@@ -1,4 +1,4 @@
-"""One data set from where it is: raw files of a protocol or of one's own, a folder made by `s2i convert`, or the Hub."""
+"""One data set from where it is: raw files of a protocol or custom data, a folder made by `s2i convert`, or the Hub."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def unknown_source(name: str) -> ValueError:
     """The error for a name that stands for nothing."""
     return ValueError(
         f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
-        f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for recordings of your own."
+        f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for custom data."
     )
 
 
@@ -209,19 +209,19 @@ def _register_layouts(meta: Mapping[str, Any]) -> None:
 def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Mapping[str, Any]:
     """The splits of a converted folder, as what can be had of them: a DatasetDict, or a dict of `SkeletonRows`."""
     files = shard_files(folder)
-    data = _read_npz(meta, files) if meta["format"] == "npz" else _read_parquet(folder, meta, files, cache_dir)
+    data: Mapping[str, Any]
+    if meta["format"] == "npz":
+        data = {
+            split: SkeletonRows(NpzColumns(files.get(split, []), meta["class_names"], meta["protocol"]))
+            for split in meta["counts"]
+        }
+    else:
+        data = _read_parquet(folder, meta, files, cache_dir)
     for split, count in meta["counts"].items():
         if len(data[split]) != count:
             have = f"its {split} split has {len(data[split])} clips, but {META_FILE} says {count}"
             raise ValueError(f"{folder} is incomplete ({have}); make it again with `s2i convert`.")
     return data
-
-
-def _read_npz(meta: Mapping[str, Any], files: Mapping[str, list[Path]]) -> dict[str, SkeletonRows]:
-    return {
-        split: SkeletonRows(NpzColumns(files.get(split, []), meta["class_names"], meta["protocol"]))
-        for split in meta["counts"]
-    }
 
 
 def _read_parquet(

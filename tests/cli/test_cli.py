@@ -74,7 +74,7 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         ([*NW_UCLA, "--merge", "RAW"], ["holds no shards"]),
         ([*NW_UCLA, "--push-to-hub", "a/b", "--format", "npz"], ["uploads Parquet, not npz"]),
         ([*NW_UCLA, "--push-to-hub", "no name"], ["'no name' is no repository", "user/name"]),
-        ([*NW_UCLA, "--layout", "kinect_v1"], ["layout is for recordings of your own"]),
+        ([*NW_UCLA, "--layout", "kinect_v1"], ["layout is for custom data"]),
     ],
 )
 def test_errors_are_one_sentence(

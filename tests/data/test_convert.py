@@ -23,6 +23,7 @@ from s2i_hf.data.convert import StrictError, convert, merge
 from s2i_hf.data.convert_shards import shards_folder
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FORMATS, Format
+from s2i_hf.hub.dataset_card import write_dataset_card
 from s2i_hf.processing.layouts import SkeletonLayout
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
@@ -65,6 +66,15 @@ def test_a_broken_recording_is_left_out_listed_and_counted(tmp_path: Path, raw: 
     assert meta["broken"] == report.broken and meta["layout"] == "kinect_v1" and meta["recordings"] == 5
     assert {split: names["count"] for split, names in meta["missing"].items()} == {"train": 1017, "test": 463}
     assert only(tmp_path / "out") == ["deeper"]
+
+
+def test_a_card_comes_with_parquet(tmp_path: Path, raw: Path) -> None:
+    for _ in range(2):
+        report = convert("nw_ucla_xview", raw, tmp_path / "out", write_card=write_dataset_card)
+    assert "holds this conversion already" in report.lines()[0]  # its size is in s2i.json
+    assert "NW-UCLA" in (tmp_path / "out" / "README.md").read_text()
+    convert("nw_ucla_xview", raw, tmp_path / "npz", "npz", write_card=write_dataset_card)
+    assert only(tmp_path / "npz") == ["data", "s2i.json"]
 
 
 def test_a_complete_folder_of_a_protocol_without_fixed_size_passes_strict(tmp_path: Path) -> None:
@@ -209,7 +219,7 @@ def test_wrong_arguments(tmp_path: Path, raw: Path) -> None:
         ("expected one of parquet", {"format": "csv"}),
         ("num_proc is 0", {"num_proc": 0}),
         ("Shard 2/2 does not exist", {"shard": (2, 2)}),
-        ("labels is for recordings of your own", {"labels": "x.csv"}),
+        ("labels is for custom data", {"labels": "x.csv"}),
     ]
     for words, changes in wrong:
         with pytest.raises(ValueError, match=words):

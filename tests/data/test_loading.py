@@ -220,7 +220,7 @@ def test_a_video_that_gives_no_clip_is_told(tmp_path: Path, caplog: pytest.LogCa
         (["ntu60_xsub"], {"data_dir": {"pku1_xsub": "x"}}, "data_dir names 'pku1_xsub'"),
         ("ntu60_xsub", {"mixture": "equal"}, "pass a list"),
         ("ntu60_xsub", {"holdout": ["ntu60_xsu"]}, "Did you mean 'ntu60_xsub'"),
-        ("ntu60_xsub", {"layout": "kinect_v2"}, "layout is for recordings of your own"),
+        ("ntu60_xsub", {"layout": "kinect_v2"}, "layout is for custom data"),
         ("folder", {"data_dir": None}, "pass data_dir"),
     ],
 )
