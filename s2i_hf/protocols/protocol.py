@@ -209,9 +209,7 @@ class Protocol:
 
     def expected_ids(self, split: Split) -> list[str] | None:
         """Sorted ids of the samples that `split` has when the dataset is complete; None if they are not listed."""
-        if self.expected(split) is None or self.samples is None:
-            return None
-        return self._complete[split]
+        return None if self.expected(split) is None or self.samples is None else self._complete[split]
 
     @cached_property
     def _complete(self) -> Mapping[Split, list[str]]:

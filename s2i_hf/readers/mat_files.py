@@ -54,11 +54,7 @@ def read_array(data: bytes, variable: str, file: str) -> np.ndarray:
 
 
 def variable_names(data: bytes, file: str) -> list[str]:
-    """Names of the variables in a file, whose contents stay unread.
-
-    Raises:
-        ReadError: no MATLAB 5 file, or damaged.
-    """
+    """Names of the variables in a file, whose contents stay unread. Raises ReadError as `read_array` does."""
     return [name for name, _ in _variables(data, None, file)]
 
 
@@ -72,25 +68,17 @@ def _variables(data: bytes, wanted: str | None, file: str) -> Iterator[tuple[str
     try:
         for kind, element in _elements(data[_HEADER:], order):
             if kind == _COMPRESSED:
-                kind, element = next(_elements(_unpack(element), order), (0, b""))
-            if kind != _MATRIX:
-                continue
-            count += 1
-            if count > _MAX_VARIABLES:
-                raise _Damaged(f"more than {_MAX_VARIABLES} variables")
-            yield _variable(element, order, wanted)
-    except _Damaged as error:
+                element = zlib.decompressobj().decompress(element, _MAX_UNPACKED + 1)
+                if len(element) > _MAX_UNPACKED:
+                    raise _Damaged(f"a variable of more than {_MAX_UNPACKED >> 20} MB")
+                kind, element = next(_elements(element, order), (0, b""))
+            if kind == _MATRIX:
+                count += 1
+                if count > _MAX_VARIABLES:
+                    raise _Damaged(f"more than {_MAX_VARIABLES} variables")
+                yield _variable(element, order, wanted)
+    except (_Damaged, zlib.error) as error:
         raise ReadError(f"{file}: damaged MATLAB file ({error}); download it again.") from None
-
-
-def _unpack(data: bytes) -> bytes:
-    try:
-        unpacked = zlib.decompressobj().decompress(data, _MAX_UNPACKED + 1)
-    except zlib.error as error:
-        raise _Damaged(str(error)) from None
-    if len(unpacked) > _MAX_UNPACKED:
-        raise _Damaged(f"a variable of more than {_MAX_UNPACKED >> 20} MB")
-    return unpacked
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
