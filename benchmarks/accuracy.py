@@ -1,4 +1,4 @@
-"""The real benchmark: floor, untrained, pretrained, fine-tuned, few labels and a supervised peer, on every open data set at hand.
+"""The real benchmark: baseline, untrained, pretrained, fine-tuned, few labels and a supervised peer, on every open data set at hand.
 
     python benchmarks/accuracy.py --data DIR --dry_run                 # what would run, and how long
     python benchmarks/accuracy.py --data DIR --preset cpu --table      # some two hours on two idle cores

@@ -15,8 +15,8 @@ from s2i_hf.data.storage import META_FILE, read_meta
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers.discovery import find_recordings
 
-STAGES = ("floor", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer")
-Stages = Literal["floor", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer"]
+STAGES = ("baseline", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer")
+Stages = Literal["baseline", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer"]
 LABEL_SHARE = 0.1
 LABEL_SETS = ("nw_ucla_xview", "utd_mhad_xsub", "msr_action3d_xsub")
 MACHINE_FLAGS = ("data", "data_dir", "cache_dir", "num_workers", "device", "threads")  # they change no result

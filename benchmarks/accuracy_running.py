@@ -23,7 +23,7 @@ from typing import Any
 from accuracy_plan import Stage
 
 from s2i_hf.data.storage import META_FILE
-from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS, SUMMARY, write_json
+from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS_FILE, SUMMARY, write_json
 from s2i_hf.runs.results import append_results, read_results
 from s2i_hf.training.interruption import RunInterrupted, StopRequest
 
@@ -204,7 +204,7 @@ class Runner:
             write_json(self.runs / "chosen" / f"{stage.name}.json", {"chosen": label, "validation_top1": found})
             note = f" with {label}"
         folder = self.runs / stage.name
-        resume = stage.trains and ((folder / METRICS).is_file() or (folder / "run.yaml").is_file())
+        resume = stage.trains and ((folder / METRICS_FILE).is_file() or (folder / "run.yaml").is_file())
         log = self.runs / "logs" / f"{stage.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.runs / "stages" / f"{stage.name}.json", stage.settings())

@@ -158,16 +158,16 @@ class Maker:
         return self.add(Stage(f"untrained_{one.name}_seed{seed}", PREPARE, "", one.name, "untrained", seed, flags))
 
     def probe(self, arm: str, seed: int, one: DataSet) -> str:
-        """Frozen features; arm raw_joints is the floor, untrained the encoder before pretraining."""
+        """Frozen features; arm raw_joints is the baseline, untrained the encoder before pretraining."""
         trained = arm not in ("raw_joints", "untrained")
         need = self.encoder(arm, seed, one) if trained else self.untrained(seed, one)
         flags: dict[str, Any] = {
             **one.flags, "model": str(self.folder(need)), "encoders": "pretrained" if trained else arm,
             **(PROBE_NEW_VIEW if one.new_view else {}), "seed": seed, "method": arm, **_QUIET,
         }  # fmt: skip
-        word = {"raw_joints": "floor", "untrained": "untrained"}.get(arm, "probe")
+        word = {"raw_joints": "baseline", "untrained": "untrained"}.get(arm, "probe")
         seen = (one.train + one.test) * flags.get("rotations", 1) * (arm != "raw_joints")
-        name = f"{'floor' if word == 'floor' else f'probe_{arm}'}_{one.name}_seed{seed}"
+        name = f"{'baseline' if word == 'baseline' else f'probe_{arm}'}_{one.name}_seed{seed}"
         return self.add(Stage(name, PROBE, word, one.name, arm, seed, flags, (need,), seen, "linear_probe"))
 
     def _start(self, arm: str, seed: int, one: DataSet) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -324,7 +324,7 @@ def make_plan(
         arms = arms_of(one)
         for arm in sorted(arms, key=lambda arm: "_" not in arm):  # those of several sets first: much waits for them
             maker.encoder(arm, seed, one)
-        if "floor" in stages and seed == seeds[0]:
+        if "baseline" in stages and seed == seeds[0]:
             maker.probe("raw_joints", seed, one)
         if "untrained" in stages:
             maker.probe("untrained", seed, one)

@@ -15,7 +15,7 @@ from accuracy_stages import PROBE_NEW_VIEW
 from s2i_hf.evaluation.metrics import metric_of
 
 COLUMNS = (
-    "floor", "untrained, probe", "pretrained, probe", "from scratch, fine-tuned", "in-domain, fine-tuned", "universal, fine-tuned",
+    "baseline", "untrained, probe", "pretrained, probe", "from scratch, fine-tuned", "in-domain, fine-tuned", "universal, fine-tuned",
     "others only, fine-tuned", "10 % labels, scratch", "10 % labels, pretrained", "peer",
 )  # fmt: skip
 _METHODS = {"mae": "MAE", "diffmae": "DiffMAE"}
@@ -70,7 +70,7 @@ def line_of(name: str, values: Values) -> dict[str, str]:
     few = [f"{arm_name(arm)} {shown(values[key])}{_ahead(values, name, arm)}" for arm in arms
            if (key := ("labels10", name, arm)) in values and arm != "scratch"]  # fmt: skip
     cells = (
-        _both(values, "floor", name, "raw_joints"), _both(values, "untrained", name, "untrained"),
+        _both(values, "baseline", name, "raw_joints"), _both(values, "untrained", name, "untrained"),
         cell("probe", "", "universal", "others"), shown(values.get(("finetune", name, "scratch"))), cell("finetune", ""),
         cell("finetune", "universal"), cell("finetune", "others"), shown(values.get(("labels10", name, "scratch"))),
         "; ".join(few) or _MISSING, shown(values.get(("peer", name, "stgcn"))),
@@ -141,7 +141,7 @@ def _reading(preset: Preset) -> list[str]:
     new, views = ", ".join(name for name, (_, how) in SETS.items() if how is NEW_VIEW), PROBE_NEW_VIEW["rotations"]
     grid = "; ".join(", ".join(f"{key} {value:g}" for key, value in setting.items()) for setting in preset.grid)
     return [
-        "- **floor**: linear probe / kNN of the joints themselves; no network. **untrained, probe**: of an encoder before its first step.",
+        "- **baseline**: linear probe / kNN of the joints alone; no network. **untrained, probe**: of an encoder before its first step.",
         "- **pretrained, probe**: linear / kNN. In-domain: pretrained on the training clips of the set; universal: on those of all sets;",
         "  others: on those of all sets but this one. No test clip of any set is pretrained on.",
         "- **fine-tuned**: the last epoch, tested once. All arms have the same steps, batch, augmentation, head and learning rates.",

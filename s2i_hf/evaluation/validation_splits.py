@@ -16,7 +16,7 @@ CROSS_VALIDATED_VIEWS = 10_000  # the same for all their views together, which s
 Folds = list[tuple[np.ndarray, np.ndarray]]  # (clips to fit on, clips to choose by), two (N,) masks
 
 
-def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np.ndarray], str]:
+def held_out_in_turn(subjects: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[list[np.ndarray], str]:
     """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
 
     Those who have more than two thirds of the clips are not held out. With a single subject they are quarters of each class instead.
@@ -53,16 +53,21 @@ def held_out_in_turn(subjects: Any, labels: Any, seed: int = 0) -> tuple[list[np
     return [mask for mask in quarters if mask.any() and not mask.all()], note
 
 
-def validation_split(subjects: Any, labels: Any, seed: int = 0) -> tuple[np.ndarray, str]:
+def validation_split(subjects: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
     """The first of `held_out_in_turn`: (N,) bool of about a quarter of the clips, none where there are too few; and a note."""
     masks, note = held_out_in_turn(subjects, labels, seed)
     return masks[0] if masks else np.zeros(len(np.asarray(subjects)), dtype=bool), note
 
 
 def validation_folds(
-    subjects: Any, labels: Any, seed: int = 0, cameras: Any = None, test_cameras: Any = None, by: str = "auto",
+    subjects: np.ndarray,
+    labels: np.ndarray,
+    seed: int = 0,
+    cameras: np.ndarray | None = None,
+    test_cameras: np.ndarray | None = None,
+    by: str = "auto",
     every: bool = False,
-) -> tuple[Folds, str]:  # fmt: skip
+) -> tuple[Folds, str]:
     """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
 
     Args:

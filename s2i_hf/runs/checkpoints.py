@@ -26,10 +26,10 @@ from ..utils.files import write_atomically
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-CHECKPOINTS, METRICS, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
+CHECKPOINTS, METRICS_FILE, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
 # Everything a run and what is measured on it may leave in its folder; --overwrite removes these and nothing else.
 _RUN_FILES = (
-    METRICS, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
+    METRICS_FILE, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
     "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
     "reconstruction.json", "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export",
     "robustness.json", "environment.json", "hub.json", "cost.json", "fusion.json", "checkpoint-*",
@@ -100,7 +100,7 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     """
     if run_dir.exists() and not run_dir.is_dir():
         raise ValueError(f"--output_dir {run_dir} is a file; expected a folder.")
-    is_run = (run_dir / METRICS).is_file() or (run_dir / "run.yaml").is_file()
+    is_run = (run_dir / METRICS_FILE).is_file() or (run_dir / "run.yaml").is_file()
     foreign = [] if is_run else [path.name for path in _run_files(run_dir) if path.name != "README.md"]
     if foreign:
         raise ValueError(f"{run_dir} holds {foreign[0]}, which no training wrote; choose another --output_dir.")
@@ -123,7 +123,7 @@ def _run_files(run_dir: Path) -> list[Path]:
 def clear_run(run_dir: Path) -> None:
     """Delete what a run wrote into its folder, and nothing else."""
     # last the two files that make the folder a run, so that an interrupted clearing can be repeated
-    for path in sorted(_run_files(run_dir), key=lambda path: path.name in (METRICS, "run.yaml")):
+    for path in sorted(_run_files(run_dir), key=lambda path: path.name in (METRICS_FILE, "run.yaml")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -133,7 +133,7 @@ def check_same_settings(run_dir: Path, settings: Mapping[str, Any], may_change: 
     Raises:
         ValueError: a setting outside `may_change` differs from the first row of `metrics.jsonl`; the message names it.
     """
-    first = MetricsFile(run_dir / METRICS).rows()[:1]
+    first = MetricsFile(run_dir / METRICS_FILE).rows()[:1]
     before = first[0].get("config", {}) if first else {}
     for name, value in json.loads(json.dumps(settings)).items():
         if name not in may_change and name in before and before[name] != value:

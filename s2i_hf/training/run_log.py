@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import (
-    METRICS,
+    METRICS_FILE,
     SUMMARY,
     MetricsFile,
     Progress,
@@ -119,7 +119,7 @@ class RunLog:
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             **{"train_clips": len(rows), **facts, **asdict(schedule), "start_notes": self.notes},
         }
-        self.metrics = MetricsFile(self.run_dir / METRICS)
+        self.metrics = MetricsFile(self.run_dir / METRICS_FILE)
         self._row_step, self._row_time, self._line_time, self._saved = 0, 0.0, -math.inf, 0.0
 
     def begin(self, model: torch.nn.Module, data: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def test_everything_is_planned_once_and_after_what_it_needs():
     for one in ("nw_ucla_xview", "utd_mhad_xsub"):
         for arm in ("mae", "diffmae", "mae_universal", "diffmae_universal"):
             assert {("probe", one, arm), ("finetune", one, arm)} <= measured
-        assert {("floor", one, "raw_joints"), ("untrained", one, "untrained"), ("peer", one, "stgcn")} <= measured
+        assert {("baseline", one, "raw_joints"), ("untrained", one, "untrained"), ("peer", one, "stgcn")} <= measured
         assert {("finetune", one, "scratch"), ("labels10", one, "scratch"), ("labels10", one, "mae")} <= measured
     assert ("finetune", "nw_ucla_xview", "mae_others") in measured and (
         "finetune",
@@ -86,9 +86,9 @@ def test_everything_is_planned_once_and_after_what_it_needs():
 
 
 def test_what_is_needed_comes_along_and_nothing_else():
-    assert [stage.name for stage in plan_of("floor", sets=TWO[:1])] == [
+    assert [stage.name for stage in plan_of("baseline", sets=TWO[:1])] == [
         "untrained_nw_ucla_xview_seed0",
-        "floor_nw_ucla_xview_seed0",
+        "baseline_nw_ucla_xview_seed0",
     ]
     names = [stage.name for stage in plan_of("probe", sets=TWO[:1], methods=("mae",))]
     assert names == ["pretrain_mae_nw_ucla_xview_seed0", "probe_mae_nw_ucla_xview_seed0"]
@@ -234,7 +234,7 @@ def test_measured_speeds_take_the_place_of_guesses(tmp_path):
 
 def test_the_line_of_a_set(tmp_path):
     plan = make_plan(PRESETS["cpu"], TWO[:1], TWO[:1], tmp_path, methods=("mae",), label_seeds=(0, 1, 2))
-    found = {"floor": 0.57, "probe": 0.8, "untrained": 0.5, "finetune": 0.9, "peer": 0.85}
+    found = {"baseline": 0.57, "probe": 0.8, "untrained": 0.5, "finetune": 0.9, "peer": 0.85}
     for stage in plan:
         if not stage.setting or (stage.word == "finetune" and stage.arm == "scratch"):
             continue
@@ -247,7 +247,7 @@ def test_the_line_of_a_set(tmp_path):
             write_rows(tmp_path / stage.name, "knn", value - 0.1)
     cells = line_of("nw_ucla_xview", collect(plan, tmp_path)[0])
     assert cells == {
-        "floor": "57.0 / 47.0", "untrained, probe": "50.0 / 40.0", "pretrained, probe": "MAE 80.0 / 70.0",
+        "baseline": "57.0 / 47.0", "untrained, probe": "50.0 / 40.0", "pretrained, probe": "MAE 80.0 / 70.0",
         "from scratch, fine-tuned": "not measured", "in-domain, fine-tuned": "MAE 90.0", "universal, fine-tuned": "not measured",
         "others only, fine-tuned": "not measured", "10 % labels, scratch": "70.0 ± 20.0",
         "10 % labels, pretrained": "MAE 60.0 ± 0.0 (ahead in 1 of 3)", "peer": "85.0",
@@ -308,7 +308,7 @@ def test_dry_run_tells_and_runs_nothing(tmp_path, capsys):
     write_clips(tmp_path / "data" / "utkinect_xsub", subjects=2)
     runs, table = tmp_path / "runs", tmp_path / "table.md"
     where = {"data": str(tmp_path / "data"), "runs": str(runs), "table": str(table)}
-    plan = accuracy(AccuracyArguments(**where, dry_run=True, stages=("probe", "floor")))
+    plan = accuracy(AccuracyArguments(**where, dry_run=True, stages=("probe", "baseline")))
     text = capsys.readouterr().out
     assert (
         all(stage.name in text for stage in plan)
