@@ -37,7 +37,7 @@ def test_pretrain_quickstart_probe_finetune(
     assert "epoch 5: loss" in told["pretrain"] and "3 clips" in (root / "mae" / "README.md").read_text()
     assert "image (1, 3, 112, 112)" in told["quickstart"] and re.search(r"within 0\.\d+ mm", told["quickstart"])
     assert re.search(r"pretrained: top1 [\d.]+ %.*\nuntrained: top1 ", told["probe"])
-    assert "Test: top1" in told["finetune"] and "3 classes" in (root / "classifier" / "README.md").read_text()
+    assert "Test: top1" in told["finetune"] and "14 classes" in (root / "classifier" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["quickstart", "pretrain", "finetune", "probe"])
