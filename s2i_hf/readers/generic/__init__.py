@@ -1,1 +1,1 @@
-"""Readers of general formats: arrays, tables, keypoints and motion capture, in folders of one's own."""
+"""Readers of general formats: arrays, tables, keypoints and motion capture, in folders of custom data."""

@@ -57,7 +57,7 @@ def find_folder(
     Args:
         data_dir: Folder (looked through three levels deep), zip archive, or a single file.
         layout: Joint format: a name in `LAYOUTS`, a `SkeletonLayout`, its `to_dict` form, or a JSON file with that. None: that
-            of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A format of your own is made
+            of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A custom layout is made
             known by its name (`register_layout`).
         labels: CSV file with the columns id and label, and maybe split, subject and camera. None: `labels.csv` in the folder, if
             there is one, else the sub-folders; see `folder_labels`.
