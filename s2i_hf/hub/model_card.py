@@ -1,6 +1,6 @@
 """Model cards: README.md of a run folder, from the files the run left and from nothing else.
 
-The template is model_cards/pretraining.md, finetuning.md for a fine-tuned model, or fusion.md for a fusion of some; their sections follow
+The template is pretraining.md.j2, finetuning.md.j2 or fusion.md.j2 (of several models) in model_cards/; their sections follow
 the words of the README's figure. The front matter is made by huggingface_hub (`ModelCardData`, `EvalResult`), so that the Hub reads the
 results as `model-index`.
 """
@@ -28,7 +28,7 @@ def write_card(run_dir: str | Path) -> Path:
 
     Reads run.yaml, data.json, metrics.jsonl, summary.json, config.json, preprocessor_config.json, results.json, per_class.json,
     reconstruction.json, robustness.json, fusion.json and cost.json, each if it exists, and links the pictures that exist. The folder of a
-    converted data set gets its own card (`dataset_cards.write_dataset_card`).
+    converted data set gets its own card (`dataset_card.write_dataset_card`).
 
     Returns:
         Path of README.md.
