@@ -82,7 +82,7 @@ def _run(name: str, words: Sequence[str]) -> int | None:
     if name in ("-h", "--help"):
         print("usage: s2i COMMAND [--flag value ...]\n\nSkeleton-to-Image Encoding for vision transformers.\n")
         print("\n".join(f"  {command:16}{one.help}" for command, one in COMMANDS.items()))
-        print("\n`s2i COMMAND --help` lists the flags of a command. --version; --print-completion bash|zsh|tcsh")
+        print("\n`s2i COMMAND --help` lists the flags of a command. --version; --print-completion bash|zsh|...")
     elif name == "--version":
         print(f"s2i-hf {version('s2i-hf')}")
     elif name.startswith("--print-completion"):
@@ -104,7 +104,7 @@ def completion(shell: str) -> str:
     """The script with which a shell completes commands and flags.
 
     Raises:
-        ValueError: another shell than bash, zsh or tcsh.
+        ValueError: a shell that shtab does not know.
     """
     import argparse
 

@@ -185,3 +185,23 @@ def test_other_commands_pass_their_flags_on(
     monkeypatch.setattr(import_module(module), function, called)
     code, out, _ = run(capsys, *argv)
     assert code == 0 and seen == [expected] and (function == "run" or out == "3 clips\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_complete_commands_and_flags(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    code, out, _ = run(capsys, "--print-completion", shell)
+    assert code == 0 and "cross-layout" in out and "--decoder_type" in out
+    assert run(capsys, "--print-completion", "cmd")[0] == 2
+
+
+def test_the_demo_needs_files_of_a_real_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "demo", "--dataset", "nw_ucla_xview")
+    assert code == 2 and err == "s2i demo: --dataset nw_ucla_xview needs its raw files: --data path/to/them.\n"
+
+
+@pytest.mark.slow
+def test_the_demo(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "s2i_hf", "demo", "--max-steps", "2"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "== Done." in done.stdout and "joints filled" in done.stdout, done.stderr
+    assert "s2i pretrain --config demo" in (tmp_path / "runs" / "demo" / "README.md").read_text()

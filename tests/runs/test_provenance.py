@@ -78,6 +78,11 @@ def test_command_has_no_machine_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     script = str(Path(environment.__file__).parents[2] / "examples" / "probe.py")
     assert public_command([script], cwd=tmp_path) == "python examples/probe.py"
     assert public_command(["/opt/venv/bin/s2i", "card", "/srv/run"], cwd=repository) == "s2i card run"
+    module = ["/opt/venv/site-packages/s2i_hf/__main__.py", "probe", "--model", "runs/mae"]
+    assert public_command(module, cwd=repository) == "s2i probe --model runs/mae"
+    monkeypatch.setattr("sys.argv", module)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert public_command() == "accelerate launch --num_processes 2 -m s2i_hf probe --model runs/mae"
 
 
 def test_commit_is_known_marked_and_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from s2i_hf.utils.arguments import arg, parse, run_main, save_arguments
+from s2i_hf.utils.arguments import arg, from_values, parse, read_arguments, run_main, save_arguments
 
 
 @dataclasses.dataclass
@@ -32,6 +32,44 @@ class Settings:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"--epochs is {self.epochs}; expected 1 or more.")
+
+
+@dataclasses.dataclass
+class Renamed:
+    name: str = arg(help="What.", positional=True)
+    rotations: int = arg(1, "How many.", was="turns")
+    strict: bool = False
+    merge: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass
+class More(Renamed):
+    levels: int = 1
+
+
+def test_values_without_a_flag_and_both_ways_to_write_one() -> None:
+    for words in ("x --strict", "--strict x", "--strict --rotations 2 x", "x --merge a b --strict"):
+        assert parse(Renamed, words.split()).name == "x" and parse(Renamed, words.split()).strict
+    assert parse(Settings, ["--data", "x", "--no-bar"]).bar is False
+    assert read_arguments({"a": Renamed, "b": More}, ["x", "--method", "b", "--levels", "2"], "p") == More(
+        "x", levels=2
+    )
+    with pytest.raises(ValueError, match="--levels is a setting of --method b, and this is --method a"):
+        read_arguments({"a": Renamed, "b": More}, ["x", "--levels", "2"], "p")
+
+
+def test_a_renamed_setting_says_its_new_name(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("turns: 3\nlevels: 2\n")
+    for words, says in (
+        (["x", "--turns", "3"], "^--turns is called --rotations now.$"),
+        (["x", "--config", str(tmp_path / "a.yaml")], "a.yaml: turns is called rotations now.$"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            read_arguments(More, words, "p")
+    assert from_values(Renamed, {"name": "x", "turns": 3}, "an old run").rotations == 3
+    (tmp_path / "a.yaml").write_text("levels: 2\n")  # the keys of a file tell the method that it is of
+    words = ["x", "--config", str(tmp_path / "a.yaml")]
+    assert read_arguments({"a": Renamed, "b": More}, words, "p") == More("x", levels=2)
 
 
 def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
