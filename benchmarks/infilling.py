@@ -13,7 +13,7 @@ error of a clip is the mean distance of its lost joints from where they were (MP
 the interpolation takes it for joints that are lost in every frame, as between nothing and nothing there is no line. Models
 named alike, such as mae=SEED0 mae=SEED1, are seeds of one method: the number is the mean over them.
 
-Settings are chosen on clips of training subjects (`evaluation.validation_split`), best with models that were pretrained without them, on
+Settings are chosen on clips of training subjects (`evaluation.validation_splits`), best with models that were pretrained without them, on
 what --write_subset writes; a model that trained on these subjects is marked. Test clips choose nothing.
 """
 
