@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import one_sentence
-from transformers import AutoModelForImageClassification
+from diffmae_micro import same
+from transformers import AutoModelForImageClassification, ViTModel
 from vision_backbones import FAMILIES, save_backbone
 
 from s2i_hf.models.backbones import FAMILIES as KNOWN
 from s2i_hf.models.backbones import backbone_of, fits, load_backbone, poolings_of, untrained_backbone
+from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.configuration_pooled_vit import stride_of
+from s2i_hf.models.initialization import sincos_positions
 from s2i_hf.models.layerwise import blocks_of, lr_groups, set_drop_path
 from s2i_hf.models.modeling_pooled_vit import PooledBackboneForImageClassification, backbone_tokens
 
@@ -185,3 +189,25 @@ def test_what_a_family_does_not_have_is_refused_in_one_sentence(
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(ValueError, match="cannot load the weights"):
         load_backbone(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["mae", "encoder", "stock vit"])
+def test_the_untrained_backbone_is_the_same_architecture_with_fresh_weights(kind: str) -> None:
+    model: torch.nn.Module = build_mae("config:micro", image_size=64, seed=1, mask_ratio=0.6)
+    if kind != "mae":
+        model = encoder_of(model) if kind == "encoder" else ViTModel(encoder_of(model).config)
+    before = deepcopy(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)  # training
+    trained = deepcopy(model)
+    fresh = untrained_backbone(model, seed=1)
+    assert type(fresh) is type(model) and not fresh.training
+    assert fresh.state_dict().keys() == trained.state_dict().keys()
+    assert same(model, trained)  # the trained model is left alone
+    table = next(p for name, p in fresh.named_parameters() if name.endswith("embeddings.position_embeddings"))
+    assert torch.equal(table, sincos_positions((4, 4), 64))
+    if kind == "mae":
+        assert same(fresh, before)  # same seed, same start
+        assert fresh.config.mask_ratio == 0.6 and fresh.config is not model.config
+    assert not same(untrained_backbone(model, seed=2), fresh)

@@ -1,20 +1,27 @@
-"""DiffMAE against a slow reference, its encoder against stock ViTMAE, what it learns and what it refuses."""
+"""DiffMAE against a slow reference; its encoder against stock ViTMAE; ways to compute it; on disk; what it learns and what it refuses."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import one_sentence
-from diffmae_micro import DECODERS, draws, make, weights
+from diffmae_micro import DECODERS, draws, make, same, weights
 from diffmae_reference import alpha_bars, ddpm_step, forward
+from safetensors import safe_open
 from torch import Tensor
-from transformers import ViTMAEModel
+from transformers import AutoModel, AutoModelForPreTraining, ViTForImageClassification, ViTMAEModel, ViTModel
 
 from s2i_hf.models.backbones import untrained_backbone
-from s2i_hf.models.building import build_diffmae, build_mae
+from s2i_hf.models.building import build_diffmae, build_mae, encoder_of
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
 from s2i_hf.models.initialization import sincos_positions
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining, DiffMAEModel, encoder_blocks_seen
@@ -302,3 +309,218 @@ def test_what_is_not_given_is_drawn() -> None:
     with torch.no_grad():
         as_tuple = model(pixels, return_dict=False)
     assert isinstance(as_tuple, tuple) and as_tuple[0].ndim == 0 and len(as_tuple) == 5
+
+
+# --- how it is computed must not change what is computed: attention, checkpointing, compilation, half precision -------
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_attention_is_chosen_as_in_transformers(decoder_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, given = make(decoder_type), draws()
+    calls = []
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(*arguments: Any, **options: Any) -> Tensor:
+        calls.append(arguments[0].shape)
+        return sdpa(*arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    with torch.no_grad():
+        fused = model(**given)
+        wanted = 4 + 3 * (2 if decoder_type == "cross-self" else 1)  # every block of encoder and decoder
+        assert len(calls) == wanted and model.config._attn_implementation == "sdpa"
+        model.set_attn_implementation("eager")
+        eager = model(**given)
+    assert len(calls) == wanted
+    torch.testing.assert_close(eager.logits, fused.logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_gradient_checkpointing_changes_nothing(decoder_type: str) -> None:
+    model, given = make(decoder_type).train(), draws(levels=2)
+
+    def gradients() -> dict[str, Tensor]:
+        model.zero_grad()
+        model(**given).loss.backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    plain = gradients()
+    assert plain.keys() == {name for name, p in model.named_parameters() if p.requires_grad}  # none is left out
+    counted = []
+    for block in (*model.vit.layers, *model.denoiser.blocks):
+        block.mlp_norm_calls = 0
+        norm = block.mlp_norm if hasattr(block, "mlp_norm") else block.layernorm_after
+        norm.register_forward_hook(lambda *_, block=block: counted.append(block))
+    gradients()
+    assert len(counted) == 7
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # transformers 5.23 has another name for it
+        model.gradient_checkpointing_enable()
+    counted.clear()
+    checkpointed = gradients()
+    assert len(counted) == 14  # every block of encoder and decoder was computed twice
+    assert plain.keys() == checkpointed.keys()
+    for name in plain:
+        torch.testing.assert_close(checkpointed[name], plain[name], msg=name)
+
+
+def _compiled(decoder_type: str, backend: str) -> None:
+    torch._dynamo.reset()
+    depth = {"num_hidden_layers": 2, "decoder_num_hidden_layers": 2}
+    model, given = make(decoder_type, noise_levels=2, **depth).train(), draws(levels=2)
+    step = torch.compile(
+        lambda **named: model(**named).loss, fullgraph=True, backend=backend
+    )  # fullgraph: no graph breaks
+    loss = step(**given)
+    loss.backward()
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+    model.zero_grad()
+    expected = model(**given).loss
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, model.get_parameter(name).grad, atol=1e-5, rtol=1e-3, msg=name)
+    if decoder_type == "cross":
+        drawn = step(pixel_values=given["pixel_values"])  # what is drawn inside is no break either
+        assert torch.isfinite(drawn)
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_a_training_step_is_one_graph(decoder_type: str) -> None:
+    _compiled(decoder_type, "aot_eager")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_a_training_step_compiles_to_code(decoder_type: str) -> None:
+    _compiled(decoder_type, "inductor")
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_half_precision_keeps_the_noise_levels_apart(decoder_type: str, tmp_path: Path) -> None:
+    """bfloat16 cannot tell abar_0 = 0.9999 from 1: the schedule must not follow the weights."""
+    model, given = make(decoder_type), draws(levels=2)
+    with torch.no_grad():
+        expected = model(**given)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = model(**given)
+        model.save_pretrained(tmp_path)
+        half = DiffMAEForPreTraining.from_pretrained(tmp_path, dtype=torch.bfloat16).eval()
+        low = half(**{name: value.bfloat16() if name == "pixel_values" else value for name, value in given.items()})
+    assert half.schedule.sigma.dtype == torch.float32 and 0.009 < float(half.schedule.sigma[0]) < 0.011
+    for outputs in (mixed, low):
+        assert float(outputs.loss) == pytest.approx(float(expected.loss), rel=0.03)
+        torch.testing.assert_close(outputs.logits.float(), expected.logits, atol=0.1, rtol=0.1)
+
+
+# --- on disk ----------------------------------------------------------------------------------------------------------
+
+
+def test_saved_and_loaded_in_another_process_the_loss_is_the_same(tmp_path: Path) -> None:
+    given, expected = draws(levels=2), []
+    torch.save(given, tmp_path / "given.pt")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for decoder_type in DECODERS:
+        model = make(decoder_type, rho=0.8, noise_levels=2)
+        model.save_pretrained(tmp_path / decoder_type)
+        with torch.no_grad():
+            expected.append(model(**given).loss.item().hex())
+    torch.set_num_threads(threads)
+    code = (
+        "import sys, torch; from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining as M; torch.set_num_threads(1)\n"
+        "given = torch.load(sys.argv[1] + '/given.pt', weights_only=True)\n"
+        "for name in sys.argv[2:]:\n"
+        "    m, report = M.from_pretrained(sys.argv[1] + '/' + name, output_loading_info=True)\n"
+        "    assert not any(report.values()), report\n"
+        "    with torch.no_grad(): print(m(**given).loss.item().hex())"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path), *DECODERS]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == expected and len(set(expected)) == 3
+
+
+def test_names_on_disk_are_names_in_memory_in_the_denoiser(tmp_path: Path) -> None:
+    """What transformers translates for ViT must not touch our own names, or another version of it could not read them."""
+    for decoder_type in DECODERS:
+        model = make(decoder_type)
+        model.save_pretrained(tmp_path / decoder_type)
+        with safe_open(tmp_path / decoder_type / "model.safetensors", "pt") as file:
+            stored = {name for name in file.keys() if not name.startswith("vit.")}  # noqa: SIM118
+        assert stored == {name for name in model.state_dict() if not name.startswith("vit.")}
+
+
+def test_the_config_comes_back(tmp_path: Path) -> None:
+    config = DiffMAEConfig(decoder_type="joint", rho=0.8, rho_on="alpha_bar", noise_levels=4, time_embedding_size=64)
+    config.save_pretrained(tmp_path)
+    again = DiffMAEConfig.from_pretrained(tmp_path)
+    assert again.to_dict() == config.to_dict() and again.model_type == "diffmae"
+    assert json.loads((tmp_path / "config.json").read_text())["rho_on"] == "alpha_bar"
+    assert DiffMAEConfig().layer_norm_eps == 1e-6 and not DiffMAEConfig().norm_pix_loss
+
+
+def test_the_encoder_in_a_vit_classifier_gives_the_same_features(tmp_path: Path) -> None:
+    model, pixels = make(), draws()["pixel_values"]
+    model.save_pretrained(tmp_path)
+    classifier = ViTForImageClassification.from_pretrained(tmp_path).eval()
+    vit = ViTModel.from_pretrained(tmp_path, add_pooling_layer=False).eval()
+    with torch.no_grad():
+        expected = model.encode(pixels, torch.arange(16).expand(2, 16))[-1]
+        assert torch.equal(classifier.vit(pixels).last_hidden_state, expected)
+        assert torch.equal(vit(pixels).last_hidden_state, expected)
+        assert torch.equal(encoder_of(model)(pixels).last_hidden_state, expected)
+
+
+def test_auto_classes_know_it(tmp_path: Path) -> None:
+    model = make()
+    model.save_pretrained(tmp_path)
+    again, encoder = AutoModelForPreTraining.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)
+    assert type(again) is DiffMAEForPreTraining and same(again, model)
+    assert type(encoder) is DiffMAEModel and same(encoder, model.vit)
+    with torch.no_grad():
+        given = draws()
+        expected = model.vit(given["pixel_values"], noise=given["noise"]).last_hidden_state
+        assert torch.equal(encoder.eval()(given["pixel_values"], noise=given["noise"]).last_hidden_state, expected)
+    encoder.save_pretrained(tmp_path / "encoder")
+    assert same(AutoModel.from_pretrained(tmp_path / "encoder"), model.vit)
+
+
+def test_remote_code_needs_no_s2i_hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files beside the weights are enough, in a process that cannot import the package: same loss, same samples."""
+    for class_, auto in ((DiffMAEConfig, "AutoConfig"), (DiffMAEForPreTraining, "AutoModelForPreTraining")):
+        monkeypatch.setattr(class_, "_auto_class", class_._auto_class)  # taken back after the test
+        class_.register_for_auto_class(auto)
+    given, mask = draws(levels=2), (torch.arange(16) % 3 > 0).float().expand(2, 16)
+    torch.save({**given, "mask": mask.clone()}, tmp_path / "given.pt")
+    expected, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    for decoder_type in DECODERS:
+        model = make(decoder_type, rho=0.8, noise_levels=2)
+        model.save_pretrained(tmp_path / decoder_type)
+        with torch.no_grad():
+            expected.append(model(**given).loss.item().hex())
+        expected.append(model.generate(given["pixel_values"], mask, 2, "ddpm", seed=3).double().sum().item().hex())
+    torch.set_num_threads(threads)
+    code = """
+import sys
+sys.modules["s2i_hf"] = None  # an import of it fails from here on
+import torch
+from transformers import AutoModelForPreTraining
+torch.set_num_threads(1)
+given = torch.load("given.pt", weights_only=True)
+mask = given.pop("mask")
+for name in sys.argv[1:]:
+    model, report = AutoModelForPreTraining.from_pretrained(name, trust_remote_code=True, output_loading_info=True)
+    assert not any(report.values()), report
+    assert type(model).__module__.startswith("transformers_modules."), type(model)
+    with torch.no_grad():
+        print(model(**given).loss.item().hex())
+    print(model.generate(given["pixel_values"], mask, 2, "ddpm", seed=3).double().sum().item().hex())
+assert not [name for name in sys.modules if name.startswith("s2i_hf.")]
+"""
+    env = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    words = [sys.executable, "-c", code, *DECODERS]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == expected and len(set(expected)) == 6
