@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import (
     PreTrainedConfig,
-    PreTrainedModel,
     ViTConfig,
     ViTMAEConfig,
     ViTMAEForPreTraining,
@@ -19,10 +18,8 @@ from transformers import (
 
 from .configuration_diffmae import DiffMAEConfig
 from .initialization import freeze_positions, initialize_mae
-from .loading import load_config, load_weights
+from .loading import Model, load_config, load_weights
 from .modeling_diffmae import DiffMAEForPreTraining
-
-Model = TypeVar("Model", bound=PreTrainedModel)
 
 # hidden_size, num_hidden_layers, num_attention_heads, decoder_hidden_size, decoder_num_hidden_layers, decoder_num_attention_heads.
 # base and large are those of MAE, small is ViT-S of DeiT; tiny and micro train on a laptop and in tests.
@@ -119,10 +116,7 @@ def build_diffmae(
     Args:
         name: "config:micro", "config:tiny", "config:small", "config:base", "config:large"; or what `from_pretrained` takes. A ViTMAE
             gives its encoder; the decoder is new, of the same width and depth as the ViTMAE's.
-        image_size: Side of the image in pixels.
-        patch_size: Side of a patch; weights come with their own.
-        mask_ratio: Share of patches hidden, written to the config.
-        norm_pix_loss: Predict pixels normalised patch by patch.
+        image_size, patch_size, mask_ratio, norm_pix_loss: As in `build_mae`.
         seed: Seed of the initial weights.
         **config_changes: Further fields of `DiffMAEConfig`.
 
@@ -186,7 +180,7 @@ def _fresh(model_class: Callable[[Any], Model], config: PreTrainedConfig, seed: 
     return model
 
 
-def _ready(model: Any) -> Any:
+def _ready(model: Model) -> Model:
     """In float32, as transformers keeps the precision of the file and --precision says what training computes in; positions fixed."""
     freeze_positions(model)
     return model.float()

@@ -12,14 +12,16 @@ import re
 from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from torch import nn
 
 from ..utils.hub_errors import first_line, has_hub_file, hub_file
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+Model = TypeVar("Model", bound="PreTrainedModel")
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -149,7 +151,7 @@ def _check_sum(file: Path, name: str) -> None:
         )
 
 
-def load_weights(model_class: Any, name: str, **changes: Any) -> tuple[Any, set[str]]:
+def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[Model, set[str]]:
     """`model_class.from_pretrained(name)` that accepts nothing but a whole encoder.
 
     Args:
@@ -172,13 +174,14 @@ def load_weights(model_class: Any, name: str, **changes: Any) -> tuple[Any, set[
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # its table of what was not used; what matters of it is checked below
     try:
-        model, report = model_class.from_pretrained(name, output_loading_info=True, use_safetensors=True, **changes)
+        loaded: Any = model_class.from_pretrained(name, output_loading_info=True, use_safetensors=True, **changes)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"cannot load the weights in {name!r} ({first_line(error)}); they are damaged or cut off: save, push or fetch the model again."
         ) from None
     finally:
         logging.set_verbosity(verbosity)
+    model, report = loaded
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("decoder."))
     wrong = sorted(key if isinstance(key, str) else key[0] for key in report["mismatched_keys"])
     if wrong:

@@ -81,7 +81,7 @@ def pool_patches(patches: Tensor, grid: tuple[int, int], pooling: str) -> Tensor
 
 
 class PooledHeadMixin:
-    """A layer norm, shared by all columns, and a linear head."""
+    """A layer norm, shared by all columns, and a linear head, on what `features` of the model says."""
 
     def add_head(self: Any, columns: int, width: int, eps: float) -> None:
         """End of a model's construction: `width` features, or of each of the columns as many."""
@@ -90,10 +90,23 @@ class PooledHeadMixin:
         self.classifier = nn.Linear((columns if self.config.pooling == "columns" else 1) * width, self.num_labels)
         self.post_init()
 
-    def classify(
-        self: Any, features: Tensor, labels: Tensor | None, encoded: ModelOutput | None = None, **kwargs: Any
+    @can_return_tuple
+    def forward(
+        self: Any, pixel_values: Tensor | None = None, labels: Tensor | None = None, **kwargs: Any
     ) -> ImageClassifierOutput:
-        """Logits (B, num_labels) of (B, 1 or columns, D), and with labels (B,) the mean cross-entropy."""
+        """Logits of images.
+
+        Args:
+            pixel_values: (B, 3, H, W).
+            labels: (B,) class indices; with them the output has the mean cross-entropy as `loss`.
+            **kwargs: Passed on to a ViT, such as output_hidden_states.
+
+        Returns:
+            `ImageClassifierOutput` with logits (B, num_labels).
+        """
+        if pixel_values is None:
+            raise ValueError("pixel_values are missing; expected images (B, 3, H, W).")
+        features, encoded = self.features(pixel_values, **kwargs)
         logits = self.classifier(self.fc_norm(features).flatten(1))
         return ImageClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config, **kwargs),
@@ -129,23 +142,10 @@ class PooledViTForImageClassification(PooledHeadMixin, ViTPreTrainedModel):
         self.vit = ViTModel(config, add_pooling_layer=False)
         self.add_head(self.grid[1], config.hidden_size, config.layer_norm_eps)
 
-    @can_return_tuple
-    def forward(
-        self, pixel_values: Tensor | None = None, labels: Tensor | None = None, **kwargs: Any
-    ) -> ImageClassifierOutput:
-        """Logits of images.
-
-        Args:
-            pixel_values: (B, 3, H, W).
-            labels: (B,) class indices; with them the output has the mean cross-entropy as `loss`.
-            **kwargs: Passed on to the encoder, such as output_hidden_states.
-
-        Returns:
-            `ImageClassifierOutput` with logits (B, num_labels).
-        """
+    def features(self, pixel_values: Tensor, **kwargs: Any) -> tuple[Tensor, ModelOutput]:
+        """(B, 3, H, W) -> (B, 1 or columns, D), and what the encoder returned."""
         outputs = self.vit(pixel_values, **kwargs)
-        features = pool_patches(outputs.last_hidden_state[:, 1:], self.grid, self.config.pooling)
-        return self.classify(features, labels, outputs, **kwargs)
+        return pool_patches(outputs.last_hidden_state[:, 1:], self.grid, self.config.pooling), outputs
 
 
 class PooledBackboneForImageClassification(PooledHeadMixin, PreTrainedModel):
@@ -171,26 +171,11 @@ class PooledBackboneForImageClassification(PooledHeadMixin, PreTrainedModel):
         width = inner.hidden_sizes[-1] if hasattr(inner, "hidden_sizes") else inner.hidden_size
         self.add_head(config.image_size // stride_of(inner), width, 1e-6)
 
-    @can_return_tuple
-    def forward(
-        self, pixel_values: Tensor | None = None, labels: Tensor | None = None, **kwargs: Any
-    ) -> ImageClassifierOutput:
-        """Logits of images.
-
-        Args:
-            pixel_values: (B, 3, H, W).
-            labels: (B,) class indices; with them the output has the mean cross-entropy as `loss`.
-
-        Returns:
-            `ImageClassifierOutput` with logits (B, num_labels).
-        """
-        if pixel_values is None:
-            raise ValueError("pixel_values are missing; expected images (B, 3, H, W).")
+    def features(self, pixel_values: Tensor, **kwargs: Any) -> tuple[Tensor, None]:
+        """(B, 3, H, W) -> (B, 1 or columns, D)."""
         tokens = backbone_tokens(self.backbone, pixel_values)
-        if self.config.pooling == "cls":
-            if tokens.summary is None:
-                raise ValueError(f"{type(self.backbone).__name__} has no token for the image; pool by mean or columns.")
-            features = tokens.summary[:, None]
-        else:
-            features = pool_patches(tokens.patches, tokens.grid, self.config.pooling)
-        return self.classify(features, labels, **kwargs)
+        if self.config.pooling != "cls":
+            return pool_patches(tokens.patches, tokens.grid, self.config.pooling), None
+        if tokens.summary is None:
+            raise ValueError(f"{type(self.backbone).__name__} has no token for the image; pool by mean or columns.")
+        return tokens.summary[:, None], None

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from transformers import AutoModelForImageClassification, PreTrainedModel
+
 from ..data.skeleton_rows import SkeletonRows
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from .backbones import FAMILIES, Family, fits
@@ -102,7 +104,7 @@ def check_classifier(name: str) -> None:
         )
 
 
-def open_classifier(name: str) -> tuple[Any, Any]:
+def open_classifier(name: str) -> tuple[PreTrainedModel, SkeletonProcessor]:
     """A classifier, ready to predict, and the `SkeletonProcessor` that makes its images.
 
     Args:
@@ -112,10 +114,9 @@ def open_classifier(name: str) -> tuple[Any, Any]:
         FileNotFoundError: there is no such model.
         ValueError: it is no classifier, its weights are not whole, or no `SkeletonProcessor` is beside it.
     """
-    from transformers import AutoModelForImageClassification
-
     check_classifier(name)
-    model, fresh = load_weights(AutoModelForImageClassification, name)
+    any_class: Any = AutoModelForImageClassification
+    model, fresh = load_weights(any_class, name)
     if fresh:
         raise ValueError(f"the weights in {name!r} lack {len(fresh)} tensors, such as {min(fresh)!r}.")
     file = model_file(name, "preprocessor_config.json")
