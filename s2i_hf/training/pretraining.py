@@ -222,10 +222,10 @@ def pretrain(
     state = accelerator.get_state_dict(wrapped)
     model = accelerator.unwrap_model(wrapped).eval()
     summary = log.finish(model, state, processor, loss=last[0].get("loss") if last else None)
-    accelerator.end_training()
     if log.main and arguments.card:
         _picture(log, model, processor, splits.get("test", rows))
     log.publish()
+    accelerator.end_training()  # last: it ends the group that processes wait in
     return summary
 
 
