@@ -17,6 +17,9 @@ __all__ = ["LAYOUTS", "PARTS", "LayoutLike", "SkeletonLayout", "get_layout", "re
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
 """A name in `LAYOUTS`, a layout, or its `to_dict` form."""
 
+LAYOUTS: dict[str, SkeletonLayout] = {}
+OWN_LAYOUTS: set[str] = set()  # names of those that were registered: a stored data set must bring them along
+
 
 def get_layout(layout: LayoutLike) -> SkeletonLayout:
     """Resolve a name in `LAYOUTS`, a layout or its `to_dict` form to a `SkeletonLayout`. Raises ValueError if unknown."""
@@ -30,9 +33,6 @@ def get_layout(layout: LayoutLike) -> SkeletonLayout:
         f"Unknown layout {layout!r}.{did_you_mean(str(layout), LAYOUTS)} Known: {', '.join(LAYOUTS)}; "
         "for your own joints pass a SkeletonLayout(name, joint_names, parents)."
     )
-
-
-OWN_LAYOUTS: set[str] = set()  # names of those that were registered: a stored data set must bring them along
 
 
 def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
@@ -67,88 +67,68 @@ def _parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tupl
     return {"torso": tuple(torso.split()), **limbs}
 
 
-def _layout(name: str, tree: str, **fields: Any) -> SkeletonLayout:
-    """Build a layout from `"joint<parent joint<parent ..."`; a root has no `<`."""
+def _add(name: str, tree: str, **fields: Any) -> None:
+    """Add a layout from `"joint<parent joint<parent ..."`; a root has no `<`. Parts and pairs that names do not tell are in `fields`."""
     pairs = [item.partition("<")[::2] for item in tree.split()]
     joint_names = tuple(joint for joint, _ in pairs)
     parents = tuple(joint_names.index(parent) if parent else -1 for _, parent in pairs)
-    return SkeletonLayout(name, joint_names, parents, **fields)
+    LAYOUTS[name] = SkeletonLayout(name, joint_names, parents, **fields)
 
 
-_KINECT_V2 = _layout(
+_add(
     "kinect_v2",
     "SpineBase SpineMid<SpineBase Neck<SpineShoulder Head<Neck "
     "ShoulderL<SpineShoulder ElbowL<ShoulderL WristL<ElbowL HandL<WristL "
     "ShoulderR<SpineShoulder ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<SpineBase KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<SpineBase KneeR<HipR AnkleR<KneeR FootR<AnkleR "
     "SpineShoulder<SpineMid HandTipL<HandL ThumbL<HandL HandTipR<HandR ThumbR<HandR",
-    parts=_parts(
-        "Head Neck SpineShoulder SpineMid SpineBase",
-        "Shoulder{} Elbow{} Wrist{} Hand{} HandTip{} Thumb{}",
-        "Hip{} Knee{} Ankle{} Foot{}",
-    ),
     center=("SpineMid",),
     source="Kinect for Windows SDK 2.0 JointType; the order of NTU RGB+D and PKU-MMD",
 )
-_KINECT_V1 = _layout(
+_add(
     "kinect_v1",
     "HipCenter Spine<HipCenter ShoulderCenter<Spine Head<ShoulderCenter "
     "ShoulderL<ShoulderCenter ElbowL<ShoulderL WristL<ElbowL HandL<WristL "
     "ShoulderR<ShoulderCenter ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<HipCenter KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<HipCenter KneeR<HipR AnkleR<KneeR FootR<AnkleR",
-    parts=_parts(
-        "Head ShoulderCenter Spine HipCenter", "Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}"
-    ),
     center=("Spine",),
     source="Kinect for Windows SDK 1.8 JointType; the order of NW-UCLA",
 )
-_UTD_MHAD = _layout(
+_add(
     "utd_mhad",
     "head<shoulder_center shoulder_center<spine spine<hip_center hip_center "
     "left_shoulder<shoulder_center left_elbow<left_shoulder left_wrist<left_elbow left_hand<left_wrist "
     "right_shoulder<shoulder_center right_elbow<right_shoulder right_wrist<right_elbow right_hand<right_wrist "
     "left_hip<hip_center left_knee<left_hip left_ankle<left_knee left_foot<left_ankle "
     "right_hip<hip_center right_knee<right_hip right_ankle<right_knee right_foot<right_ankle",
-    parts=_parts(
-        "head shoulder_center spine hip_center",
-        "{}_shoulder {}_elbow {}_wrist {}_hand",
-        "{}_hip {}_knee {}_ankle {}_foot",
-        "left right",
-    ),
     center=("spine",),
     source="UTD-MHAD, Chen et al., ICIP 2015: Kinect v1 joints, head first",
 )
-_LCRNET_13 = _layout(
+_add(
     "lcrnet_13",
     "RAnkle<RKnee LAnkle<LKnee RKnee<RHip LKnee<LHip RHip<RShoulder LHip<LShoulder RWrist<RElbow LWrist<LElbow "
     "RElbow<RShoulder LElbow<LShoulder RShoulder<Head LShoulder<Head Head",
     center=("LHip", "RHip"),
     source="LCR-Net, Rogez et al., CVPR 2017; the order of Toyota Smarthome",
 )
-_COCO_17 = _layout(
+_add(
     "coco_17",
     "nose left_eye<nose right_eye<nose left_ear<left_eye right_ear<right_eye left_shoulder<nose right_shoulder<nose "
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow "
     "left_hip<left_shoulder right_hip<right_shoulder left_knee<left_hip right_knee<right_hip left_ankle<left_knee "
     "right_ankle<right_knee",
-    parts=_parts(
-        "nose left_eye right_eye left_ear right_ear",
-        "{}_shoulder {}_elbow {}_wrist",
-        "{}_hip {}_knee {}_ankle",
-        "left right",
-    ),
     center=("left_hip", "right_hip"),
     unit="px",
     source="COCO keypoints, Lin et al., ECCV 2014",
 )
-_H36M_17 = _layout(
+_add(
     "h36m_17",
     "root RHip<root RKnee<RHip RAnkle<RKnee LHip<root LKnee<LHip LAnkle<LKnee belly<root neck<belly nose<neck head<nose "
     "LShoulder<neck LElbow<LShoulder LWrist<LElbow RShoulder<neck RElbow<RShoulder RWrist<RElbow",
     center=("belly",),
     source="Human3.6M, Ionescu et al., TPAMI 2014, in its 17-joint form",
 )
-_OPENPOSE_25 = _layout(
+_add(
     "openpose_25",
     "Nose<Neck Neck<MidHip RShoulder<Neck RElbow<RShoulder RWrist<RElbow LShoulder<Neck LElbow<LShoulder LWrist<LElbow MidHip "
     "RHip<MidHip RKnee<RHip RAnkle<RKnee LHip<MidHip LKnee<LHip LAnkle<LKnee REye<Nose LEye<Nose REar<REye LEar<LEye "
@@ -162,7 +142,7 @@ _OPENPOSE_25 = _layout(
     unit="px",
     source="OpenPose BODY_25, Cao et al., TPAMI 2019; 25 joints, but not those of Kinect v2",
 )
-_MEDIAPIPE_33 = _layout(
+_add(
     "mediapipe_33",
     "nose left_eye_inner<nose left_eye<left_eye_inner left_eye_outer<left_eye "
     "right_eye_inner<nose right_eye<right_eye_inner right_eye_outer<right_eye left_ear<left_eye_outer right_ear<right_eye_outer "
@@ -180,7 +160,7 @@ _MEDIAPIPE_33 = _layout(
     center=("left_hip", "right_hip"),
     source="MediaPipe Pose, Bazarevsky et al., 2020 (world landmarks in metres; their y axis points down)",
 )
-_SMPL_24 = _layout(
+_add(
     "smpl_24",
     "pelvis left_hip<pelvis right_hip<pelvis spine1<pelvis left_knee<left_hip right_knee<right_hip spine2<spine1 "
     "left_ankle<left_knee right_ankle<right_knee spine3<spine2 left_foot<left_ankle right_foot<right_ankle neck<spine3 "
@@ -190,7 +170,7 @@ _SMPL_24 = _layout(
     center=("spine2",),
     source="SMPL, Loper et al., SIGGRAPH Asia 2015",
 )
-_CMU_31 = _layout(
+_add(
     "cmu_31",
     "root lhipjoint<root lfemur<lhipjoint ltibia<lfemur lfoot<ltibia ltoes<lfoot rhipjoint<root rfemur<rhipjoint "
     "rtibia<rfemur rfoot<rtibia rtoes<rfoot lowerback<root upperback<lowerback thorax<upperback lowerneck<thorax "
@@ -200,42 +180,33 @@ _CMU_31 = _layout(
     center=("upperback",),
     source="CMU motion capture (ASF), also HDM05",
 )
-_SBU_15 = _layout(
+_add(
     "sbu_15",
     "head<neck neck<torso torso LShoulder<neck LElbow<LShoulder LHand<LElbow RShoulder<neck RElbow<RShoulder RHand<RElbow "
     "LHip<torso LKnee<LHip LFoot<LKnee RHip<torso RKnee<RHip RFoot<RKnee",
-    parts=_parts("head neck torso", "{}Shoulder {}Elbow {}Hand", "{}Hip {}Knee {}Foot"),
     center=("torso",),
     source="SBU Kinect Interaction, Yun et al., CVPR-W 2012",
 )
-_MSR_ACTION3D = _layout(
+_add(
     "msr_action3d",
     "ShoulderL<ShoulderCenter ShoulderR<ShoulderCenter ShoulderCenter<Spine Spine<HipCenter HipL<HipCenter HipR<HipCenter HipCenter "
     "ElbowL<ShoulderL ElbowR<ShoulderR WristL<ElbowL WristR<ElbowR HandL<WristL HandR<WristR "
     "KneeL<HipL KneeR<HipR AnkleL<KneeL AnkleR<KneeR FootL<AnkleL FootR<AnkleR Head<ShoulderCenter",
-    parts=_parts(
-        "Head ShoulderCenter Spine HipCenter", "Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}"
-    ),
     center=("Spine",),
     source="MSR-Action3D, Li et al., CVPR-W 2010; the order is read off its bone lengths, the sides off its single-arm actions",
 )
-_UI_PRMD_22 = _layout(
+_add(
     "ui_prmd_22",
     "Waist Spine<Waist Chest<Spine Neck<Chest Head<Neck HeadTip<Head "
     "CollarL<Chest UpperArmL<CollarL ForearmL<UpperArmL HandL<ForearmL "
     "CollarR<Chest UpperArmR<CollarR ForearmR<UpperArmR HandR<ForearmR "
     "UpperLegL<Waist LowerLegL<UpperLegL FootL<LowerLegL ToesL<FootL "
     "UpperLegR<Waist LowerLegR<UpperLegR FootR<LowerLegR ToesR<FootR",
-    parts=_parts(
-        "HeadTip Head Neck Chest Spine Waist",
-        "Collar{} UpperArm{} Forearm{} Hand{}",
-        "UpperLeg{} LowerLeg{} Foot{} Toes{}",
-    ),
     center=("Spine",),
     source="UI-PRMD by Kinect, Vakanski et al., Data 2018; a segment stands for the joint where it begins",
 )
 _PAIRED_MARKERS = "FHD BHD SHO UPA ELB FRM WRA WRB FIN ASI PSI THI KNE TIB ANK HEE TOE"
-_VICON_39 = _layout(
+_add(
     "vicon_39",
     "LFHD<LBHD RFHD<RBHD LBHD<C7 RBHD<C7 C7<T10 T10<LPSI CLAV<C7 STRN<T10 RBAK<T10 "
     "LSHO<C7 LUPA<LSHO LELB<LSHO LFRM<LELB LWRA<LELB LWRB<LWRA LFIN<LWRA "
@@ -250,18 +221,10 @@ _VICON_39 = _layout(
     center=("T10",),
     source="Plug-in Gait markers of Vicon in the order of UI-PRMD; RBAK, on the right shoulder blade, has no partner",
 )
-_FLORENCE_15 = _layout(
+_add(
     "florence_15",
     "head<neck neck<spine spine LShoulder<neck LElbow<LShoulder LWrist<LElbow RShoulder<neck RElbow<RShoulder RWrist<RElbow "
     "LHip<spine LKnee<LHip LAnkle<LKnee RHip<spine RKnee<RHip RAnkle<RKnee",
     center=("spine",),
     source="Florence 3D Actions, Seidenari et al., CVPR-W 2013",
 )
-
-LAYOUTS: dict[str, SkeletonLayout] = {
-    layout.name: layout
-    for layout in (
-        _KINECT_V2, _KINECT_V1, _UTD_MHAD, _LCRNET_13, _COCO_17, _H36M_17, _OPENPOSE_25, _MEDIAPIPE_33, _SMPL_24, _CMU_31, _SBU_15,
-        _MSR_ACTION3D, _UI_PRMD_22, _VICON_39, _FLORENCE_15,
-    )
-}  # fmt: skip

@@ -57,6 +57,9 @@ TORSOS = {
     "smpl_24": "head neck spine3 spine2 spine1 pelvis",
     "cmu_31": "head upperneck lowerneck thorax upperback lowerback root",
     "sbu_15": "head neck torso",
+    "coco_17": "nose left_eye right_eye left_ear right_ear",
+    "msr_action3d": "Head ShoulderCenter Spine HipCenter",
+    "ui_prmd_22": "HeadTip Head Neck Chest Spine Waist",
 }
 LEFT_ARMS = {
     "kinect_v2": "ShoulderL ElbowL WristL HandL HandTipL ThumbL",
@@ -69,6 +72,8 @@ LEFT_ARMS = {
     "smpl_24": "left_collar left_shoulder left_elbow left_wrist left_hand",
     "cmu_31": "lclavicle lhumerus lradius lwrist lhand lthumb lfingers",
     "sbu_15": "LShoulder LElbow LHand",
+    "msr_action3d": "ShoulderL ElbowL WristL HandL",
+    "ui_prmd_22": "CollarL UpperArmL ForearmL HandL",
 }
 
 
