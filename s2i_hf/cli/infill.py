@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,21 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.infilling import InfillingOutput, load_infilling_model
+from ..inference.infilling import OUTPUTS, load_infilling_model
 from ..inference.infilling import infill as fill
-from ..inference.infilling_baselines import MeanPose, error_unit, fill_linear, fill_mean_pose, mean_error, mean_pose
+from ..inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
 from ..inference.infilling_gaps import lost_joints
 from ..inference.inputs import check_protocol, clips_of_file
-from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.layouts import LayoutLike, get_layout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..processing.transforms import find_missing
 from ..readers import ReadError
 from ..utils.arguments import arg
-from ..utils.files import write_atomically
 from ..visualization.infilling import FilledRow, draw_infilling
 
-OUTPUTS: tuple[str, ...] = (".npy", ".npz", ".json")
 _MOST_CLIPS = 10_000
 
 
@@ -61,6 +57,7 @@ class InfillArguments:
     picture: str | None = arg(None, "Draw it: .png.")
 
     def __post_init__(self) -> None:
+        """Checks of everything that can be known before a model is loaded."""
         if self.output and Path(self.output).suffix not in OUTPUTS:
             raise ValueError(f"--output is {self.output!r}; expected a name that ends in {', '.join(OUTPUTS)}.")
         if self.picture and Path(self.picture).suffix.lower() != ".png":
@@ -68,6 +65,18 @@ class InfillArguments:
         for flag, value in (("samples", self.samples), ("steps", self.steps)):
             if value is not None and value < 1:
                 raise ValueError(f"--{flag} is {value}; expected 1 or more.")
+        if self.data_dir is not None and self.data is None:
+            raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
+        for flag, name in (("output", self.output), ("picture", self.picture)):
+            if name and not _writable(Path(name)):
+                raise ValueError(
+                    f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours."
+                )
+        file = Path(self.clip).expanduser()
+        if not file.is_file():
+            kind = "a folder" if file.is_dir() else "not there"
+            raise ValueError(f"{file} is {kind}; expected one recording, such as clip.skeleton, .json or .npy.")
+        check_protocol(self.protocol)
 
 
 def infill(arguments: InfillArguments) -> None:
@@ -77,176 +86,82 @@ def infill(arguments: InfillArguments) -> None:
 
     Without --drop_joints and --drop_frames what the sensor itself lost is filled. Prints how well where the truth is known.
     """
-    for flag in ("output", "picture"):
-        _check_target(flag, getattr(arguments, flag))
-    _check_clip(arguments.clip, arguments.protocol)  # before a model is loaded
     model, processor = load_infilling_model(arguments.model)
-    sequence = read_clip(
-        arguments.clip, arguments.layout, arguments.unit, arguments.protocol, arguments.sample_id, processor.layout
-    )
-    joints, layout = sequence.joints, sequence.layout
+    clip = _read_clip(arguments, processor.layout)
+    joints, layout, pose = clip.joints, clip.layout, None
     lost = lost_joints(joints, layout, arguments.drop_joints, arguments.drop_frames)
-    pose = _mean_pose(arguments, layout)
-    diffuses = model.config.model_type == "diffmae"
+    if arguments.data is not None:
+        from ..data.loading import as_rows, load_skeletons
+
+        pose = mean_pose(as_rows(load_skeletons(arguments.data, arguments.data_dir)["train"]), layout)
     options: dict[str, Any] = {"num_samples": arguments.samples}
-    if diffuses:
+    if model.config.model_type == "diffmae":
         options |= {"num_inference_steps": arguments.steps, "seed": arguments.seed}
     result = fill(joints, model, processor, missing=lost, layout=layout, pose=pose, **options)
-
-    rows = {("DiffMAE" if diffuses else "MAE"): FilledRow(result.joints)}
-    if arguments.samples > 1:
-        rows[next(iter(rows))].samples = result.samples
-    rows["linear"] = FilledRow(fill_linear(joints, lost, layout, pose))
+    rows = {
+        {"mae": "MAE", "diffmae": "DiffMAE"}[result.method]: FilledRow(result.joints),
+        "linear": FilledRow(fill_linear(joints, lost, layout, pose)),
+    }
     if pose is not None:
         rows["mean pose"] = FilledRow(fill_mean_pose(joints, lost, pose))
-    truth_known = bool((result.filled & ~find_missing(joints)).any())
+
+    unknown = find_missing(joints)
+    truth_known = bool((result.filled & ~unknown).any())
     people, hidden = joints.shape[1], int(result.mask.sum())
     print(
-        f"{sequence.sample_id}: {len(joints)} frames, {people} {'person' if people == 1 else 'people'}, layout {layout.name}; "
+        f"{clip.sample_id}: {len(joints)} frames, {people} {'person' if people == 1 else 'people'}, layout {layout.name}; "
         f"{int(result.filled.sum()):,} of {result.filled.size:,} joints filled, {hidden} of {len(result.mask)} patches hidden"
     )
     if processor.layout is not None and (own := get_layout(processor.layout).name) != layout.name:
         print(f"  The model was pretrained on layout {own}; on {layout.name} expect less of it.")
-    for line in _report(rows, result, joints, truth_known, arguments):
-        print(line)
+    spread = float(result.spread[result.filled].mean()) * (1000.0 if result.unit == "mm" else 1.0)
+    for number, (name, row) in enumerate(rows.items()):
+        parts = []
+        if truth_known:
+            parts.append(f"error {mean_error(row.joints, joints, result.filled, layout):.1f} {result.unit}")
+        if number == 0 and arguments.samples > 1:
+            row.samples = result.samples
+            name += f", mean of {arguments.samples} samples"
+            parts.append(f"spread {spread:.1f} {result.unit}")
+        row.caption = "\n".join(parts)
+        if parts:
+            print(f"  {name:32s} {'   '.join(parts)}")
+    if not truth_known:
+        print("  The sensor itself lost these joints, so the truth is not known and there is no error to state.")
+    elif pose is None:
+        print(
+            "  The mean pose of a data set is compared as well with --data (a protocol with --data-dir, or a converted folder)."
+        )
     if arguments.output:
-        write(result, Path(arguments.output))
+        result.write(arguments.output)
         print(f"Written to {arguments.output}.")
     if arguments.picture:
-        draw_infilling(
-            rows, result.filled, layout, arguments.picture,
-            truth=np.where(find_missing(joints)[..., None], np.nan, joints) if truth_known else None,
-            title=f"{sequence.sample_id}: {_what(arguments)}",
-        )  # fmt: skip
+        named = [arguments.drop_joints, arguments.drop_frames and f"frames {arguments.drop_frames}"]
+        what = f"{' and '.join(filter(None, named))} lost" if any(named) else "what the sensor lost"
+        truth = np.where(unknown[..., None], np.nan, joints) if truth_known else None
+        draw_infilling(rows, result.filled, layout, arguments.picture, truth, f"{clip.sample_id}: {what}")
         print(f"Drawn in {arguments.picture}.")
 
 
-def _what(arguments: InfillArguments) -> str:
-    lost = [arguments.drop_joints or "", f"frames {arguments.drop_frames}" if arguments.drop_frames else ""]
-    return " and ".join(word for word in lost if word) + " lost" if any(lost) else "what the sensor lost"
-
-
-def _report(
-    rows: dict[str, FilledRow],
-    result: InfillingOutput,
-    truth: np.ndarray,
-    truth_known: bool,
-    arguments: InfillArguments,
-) -> Iterator[str]:
-    """A line for each method; sets the captions of the rows."""
-    unit = error_unit(result.layout)
-    factor = 1000.0 if unit == "mm" else 1.0
-    for name, row in rows.items():
-        parts = []
-        if truth_known:
-            parts.append(f"error {mean_error(row.joints, truth, result.filled, result.layout):.1f} {unit}")
-        if row.samples is not None:
-            parts.append(f"spread {float(result.spread[result.filled].mean()) * factor:.1f} {unit}")
-        row.caption = "\n".join(parts)
-        count = f", mean of {arguments.samples} samples" if row.samples is not None else ""
-        if parts:
-            yield f"  {name + count:32s} {'   '.join(parts)}"
-    if not truth_known:
-        yield "  The sensor itself lost these joints, so the truth is not known and there is no error to state."
-    if "mean pose" not in rows and truth_known:
-        yield "  The mean pose of a data set is compared as well with --data (a protocol with --data-dir, or a converted folder)."
-
-
-def _mean_pose(arguments: InfillArguments, layout: SkeletonLayout) -> MeanPose | None:
-    if arguments.data is None:
-        if arguments.data_dir is not None:
-            raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
-        return None
-    from ..data.loading import as_rows, load_skeletons
-
-    return mean_pose(as_rows(load_skeletons(arguments.data, arguments.data_dir)["train"]), layout)
-
-
-def read_clip(
-    path: str | Path,
-    layout: str | None = None,
-    unit: str | None = None,
-    protocol: str | None = None,
-    sample_id: str | None = None,
-    default_layout: Any = None,
-) -> SkeletonSequence:
-    """Read one clip of whatever format.
-
-    Args:
-        path: A recording of a known data set, or of one of the general formats.
-        layout, unit: Of a general format; `default_layout` if None, for files that do not say it themselves.
-        protocol: Whose recording it is; None: found out.
-        sample_id: Which clip of a file that holds several.
-
-    Raises:
-        ValueError: no such file, clip or protocol, or nothing that can be read.
-    """
-    file = _check_clip(path, protocol)
+def _read_clip(arguments: InfillArguments, default_layout: LayoutLike | None) -> SkeletonSequence:
+    """The clip in the file, or the one that is named of several."""
+    file, wanted = Path(arguments.clip).expanduser(), arguments.sample_id
     name = file.name.removesuffix(".gz")
-    clips = list(islice(clips_of_file(file, layout, unit, protocol, default_layout)[0], _MOST_CLIPS))
+    read, _ = clips_of_file(file, arguments.layout, arguments.unit, arguments.protocol, default_layout)
+    clips = list(islice(read, _MOST_CLIPS))
     found = {clip.sample_id: clip for clip in clips if isinstance(clip, SkeletonSequence)}
     if not found:
         raise next((clip for clip in clips if isinstance(clip, ReadError)), ReadError(f"{name}: holds no clip."))
-    if sample_id is None:
-        if len(clips) > 1:
-            raise ValueError(
-                f"{name} holds {len(clips):,} clips; choose one with --sample-id, such as {next(iter(found))}."
-            )
-        return next(iter(found.values()))
-    if sample_id not in found:
-        raise ValueError(f"{name} holds no clip {sample_id!r}.{did_you_mean(sample_id, found)}")
-    return found[sample_id]
+    if wanted is None and len(clips) > 1:
+        raise ValueError(
+            f"{name} holds {len(clips):,} clips; choose one with --sample-id, such as {next(iter(found))}."
+        )
+    if wanted is not None and wanted not in found:
+        raise ValueError(f"{name} holds no clip {wanted!r}.{did_you_mean(wanted, found)}")
+    return found[wanted if wanted is not None else next(iter(found))]
 
 
-def _check_clip(path: str | Path, protocol: str | None) -> Path:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        kind = "a folder" if file.is_dir() else "not there"
-        raise ValueError(f"{file} is {kind}; expected one recording, such as clip.skeleton, .json or .npy.")
-    check_protocol(protocol)
-    return file
-
-
-def _check_target(flag: str, name: str | None) -> None:
-    """Refuse a file that cannot be written, before anything is computed."""
-    if name is None:
-        return
-    folder = Path(name).parent
-    while not folder.exists() and folder != folder.parent:  # it would be made
-        folder = folder.parent
-    if Path(name).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValueError(f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours.")
-
-
-def write(result: InfillingOutput, path: Path) -> None:
-    """Write a filled clip; the file is there whole or not at all, and readers of arrays take it back.
-
-    Args:
-        result: What to write.
-        path: .npy: joints (T, M, V, 3) alone; .npz: joints, samples, spread, filled; .json: layout, joints, and filled as
-            [frame, person, joint] triples.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".json":
-        missing = np.isnan(result.joints).any(axis=-1)
-        joints: Any = np.round(result.joints.astype(np.float64), 6).astype(object)
-        joints[missing] = None  # JSON has no NaN
-        content = {
-            "layout": result.layout.name,
-            "joints": joints.tolist(),
-            "filled": np.argwhere(result.filled).tolist(),
-        }
-        write_atomically(path, json.dumps(content) + "\n")
-        return
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            if path.suffix == ".npy":
-                np.save(file, result.joints)
-            else:
-                np.savez_compressed(
-                    file, joints=result.joints, samples=result.samples, spread=result.spread, filled=result.filled
-                )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _writable(file: Path) -> bool:
+    """Whether a file can be made there, with the folders above it that are missing."""
+    folder = next(folder for folder in file.absolute().parents if folder.exists())
+    return not file.is_dir() and folder.is_dir() and os.access(folder, os.W_OK)

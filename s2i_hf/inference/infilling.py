@@ -15,6 +15,7 @@ known here: those of the bridged clip are taken. That is a guess; models without
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +31,13 @@ from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.transforms import prepare, present_people
 from ..runs.run_folder import RunFolder
+from ..utils.files import replacing
 from ..utils.progress import no_progress_bars
 from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
 from .infilling_gaps import lost_joints, touched_pixels, with_people
 
 STEPS = 50  # of the sampler, for several samples
+OUTPUTS = (".npy", ".npz", ".json")  # files that a filled clip is written to
 
 
 @dataclass
@@ -74,6 +77,26 @@ class InfillingOutput:
     def unit(self) -> str:
         """Unit of `error`."""
         return error_unit(self.layout)
+
+    def write(self, path: str | Path) -> None:
+        """Write a file, whole or not at all, that readers of arrays take back.
+
+        Args:
+            path: .npy: joints (T, M, V, 3) alone; .npz: joints, samples, spread, filled; .json: layout, joints, and filled as
+                [frame, person, joint] triples.
+        """
+        with replacing(path) as file:
+            if file.suffix == ".json":
+                rounded = np.round(self.joints.astype(np.float64), 6).astype(object)
+                rounded[np.isnan(self.joints).any(axis=-1)] = None  # JSON has no NaN
+                joints, filled = rounded.tolist(), np.argwhere(self.filled).tolist()
+                content = {"layout": self.layout.name, "joints": joints, "filled": filled}
+                file.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            elif file.suffix == ".npy":
+                np.save(file, self.joints)
+            else:
+                arrays = {name: getattr(self, name) for name in ("joints", "samples", "spread", "filled")}
+                np.savez_compressed(file, **arrays)
 
 
 @dataclass

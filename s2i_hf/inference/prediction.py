@@ -21,40 +21,27 @@ from ..processing.transforms import prepare, present_people
 from ..readers import ReadError
 
 
-@dataclass(frozen=True)
-class Span:
-    """A length in time.
+def frames_in(length: int | str, fps: float | None = None) -> int:
+    """How many frames a length of time is, at least one.
 
     Args:
-        amount: How much.
-        seconds: Whether the amount is in seconds; otherwise in frames.
+        length: 64 or "64" frames; "2s" or "0.5s" seconds.
+        fps: Frames a second, which seconds need.
+
+    Raises:
+        ValueError: it is no length of time, or in seconds and nobody knows how long a frame is.
     """
-
-    amount: float
-    seconds: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Span:
-        """ "64" (frames), "2s" or "0.5s" (seconds). Raises ValueError if it is neither."""
-        word = text.strip()
-        seconds = word.endswith("s")
-        try:
-            amount = float(word.removesuffix("s")) if seconds else int(word)
-        except ValueError:
-            amount = 0
-        if not 0 < amount < float("inf"):
-            raise ValueError(
-                f"{text!r} is no length of time; expected frames such as 64, or seconds such as 2s or 0.5s."
-            )
-        return cls(amount, seconds)
-
-    def frames(self, fps: float | None) -> int:
-        """How many frames it is, at least one. Raises ValueError if it is in seconds and nobody knows how long a frame is."""
-        if not self.seconds:
-            return int(self.amount)
-        if fps is None:
-            raise ValueError(f"{self.amount:g} seconds are how many frames? Pass --fps, or give the length in frames.")
-        return max(1, round(self.amount * fps))
+    word = str(length).strip()
+    seconds = word.endswith("s")
+    try:
+        amount = float(word.removesuffix("s")) if seconds else int(word)
+    except ValueError:
+        amount = 0
+    if not 0 < amount < float("inf"):
+        raise ValueError(f"{word!r} is no length of time; expected frames such as 64, or seconds such as 2s or 0.5s.")
+    if seconds and fps is None:
+        raise ValueError(f"{amount:g} seconds are how many frames? Pass --fps, or give the length in frames.")
+    return max(1, round(amount * fps)) if seconds and fps is not None else int(amount)
 
 
 @dataclass(frozen=True)
@@ -129,8 +116,8 @@ def predict_clips(
     clips: Iterable[tuple[str, SkeletonSequence | ReadError]],
     *,
     top_k: int = 5,
-    window: Span | None = None,
-    stride: Span | None = None,
+    window: int | str | None = None,
+    stride: int | str | None = None,
     fps: float | None = None,
     per_person: bool = False,
     batch_size: int = 32,
@@ -143,7 +130,7 @@ def predict_clips(
         processor: The `SkeletonProcessor` of the model.
         clips: (file name, recording or the error of a broken one), as `inputs.FoundClips.read` gives them.
         top_k: How many classes to name.
-        window: Length of the windows; None: each recording as a whole.
+        window: Length of the windows in frames or seconds, see `frames_in`; None: each recording as a whole.
         stride: From the start of a window to that of the next; half the window if None.
         fps: Frames a second.
         per_person: Whether each person is classified alone, in every view in which the person is seen.
@@ -164,8 +151,16 @@ def predict_clips(
         raise ValueError(f"fps is {fps}; expected frames a second, above 0.")
     if stride is not None and window is None:
         raise ValueError("--stride is the way from one window to the next; pass --window too.")
-    frames = _in_frames(window, stride, fps)
+    frames = None
+    if window is not None:
+        length = frames_in(window, fps)
+        frames = length, max(1, length // 2) if stride is None else frames_in(stride, fps)
+        sliding_windows(1, *frames)  # refuses what makes no sense
     waiting: list[tuple[str, list[_View] | ReadError]] = []
+
+    def named(view: Prediction, probabilities: np.ndarray) -> Prediction:
+        best = np.argsort(-probabilities, kind="stable")[:top_k]
+        return replace(view, classes=tuple((names[index], float(probabilities[index])) for index in best))
 
     def classified() -> Iterator[tuple[str, list[Prediction] | ReadError]]:
         views = [view for _, part in waiting if not isinstance(part, ReadError) for view in part]
@@ -178,8 +173,7 @@ def predict_clips(
             if isinstance(part, ReadError):
                 yield file, part
             else:
-                named = (view if row is None else _named(view, next(scores), names, top_k) for view, row in part)
-                yield file, list(named)
+                yield file, [view if row is None else named(view, next(scores)) for view, row in part]
         waiting.clear()
 
     count = 0
@@ -191,15 +185,6 @@ def predict_clips(
             yield from classified()
             count = 0
     yield from classified()
-
-
-def _in_frames(window: Span | None, stride: Span | None, fps: float | None) -> tuple[int, int] | None:
-    if window is None:
-        return None
-    length = window.frames(fps)
-    step = max(1, length // 2) if stride is None else stride.frames(fps)
-    sliding_windows(1, length, step)  # refuses what makes no sense
-    return length, step
 
 
 def _views(
@@ -225,8 +210,3 @@ def _views(
         if len(there) == 0 or not per_person:
             views.append((view, row if len(there) else None))
     return views
-
-
-def _named(view: Prediction, scores: np.ndarray, names: list[str], top_k: int) -> Prediction:
-    best = np.argsort(-scores, kind="stable")[:top_k]
-    return replace(view, classes=tuple((names[index], float(scores[index])) for index in best))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import run
 from conftest import one_sentence
 
-from s2i_hf.cli import main
 from s2i_hf.inference.infilling import infill, infill_clips, predict_hidden
 from s2i_hf.inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
 from s2i_hf.inference.infilling_gaps import lost_joints, touched_pixels
@@ -295,11 +295,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
-    code = main(["infill", *map(str, argv)])
-    return (code, *capsys.readouterr())
-
-
 def test_the_command_fills_tells_and_draws(
     folders: Path, tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,7 +305,7 @@ def test_the_command_fills_tells_and_draws(
     pytest.importorskip("matplotlib")
     flags = ("--drop-joints", "left_arm", "--drop-frames", "8:12", "--output")
     code, out, err = run(
-        capsys, clip, "--model", folders / "mae", *flags, tmp_path / "o.json", "--picture", tmp_path / "p.png"
+        capsys, "infill", clip, "--model", folders / "mae", *flags, tmp_path / "o.json", "--picture", tmp_path / "p.png"
     )
     assert code == 0 and "a01_s01_e00_v03: 24 frames, 1 person, layout kinect_v1" in out, err
     assert out.count("error") == 2 and "MAE" in out and "linear" in out and "--data" in out
@@ -322,7 +317,7 @@ def test_the_command_fills_tells_and_draws(
 
     np.save(tmp_path / "own.npy", truth)
     flags = ("--drop-joints", "left_arm", "--samples", 3, "--steps", 2, "--output", tmp_path / "o.npz")
-    code, out, err = run(capsys, tmp_path / "own.npy", "--model", folders / "diffmae", *flags)
+    code, out, err = run(capsys, "infill", tmp_path / "own.npy", "--model", folders / "diffmae", *flags)
     assert code == 0 and "mean of 3 samples" in out and "spread" in out and "was pretrained on" not in out, err
     with np.load(tmp_path / "o.npz") as arrays:
         assert arrays["samples"].shape == (3, *truth.shape) and arrays["filled"].sum() == 4 * 24
@@ -335,7 +330,9 @@ def test_gaps_of_the_sensor_have_no_known_truth(
     clip = make_clip("kinect_v1")
     clip[4:9, 0, 7] = np.nan
     np.save(tmp_path / "own.npy", clip)
-    code, out, _ = run(capsys, tmp_path / "own.npy", "--model", folders / "mae", "--output", tmp_path / "o.npy")
+    code, out, _ = run(
+        capsys, "infill", tmp_path / "own.npy", "--model", folders / "mae", "--output", tmp_path / "o.npy"
+    )
     assert code == 0 and "5 of 400 joints filled" in out and "truth is not known" in out and " mm" not in out
     assert np.isfinite(np.load(tmp_path / "o.npy")).all()
 
@@ -375,7 +372,7 @@ def test_mistakes_at_the_command_line(
     argv = [
         str(tmp_path / word) if word.endswith(".npy") or word in ("vit", "motion", "bare") else word for word in argv
     ]
-    code, out, err = run(capsys, *(str(folders / word) if word == "mae" else word for word in argv))
+    code, out, err = run(capsys, "infill", *(str(folders / word) if word == "mae" else word for word in argv))
     assert code == 2 and words in err and err.count("\n") == 1 and err.startswith("s2i infill: ") and out == ""
 
 
@@ -384,11 +381,11 @@ def test_another_joint_format_than_the_models_is_told(
 ) -> None:
     np.save(tmp_path / "own.npy", make_clip("kinect_v2"))
     flags = ("--layout", "kinect_v2", "--drop-joints", "ThumbL")
-    code, out, err = run(capsys, tmp_path / "own.npy", "--model", folders / "mae", *flags)
+    code, out, err = run(capsys, "infill", tmp_path / "own.npy", "--model", folders / "mae", *flags)
     assert code == 0 and "pretrained on layout kinect_v1; on kinect_v2 expect less of it." in out, err
 
 
 def test_a_real_clip_of_nw_ucla(real_data: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = next(real_data.rglob("a01_s03_e03_v03.json"))
-    code, out, err = run(capsys, clip, "--model", folders / "mae", "--drop-frames", "15:25")
+    code, out, err = run(capsys, "infill", clip, "--model", folders / "mae", "--drop-frames", "15:25")
     assert code == 0 and "200 of 820 joints filled" in out and "mm" in out, err

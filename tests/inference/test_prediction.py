@@ -6,13 +6,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from command_line import run
 from conftest import one_sentence
 from finetune_clips import CLASSES
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.cli import main
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.inference.prediction import Span, predict_clips, sliding_windows
+from s2i_hf.inference.prediction import frames_in, predict_clips, sliding_windows
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
@@ -38,15 +39,6 @@ def sequence(joints, name="clip", layout="kinect_v2"):
 
 def predict(classifier, clips, **options):
     return list(predict_clips(classifier[1], classifier[2], clips, **options))
-
-
-def run(capsys, *argv):
-    try:
-        code = main(["predict", *map(str, argv)])
-    except SystemExit as end:
-        code = end.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
@@ -85,13 +77,13 @@ def test_windows_that_make_no_sense():
 
 
 def test_lengths():
-    assert Span.parse("64").frames(None) == 64 and Span.parse(" 2s").frames(30) == 60
-    assert Span.parse("0.5 s").frames(15) == 8 and Span.parse("0.001s").frames(30) == 1
+    assert frames_in("64") == frames_in(64) == 64 and frames_in(" 2s", 30) == 60
+    assert frames_in("0.5 s", 15) == 8 and frames_in("0.001s", 30) == 1
     for text in ("", "s", "-3", "0", "0s", "1.5", "nans", "infs", "two", "2m"):
         with pytest.raises(ValueError, match="no length of time"):
-            Span.parse(text)
+            frames_in(text)
     with pytest.raises(ValueError, match="Pass --fps"):
-        Span.parse("2s").frames(None)
+        frames_in("2s")
 
 
 # -- results -----------------------------------------------------------------------------------------------------------
@@ -124,9 +116,7 @@ def test_top_k(classifier, make_clip):
 
 def test_a_window_is_a_clip_of_its_own(classifier, make_clip):
     joints = make_clip(frames=25)
-    ((_, windows),) = predict(
-        classifier, [("f", sequence(joints))], window=Span(10), stride=Span(5), fps=10, batch_size=3
-    )
+    ((_, windows),) = predict(classifier, [("f", sequence(joints))], window=10, stride=5, fps=10, batch_size=3)
     assert [(one.start, one.stop) for one in windows] == [(0, 10), (5, 15), (10, 20), (15, 25)]
     assert [(one.start_seconds, one.stop_seconds) for one in windows] == [(0, 1), (0.5, 1.5), (1, 2), (1.5, 2.5)]
     for one in windows:
@@ -136,7 +126,7 @@ def test_a_window_is_a_clip_of_its_own(classifier, make_clip):
 
 
 def test_half_a_window_is_the_stride_by_default(classifier, make_clip):
-    ((_, windows),) = predict(classifier, [("f", sequence(make_clip(frames=20)))], window=Span(1, True), fps=8)
+    ((_, windows),) = predict(classifier, [("f", sequence(make_clip(frames=20)))], window="1s", fps=8)
     assert [one.start for one in windows] == [0, 4, 8, 12]
 
 
@@ -144,7 +134,7 @@ def test_each_person_alone_and_only_while_there(classifier, make_clip):
     joints = make_clip(frames=20, people=2)
     joints[10:, 1] = np.nan
     clip = SkeletonSequence(joints, "kinect_v2", body_ids=np.array([7, 72057594037927936]))
-    ((_, results),) = predict(classifier, [("f", clip)], window=Span(10), stride=Span(10), per_person=True)
+    ((_, results),) = predict(classifier, [("f", clip)], window=10, stride=10, per_person=True)
     assert [(one.start, one.person, one.body_id, one.people) for one in results] == [
         (0, 0, 7, 2), (0, 1, 72057594037927936, 2), (10, 0, 7, 1),
     ]  # fmt: skip
@@ -155,7 +145,7 @@ def test_each_person_alone_and_only_while_there(classifier, make_clip):
 def test_nobody_there_is_no_class(classifier, make_clip):
     joints = make_clip(frames=20)
     joints[:10] = np.nan
-    ((_, (first, second)),) = predict(classifier, [("f", sequence(joints))], window=Span(10), stride=Span(10))
+    ((_, (first, second)),) = predict(classifier, [("f", sequence(joints))], window=10, stride=10)
     assert first.classes == () and first.people == 0 and len(second.classes) == 4
     ((_, (nobody,)),) = predict(classifier, [("f", sequence(np.zeros((5, 1, 25, 3), np.float32)))])
     assert nobody.classes == ()
@@ -186,8 +176,8 @@ def test_results_come_while_recordings_are_read(classifier, make_clip):
 def test_settings_that_make_no_sense(classifier, make_clip):
     clip = [("f", sequence(make_clip(frames=6)))]
     for options, words in (
-        ({"top_k": 0}, "top_k is 0"), ({"fps": -1.0}, "fps is -1"), ({"stride": Span(3)}, "pass --window too"),
-        ({"window": Span(2, True)}, "Pass --fps"), ({"window": Span(2), "stride": Span(4)}, "left out"),
+        ({"top_k": 0}, "top_k is 0"), ({"fps": -1.0}, "fps is -1"), ({"stride": 3}, "pass --window too"),
+        ({"window": "2s"}, "Pass --fps"), ({"window": 2, "stride": 4}, "left out"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=words) as refusal:
             predict(classifier, clip, **options)
@@ -219,25 +209,25 @@ def recordings(tmp_path, make_clip):
 
 
 def test_one_recording(classifier, recordings, capsys):
-    code, out, err = run(capsys, classifier[0], recordings / "S001C001P001R001A010.skeleton", "--top-k", 2)
+    code, out, err = run(capsys, "predict", classifier[0], recordings / "S001C001P001R001A010.skeleton", "--top-k", 2)
     assert code == 0 and err == "" and len(out.splitlines()) == 3
     assert out.splitlines()[0] == "S001C001P001R001A010: 8 frames (0.3 s), layout kinect_v2"
     assert out.splitlines()[1].endswith(tuple(CLASSES)) and " %  " in out.splitlines()[1]
 
 
 def test_a_folder(classifier, recordings, capsys):
-    code, out, err = run(capsys, classifier[0], recordings, "--json")
+    code, out, err = run(capsys, "predict", classifier[0], recordings, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(lines) == 4 and [line["file"] for line in lines] == sorted(line["file"] for line in lines)
     assert [line["file"] for line in lines if "error" in line] == ["S001C001P001R001A011.skeleton"]
     assert "3 clips classified, 1 broken" in err and "S001C001P001R001A011" in err
     assert {line["num_frames"] for line in lines if "error" not in line} == {8, 5}
-    code, out, err = run(capsys, classifier[0], recordings, "--strict")
+    code, out, err = run(capsys, "predict", classifier[0], recordings, "--strict")
     assert code == 2 and "1 broken" in err.splitlines()[-1] and "my_clip" in out
 
 
 def test_a_single_broken_recording_is_named_with_its_fault(classifier, recordings, capsys):
-    code, out, err = run(capsys, classifier[0], recordings / "S001C001P001R001A011.skeleton")
+    code, out, err = run(capsys, "predict", classifier[0], recordings / "S001C001P001R001A011.skeleton")
     assert code == 2 and out == "" and "broken: S001C001P001R001A011.skeleton: " in err and "frame" in err
 
 
@@ -245,7 +235,7 @@ def test_all_clips_of_a_file_that_holds_many(classifier, tmp_path, make_clip, ca
     x = np.zeros((5, 12, 150), np.float32)
     x[..., :75] = make_clip(frames=12).reshape(12, 75)
     np.savez(tmp_path / "many.npz", x_train=x[:3], y_train=np.eye(3), x_test=x[:2], y_test=np.eye(3)[:2])
-    code, out, err = run(capsys, classifier[0], tmp_path / "many.npz", "--json")
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path / "many.npz", "--json")
     assert code == 0 and len({json.loads(line)["sample_id"] for line in out.splitlines()}) == 5
     assert err == "5 clips classified, 0 broken.\n"
 
@@ -254,7 +244,7 @@ def test_labels_do_not_decide_what_is_read(classifier, tmp_path, make_clip, caps
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", make_clip(frames=6))
     (tmp_path / "labels.csv").write_text("id,label\na,jump\n")
-    code, out, _ = run(capsys, classifier[0], tmp_path, "--json")
+    code, out, _ = run(capsys, "predict", classifier[0], tmp_path, "--json")
     assert code == 0 and [json.loads(line)["file"] for line in out.splitlines()] == ["a.npy", "b.npy"]
 
 
@@ -262,16 +252,18 @@ def test_an_archive(classifier, recordings, tmp_path, capsys):
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for file in recordings.iterdir():
             archive.write(file, f"nturgb+d_skeletons/{file.name}")
-    code, out, err = run(capsys, classifier[0], tmp_path / "all.zip", "--json")
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path / "all.zip", "--json")
     assert code == 0 and len(out.splitlines()) == 4 and "3 clips classified, 1 broken" in err
 
 
 def test_windows_of_an_array(classifier, tmp_path, make_clip, capsys):
     np.save(tmp_path / "long.npy", make_clip(frames=30)[:, 0])
-    code, out, err = run(capsys, classifier[0], tmp_path / "long.npy", "--window", "1s", "--fps", 10, "--top-k", 1)
+    code, out, err = run(
+        capsys, "predict", classifier[0], tmp_path / "long.npy", "--window", "1s", "--fps", 10, "--top-k", 1
+    )
     lines = out.splitlines()
     assert code == 0 and err == "" and len(lines) == 6 and lines[1].split()[:4] == ["0.00", "-", "1.00", "s"]
-    code, out, err = run(capsys, classifier[0], tmp_path / "long.npy", "--window", "1s")
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path / "long.npy", "--window", "1s")
     assert code == 2 and "--fps" in err and one_sentence(err.strip().split(": ", 1)[1])
 
 
@@ -280,11 +272,11 @@ def test_a_folder_of_arrays_and_another_layout(classifier, tmp_path, make_clip, 
     for name in ("b", "a/c"):
         np.save(tmp_path / f"{name}.npy", make_clip("kinect_v1", frames=12))
     np.save(tmp_path / "d.npy", np.zeros((3, 7)))
-    code, out, err = run(capsys, classifier[0], tmp_path, "--layout", "kinect_v1", "--json")
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path, "--layout", "kinect_v1", "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and sorted(line["file"] for line in lines) == ["a/c.npy", "b.npy", "d.npy"]
     assert "2 clips classified, 1 broken" in err and "trained on layout kinect_v2" in err
-    code, out, err = run(capsys, classifier[0], tmp_path)  # 20 joints are not the model's 25
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path)  # 20 joints are not the model's 25
     assert code == 2 and "nothing in" in err.splitlines()[-1]
 
 
@@ -294,7 +286,7 @@ def test_a_converted_folder(classifier, tmp_path, capsys):
         main(["convert", "nw_ucla_xview", "--data-dir", str(tmp_path / "raw"), "--output", str(tmp_path / "out")]) == 0
     )
     capsys.readouterr()
-    code, out, _ = run(capsys, classifier[0], tmp_path / "out", "--json")
+    code, out, _ = run(capsys, "predict", classifier[0], tmp_path / "out", "--json")
     assert code == 0 and [json.loads(line)["sample_id"] for line in out.splitlines()] == [
         "a01_s01_e00_v01",
         "a02_s01_e00_v03",
@@ -318,7 +310,7 @@ def test_bad_input_is_one_sentence(classifier, tmp_path, make_clip, capsys, argv
     np.save(tmp_path / "clip.npy", make_clip(frames=6))
     (tmp_path / "empty").mkdir()
     places = {"MODEL": classifier[0], "CLIP": tmp_path / "clip.npy", "EMPTY": tmp_path / "empty"}
-    code, out, err = run(capsys, *[places.get(word, word) for word in argv])
+    code, out, err = run(capsys, "predict", *[places.get(word, word) for word in argv])
     assert code == 2 and out == "" and words in err and err.count("\n") == 1
 
 
@@ -327,5 +319,5 @@ def test_real_recordings(classifier, real_data, capsys):
     files = sorted(folder.rglob("a01_s01_e00_v01.json"))
     if not files:
         pytest.skip("no NW-UCLA recordings in the folder of real data")
-    code, out, _ = run(capsys, classifier[0], files[0], "--window", 16, "--json")
+    code, out, _ = run(capsys, "predict", classifier[0], files[0], "--window", 16, "--json")
     assert code == 0 and len(out.splitlines()) > 1 and json.loads(out.splitlines()[0])["layout"] == "kinect_v1"
