@@ -12,13 +12,13 @@ from itertools import chain
 from pathlib import Path
 
 from ..data.stored_clips import is_converted
-from ..inspection.detection import detect, first_clips
+from ..inspection.detection import detect
 from ..processing.layouts import LayoutLike
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol
 from ..readers import READERS, RawFile, ReadError, get_reader
-from ..readers.discovery import read_file
+from ..readers.discovery import raw_clips, read_file
 from ..readers.generic import folder as own
 from ..readers.raw_files import find_raw_files, with_suffix
 
@@ -118,7 +118,7 @@ def clips_of_file(
             reader, raw = found.reader, found.files[0]
         if reader is None and not name.endswith(own.SUFFIXES):  # broken: its reader says how
             reader = next((reader for reader, facts in READERS.items() if name.endswith(facts.suffixes)), None)
-        clips = iter(()) if reader is None else first_clips(get_reader(reader), raw)
+        clips = iter(()) if reader is None else raw_clips(get_reader(reader), raw)
         first = next(clips, None)
         if reader is not None and first is not None:
             return chain([first], clips), _fps(reader)
@@ -145,7 +145,7 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile], broken: list[
     if not files:
         raise ValueError(f"No recordings in {place}: looked for files like {READERS[reader].example}.")
     left_out = {reason: sorted(names) for reason, names in left_out.items()}
-    return FoundClips(place, files, lambda file: first_clips(module, file), _fps(reader), left_out)
+    return FoundClips(place, files, lambda file: raw_clips(module, file), _fps(reader), left_out)
 
 
 def _of_own(

@@ -6,28 +6,38 @@ when neither fits, and always which command to try next.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from ..data.stored_clips import is_converted
-from ..processing.layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, RawFile, ReadError, get_reader
-from ..readers.discovery import find_recordings
-from ..readers.generic.folder import SUFFIXES
+from ..readers.discovery import find_recordings, raw_clips, read_file
+from ..readers.generic.folder import SUFFIXES, find_folder
+from ..readers.generic.folder import logger as folder_logger
 from ..readers.raw_files import find_raw_files, list_raw_files, with_suffix
-from ..readers.recordings import Recordings
-from .detection_generic import LayoutLike, compare_layouts, ctr_gcn_shapes, fit_layouts, spread
-from .file_types import PICKLE, describe, is_pickle
+from ..readers.recordings import Recordings, recording_name
+from .body_checks import CLEAR, check_body, layout_misfit
+from .file_types import PICKLE, describe, is_pickle, npz_headers
 from .report import Detection, Suffix
+from .statistics import spread
 
 _SHOWN = 3  # files of each suffix that are kept as examples
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
+_CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
+_UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
+_MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
+LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
 _HINTS = (
     ((".avi", ".mp4", ".mkv", ".mov"), "videos are not skeletons: run a pose estimator on them first"),
@@ -82,17 +92,6 @@ def _convert(name: str, path: Path) -> str:
     return f"s2i convert {name} --data-dir {shlex.quote(str(path))} --output OUT"
 
 
-def first_clips(reader: Any, file: RawFile) -> Iterator[SkeletonSequence | ReadError]:
-    """The clips of a raw file, read as its data set numbers them; see `readers`."""
-    try:
-        if hasattr(reader, "read_clips"):
-            yield from reader.read_clips(file)
-        else:
-            yield reader.read(file)
-    except ReadError as error:
-        yield error
-
-
 # -- known data sets ---------------------------------------------------------------------------------------------------
 
 
@@ -135,36 +134,20 @@ def _dataset(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, De
 
 def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
     """The files that are named like recordings of a reader."""
-    module = _module(reader)
-    if module is None:
-        return []
-    named = []
+    module, named = get_reader(reader), []
     for file in with_suffix(files, READERS[reader].suffixes):
         try:
-            if parse_name(reader, _recording_name(module, file)) is not None:
+            if parse_name(reader, recording_name(module, file)) is not None:
                 named.append(file)
         except (KeyError, ValueError):
             return []
     return named
 
 
-def _recording_name(module: Any, file: RawFile) -> str:
-    """What names a file for its reader."""
-    name_of: Callable[[RawFile], str] | None = getattr(module, "sample_id", None)
-    return name_of(file) if name_of else file.stem
-
-
 def protocols_of(file: RawFile, reader: str) -> list[Protocol]:
     """The protocols of a reader that have a split for a file of this name."""
-    name = _recording_name(get_reader(reader), file)
+    name = recording_name(get_reader(reader), file)
     return [rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)]
-
-
-def _module(reader: str) -> Any:
-    try:
-        return get_reader(reader)
-    except ImportError:  # what it needs is not installed
-        return None
 
 
 def _protocols(reader: str, path: Path, files: Sequence[RawFile]) -> tuple[list[Recordings], list[str]]:
@@ -187,12 +170,11 @@ def _completeness(recordings: Recordings) -> int:
 
 def _readable(reader: str, files: Sequence[RawFile]) -> bool:
     """Whether one of some files, spread over all, gives a clip."""
-    module = _module(reader)
-    return module is not None and any(
-        isinstance(clip, SkeletonSequence)
-        for file in spread(files, 2 * _PROBES)
-        for clip in islice(first_clips(module, file), 2)
-    )
+    return any(_gives_clip(get_reader(reader), file) for file in spread(files, 2 * _PROBES))
+
+
+def _gives_clip(module: Any, file: RawFile) -> bool:
+    return any(isinstance(clip, SkeletonSequence) for clip in islice(raw_clips(module, file), 2))
 
 
 def _single(path: Path) -> Detection | None:
@@ -200,13 +182,11 @@ def _single(path: Path) -> Detection | None:
     file = RawFile(path, size=path.stat().st_size)
     for fits_name in (True, False):
         for reader in READERS:
-            module = _module(reader)
-            if module is None or not with_suffix([file], READERS[reader].suffixes):
-                continue
-            if fits_name != bool(_named(reader, [file])):
+            module = get_reader(reader)
+            if not with_suffix([file], READERS[reader].suffixes) or fits_name != bool(_named(reader, [file])):
                 continue
             for one in _with_companions(module, reader, file):
-                if any(isinstance(clip, SkeletonSequence) for clip in islice(first_clips(module, one), 2)):
+                if _gives_clip(module, one):
                     rules = protocols_of(file, reader)
                     title = _title(reader, rules[0] if rules else None)
                     found = Detection("dataset", f"one recording of {title}", path, reader, files=[one])
@@ -237,12 +217,8 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
     """Contents of a known data set under other names."""
     for reader, facts in READERS.items():
         candidates = with_suffix(files, facts.suffixes)
-        module = _module(reader)
-        if module is None or not candidates:
-            continue
-        some = spread(candidates, _PROBES)
-        clips = [next(first_clips(module, file), None) for file in some]
-        if all(isinstance(clip, SkeletonSequence) for clip in clips):
+        clips = [next(raw_clips(get_reader(reader), file), None) for file in spread(candidates, _PROBES)]
+        if clips and all(isinstance(clip, SkeletonSequence) for clip in clips):
             found = Detection("dataset", _title(reader, None), path, reader, files=candidates)
             found.notes = [
                 f"The contents are those of {reader} files, the names are not: expected names like {facts.example}, got "
@@ -271,6 +247,8 @@ def count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
 
 
 # -- general formats ---------------------------------------------------------------------------------------------------
+# Formats with as many joints are told apart by geometry: 25 joints are Kinect v2 or OpenPose, but only under the right tree are
+# bones short, steady and as long on the left as on the right (`body_checks.layout_misfit`).
 
 
 def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
@@ -317,6 +295,98 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, not
     flag = "" if layout is None and custom[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
     found.commands = [f"s2i convert folder --data-dir {where}{flag}{unit} --output OUT"]
     return found
+
+
+def fit_layouts(
+    path: Path, files: Sequence[RawFile], layout: LayoutLike | None = None
+) -> tuple[dict[str, float], str | None, str]:
+    """Try layouts on some clips.
+
+    Args:
+        path: Folder, archive or file with custom data.
+        files: Those recordings.
+        layout: The one to try; None: all of `LAYOUTS`, or what motion capture files say themselves.
+
+    Returns:
+        Name -> misfit of the layouts that the recordings can be read by, the best first; the unit of the best (None: that of
+        the layout); and a sentence about what kept the first layout from fitting, if none does.
+    """
+    motion = files[0].name.removesuffix(".gz").endswith(_MOTION)
+    places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
+    if not motion and not files[0].member:
+        places = [(file.path, None) for file in spread(files, _PROBES)]
+    candidates: Sequence[LayoutLike | None] = [layout] if layout is not None or motion else list(LAYOUTS)
+    problem = ""
+    fits: dict[str, tuple[float, str | None]] = {}
+    for candidate in candidates:
+        readable: list[tuple[float, str | None, list[SkeletonSequence]]] = []
+        for unit in _UNITS:
+            try:
+                clips = [clip for place in places for clip in _some_clips(*place, candidate, unit)]
+            except (ValueError, ImportError) as error:
+                problem = problem or str(error)
+                continue
+            if clips:
+                readable.append((_right_size(clips), unit, clips))
+        if readable:
+            _, unit, clips = max(readable, key=lambda one: one[0])  # the first of equals
+            misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
+            fits[clips[0].layout.name] = (math.inf if math.isnan(misfit) else misfit, unit)
+    ordered = sorted(fits.items(), key=lambda item: item[1][0])
+    return {name: misfit for name, (misfit, _) in ordered}, ordered[0][1][1] if ordered else None, problem
+
+
+def _right_size(clips: Sequence[SkeletonSequence]) -> float:
+    """Share of the clips whose bodies have the size that the unit of their layout lets expect."""
+    return float(np.mean([check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]))
+
+
+def _some_clips(
+    path: Path, files: Sequence[RawFile] | None, layout: LayoutLike | None, unit: str | None
+) -> list[SkeletonSequence]:
+    """Some clips, read by a layout. Raises ValueError if one cannot be."""
+    with quietly():
+        recordings = find_folder(path, layout=layout, unit=unit, files=files)
+    clips: list[SkeletonSequence] = []
+    for file in spread(recordings.all_files, _PROBES):
+        for clip in islice(read_file(file, recordings.protocol), _CLIPS):
+            if isinstance(clip, ReadError):
+                raise clip
+            clips.append(clip.sequence)
+    return clips
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without the warnings of `find_folder`, which would come once a try; reports say the same."""
+    before, folder_logger.disabled = folder_logger.disabled, True
+    try:
+        yield
+    finally:
+        folder_logger.disabled = before
+
+
+def compare_layouts(misfits: dict[str, float]) -> str:
+    """How sure the choice between layouts with equally many joints is, as a sentence."""
+    (best, low), (second, high) = list(misfits.items())[:2]
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in misfits.items())
+    if low < CLEAR * high:
+        sure = f"bones are short, steady and alike on both sides under the tree of {best}"
+    else:
+        sure = f"{best} and {second} fit about as well, so look up the joint order"
+    joints = f"{LAYOUTS[best].num_joints} joints" if best in LAYOUTS else "They"
+    return f"{joints} could be {' or '.join(misfits)}: {sure} (misfit {shown})."
+
+
+def ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
+    """Shapes of the arrays, if the first file is an .npz such as CTR-GCN's preparation writes (x_train, y_train ...); else nothing."""
+    first = next((file for file in files if file.name.endswith(".npz")), None)
+    try:
+        headers = npz_headers(first) if first is not None else {}
+    except ReadError:
+        return ""
+    names = [name for name in ("x_train", "y_train", "x_test", "y_test") if name in headers]
+    return ", ".join(f"{name} {headers[name][0]}" for name in names) if "x_train" in names else ""
 
 
 # -- neither -----------------------------------------------------------------------------------------------------------

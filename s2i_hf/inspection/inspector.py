@@ -23,13 +23,13 @@ from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
 from ..readers import NoClip, ReadError, get_reader
-from ..readers.discovery import read_file
+from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
-from .detection import detect, first_clips, protocols_of
-from .detection_generic import LayoutLike, quietly
+from .detection import LayoutLike, detect, protocols_of, quietly
 from .findings import Tally, expectations, findings
 from .page import write_page
 from .report import UNIT_NAMES, Inspection, counted, printable
+from .statistics import spread
 
 NUM_BROKEN_NAMED = 20
 
@@ -116,12 +116,6 @@ def _with_progress(
             yield item
 
 
-def _evenly(count: int, limit: int | None) -> list[int]:
-    if limit is None or limit >= count:
-        return list(range(count))
-    return sorted({int(place) for place in np.linspace(0, count - 1, limit).round()})
-
-
 # -- where clips come from ---------------------------------------------------------------------------------------------
 
 
@@ -133,9 +127,9 @@ def _raw(report: Inspection, max_files: int | None) -> Iterator[tuple[str, Skele
     report.protocol, report.num_files = rule, len(found.files)
     report.class_names = rule.class_names if rule is not None else ()
     reader = get_reader(found.reader)
-    for index in _evenly(len(found.files), max_files):
+    for file in spread(found.files, max_files or len(found.files)):
         report.num_read += 1
-        for clip in first_clips(reader, found.files[index]):
+        for clip in raw_clips(reader, file):
             if isinstance(clip, ReadError) or rule is None:
                 yield "", clip
                 continue
@@ -173,9 +167,9 @@ def _folder(
     report.class_names = recordings.protocol.class_names
     for reason, names in recordings.left_out.items():
         found.notes.append(f"Not read, {reason}: {len(names):,}, such as {names[0]}.")
-    for index in _evenly(len(files), max_files):
+    for file in spread(files, max_files or len(files)):
         report.num_read += 1
-        for clip in read_file(files[index], recordings.protocol):
+        for clip in read_file(file, recordings.protocol):
             yield ("", clip) if isinstance(clip, ReadError) else (clip.split, clip.sequence)
 
 
@@ -198,7 +192,7 @@ def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str,
     places = {path: _count(path, report) for paths in files.values() for path in paths}
     _compare_with_meta(report, meta, files, places)
     report.num_files = sum(places.values())
-    chosen, start = np.array(_evenly(report.num_files, max_files)), 0
+    chosen, start = np.array(spread(range(report.num_files), max_files or report.num_files)), 0
     for split, paths in files.items():
         for path in paths:
             here = chosen[(chosen >= start) & (chosen < start + places[path])] - start

@@ -154,9 +154,14 @@ class ClipStatistics:
 
 def _drawn(clip: SkeletonSequence) -> DrawnClip:
     total = len(clip.joints)
-    frames = np.unique(np.linspace(0, total - 1, min(FRAMES_DRAWN, total)).round().astype(int))
-    chosen = tuple(int(frame) for frame in frames)
-    return DrawnClip(clip.sample_id, clip.label, clip.layout, clip.joints[frames].copy(), chosen, total)
+    frames = spread(range(total), FRAMES_DRAWN)
+    return DrawnClip(clip.sample_id, clip.label, clip.layout, clip.joints[frames].copy(), tuple(frames), total)
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, evenly spread."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in np.unique(places).tolist()]
 
 
 def quantile(counts: Counter[int], share: float) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split, get_protocol, parse_name
@@ -119,19 +120,27 @@ def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = Tr
         denoise: Choose the actors, where a format has more bodies than people.
     """
     file = RawFile.of(file)
-    sequences: Iterable[SkeletonSequence | ReadError]
     try:
         if isinstance(protocol, FolderProtocol):
             sequences = read_clips(file, protocol)
-        elif hasattr(reader := get_reader(protocol.reader), "read_clips"):
-            sequences = reader.read_clips(file, denoise=denoise)
         else:
-            sequences = [reader.read(file, denoise=denoise)]
+            sequences = raw_clips(get_reader(protocol.reader), file, denoise)
         for sequence in sequences:
             if isinstance(sequence, ReadError):
                 yield sequence
             elif (split := protocol.split(sequence.sample_id)) is not None:
                 yield Clip(split, replace(sequence, label=protocol.label(sequence.sample_id)))
+    except ReadError as error:
+        yield error
+
+
+def raw_clips(reader: Any, file: RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+    """The clips of a raw file, read as its data set numbers them; a broken clip, or the whole file, comes out as its error."""
+    try:
+        if hasattr(reader, "read_clips"):
+            yield from reader.read_clips(file, denoise=denoise)
+        else:
+            yield reader.read(file, denoise=denoise)
     except ReadError as error:
         yield error
 

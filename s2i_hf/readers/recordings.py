@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split
@@ -60,7 +60,12 @@ def file_id(protocol: Protocol, file: RawFile) -> str:
         beside = file.path.name if file.path == root or file.member else file.path.relative_to(root).as_posix()
         path = PurePosixPath(file.member or beside)
         return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()
-    name_of: Callable[[RawFile], str] | None = getattr(get_reader(protocol.reader), "sample_id", None)
+    return recording_name(get_reader(protocol.reader), file)
+
+
+def recording_name(reader: Any, file: RawFile) -> str:
+    """What names a file for the module of its reader."""
+    name_of: Callable[[RawFile], str] | None = getattr(reader, "sample_id", None)
     return name_of(file) if name_of else file.stem
 
 

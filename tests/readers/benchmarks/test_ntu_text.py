@@ -14,8 +14,7 @@ from skeleton_files import person, skeleton_text
 
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.benchmarks import ntu_text as text_module
-from s2i_hf.readers.benchmarks.ntu_text import BodyFrames, parse_lines
-from s2i_hf.readers.benchmarks.ntu_text_fast import _count_ones_slowly, parse_numpy
+from s2i_hf.readers.benchmarks.ntu_text import BodyFrames, _count_ones_slowly, parse_lines, parse_numpy
 
 ID = 72057594037931691  # a real tracking id has 17 digits
 Fast = Callable[[bytes], BodyFrames | None]
@@ -220,7 +219,7 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.delenv(text_module.WAY_VARIABLE, raising=False)
     monkeypatch.setattr(text_module, "_bytes_parsed", 0)
-    monkeypatch.setattr(text_module, "_numpy_parser", lambda: spy("numpy"))
+    monkeypatch.setattr(text_module, "parse_numpy", spy("numpy"))
     monkeypatch.setattr(text_module, "parse_lines", spy("lines"))
     monkeypatch.setattr(text_module, "_numba_parser", lambda: (spy("numba"), ""))
     return taken
