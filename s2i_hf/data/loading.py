@@ -23,7 +23,7 @@ import numpy as np
 from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
-from .mixtures import JoinReport, Mixture, describe_sources, family, held_out, join
+from .mixtures import Mixture, describe_sources, family, held_out, join
 from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows
 from .sources import Source, open_source
@@ -89,8 +89,10 @@ def load_skeletons(
         return open_stream(names[0])
     if not several and mixture is not None:
         raise ValueError("mixture says how often to draw from each of several sources, and there is one; pass a list.")
-    if several:
-        _check_names(names)
+    if not names:
+        raise ValueError("The list of sources is empty; name at least one protocol or converted folder.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]!r} is in the list of sources twice.")
     opened = [
         open_source(
             name,
@@ -104,7 +106,7 @@ def load_skeletons(
     if not several and not holdout:
         return opened[0].splits
     rows = [{split: as_rows(part) for split, part in one.splits.items()} for one in opened]
-    parts = dict(zip(_unique_names(opened, [splits["train"].name for splits in rows]), rows, strict=True))
+    parts = dict(zip(_unique_names(names, [splits["train"].name for splits in rows]), rows, strict=True))
     dropped = _drop_test_clips(parts, [_decidable(rule, opened) for rule in rules])
     if not several:
         (splits,) = parts.values()
@@ -112,20 +114,19 @@ def load_skeletons(
             raise ValueError(f"Every training clip of {names[0]} is a test clip of {' or '.join(holdout)}.")
         splits["train"].description = {"held_out": dropped}
         return splits
-    joined, report = join(parts, _by_unique_name(mixture, opened, list(parts)))
-    joined["train"].description = {"held_out": dropped, **_told(report)}
+    if isinstance(mixture, Mapping):
+        called = dict(zip(names, parts, strict=True))
+        mixture = {called.get(str(key), str(key)): weight for key, weight in mixture.items()}
+    joined, left_out = join(parts, mixture)
+    for name, count in left_out["duplicates"].items():
+        logger.warning("%s: %s training clips are in a source before it as well and count once.", name, f"{count:,}")
+    if left_out["tests_that_train"]:
+        logger.warning("%s test clips train in another source and do not test.", f"{left_out['tests_that_train']:,}")
+    joined["train"].description = {"held_out": dropped, **left_out}
     return joined
 
 
 # -- several -----------------------------------------------------------------------------------------------------------
-
-
-def _check_names(names: Sequence[str]) -> None:
-    if not names:
-        raise ValueError("The list of sources is empty; name at least one protocol or converted folder.")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]!r} is in the list of sources twice.")
 
 
 def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
@@ -142,22 +143,14 @@ def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
     return next((folder for folder in own if folder.exists()), parent)
 
 
-def _unique_names(opened: Sequence[Source], protocols: Sequence[str]) -> list[str]:
+def _unique_names(sources: Sequence[str], protocols: Sequence[str]) -> list[str]:
     """What the sources are called: like their protocol, or like their folder where that says nothing or not enough."""
     names: list[str] = []
-    for one, protocol in zip(opened, protocols, strict=True):
+    for source, protocol in zip(sources, protocols, strict=True):
         named = protocol not in ("", CUSTOM) and protocols.count(protocol) == 1
-        name = protocol if named else Path(one.given).name
+        name = protocol if named else Path(source).name
         names.append(name if name not in names else f"{name} {len(names) + 1}")
     return names
-
-
-def _by_unique_name(mixture: Any, opened: Sequence[Source], names: Sequence[str]) -> Any:
-    """A mapping of weights by the names that the sources go by here."""
-    if not isinstance(mixture, Mapping):
-        return mixture
-    given = {one.given: name for one, name in zip(opened, names, strict=True)}
-    return {given.get(str(key), str(key)): weight for key, weight in mixture.items()}
 
 
 def _drop_test_clips(parts: dict[str, dict[str, SkeletonRows]], rules: Sequence[Protocol]) -> dict[str, int]:
@@ -207,21 +200,6 @@ def _decidable(rule: Protocol, opened: Sequence[Source]) -> Protocol:
     )
 
 
-def _told(report: JoinReport) -> dict[str, Any]:
-    """Log what was left out when sets were joined, and return it as JSON values."""
-    for name, count in report.duplicates.items():
-        if count:
-            logger.warning(
-                "%s: %s training clips are in a source before it as well and count once.", name, f"{count:,}"
-            )
-    if report.tests_that_train:
-        logger.warning("%s test clips train in another source and do not test.", f"{report.tests_that_train:,}")
-    return {
-        "duplicates": {name: count for name, count in report.duplicates.items() if count},
-        "tests_that_train": report.tests_that_train,
-    }
-
-
 def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     """What a run was trained and tested on, as plain JSON values.
 
@@ -233,7 +211,7 @@ def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         name, class_names, layouts, and for each split its clips, frames and subjects; `test_ids_sha256` is the hash of the
         sorted ids of the test clips, one a line: two runs with the same hash were tested on the same clips. For a mixture also
         `sources` (clips, share of an epoch, layouts and number of subjects of each; `subjects` is empty then, for sets number
-        theirs alike), `duplicates` and `tests_that_train` (see `mixtures.JoinReport`); with `holdout`, `held_out`: protocol ->
+        theirs alike), `duplicates` and `tests_that_train` (see `mixtures.join`); with `holdout`, `held_out`: protocol ->
         training clips that it took away.
     """
     rows = {split: as_rows(part) for split, part in data.items()}

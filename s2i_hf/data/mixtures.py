@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ class JoinedColumns:
 
     Args:
         parts: Name of each dataset -> its rows.
-        sample_ids: Ids of all clips, in the order of the parts.
+        prefixed: Datasets whose ids get their name in front.
         weights: Share of an epoch that each gives; None: as many clips as it has.
 
     Labels are those of the parts, moved up so that no two sets share one; -1 stays -1. A class is called "set: class".
@@ -77,7 +76,7 @@ class JoinedColumns:
     """
 
     def __init__(
-        self, parts: Mapping[str, SkeletonRows], sample_ids: Sequence[str], weights: Sequence[float] | None = None
+        self, parts: Mapping[str, SkeletonRows], prefixed: set[str], weights: tuple[float, ...] | None = None
     ) -> None:
         rows = list(parts.values())
         self._columns = [part.columns for part in rows]
@@ -96,37 +95,23 @@ class JoinedColumns:
             for (name, part), count in zip(parts.items(), counts, strict=True)
             for label in range(count)
         ]
-        self.sample_ids = list(sample_ids)
+        self.sample_ids: list[str] = [
+            f"{name}/{sample_id}" if name in prefixed else sample_id
+            for name, part in parts.items()
+            for sample_id in part.sample_ids
+        ]
         self.layouts: list[str] = [layout for part in rows for layout in part.layouts]
         self.protocol = " + ".join(parts)
-        shares = None if weights is None else tuple(float(weight) for weight in weights)
-        self.sources = Sources(tuple(parts), self._part, shares)
+        self.sources = Sources(tuple(parts), self._part, weights)
 
     def joints(self, index: int) -> np.ndarray:
         """Flat float32 joints of one clip; a view, not to be written to."""
         return self._columns[self._part[index]].joints(int(self._index[index]))
 
 
-@dataclass
-class JoinReport:
-    """What `join` did.
-
-    Args:
-        clips: Clips of each set that train.
-        duplicates: Clips of each set that were left out because a set before it has them.
-        tests_that_train: Test clips left out because they train in another set.
-        prefixed: Sets whose ids begin with their name now, because they share ids with another one.
-    """
-
-    clips: dict[str, int] = field(default_factory=dict)
-    duplicates: dict[str, int] = field(default_factory=dict)
-    tests_that_train: int = 0
-    prefixed: list[str] = field(default_factory=list)
-
-
 def join(
     parts: Mapping[str, Mapping[str, SkeletonRows]], mixture: Mixture | None = None
-) -> tuple[dict[str, SkeletonRows], JoinReport]:
+) -> tuple[dict[str, SkeletonRows], dict[str, Any]]:
     """Several datasets as one, with a "train" and a "test" split.
 
     A recording that several sets have (NTU RGB+D 60 and 120) is kept once, in the first of them; a test clip that trains in any
@@ -137,29 +122,28 @@ def join(
         mixture: See `set_weights`.
 
     Returns:
-        The splits, without copies of joints, and what was left out.
+        The splits, without copies of joints. And what was left out: `duplicates`, set -> its training clips that a set before it has (if
+        any), and `tests_that_train`, how many test clips train in another set.
 
     Raises:
         ValueError: no clip trains, or the mixture does not fit.
     """
     prefixed = _collisions(parts)
-    report = JoinReport(prefixed=[name for name in parts if name in prefixed])
     train = {name: splits["train"] for name, splits in parts.items() if "train" in splits}
     test = {name: splits["test"] for name, splits in parts.items() if "test" in splits}
     seen: set[tuple[str, ...]] = set()
     used = _first_of_each(train, seen)
-    report.clips = {name: len(rows) for name, rows in used.items()}
-    report.duplicates = {name: len(train[name]) - len(rows) for name, rows in used.items()}
-    if not any(report.clips.values()):
+    duplicates = {name: count for name, rows in used.items() if (count := len(train[name]) - len(rows))}
+    if not any(map(len, used.values())):
         raise ValueError(f"There is no training clip in {', '.join(parts)}, or none is left.")
-    report.tests_that_train = sum(key in seen for name, rows in test.items() for key in _recordings(name, rows))
+    tests_that_train = sum(key in seen for name, rows in test.items() for key in _recordings(name, rows))
     tested = _first_of_each(test, seen)
     used = {name: rows for name, rows in used.items() if len(rows)}
     weights = set_weights(mixture, {name: len(rows) for name, rows in used.items()}, list(parts))
-    joined = {"train": _joined(used, prefixed, weights)}
+    joined = {"train": SkeletonRows(JoinedColumns(used, prefixed, weights))}
     if tested:
-        joined["test"] = _joined(tested, prefixed, None)
-    return joined, report
+        joined["test"] = SkeletonRows(JoinedColumns(tested, prefixed))
+    return joined, {"duplicates": duplicates, "tests_that_train": tests_that_train}
 
 
 def _first_of_each(parts: Mapping[str, SkeletonRows], seen: set[tuple[str, ...]]) -> dict[str, SkeletonRows]:
@@ -173,15 +157,6 @@ def _first_of_each(parts: Mapping[str, SkeletonRows], seen: set[tuple[str, ...]]
                 new.append(index)
         kept[name] = rows.select(new) if len(new) < len(rows) else rows
     return kept
-
-
-def _joined(parts: Mapping[str, SkeletonRows], prefixed: set[str], weights: Sequence[float] | None) -> SkeletonRows:
-    ids = [
-        f"{name}/{sample_id}" if name in prefixed else sample_id
-        for name, rows in parts.items()
-        for sample_id in rows.sample_ids
-    ]
-    return SkeletonRows(JoinedColumns(parts, ids, weights))
 
 
 def _recordings(name: str, rows: SkeletonRows) -> Iterator[tuple[str, ...]]:

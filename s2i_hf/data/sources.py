@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
@@ -35,21 +34,18 @@ logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A data set that was found and opened.
 
     Args:
-        given: What it was asked for by: a protocol, a folder or a Hub repository.
         splits: A `datasets.DatasetDict`, or a dict of `SkeletonRows`.
         protocol: How it was split, with what a file beside the data decided; None if that is not known.
         data_dir: Folder of the raw files, if it was read from them.
     """
 
-    given: str
     splits: Mapping[str, Any]
     protocol: Protocol | None = None
-    data_dir: Path | None = field(default=None, compare=False)
+    data_dir: Path | None = None
 
 
 def open_source(
@@ -69,15 +65,15 @@ def open_source(
     """
     options = {"layout": layout, "labels": labels, "unit": unit}
     if name == CUSTOM or name in PROTOCOLS:
-        return _build(find_source(name, data_dir, **options), Path(str(data_dir)), cache_dir, num_proc, name)
+        return _build(find_source(name, data_dir, **options), Path(str(data_dir)), cache_dir, num_proc)
     check_options(name, options)
     folder = Path(name).expanduser()
     if folder.exists():
         meta = folder_meta(folder)
-        return Source(name, _load_folder(folder, meta, cache_dir), protocol_of(meta))
+        return Source(_load_folder(folder, meta, cache_dir), protocol_of(meta))
     if is_repository(name):
         data, meta = _load_from_hub(name, cache_dir)
-        return Source(name, data, protocol_of(meta))
+        return Source(data, protocol_of(meta))
     raise unknown_source(name)
 
 
@@ -97,9 +93,7 @@ def is_repository(name: str) -> bool:
 # -- raw files ---------------------------------------------------------------------------------------------------------
 
 
-def _build(
-    recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None, given: str
-) -> Source:
+def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None) -> Source:
     protocol, data_dir = recordings.protocol, data_dir.expanduser()
     custom = isinstance(protocol, FolderProtocol)
     builder = _builder_class(protocol)(
@@ -122,7 +116,7 @@ def _build(
     data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
     for split in protocol.splits:
         _report_gaps(recordings, split, data[split]["sample_id"])
-    return Source(given, data, protocol, data_dir)
+    return Source(data, protocol, data_dir)
 
 
 def _builder_class(protocol: Protocol) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,11 +81,8 @@ def _blocks(path: Path) -> Iterator[tuple[int, Callable[[], ArrowColumns | NpzCo
         return
     file = _parquet(path)
     for group in range(file.num_row_groups):
-        yield file.metadata.row_group(group).num_rows, partial(_row_group, file, group)
-
-
-def _row_group(file: Any, group: int) -> ArrowColumns:
-    return ArrowColumns(SimpleNamespace(table=file.read_row_group(group)))
+        rows = file.metadata.row_group(group).num_rows
+        yield rows, lambda group=group: ArrowColumns(SimpleNamespace(table=file.read_row_group(group)))  # type: ignore[misc]
 
 
 def _clip(

@@ -45,7 +45,13 @@ def open_stream(name: str) -> Any:
     if folder.exists():
         data = _stream_folder(folder)
     elif is_repository(name):
-        data = _stream_from_hub(name)
+        import datasets
+
+        hub_meta(name)  # its joint formats become known
+        try:
+            data = datasets.load_dataset(name, streaming=True)
+        except Exception as error:  # whatever the network and the Hub come up with
+            raise hub_error(name, error) from error
     else:
         raise unknown_source(name)
     return data.with_format("numpy")
@@ -68,13 +74,3 @@ def _stream_folder(folder: Path) -> Any:
     for stream in data.values():
         stream.info.config_name = meta["protocol"]
     return data
-
-
-def _stream_from_hub(name: str) -> Any:
-    import datasets
-
-    hub_meta(name)  # its joint formats become known
-    try:
-        return datasets.load_dataset(name, streaming=True)
-    except Exception as error:  # whatever the network and the Hub come up with
-        raise hub_error(name, error) from error

@@ -66,7 +66,11 @@ def build_classifier(
             size or that are not whole; a head of other classes that was to be kept.
         FileNotFoundError: the folder or repository does not exist.
     """
-    names = check_class_names(class_names)
+    names = [str(name) for name in class_names]
+    if len(names) < 2:
+        raise ValueError(f"there {'is 1 class' if names else 'are no classes'}; a classifier needs at least two.")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"the class name {twice[0]!r} stands for more than one class; expected names that differ.")
     for name, value, known in (
         ("pooling", pooling, POOLINGS),
         ("encoder", encoder, ("pretrained", "untrained")),
@@ -92,17 +96,6 @@ def build_classifier(
             notes += filter(None, [unused(checkpoint_parts(source), used)])
     set_drop_path(model, drop_path)
     return model.train(), notes
-
-
-def check_class_names(class_names: Sequence[str]) -> list[str]:
-    """The names as a list. Raises ValueError for fewer than two, or for a name that stands there twice."""
-    names = [str(name) for name in class_names]
-    if len(names) < 2:
-        raise ValueError(f"there {'is 1 class' if names else 'are no classes'}; a classifier needs at least two.")
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(f"the class name {twice[0]!r} stands for more than one class; expected names that differ.")
-    return names
 
 
 def _on_encoder(

@@ -26,11 +26,8 @@ Predict = Callable[[Tensor, Tensor], Tensor]  # noisy patches (R, S, N, P), thei
 # --- noise ------------------------------------------------------------------------------------------------------------
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
-
-
-_GOLDEN, _FIRST, _SECOND = (_signed(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_WORDS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
+_GOLDEN, _FIRST, _SECOND = _WORDS.view(np.int64).tolist()
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:

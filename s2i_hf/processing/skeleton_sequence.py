@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +66,3 @@ class SkeletonSequence:
             "body_ids": self.body_ids.tolist(),
             "sample_id": self.sample_id,
         }
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> SkeletonSequence:
-        """Inverse of `to_row`; also takes rows read back from a dataset."""
-        joints = np.asarray(row["joints"], dtype=np.float32).reshape([int(size) for size in row["shape"]])
-        known = {
-            key: row[key] for key in ("layout", "label", "subject", "camera", "body_ids", "sample_id") if key in row
-        }
-        return cls(joints=joints, **known)

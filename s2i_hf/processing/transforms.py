@@ -243,13 +243,6 @@ def play(joints: np.ndarray, speeds: Sequence[float] | np.ndarray) -> np.ndarray
     return frames_at(joints, np.interp(wanted, instants, np.arange(len(joints))))
 
 
-def central_crop(joints: np.ndarray, ratio: float) -> np.ndarray:
-    """The middle `ratio` of the frames, at least one; the evaluation crop of MAMP (0.95)."""
-    length = _length(joints, ratio)
-    start = (len(joints) - length) // 2
-    return joints[start : start + length]
-
-
 def clip_windows(joints: np.ndarray, num: int, ratio: float = 0.8) -> list[np.ndarray]:
     """A clip and equally spaced windows of it, whose scores are averaged: test-time averaging over several clips.
 
@@ -270,13 +263,9 @@ def clip_windows(joints: np.ndarray, num: int, ratio: float = 0.8) -> list[np.nd
     """
     if num < 1:
         raise ValueError(f"num is {num}; a clip is averaged over itself and windows of it, so at least 1 is expected.")
-    length = _length(joints, ratio)
+    if not 0 < ratio <= 1:
+        raise ValueError(f"ratio is {ratio}; expected the share of frames to keep, above 0 and at most 1.")
+    length = max(1, round(len(joints) * ratio))
     room = len(joints) - length
     starts = np.linspace(0, room, num - 1).round().astype(int) if num != 2 else [room // 2]
     return [joints, *(joints[start : start + length] for start in starts)]
-
-
-def _length(joints: np.ndarray, ratio: float) -> int:
-    if not 0 < ratio <= 1:
-        raise ValueError(f"ratio is {ratio}; expected the share of frames to keep, above 0 and at most 1.")
-    return max(1, round(len(joints) * ratio))

@@ -106,11 +106,11 @@ def test_a_list_of_videos_decides_over_their_clips() -> None:
 
 def test_two_formats_become_one_set() -> None:
     parts = {"nw_ucla_xview": splits_of("nw_ucla_xview", UCLA), "synthetic_xsub": splits_of("synthetic_xsub", NTU60)}
-    joined, report = join(parts)
+    joined, _ = join(parts)
     train, test = joined["train"], joined["test"]
     first, second = (parts[name]["train"] for name in parts)
     assert len(train) == len(first) + len(second) and len(test) == sum(len(part["test"]) for part in parts.values())
-    assert train.sample_ids == [*first.sample_ids, *second.sample_ids] and not report.prefixed
+    assert train.sample_ids == [*first.sample_ids, *second.sample_ids]
     assert train.class_names == test.class_names
     assert train.class_names[1] == "nw_ucla_xview: pick up with two hands"
     assert train.class_names[10 + 12] == f"synthetic_xsub: {PROTOCOLS['synthetic_xsub'].class_names[12]}"
@@ -124,7 +124,6 @@ def test_two_formats_become_one_set() -> None:
     assert train.sources is not None and train.sources.names == tuple(parts) and train.sources.weights is None
     assert train.sources.of.tolist() == [0] * len(first) + [1] * len(second)
     assert train.name == "nw_ucla_xview + synthetic_xsub"
-    assert report.clips == {name: len(part["train"]) for name, part in parts.items()}
     again = pickle.loads(pickle.dumps(train))
     np.testing.assert_array_equal(again[-1]["joints"], train[-1]["joints"])
 
@@ -143,15 +142,15 @@ def test_a_selection_of_a_mixture_knows_its_sources() -> None:
 def test_a_recording_in_two_sets_counts_once() -> None:
     """NTU-60 is a part of NTU-120; what it has more of train here because the rules differ."""
     parts = {"ntu60_xview": splits_of("ntu60_xview", NTU60), "ntu120_xsub": splits_of("ntu120_xsub", NTU120)}
-    joined, report = join(parts)
+    joined, left_out = join(parts)
     train, test = joined["train"].sample_ids, joined["test"].sample_ids
     assert len(set(train)) == len(train) and len(set(test)) == len(test) and not set(train) & set(test)
     assert set(train) == {name for part in parts.values() for name in part["train"].sample_ids}
     assert set(test) == {name for part in parts.values() for name in part["test"].sample_ids} - set(train)
     twice = set(parts["ntu60_xview"]["train"].sample_ids) & set(parts["ntu120_xsub"]["train"].sample_ids)
-    assert report.duplicates == {"ntu60_xview": 0, "ntu120_xsub": len(twice)} and len(twice) == 4
+    assert left_out["duplicates"] == {"ntu120_xsub": len(twice)} and len(twice) == 4
     in_both = [name for part in parts.values() for name in part["test"].sample_ids if name in set(train)]
-    assert report.tests_that_train == len(in_both) > 0
+    assert left_out["tests_that_train"] == len(in_both) > 0
     first = rows_of("ntu60_xview", ["S001C002P001R001A013"])[0]["joints"]
     np.testing.assert_array_equal(joined["train"][train.index("S001C002P001R001A013")]["joints"], first)
 
@@ -162,8 +161,8 @@ def test_ids_that_stand_for_two_recordings_get_the_name_of_their_set() -> None:
         "nw_ucla_xview": splits_of("nw_ucla_xview", UCLA),
         "synthetic_xview": splits_of("synthetic_xview", NTU60[:4]),
     }
-    joined, report = join(parts)
-    assert report.prefixed == ["ntu60_xsub", "synthetic_xview"] and set(report.duplicates.values()) == {0}
+    joined, left_out = join(parts)
+    assert left_out == {"duplicates": {}, "tests_that_train": 0}
     ids = [*joined["train"].sample_ids, *joined["test"].sample_ids]
     assert len(set(ids)) == len(ids) == len(NTU60) + len(UCLA) + 4
     assert {f"ntu60_xsub/{NTU60[0]}", f"synthetic_xview/{NTU60[0]}", UCLA[0]} <= set(ids)
@@ -172,8 +171,8 @@ def test_ids_that_stand_for_two_recordings_get_the_name_of_their_set() -> None:
 def test_two_sensors_of_one_recording_are_two_clips() -> None:
     ids = ["m01_s01_e01", "m02_s03_e01"]
     parts = {name: {"train": rows_of(name, ids)} for name in ("ui_prmd_kinect_xsub", "ui_prmd_vicon_xsub")}
-    joined, report = join(parts)
-    assert len(joined["train"]) == 4 and report.prefixed == list(parts)
+    joined, _ = join(parts)
+    assert joined["train"].sample_ids == [f"{name}/{sample_id}" for name in parts for sample_id in ids]
 
 
 def test_sets_without_labels_or_clips() -> None:
@@ -182,9 +181,9 @@ def test_sets_without_labels_or_clips() -> None:
     assert joined["train"].labels.tolist() == [-1, 0, -1, 1, 1]
     assert joined["train"].class_names[:2] == ["mine: 0", "ucla: pick up with one hand"]
     empty = {"train": mine.select([])}
-    joined, report = join({"none": empty, "mine": {"train": mine}}, {"none": 1, "mine": 2})
+    joined, _ = join({"none": empty, "mine": {"train": mine}}, {"none": 1, "mine": 2})
     assert joined["train"].sources is not None and joined["train"].sources.names == ("mine",)
-    assert report.clips == {"none": 0, "mine": 3}
+    assert joined["train"].sample_ids == mine.sample_ids
     with pytest.raises(ValueError, match="no training clip in none") as caught:
         join({"none": empty})
     assert one_sentence(caught.value)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.transforms import (
-    central_crop,
     clip_windows,
     fill_missing,
     find_missing,
@@ -291,19 +290,12 @@ def test_resample_is_linear_and_keeps_both_ends(frames: int, wanted: int, make_c
     np.testing.assert_array_equal(resampled[0], joints[0])
 
 
-def test_resample_and_crop_refuse_nonsense(make_clip: MakeClip) -> None:
+def test_resample_and_windows_refuse_nonsense(make_clip: MakeClip) -> None:
     with pytest.raises(ValueError, match="num_frames is 0"):
         resample(make_clip(), 0)
     for ratio in (0.0, 1.5, -1.0):
         with pytest.raises(ValueError, match="ratio is"):
-            central_crop(make_clip(), ratio)
-
-
-def test_central_crop(make_clip: MakeClip) -> None:
-    joints = make_clip(frames=100)
-    np.testing.assert_array_equal(central_crop(joints, 0.9), joints[5:95])
-    np.testing.assert_array_equal(central_crop(joints, 1.0), joints)
-    assert len(central_crop(joints[:1], 0.5)) == 1
+            clip_windows(make_clip(), 3, ratio)
 
 
 def test_frames_at_any_instant(make_clip: MakeClip) -> None:
