@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from ..processing.layouts import PARTS, SkeletonLayout
 from .body_checks import not_seen
-from .statistics import DrawnClip
+from .statistics import DrawnClip, quantile
 
 _WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
 _BINS = 30
@@ -86,40 +86,27 @@ def rows(bars: Sequence[tuple[str, int]], label: str) -> str:
 def histogram(counts: Counter[int], label: str, axis: str) -> str:
     """Whole numbers in at most 30 bins of equal width; the uppermost 1 % share the last bin if they are far out."""
     low, high = min(counts), max(counts)
-    total, so_far = sum(counts.values()), 0
-    for value in sorted(counts):
-        so_far += counts[value]
-        if so_far >= 0.99 * total:
-            high = value if high > 2 * value else high
-            break
+    common = quantile(counts, 0.99)
+    high = common if high > 2 * common else high
     width = max(1, -(-(high - low + 1) // _BINS))
     bins = Counter({place: 0 for place in range((high - low) // width + 1)})
     for value, count in counts.items():
         bins[(min(value, high) - low) // width] += count
-    last = max(bins)
-    more = "+" if max(counts) > high else ""
-
-    def name(place: int) -> str:
-        return f"{low + place * width}{more if place == last else ''}"
-
-    return columns([(name(place), bins[place]) for place in sorted(bins)], label, axis, max(1, -(-len(bins) // 8)))
+    bars = [(str(low + place * width), bins[place]) for place in sorted(bins)]
+    if max(counts) > high:
+        bars[-1] = f"{bars[-1][0]}+", bars[-1][1]
+    return columns(bars, label, axis, max(1, -(-len(bars) // 8)))
 
 
-def numbers(counts: Counter[int], label: str, axis: str, name: Callable[[int], str] = str) -> str:
+def numbers(counts: Counter[int], label: str, axis: str) -> str:
     """A bar for each number met; -1 is "?". A histogram if there are more than 40."""
     if len(counts) > _MOST_BARS:
         return histogram(Counter({key: count for key, count in counts.items() if key >= 0}) or counts, label, axis)
-    bars = [("?" if key < 0 else name(key), counts[key]) for key in sorted(counts)]
+    bars = [("?" if key < 0 else str(key), counts[key]) for key in sorted(counts)]
     return columns(bars, label, axis, max(1, -(-len(bars) // 14)))
 
 
 # -- stick figures -----------------------------------------------------------------------------------------------------
-
-
-def _part_of(layout: SkeletonLayout) -> list[int]:
-    return [
-        next(index for index, part in enumerate(PARTS) if joint in layout.parts[part]) for joint in layout.joint_names
-    ]
 
 
 def strip(clip: DrawnClip) -> str:
@@ -158,7 +145,9 @@ def strip(clip: DrawnClip) -> str:
 
 def _figure(people: np.ndarray, layout: SkeletonLayout, x: float, y: float) -> str:
     """Bones and joints of the people in one frame, (M, V, 2) in units of the drawing, y up."""
-    part = _part_of(layout)
+    part = [
+        next(index for index, part in enumerate(PARTS) if name in layout.parts[part]) for name in layout.joint_names
+    ]
     points = np.stack([x + people[..., 0], y - people[..., 1]], axis=-1)
     shapes = []
     for body in points:

@@ -12,9 +12,8 @@ import zlib
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from ..readers import RawFile, ReadError, read_bytes
+from ..readers.generic.numpy_files import DAMAGE, Header, parse_header, sound
 from ..readers.mat_files import variable_names
 from ..readers.number_text import is_number
 from ..readers.raw_files import open_archive
@@ -34,17 +33,6 @@ _SIGNATURES = (
     (b"%PDF", "a PDF document"),
     (b"SQLite", "an SQLite database"),
 )
-_DAMAGE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    EOFError,
-    OverflowError,
-    SyntaxError,
-    RecursionError,
-)
 _VIDEO = re.compile(rb"RIFF....AVI |....ftyp|\x1aE\xdf\xa3", re.DOTALL)
 PICKLE = "a Python pickle, which can run programs when loaded and therefore never is"
 _PICKLE_START = re.compile(
@@ -58,7 +46,7 @@ def head(file: RawFile, size: int = HEAD) -> bytes:
     Raises:
         ReadError: it cannot be read, or is no regular file.
     """
-    try:
+    with sound(f"{file.name}: cannot be read"):
         if file.member:
             with open_archive(file.path)[0].open(file.member) as member:
                 return member.read(size)
@@ -66,8 +54,6 @@ def head(file: RawFile, size: int = HEAD) -> bytes:
             raise ReadError(f"{file.name}: not a regular file.")
         with file.path.open("rb") as stream:
             return stream.read(size)
-    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        raise ReadError(f"{file.name}: cannot be read ({error}).") from None
 
 
 def is_pickle(file: RawFile) -> bool:
@@ -91,7 +77,10 @@ def describe(file: RawFile) -> str:
             start = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, HEAD)
             return f"gzip of {_text(file, start)}" if start.lstrip()[:1] not in (b"{", b"[") else "gzip of JSON"
         if start.startswith(b"\x93NUMPY"):
-            return _npy(io.BytesIO(start))
+            header = parse_header(io.BytesIO(start))
+            if header.dtype.hasobject:
+                return "an array of Python objects, that is " + PICKLE
+            return f"an array of {header.dtype.name}, shape {header.shape}"
         if is_pickle(file):
             return PICKLE
         if start.startswith(b"PK"):
@@ -102,50 +91,34 @@ def describe(file: RawFile) -> str:
         if _VIDEO.match(start):
             return "a video, not a skeleton: run a pose estimator on it first"
         if start.startswith(b"MATLAB 5.0"):
-            return _mat(file)
+            names = variable_names(read_bytes(file, text=False), file.name)
+            return "a MATLAB file with " + (", ".join(names[:8]) or "nothing in it")
         if file.name.endswith(".safetensors"):
             return _safetensors(file)
         return _text(file, start)
     except ReadError as error:
         return str(error).partition(": ")[2].rstrip(".") or str(error)
-    except _DAMAGE:
+    except DAMAGE:
         return "damaged, or of no known kind"
 
 
 # -- binary ------------------------------------------------------------------------------------------------------------
 
 
-def npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array in numpy's format, without its data. Raises ValueError if it is not one."""
-    major, _ = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
-
-
-def _npy(stream: io.BytesIO) -> str:
-    shape, dtype = npy_header(stream)
-    if dtype.hasobject:
-        return "an array of Python objects, that is " + PICKLE
-    return f"an array of {dtype.name}, shape {shape}"
-
-
-def npz_headers(file: RawFile) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+def npz_headers(file: RawFile) -> dict[str, Header]:
     """Shape and type of every array in an .npz file; empty if it is none.
 
     Raises:
         ReadError: the file cannot be read.
     """
     headers = {}
-    try:
-        source: Any = io.BytesIO(file.read()) if file.member else file.path
-        with zipfile.ZipFile(source) as archive:
-            for name in archive.namelist()[:64]:
-                if name.endswith(".npy"):
-                    with archive.open(name) as member:
-                        headers[name.removesuffix(".npy")] = npy_header(io.BytesIO(member.read(HEAD)))
-    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError) as error:
-        raise ReadError(f"{file.name}: cannot be read ({error}).") from None
+    with (
+        sound(f"{file.name}: cannot be read"),
+        zipfile.ZipFile(io.BytesIO(file.read()) if file.member else file.path) as archive,
+    ):
+        for name in (name for name in archive.namelist()[:64] if name.endswith(".npy")):
+            with archive.open(name) as member:
+                headers[name.removesuffix(".npy")] = parse_header(member)
     return headers
 
 
@@ -153,13 +126,8 @@ def _archive(file: RawFile) -> str:
     headers = npz_headers(file)
     if not headers:
         return "a zip archive without arrays in it"
-    shown = [f"{name} {shape}{' of objects' if dtype.hasobject else ''}" for name, (shape, dtype) in headers.items()]
+    shown = [f"{name} {shape}{' of objects' if dtype.hasobject else ''}" for name, (shape, _, dtype) in headers.items()]
     return f"arrays {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
-
-
-def _mat(file: RawFile) -> str:
-    names = variable_names(read_bytes(file, text=False), file.name)
-    return "a MATLAB file with " + (", ".join(names[:8]) or "nothing in it")
 
 
 def _safetensors(file: RawFile) -> str:

@@ -66,17 +66,15 @@ def expectations(report: Inspection, tally: Tally) -> list[str]:
     one_clip = bool(found.reader) and not hasattr(get_reader(found.reader), "read_clips")
     for recordings in found.recordings:
         rule = recordings.protocol
+        what = "" if all_read or one_clip else " files"
         if all_read:
             counts = {split: len(tally.of(rule.name, split)) for split in rule.splits}
-            sentences.append(_sentence(rule, counts, tally, rule.name, "", not sentences) + _videos(recordings))
-            continue
-        if one_clip:  # names say it all
-            for split, files in recordings.files.items():
-                tally.ids[rule.name, split] = {file_id(rule, file) for file in files}
-        counts = {split: len(files) for split, files in recordings.files.items()}
-        sentences.append(
-            _sentence(rule, counts, tally, rule.name, "" if one_clip else " files", not sentences) + _videos(recordings)
-        )
+        else:
+            counts = {split: len(files) for split, files in recordings.files.items()}
+            if one_clip:  # names say it all
+                for split, files in recordings.files.items():
+                    tally.ids[rule.name, split] = {file_id(rule, file) for file in files}
+        sentences.append(_sentence(rule, counts, tally, rule.name, what, not sentences) + _videos(recordings))
     return sentences
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -123,14 +123,8 @@ def _charts(report: Inspection) -> str:
             remark = f"{start + 1} to {start + len(part)} of {len(bars)}" if half < len(bars) else ""
             figures.append(_figure("Classes", rows(part, "clips by class"), remark))
     if len(stats.splits) > 1:
-        figures.append(
-            _figure(
-                "Splits",
-                columns(
-                    [(printable(name or "none"), n) for name, n in stats.splits.items()], "clips by split", "split"
-                ),
-            )
-        )
+        bars = [(printable(name or "none"), count) for name, count in stats.splits.items()]
+        figures.append(_figure("Splits", columns(bars, "clips by split", "split")))
     return f'<h2>Counts</h2>\n<div class="grid">\n{"".join(figures)}</div>\n'
 
 
@@ -149,7 +143,7 @@ def _skeletons(stats: ClipStatistics, class_names: tuple[str, ...]) -> str:
 
 
 def _clip(clip: DrawnClip, class_names: tuple[str, ...]) -> str:
-    drawn = DrawnClip(printable(clip.sample_id), clip.label, clip.layout, clip.joints, clip.frames, clip.total)
+    drawn = replace(clip, sample_id=printable(clip.sample_id))
     named = f"{class_name(clip.label, class_names)}, " if clip.label >= 0 else ""
     return _figure(clip.sample_id, strip(drawn), f"{named}{clip.total} frames, {clip.layout.name}")
 
@@ -159,24 +153,19 @@ def _bones(stats: ClipStatistics) -> str:
     if layout is None or not table:
         return ""
     unit = UNIT_NAMES[layout.unit]
-    lines = [_bone(*bone) for bone in table]
-    header = (
-        f"<tr><th>from</th><th>to</th><th>median length, {unit}</th><th>its mirror image</th><th>difference</th></tr>"
-    )
-    return f"<h2>Bones of {_safe(layout.name)}</h2>\n<table>{header}{''.join(lines)}</table>\n"
+    names = ("from", "to", f"median length, {unit}", "its mirror image", "difference")
+    header = "".join(f"<th>{name}</th>" for name in names)
+    lines = "".join(_bone(*bone) for bone in table)
+    return f"<h2>Bones of {_safe(layout.name)}</h2>\n<table><tr>{header}</tr>{lines}</table>\n"
 
 
 def _bone(parent: str, joint: str, length: float, mirrored: float) -> str:
-    cells: Iterable[str] = (
-        f"<td>{_safe(parent)}</td>",
-        f"<td>{_safe(joint)}</td>",
-        f'<td class="number">{_length(length)}</td>',
-    )
-    if math.isnan(mirrored):
-        return f"<tr>{''.join(cells)}<td></td><td></td></tr>"
     away = abs(length - mirrored) / max((length + mirrored) / 2, 1e-12)
     marked = " marked" if away > _ASYMMETRY else ""
-    return f'<tr>{"".join(cells)}<td class="number">{_length(mirrored)}</td><td class="number{marked}">{away:.0%}</td></tr>'
+    cells = f'<td>{_safe(parent)}</td><td>{_safe(joint)}</td><td class="number">{_length(length)}</td>'
+    if math.isnan(mirrored):
+        return f"<tr>{cells}<td></td><td></td></tr>"
+    return f'<tr>{cells}<td class="number">{_length(mirrored)}</td><td class="number{marked}">{away:.0%}</td></tr>'
 
 
 def _length(value: float) -> str:

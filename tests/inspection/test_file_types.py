@@ -27,7 +27,7 @@ def test_arrays(tmp_path):
     assert described(tmp_path / "a.npy") == "an array of float32, shape (7, 25, 3)"
     np.savez_compressed(tmp_path / "b.npz", x_train=np.zeros((4, 300, 150)), y_train=np.zeros((4, 60)))
     assert described(tmp_path / "b.npz") == "arrays x_train (4, 300, 150), y_train (4, 60)"
-    assert npz_headers(RawFile(tmp_path / "b.npz"))["y_train"] == ((4, 60), np.dtype("float64"))
+    assert npz_headers(RawFile(tmp_path / "b.npz"))["y_train"] == ((4, 60), False, np.dtype("float64"))
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "a.npy", "deep/a.npy")
         archive.write(tmp_path / "b.npz", "deep/b.npz")

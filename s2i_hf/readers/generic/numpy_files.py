@@ -20,20 +20,20 @@ from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 _MAX_SIDE = 1 << 31
 _NUMBERS = "fiu"
 # What the zip and npy parsers of the standard library and of numpy come up with on damaged files
-_DAMAGE = (
+DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, RuntimeError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, zlib.error,
     struct.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 
 
 @contextmanager
-def _sound(problem: str) -> Iterator[None]:
+def sound(problem: str) -> Iterator[None]:
     """Say `problem` and the reason where a parser fails."""
     try:
         yield
     except ReadError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         text = str(getattr(error, "strerror", None) or error)
         reason = text.splitlines()[0][:120].rstrip(".") if text else type(error).__name__
         raise ReadError(f"{problem} ({reason}).") from None
@@ -47,16 +47,21 @@ class Header(NamedTuple):
     dtype: np.dtype
 
 
+def parse_header(stream: IO[bytes]) -> Header:
+    """What an array is, whatever it holds; `stream` goes on with its data. Raises one of `DAMAGE` if it is none."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return Header(*read(stream))
+
+
 def read_header(stream: IO[bytes], where: str) -> Header:
     """Read the header of a `.npy` stream, up to its data.
 
     Raises:
         ReadError: it is none, or its array holds Python objects, text or records; `where` is named.
     """
-    with _sound(f"{where}: no .npy data, or damaged"):
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        header = Header(*read(stream))
+    with sound(f"{where}: no .npy data, or damaged"):
+        header = parse_header(stream)
     if header.dtype.hasobject:
         raise ReadError(
             f"{where}: holds Python objects, which are never loaded; save plain numbers, one array a clip, with np.save."
@@ -78,7 +83,7 @@ def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP) -> np.ndarr
     size = math.prod(shape) * dtype.itemsize
     if size > limit:
         raise ReadError(f"{where}: an array of {size >> 20:,} MB; expected at most {limit >> 20} MB.")
-    with _sound(f"{where}: damaged"):
+    with sound(f"{where}: damaged"):
         data = stream.read(size)
     if len(data) != size:
         raise ReadError(f"{where}: ends after {len(data):,} of {size:,} bytes of shape {shape}; the file is truncated.")
@@ -104,7 +109,7 @@ class Npz:
 
     @contextmanager
     def _open(self, key: str) -> Iterator[IO[bytes]]:
-        with _sound(f"{self.name}: {key} is damaged"), self.archive.open(f"{key}.npy") as stream:
+        with sound(f"{self.name}: {key} is damaged"), self.archive.open(f"{key}.npy") as stream:
             yield stream
 
     def header(self, key: str) -> Header:
@@ -146,7 +151,7 @@ def open_npz(file: RawFile) -> Iterator[Npz]:
         ReadError: not there, or no zip archive.
     """
     source = io.BytesIO(read_bytes(file, text=False)) if file.member else file.path
-    with _sound(f"{file.name}: no readable .npz file"):
+    with sound(f"{file.name}: no readable .npz file"):
         archive = zipfile.ZipFile(source)
     with archive:
         yield Npz(archive, file.name)
