@@ -203,58 +203,38 @@ def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None
 # --- more views of the training clips ---------------------------------------------------------------------------------
 
 
-class _Views:
-    """Rows, and after them all of them again in other views; `view(row, number)` makes those from number 1 on."""
+class MoreViews:
+    """Rows, after them augmented copies of each, and after these all of them rotated about the vertical axis.
 
-    def __init__(self, rows: Rows, number: int) -> None:
-        self.rows, self.number = rows, number
-
-    def __len__(self) -> int:
-        return len(self.rows) * self.number
-
-    def __getitem__(self, index: int, /) -> Row:
-        if not 0 <= index < len(self):  # where iterating stops
-            raise IndexError(f"index is {index}; expected 0 to {len(self) - 1}.")
-        number, index = divmod(index, len(self.rows))
-        return self.view(self.rows[index], number) if number else self.rows[index]
-
-    def view(self, row: Row, number: int) -> Row:
-        raise NotImplementedError
-
-
-class WithCopies(_Views):
-    """Rows, and after them augmented copies of each: a probe for another view must not cling to the view of its clips.
+    A probe for another view must not cling to the view of its clips.
 
     Args:
         rows: Clips with sample_id.
         copies: Copies of each row.
         augmentation: How a copy differs; drawn from (seed, copy, sample id).
         seed: Seed of the draws.
+        rotations: Views of each of these, itself the first; the others at 2 pi / rotations, twice that, and so on (see `rotated`).
     """
 
-    def __init__(self, rows: Rows, copies: int, augmentation: Augmentation, seed: int) -> None:
-        super().__init__(rows, 1 + copies)
-        self.augmentation, self.seed = augmentation, seed
+    def __init__(self, rows: Rows, copies: int, augmentation: Augmentation, seed: int, rotations: int = 1) -> None:
+        self.rows, self.augmentation, self.seed = rows, augmentation, seed
+        self.copies, self.rotations = copies, rotations
 
-    def view(self, row: Row, number: int) -> Row:
-        """Copy `number` of a row."""
-        layout = get_layout(row["layout"])
-        joints, _ = prepare(row["joints"], layout)
-        draws = uniform(self.seed, number, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
-        return {**row, "joints": self.augmentation(joints, layout, draws[0])}
+    def __len__(self) -> int:
+        return len(self.rows) * (1 + self.copies) * self.rotations
 
-
-class WithRotations(_Views):
-    """Rows, and after them all of them rotated about the vertical axis, once for each of `number` - 1 angles evenly over the circle.
-
-    Args:
-        rows: Clips, or other views of them.
-        number: Views of each row, itself the first; the others at 2 pi / number, twice that, and so on (see `rotated`).
-    """
-
-    def view(self, row: Row, number: int) -> Row:
-        """A row at the angle of that number."""
-        return rotated(row, 2 * math.pi * number / self.number)
+    def __getitem__(self, index: int, /) -> Row:
+        if not 0 <= index < len(self):  # where iterating stops
+            raise IndexError(f"index is {index}; expected 0 to {len(self) - 1}.")
+        view, index = divmod(index, len(self.rows))
+        rotation, copy = divmod(view, 1 + self.copies)
+        row = self.rows[index]
+        if copy:
+            layout = get_layout(row["layout"])
+            joints, _ = prepare(row["joints"], layout)
+            draws = uniform(self.seed, copy, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
+            row = {**row, "joints": self.augmentation(joints, layout, draws[0])}
+        return rotated(row, 2 * math.pi * rotation / self.rotations) if rotation else row
 
 
 class TrainingViews(NamedTuple):
@@ -280,7 +260,7 @@ def training_views(
     rotations: int = 1,
 ) -> TrainingViews:
     """Training clips with `copies` augmented copies of each, all of these at so many `rotations`; the rest as in `probe_folds`."""
-    rows = WithRotations(WithCopies(train, copies, augmentation, seed), rotations)
+    rows = MoreViews(train, copies, augmentation, seed, rotations)
     times = (1 + copies) * rotations
     folds = probe_folds(train, test_cameras, seed, by, times)
     return TrainingViews(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)

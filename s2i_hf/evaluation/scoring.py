@@ -79,12 +79,11 @@ def _batches(rows: Rows, test_clips: int, batch_size: int) -> Iterator[list[list
     """Batches of clips, each clip as the list of its views."""
     batch: list[list[Row]] = []
     for index in range(len(rows)):
-        batch.append([rows[index]] if test_clips == 1 else _windows(rows[index], test_clips))
-        if sum(len(views) for views in batch) >= batch_size or index == len(rows) - 1:
+        views = [row := rows[index]]
+        if test_clips > 1:
+            joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
+            views = [{**row, "joints": window} for window in clip_windows(joints, test_clips)]
+        batch.append(views)
+        if sum(map(len, batch)) >= batch_size or index == len(rows) - 1:
             yield batch
             batch = []
-
-
-def _windows(row: Row, test_clips: int) -> list[Row]:
-    joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
-    return [{**row, "joints": window} for window in clip_windows(joints, test_clips)]

@@ -104,21 +104,6 @@ def validation_folds(
     return [(~held, held) for held in masks], note
 
 
-def folds_with_copies(folds: Folds, times: int) -> Folds:
-    """Folds of clips that stand `times` times one after the other: copies are fitted on, and never choose.
-
-    Settings are chosen on clips as they are, like those of the test, and a held-out clip is held out with its copies.
-
-    Args:
-        folds: Masks (N,), of `validation_folds`.
-        times: How often each clip is there, the first N times as it is.
-
-    Returns:
-        As many folds, masks (times * N,).
-    """
-    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]
-
-
 def probe_folds(rows: SkeletonRows, test_cameras: np.ndarray, seed: int = 0, by: str = "auto", times: int = 1) -> Folds:
     """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
 
@@ -130,12 +115,11 @@ def probe_folds(rows: SkeletonRows, test_cameras: np.ndarray, seed: int = 0, by:
         times: Views of each clip that are fitted on, the clips themselves first, as in `features.training_views`.
 
     Returns:
-        Masks (times * N,); see `folds_with_copies`.
+        Masks (times * N,). A clip is held out with its copies, which never choose: the clips of the test are as they are, too.
 
     Raises:
         ValueError: `by` is "cameras", and there are not two of which clips remain.
     """
     every = len(rows) <= CROSS_VALIDATED and len(rows) * times <= CROSS_VALIDATED_VIEWS
-    return folds_with_copies(
-        validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)[0], times
-    )
+    folds, _ = validation_folds(rows.subjects, rows.labels, seed, rows.cameras, test_cameras, by, every)
+    return [(np.tile(fit, times), np.pad(choose, (0, (times - 1) * len(choose)))) for fit, choose in folds]

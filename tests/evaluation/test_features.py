@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import one_sentence
 
-from s2i_hf.evaluation.features import WithCopies, WithRotations, extract_features, part_weights, raw_features, rotated
+from s2i_hf.evaluation.features import MoreViews, extract_features, part_weights, raw_features, rotated
 from s2i_hf.models.backbones import untrained_backbone
 from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.processing.augmentation import Augmentation, rotation_matrix
@@ -235,7 +235,7 @@ def clips(count: int = 9) -> list[dict[str, Any]]:
 
 def test_copies_follow_the_clips_and_turn_about_the_vertical() -> None:
     rows, turn = clips(), Augmentation(yaw=1.5)
-    both = WithCopies(rows, 2, turn, seed=3)
+    both = MoreViews(rows, 2, turn, seed=3)
     assert len(both) == 3 * len(rows)
     for index in (0, 7, len(rows) - 1):
         clip, first, second = (both[index + copy * len(rows)] for copy in range(3))
@@ -246,13 +246,13 @@ def test_copies_follow_the_clips_and_turn_about_the_vertical() -> None:
             bones = [np.linalg.norm(row["joints"][:, :, 1:] - row["joints"][:, :, :1], axis=-1) for row in (copy, clip)]
             np.testing.assert_allclose(*bones, atol=1e-5)
         assert np.abs(first["joints"] - second["joints"]).max() > 0.01
-        again = WithCopies(rows[index : index + 1], 2, turn, seed=3)[1]
+        again = MoreViews(rows[index : index + 1], 2, turn, seed=3)[1]
         np.testing.assert_array_equal(again["joints"], first["joints"])  # whatever rows are beside it
 
 
 def test_rotations_follow_the_clips_all_around() -> None:
     rows = clips()
-    seen = WithRotations(rows, 4)
+    seen = MoreViews(rows, 0, Augmentation(), 0, 4)
     assert len(seen) == 36 and seen[5] is rows[5]
     pivot = rows[5]["joints"][0, 0, 1]  # the spine
     for turn in range(1, 4):
@@ -261,7 +261,9 @@ def test_rotations_follow_the_clips_all_around() -> None:
         assert seen[turn * 9 + 5]["label"] == rows[5]["label"]
 
 
-@pytest.mark.parametrize("seen", [WithRotations(clips(3), 4), WithCopies(clips(3), 3, Augmentation(yaw=1.0), seed=0)])
+@pytest.mark.parametrize(
+    "seen", [MoreViews(clips(3), 0, Augmentation(), 0, 4), MoreViews(clips(3), 1, Augmentation(yaw=1.0), 0, 2)]
+)
 def test_views_end_with_the_last(seen: Any) -> None:
     assert len(list(seen)) == len(seen) == 12
     for index in (-1, 12):

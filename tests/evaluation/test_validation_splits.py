@@ -7,7 +7,6 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf.evaluation.validation_splits import (
-    folds_with_copies,
     held_out_in_turn,
     probe_folds,
     validation_folds,
@@ -77,7 +76,12 @@ def test_a_probe_lets_few_clips_all_choose_and_many_a_quarter(monkeypatch):
         assert not set(rows.cameras[fit]) & set(rows.cameras[choose])
     assert len(probe_folds(rows, np.array([1]), 5)) == 4 and len(probe_folds(rows, np.array([4]), 5, "subjects")) == 4
     monkeypatch.setattr("s2i_hf.evaluation.validation_splits.CROSS_VALIDATED_VIEWS", 48 * 9)
-    assert len(probe_folds(rows, np.array([1]), 5, times=9)) == 4
+    copied = probe_folds(rows, np.array([1]), 5, times=9)
+    # copies are held out with their clip, and never choose
+    for (fit, choose), (fitted, chosen) in zip(probe_folds(rows, np.array([1]), 5), copied, strict=True):
+        np.testing.assert_array_equal(fitted, [*fit] * 9)
+        np.testing.assert_array_equal(chosen, [*choose, *[False] * (8 * 48)])
+    assert len(copied) == 4
     assert len(probe_folds(rows, np.array([1]), 5, times=10)) == 1
     monkeypatch.setattr("s2i_hf.evaluation.validation_splits.CROSS_VALIDATED", 47)
     [(fit, choose)] = probe_folds(rows, np.array([1]), 5)
@@ -113,10 +117,3 @@ def test_what_is_held_out_can_be_asked_for():
     with pytest.raises(ValueError, match="several training cameras, and there are 1; hold out subjects") as refusal:
         validation_folds(subjects, labels, 5, np.ones(48), np.array([4]), "cameras")
     assert one_sentence(refusal.value)
-
-
-def test_copies_are_held_out_with_their_clip_and_never_choose() -> None:
-    fit, choose = np.array([True, False, True, False]), np.array([False, True, False, False])
-    [(fitted, chosen)] = folds_with_copies([(fit, choose)], 3)
-    np.testing.assert_array_equal(fitted, [*fit, *fit, *fit])
-    np.testing.assert_array_equal(chosen, [*choose, *[False] * 8])
