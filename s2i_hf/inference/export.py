@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +31,19 @@ from ..hub.public_files import digest_of, digest_of_model, sidecar
 from ..models.saved_models import class_names_of, open_classifier
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import joint_weights
+from ..readers import ReadError
 from ..utils.files import replacing, write_atomically
 from ..utils.progress import no_progress_bars
+from .inputs import find_clips
 
 if TYPE_CHECKING:
     from ..processing.image_processing_skeleton import SkeletonProcessor
 
 FORMATS: dict[str, str] = {"onnx": "model.onnx", "torch": "model.pt2"}  # format -> name of the file
-DEFAULT_OPSET = 18
 OPSETS = range(18, 24)  # those that torch's exporter writes without a conversion afterwards
 TOLERANCE = 1e-4  # largest difference of a logit
-METADATA_VERSION = "1"
 _TORCH_METADATA = "s2i.json"  # file of the metadata inside a .pt2
-_LARGEST = 2**31 - 2**24  # bytes; an ONNX file is one protobuf message, which ends at 2 GiB
+_LARGEST = 2 - 2**-6  # GiB; an ONNX file is one protobuf message, which ends at 2 GiB
 _MOST_PEOPLE = 2  # in the joint weights, as in the data sets
 _PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": ()}
 
@@ -91,7 +92,7 @@ def export_classifier(
     output: str | Path | None = None,
     format: str = "onnx",
     *,
-    opset: int = DEFAULT_OPSET,
+    opset: int = OPSETS[0],
     layout: str | None = None,
     clips: str | Path | None = None,
     overwrite: bool = False,
@@ -127,7 +128,9 @@ def export_classifier(
     model, processor = open_classifier(name)
     classifier = _Logits(model.float().cpu()).eval()
     facts = metadata_of(model, processor, layout)
-    images = _images(clips, facts["layout"], processor)
+    joints = get_layout(facts["layout"])
+    images = processor(_clips(clips, joints), layout=joints, return_tensors="pt")["pixel_values"]
+    images = images if len(images) > 1 else images.repeat(2, 1, 1, 1)
     program = _trace(classifier, images[:2])
     with replacing(file) as temporary:
         if format == "onnx":
@@ -170,31 +173,30 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
     Raises:
         ValueError: neither says what the joint format is, or it is unknown.
     """
-    if layout is None and processor.layout is None:
+    layout = processor.layout if layout is None else layout
+    if layout is None:
         raise ValueError(
             "the processor names no joint format; pass --layout, such as kinect_v2, for the file to be for."
         )
-    joints: SkeletonLayout = get_layout(layout if layout is not None else processor.layout)
+    joints = get_layout(layout)
     options = processor.encoding_options
     width = options.size[1]
     people = 1 if options.people == "first" else max(1, min(_MOST_PEOPLE, width // 5))
+
+    def weights(count: int) -> list[list[float]]:  # the same float32 again, in as few digits as that takes
+        rows = joint_weights(joints, count, width, options.columns).astype(np.float32)
+        return [[float(f"{weight:.9g}") if weight else 0 for weight in row] for row in rows]
+
     return {
-        "s2i_export": METADATA_VERSION,
+        "s2i_export": "1",
         "s2i_hf": version("s2i-hf"),
         "processor": {**processor.to_dict(), "layout": joints.name},
         "layout": joints.to_dict(),
         "parents": list(joints.parents),
         "center_joints": list(joints.center_indices),
-        "joint_weights": {
-            str(count): _short(joint_weights(joints, count, width, options.columns)) for count in range(1, people + 1)
-        },
+        "joint_weights": {str(count): weights(count) for count in range(1, people + 1)},
         "class_names": class_names_of(model),
     }
-
-
-def _short(weights: np.ndarray) -> list[list[float]]:
-    """Numbers that are the same float32 again, in as few digits as that takes."""
-    return [[float(f"{weight:.9g}") if weight else 0 for weight in row] for row in weights.astype(np.float32)]
 
 
 def _target(name: str, output: str | Path | None, format: str, overwrite: bool) -> Path:
@@ -232,22 +234,19 @@ def _write_onnx(program: torch.export.ExportedProgram, facts: dict[str, Any], op
     import onnx
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    size = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())
+    size = sum(tensor.nbytes for tensor in program.state_dict.values()) / 2**30
     if size > _LARGEST:
         raise ValueError(
-            f"the weights are {size / 2**30:.1f} GiB, and one ONNX file holds 2 GiB; use --format torch for this model."
+            f"the weights are {size:.1f} GiB, and one ONNX file holds 2 GiB; use --format torch for this model."
         )
-    names: dict[str, Any] = {"input_names": ["pixel_values"], "output_names": ["logits"]}
+    options: dict[str, Any] = {"input_names": ["pixel_values"], "output_names": ["logits"], "opset_version": opset}
     with _quiet():
-        exported: Any = torch.onnx.export(
-            program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names
-        )
+        exported: Any = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, **options)
     ClearMetadataAndDocStringPass()(exported.model)  # what the exporter noted of its own doing
     facts = {**facts, "opset": opset, "input": "pixel_values", "output": "logits"}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     exported.model.metadata_props.clear()
-    exported.model.metadata_props.update(
-        {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
-    )
+    exported.model.metadata_props.update(texts)
     proto = exported.model_proto
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -278,9 +277,8 @@ def check_private(file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             parts = [archive.read(name) for name in archive.namelist()]
     places = {f"{place}{os.sep}" for place in (Path.home(), Path.cwd(), Path(__file__).parent, sys.prefix)}
-    # shorter ones occur in weights by chance
-    for place in (*(place for place in places if len(place) > 5), "site-packages"):
-        if any(place.encode() in part for part in parts):
+    for place in ("site-packages", *places):
+        if len(place) > 5 and any(place.encode() in part for part in parts):  # shorter ones occur by chance
             raise RuntimeError(f"the export holds the path {place!r} of this machine; this is a fault here.")
 
 
@@ -291,21 +289,13 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logger.setLevel(level)
 
 
 # --- clips to compare on ----------------------------------------------------------------------------------------------
-
-
-def _images(clips: str | Path | None, layout: dict[str, Any], processor: SkeletonProcessor, most: int = 16) -> Tensor:
-    """(N, 3, H, W) images of up to `most` clips, at least two."""
-    found = synthetic_clips(get_layout(layout).num_joints, most) if clips is None else _real(clips, layout, most)
-    images = processor(found, layout=get_layout(layout), return_tensors="pt")["pixel_values"]
-    return images if len(images) > 1 else images.repeat(2, 1, 1, 1)
 
 
 def synthetic_clips(num_joints: int, count: int, seed: int = 0) -> list[np.ndarray]:
@@ -318,19 +308,14 @@ def synthetic_clips(num_joints: int, count: int, seed: int = 0) -> list[np.ndarr
     return clips
 
 
-def _real(place: str | Path, layout: dict[str, Any], most: int) -> list[np.ndarray]:
-    from ..readers import ReadError
-    from .inputs import find_clips
-
-    known = get_layout(layout)
-    chosen: list[np.ndarray] = []
-    for _, clip in find_clips(place, default_layout=known).read():
-        if not isinstance(clip, ReadError) and get_layout(clip.layout) == known:
-            chosen.append(np.asarray(clip.joints))
-        if len(chosen) == most:
-            break
-    if not chosen:
-        raise ValueError(f"{place} holds no clip with the joints of {known.name!r}, which the file is for.")
+def _clips(place: str | Path | None, layout: SkeletonLayout, most: int = 16) -> list[np.ndarray]:
+    """Up to `most` clips of a joint format; synthetic ones if there is no place to read from."""
+    if place is None:
+        return synthetic_clips(layout.num_joints, most)
+    read = (clip for _, clip in find_clips(place, default_layout=layout).read() if not isinstance(clip, ReadError))
+    fitting = (np.asarray(clip.joints) for clip in read if get_layout(clip.layout) == layout)
+    if not (chosen := list(islice(fitting, most))):
+        raise ValueError(f"{place} holds no clip with the joints of {layout.name!r}, which the file is for.")
     return chosen
 
 
@@ -366,6 +351,5 @@ def run(model: str, format: str, opset: int, **options: Any) -> int:
     height, width = facts["image_size"]
     print(f"{file}: {kind}, {file.stat().st_size / 2**20:.1f} MiB")
     print(f"pixel_values (batch, 3, {height}, {width}) float32 -> logits (batch, {facts['num_classes']}); any batch")
-    print(f"metadata: how joints of {facts['layout']} become images, and the names of the classes")
-    print(parity)
+    print(f"metadata: how joints of {facts['layout']} become images, and the names of the classes\n{parity}")
     return 0

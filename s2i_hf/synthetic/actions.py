@@ -31,6 +31,11 @@ def ease(progress: np.ndarray, at: Sequence[float] | np.ndarray, to: Sequence[fl
     return values[key] * (1 - blend) + values[key + 1] * blend
 
 
+def there_and_back(progress: np.ndarray, leave: float, there: float, go: float, back: float) -> np.ndarray:
+    """0 until `leave`, 1 from `there` to `go`, 0 again from `back`."""
+    return ease(progress, (leave, there, go, back), (0, 1, 1, 0))
+
+
 @dataclass
 class Mover:
     """One person's movement over T frames, filled in by an action function.
@@ -123,14 +128,8 @@ class Mover:
         crouch, spread = self.draw(0, 1) ** 3, self.draw(2, 12)
         for side, busy in zip("LR", held, strict=True):
             up, out = self.draw(-5, 10) + busy * self.draw(-10, 45), busy * self.draw(-20, 60)
-            self.arm(
-                side,
-                1,
-                up,
-                out,
-                self.draw(5, 30) + busy * self.draw(0, 100),
-                self.draw(-35, 5) - busy * self.draw(0, 30),
-            )
+            elbow, twist = self.draw(5, 30) + busy * self.draw(0, 100), self.draw(-35, 5) - busy * self.draw(0, 30)
+            self.arm(side, 1, up, out, elbow, twist)
             self.blend(1, "Shoulder" + side, ROLL, self.draw(3, 12) if side == "L" else -self.draw(3, 12))
             self.leg(side, 1, self.draw(-3, 8) + 25 * crouch, self.draw(0, 8) + 40 * crouch, spread)
         self.bend(self.draw(-6, 8) + crouch * self.draw(0, 30))
@@ -166,7 +165,7 @@ def wave_both(m: Mover) -> None:
 def raise_arms(m: Mover) -> None:
     p, out, high, elbow = m.strokes(2.0, most=2), m.draw(0, 85), m.draw(95, 172), m.draw(0, 50)
     for side in "LR":
-        m.arm(side, ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0)), ease(p, (0, 0.4, 0.6, 1), (0, high, high, 0)), out, elbow)
+        m.arm(side, there_and_back(p, 0, 0.1, 0.9, 1), ease(p, (0, 0.4, 0.6, 1), (0, high, high, 0)), out, elbow)
 
 
 def punch(m: Mover) -> None:
@@ -181,22 +180,17 @@ def punch(m: Mover) -> None:
 
 def kick(m: Mover) -> None:
     p, at = m.strokes(1.2), (0, 0.25, 0.45, 0.6, 1)
-    m.leg(
-        m.side,
-        ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0)),
-        ease(p, at, (0, -20, m.draw(40, 95), 40, 0)),
-        ease(p, at, (0, 75, 5, 35, 0)),
-    )
+    hip, knee = ease(p, at, (0, -20, m.draw(40, 95), 40, 0)), ease(p, at, (0, 75, 5, 35, 0))
+    m.leg(m.side, there_and_back(p, 0, 0.1, 0.9, 1), hip, knee)
     m.bend(ease(p, (0, 0.25, 0.45, 1), (0, 8, -m.draw(0, 20), 0)))
     for side in "LR":
-        m.arm(
-            side, m.draw(0, 1) * ease(p, (0, 0.3, 0.6, 1), (0, 1, 1, 0)), m.draw(5, 55), m.draw(10, 80), m.draw(0, 60)
-        )
+        on = m.draw(0, 1) * there_and_back(p, 0, 0.3, 0.6, 1)
+        m.arm(side, on, m.draw(5, 55), m.draw(10, 80), m.draw(0, 60))
 
 
 def squat(m: Mover) -> None:
     p, deep = m.strokes(1.8), m.draw(0.5, 1)
-    down, arms = ease(p, (0, 0.4, 0.55, 1), (0, 1, 1, 0)), m.rng.choice([0, 1])
+    down, arms = there_and_back(p, 0, 0.4, 0.55, 1), m.rng.choice([0, 1])
     up, out, elbow = m.draw(0, 90), m.draw(0, 60), m.draw(0, 70)
     for side in "LR":
         m.leg(side, down, 90 * deep, 115 * deep, 14 * deep)
@@ -209,20 +203,13 @@ def jump(m: Mover) -> None:
     deep, swing, out, arms = m.draw(0.6, 1.1), m.draw(10, 150), m.draw(0, 60), m.draw(0.1, 1)
     flight = np.clip((p - 0.42) / 0.24, 0, 1)
     m.lift += 9.81 / 8 * (0.24 * duration) ** 2 * 4 * flight * (1 - flight)  # free fall over the time in the air
+    on, up, aside = (
+        ease(p, at, to) for to in ((0, 1, 1, 1, 1, 0), (0, -25, swing, swing, 10, 0), (0, 0, out, out, 0, 0))
+    )
+    hip, knee = deep * ease(p, at, (0, 55, 0, 0, 50, 0)), deep * ease(p, at, (0, 85, 0, 0, 80, 0))
     for side in "LR":
-        m.leg(
-            side,
-            ease(p, at, (0, 1, 1, 1, 1, 0)),
-            deep * ease(p, at, (0, 55, 0, 0, 50, 0)),
-            deep * ease(p, at, (0, 85, 0, 0, 80, 0)),
-        )
-        m.arm(
-            side,
-            arms * ease(p, at, (0, 1, 1, 1, 1, 0)),
-            ease(p, at, (0, -25, swing, swing, 10, 0)),
-            ease(p, at, (0, 0, out, out, 0, 0)),
-            25,
-        )
+        m.leg(side, on, hip, knee)
+        m.arm(side, arms * on, up, aside, 25)
     m.bend(deep * ease(p, at, (0, 25, 0, 0, 20, 0)))
 
 
@@ -244,7 +231,7 @@ def march(m: Mover) -> None:
 
 
 def bow(m: Mover) -> None:
-    down = ease(m.strokes(2.0, most=2), (0, 0.4, 0.6, 1), (0, 1, 1, 0))
+    down = there_and_back(m.strokes(2.0, most=2), 0, 0.4, 0.6, 1)
     m.bend(down * m.draw(30, 95))
     m.turn("Neck", PITCH, down * m.draw(0, 25))
     for side in m.rng.choice(["", "L", "R", "LR"]):
@@ -260,17 +247,13 @@ def clap(m: Mover) -> None:
 
 def throw(m: Mover) -> None:
     p, at = m.strokes(1.4, most=2), (0, 0.35, 0.5, 0.65, 1)
-    high, out, step = m.draw(60, 115), m.draw(40, 90), ease(p, (0, 0.1, 0.9, 1), (0, 1, 1, 0))
-    up, aside, elbow = (
-        ease(p, at, (0, high, high + 15, 50, 0)),
-        ease(p, at, (0, out, 25, -20, 0)),
-        ease(p, at, (0, 105, 55, 12, 10)),
-    )
+    high, out, step = m.draw(60, 115), m.draw(40, 90), there_and_back(p, 0, 0.1, 0.9, 1)
+    up, aside = ease(p, at, (0, high, high + 15, 50, 0)), ease(p, at, (0, out, 25, -20, 0))
+    elbow = ease(p, at, (0, 105, 55, 12, 10))
     m.arm(m.side, step, up, aside, elbow, ease(p, at, (0, 35, 0, 0, 0)))
     m.arm(m.other, m.draw(0, 1) * step, ease(p, at, (0, 65, 30, 5, 0)), 0, 25)
-    m.leg(
-        m.other, m.rng.choice([0, 1]) * step, ease(p, at, (0, m.draw(10, 35), 15, 8, 0)), ease(p, at, (0, 35, 15, 8, 0))
-    )
+    on, hip = m.rng.choice([0, 1]) * step, ease(p, at, (0, m.draw(10, 35), 15, 8, 0))
+    m.leg(m.other, on, hip, ease(p, at, (0, 35, 15, 8, 0)))
     m.shoulder_forward(m.side, ease(p, at, (0, -m.draw(10, 35), 10, 30, 0)))
     m.bend(ease(p, at, (0, -8, 5, m.draw(5, 35), 0)))
 
@@ -286,17 +269,12 @@ def handshake(m: Mover, partner: Mover) -> None:
 def push_other(m: Mover, partner: Mover) -> None:
     p, at, up, elbow = m.strokes(1.3, most=1), (0, 0.3, 0.45, 0.6, 1), m.draw(60, 85), m.draw(90, 130)
     for side in "LR":
-        m.arm(
-            side,
-            ease(p, (0, 0.2, 0.8, 1), (0, 1, 1, 0)),
-            ease(p, at, (0, 40, up, up, 0)),
-            -3,
-            ease(p, at, (0, elbow, 10, 15, 10)),
-        )
-        flail = partner.draw(0, 1) * ease(p, (0.42, 0.6, 0.75, 1), (0, 1, 1, 0))
+        stretch = ease(p, at, (0, elbow, 10, 15, 10))
+        m.arm(side, there_and_back(p, 0, 0.2, 0.8, 1), ease(p, at, (0, 40, up, up, 0)), -3, stretch)
+        flail = partner.draw(0, 1) * there_and_back(p, 0.42, 0.6, 0.75, 1)
         partner.arm(side, flail, partner.draw(10, 60), partner.draw(0, 70), partner.draw(10, 60))
     m.bend(ease(p, (0, 0.3, 0.5, 1), (0, -4, m.draw(5, 22), 0)))
-    m.leg(m.side, ease(p, (0, 0.3, 0.6, 1), (0, 1, 1, 0)), 20, 25)
+    m.leg(m.side, there_and_back(p, 0, 0.3, 0.6, 1), 20, 25)
     partner.bend(ease(p, (0.42, 0.6, 1), (0, -partner.draw(8, 22), 0)))
     partner.travel -= partner.draw(0.15, 0.5) * ease(p, (0.42, 0.75), (0, 1))
     partner.leg(partner.side, ease(p, (0.42, 0.58, 0.8), (0, 1, 0)), 18, 45)
