@@ -12,7 +12,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -232,7 +232,7 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
 
 
 def suffix_of(file: RawFile) -> str:
-    return PurePosixPath(file.name.removesuffix(".gz")).suffix.lower() + (".gz" if file.name.endswith(".gz") else "")
+    return file.suffix.lower() + (".gz" if file.name.endswith(".gz") else "")
 
 
 def count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
@@ -281,11 +281,8 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, not
     if not found.misfits:
         if layout is not None:
             raise ValueError(problem or f"None of the {len(custom)} recordings in {path} fits that layout.")
-        notes += (
-            [f"Read as recordings of your own they fit no known layout; the first that was tried: {problem}"]
-            if problem
-            else []
-        )
+        if problem:
+            notes.append(f"Read as custom data they fit no known layout; the first that was tried: {problem}")
         return None
     if len(found.misfits) > 1:
         found.notes.append(compare_layouts(found.misfits))
@@ -311,7 +308,7 @@ def fit_layouts(
         Name -> misfit of the layouts that the recordings can be read by, the best first; the unit of the best (None: that of
         the layout); and a sentence about what kept the first layout from fitting, if none does.
     """
-    motion = files[0].name.removesuffix(".gz").endswith(_MOTION)
+    motion = files[0].suffix in _MOTION
     places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
     if not motion and not files[0].member:
         places = [(file.path, None) for file in spread(files, _PROBES)]
@@ -400,7 +397,7 @@ def _unknown(path: Path, suffixes: dict[str, Suffix], notes: list[str]) -> Detec
         found.notes += [f"{hint[0].upper()}{hint[1:]}." for those, hint in _HINTS if suffix in those]
     counts = Counter(layout.num_joints for layout in LAYOUTS.values())
     found.notes.append(
-        "Own recordings may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
+        "Custom data may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
         f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
     )
     if set(suffixes) & set(SUFFIXES):

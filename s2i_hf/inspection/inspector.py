@@ -181,7 +181,7 @@ def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str,
         meta = read_meta(found.path)
         report.class_names = tuple(meta["class_names"])
         report.protocol = PROTOCOLS.get(meta["protocol"])
-        title = DATASETS[report.protocol.dataset].title if report.protocol else "recordings of your own"
+        title = DATASETS[report.protocol.dataset].title if report.protocol else "custom data"
         found.what = f"{title}, converted by `s2i convert {meta['protocol']}` to {meta['format']}"
         if broken := meta.get("broken"):
             found.notes.append(f"{counted(len(broken), 'recording')} could not be converted, the first: {broken[0]}")

@@ -77,6 +77,11 @@ class RawFile:
         return Path(self.name.removesuffix(".gz")).stem
 
     @property
+    def suffix(self) -> str:
+        """Extension of its name, before `.gz`."""
+        return Path(self.name.removesuffix(".gz")).suffix
+
+    @property
     def folders(self) -> tuple[str, ...]:
         """Names of the folders it lies in, the outermost first; inside an archive those of the archive."""
         return tuple(self._pure.parts[:-1])
@@ -104,7 +109,7 @@ class RawFile:
 
 def _read_file(file: RawFile) -> bytes:
     try:
-        with open(file.path, "rb", buffering=0, opener=_open_without_waiting) as stream:
+        with open(file.path, "rb", buffering=0, opener=_without_waiting) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ReadError(f"{file.name}: not a regular file; expected a recording.")
@@ -116,7 +121,7 @@ def _read_file(file: RawFile) -> bytes:
         raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would wait for ever
 
 
@@ -193,19 +198,11 @@ def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | 
     """
     endings = tuple(suffixes) + tuple(f"{suffix}.gz" for suffix in suffixes)
     if data_dir.is_file():
-        found = list(_members(data_dir, endings))
-    else:
-        found = []
-        for entry in _walk(data_dir, _DEPTH):
-            if entry.name.endswith(endings):
-                found.append(on_disk(Path(entry.path)))
-            elif entry.name.lower().endswith(".zip"):
-                try:
-                    found += _members(Path(entry.path), endings)
-                except ReadError:
-                    if broken is not None:
-                        broken.append(entry.name)
-    return _in_order(found)
+        return _in_order(_members(data_dir, endings))
+    found = _in_order(_in_folder(data_dir, endings))
+    if broken is not None:
+        broken += [file.name for file in found if is_archive(file)]
+    return [file for file in found if not is_archive(file)]
 
 
 def list_raw_files(data_dir: Path) -> list[RawFile]:
@@ -217,13 +214,19 @@ def list_raw_files(data_dir: Path) -> list[RawFile]:
     if data_dir.is_file():
         one = on_disk(data_dir)
         return find_raw_files(data_dir, ("",)) if is_archive(one) else [one]
-    found: list[RawFile] = []
-    for file in (on_disk(Path(entry.path)) for entry in _walk(data_dir, _DEPTH)):
-        try:
-            found += _members(file.path, ("",)) if is_archive(file) else [file]
-        except ReadError:
-            found.append(file)
-    return _in_order(found)
+    return _in_order(_in_folder(data_dir, ("",)))
+
+
+def _in_folder(folder: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:
+    """Files that end so, in a folder and its archives; an archive that cannot be read stands for itself."""
+    for entry in _walk(folder, _DEPTH):
+        if entry.name.lower().endswith(".zip"):
+            try:
+                yield from _members(Path(entry.path), endings)
+            except ReadError:
+                yield on_disk(Path(entry.path))
+        elif entry.name.endswith(endings):
+            yield on_disk(Path(entry.path))
 
 
 def is_archive(file: RawFile) -> bool:

@@ -53,7 +53,11 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
         yield named_sequence("florence3d", path.stem, _metres(_single_clip(path), path.name))
         return
     table = read_table(path, len(_KEYS) + 3 * _NUM_JOINTS, "video, actor, category and 15 x (x, y, z)")
-    _check_keys(table[:, : len(_KEYS)], path.name)
+    bad = np.argwhere((table[:, :3] != np.floor(table[:, :3])) | (table[:, :3] < 0) | (table[:, :3] > 9_999))
+    if len(bad):
+        row, column = bad[0]
+        problem = f"{path.name}: row {row + 1}: the {_KEYS[column]} is {table[row, column]:g}"
+        raise ReadError(f"{problem}; expected a whole number.")
     joints = _metres(table[:, len(_KEYS) :].reshape(-1, _NUM_JOINTS, 3), path.name)
     keys = table[:, : len(_KEYS)].astype(np.int64)
     starts = np.flatnonzero(np.diff(keys[:, 0], prepend=-1))
@@ -81,15 +85,6 @@ def _single_clip(path: RawFile) -> np.ndarray:
     if len(table) % _NUM_JOINTS:
         raise ReadError(f"{path.name}: {len(table)} lines; expected {_NUM_JOINTS} for each frame.")
     return table.reshape(-1, _NUM_JOINTS, 3)
-
-
-def _check_keys(keys: np.ndarray, file: str) -> None:
-    bad = np.argwhere((keys != np.floor(keys)) | (keys < 0) | (keys > 9_999))
-    if len(bad):
-        row, column = bad[0]
-        raise ReadError(
-            f"{file}: row {row + 1}: the {_KEYS[column]} is {keys[row, column]:g}; expected a whole number."
-        )
 
 
 def _metres(joints: np.ndarray, file: str) -> np.ndarray:

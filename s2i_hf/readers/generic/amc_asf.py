@@ -62,10 +62,10 @@ def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]
     Returns:
         The AMC files with their ASF file as companion, and {reason: names} of those without one.
     """
-    skeletons = [file for file in files if _ends(file, ".asf")]
+    skeletons = [file for file in files if file.suffix == ".asf"]
     paired, alone = [], []
     for file in files:
-        if not _ends(file, ".amc"):
+        if file.suffix != ".amc":
             continue
         near = [other for other in skeletons if (other.path.parent, other.folders) == (file.path.parent, file.folders)]
         found = next((found for there in (near, skeletons) if (found := _belongs(file, there)) is not None), None)
@@ -81,10 +81,6 @@ def _belongs(file: RawFile, skeletons: Sequence[RawFile]) -> RawFile | None:
     if named:
         return max(named, key=lambda other: (len(other.stem), str(other)))
     return skeletons[0] if len(skeletons) == 1 else None
-
-
-def _ends(file: RawFile, suffix: str) -> bool:
-    return file.name.removesuffix(".gz").lower().endswith(suffix)
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> np.ndarray:

@@ -25,10 +25,10 @@ from ...processing.layouts import get_layout
 from ...processing.skeleton_layout import SkeletonLayout
 from ...utils.files import umask
 from ..raw_files import ReadError
+from .folder_labels import SPLIT_NAMES
 from .pickles import load
 
 _MAX_SHOWN = 3
-_SPLITS = {"train": "train", "val": "test", "test": "test", "valid": "test", "validation": "test"}
 
 
 def convert_pickle(
@@ -166,7 +166,7 @@ def _write_tables(
         match = re.fullmatch(r"(.*?)_?(train|validation|valid|val|test)(\d*)", split)
         if match is None:
             raise ReadError(f"{source}: a split called {split[:40]!r}; expected names such as xsub_train and xsub_val.")
-        side, sides = _SPLITS[match[2]], rules.setdefault(match[1] + match[3], {})
+        side, sides = SPLIT_NAMES[match[2]], rules.setdefault(match[1] + match[3], {})
         for member in members:
             if not isinstance(member, str):
                 raise ReadError(f"{source}: split {split[:40]!r} holds something else than names of clips.")

@@ -34,7 +34,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     Raises:
         ReadError: no array of numbers, or of none of the shapes above.
     """
-    if file.name.removesuffix(".gz").endswith(".npy"):
+    if file.suffix == ".npy":
         return as_clip(read_npy(file), layout, file.name)
     if file.name.endswith(".npz"):
         with open_npz(file) as arrays:

@@ -147,7 +147,7 @@ def _find(
     given = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
     clips = [file for file in found if file not in tables and (file.member or file.path.resolve() not in given)]
     amc, left_out = amc_asf.select(clips)
-    clips = [file for file in clips if _suffix(file) not in (".amc", ".asf")] + amc
+    clips = [file for file in clips if file.suffix not in (".amc", ".asf")] + amc
     if not clips:
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
@@ -168,17 +168,13 @@ def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout
     if layout is not None:
         return get_layout(layout)
     problem = f"{files[0].name} does not say which joints it holds."
-    for file in (file for file in files if _suffix(file) in _MOCAP):
+    for file in (file for file in files if file.suffix in _MOCAP):
         try:
-            return _MOCAP[_suffix(file)].read_layout(file)
+            return _MOCAP[file.suffix].read_layout(file)
         except ReadError as error:
             problem = str(error)
             break
     raise ValueError(f"{problem} Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own.")
-
-
-def _suffix(file: RawFile) -> str:
-    return Path(file.name.removesuffix(".gz")).suffix
 
 
 def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Split, ...]]]:
@@ -211,11 +207,11 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
     layout, name, unit = protocol.skeleton, file_id(protocol, file), protocol.unit
     assert layout is not None  # `find_folder` sets it
     if name not in protocol.containers:
-        if _suffix(file) == ".amc":
+        if file.suffix == ".amc":
             joints = amc_asf.read_joints(file, layout, metres=unit is None)
         else:
             modules = {".bvh": bvh, ".csv": csv_files, ".json": keypoints_json}
-            joints = modules.get(_suffix(file), arrays).read_joints(file, layout)
+            joints = modules.get(file.suffix, arrays).read_joints(file, layout)
         yield _sequence(joints, protocol, name, file.name)
         return
     for split, index, clip in ctrgcn_npz.read_clips(file, layout):

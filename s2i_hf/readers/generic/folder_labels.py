@@ -86,7 +86,12 @@ def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
         ValueError: no such table, or a row that is wrong or names several clips; names the line.
     """
     rows = _rows(file)
-    known = _by_name(ids)
+    known: dict[
+        str, list[str]
+    ] = {}  # every way to name a clip, its path and the last part of it -> the clips it can be
+    for name in ids:
+        for text in {name, name.rpartition("/")[2]}:
+            known.setdefault(text, []).append(name)
     labels = Labels()
     texts: dict[str, str] = {}
     unknown: list[str] = []
@@ -140,15 +145,6 @@ def _rows(file: RawFile) -> list[tuple[int, dict[str, str]]]:
         if not rows[-1][1]["id"]:
             raise ValueError(f"{where} has no id; expected the name of a clip.")
     return rows
-
-
-def _by_name(ids: Sequence[str]) -> dict[str, list[str]]:
-    """Every way to name a clip, its path and the last part of it -> the clips it can be."""
-    known: dict[str, list[str]] = {}
-    for name in ids:
-        for text in {name, name.rpartition("/")[2]}:
-            known.setdefault(text, []).append(name)
-    return known
 
 
 def _find(text: str, known: Mapping[str, list[str]], where: str) -> str | None:
