@@ -24,7 +24,7 @@ from ..data.loading import load_skeletons
 from ..data.skeleton_rows import as_rows
 from ..evaluation.features import POOLINGS, Rows, extract_features, training_views
 from ..evaluation.metrics import metric_of
-from ..evaluation.probes import Features, check_labels, choose, fit_chosen
+from ..evaluation.probes import Choice, Features, check_labels, choose, fit_chosen
 from ..evaluation.probing import ProbeArguments
 from ..models.backbones import untrained_backbone
 from ..models.building import build_diffmae, build_mae, encoder_of
@@ -86,22 +86,6 @@ class AblateArguments:
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class ProbeScore:
-    """What a probe found.
-
-    Args:
-        validation, test: top1 and mean_class, 0 to 1; `test` is None if test clips were not looked at.
-        chosen: The setting and the pooling chosen on the validation folds.
-        metric: What they were chosen by.
-    """
-
-    validation: dict[str, float]
-    test: dict[str, float] | None
-    chosen: dict[str, Any]
-    metric: str
-
-
 def measure(
     probe: ProbeArguments,
     encoder: nn.Module,
@@ -109,7 +93,7 @@ def measure(
     dataset: Mapping[str, Any],
     seed: int,
     with_test: bool = False,
-) -> ProbeScore:
+) -> tuple[Choice, dict[str, float] | None]:
     """Probe an encoder on held-out training subjects, and on the test clips only if asked to.
 
     The numbers are those of `probing.probe_run` with these settings, of which a plan takes neither `streams` nor `to_layout`. Of the
@@ -121,6 +105,9 @@ def measure(
         processor: Makes its images.
         dataset: "train" and "test" rows.
         seed: Of the held-out subjects and the copies.
+
+    Returns:
+        What was chosen on the validation folds; top1, top5 and mean_class on the test clips, None if they were not looked at.
 
     Raises:
         ValueError: clips without labels, or fewer than two classes.
@@ -135,13 +122,13 @@ def measure(
         )  # fmt: skip
 
     check_labels(train.labels, train.labels)
-    features, metric = features_of(views.rows), metric_of(train.name)
+    features = features_of(views.rows)
     num_classes = len(train.class_names) or int(train.labels.max()) + 1
-    choice = choose(probe.settings[0], features, views.labels, views.folds, num_classes, metric)
+    choice = choose(probe.settings[0], features, views.labels, views.folds, num_classes, metric_of(train.name))
     tested = None
     if with_test:
         tested = fit_chosen(choice, features, views.labels, features_of(test), test.labels, num_classes).metrics
-    return ProbeScore(choice.validation, tested, choice.chosen, metric)
+    return choice, tested
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -164,7 +151,7 @@ class _Runner:
         self.probe = plan.probing(arguments.device)
         self.build, self.loss = _METHODS[plan.method]
         self._data: tuple[str, Mapping[str, Any]] = ("", {})
-        self._untrained: dict[tuple[str, ...], ProbeScore] = {}
+        self._untrained: dict[tuple[str, ...], tuple[Choice, dict[str, float] | None]] = {}
 
     def dataset(self, settings: PretrainArguments) -> Mapping[str, Any]:
         options = settings.data_options
@@ -193,15 +180,19 @@ class _Runner:
             summary = pretrain(settings, model, processor, dataset, compute_loss=self.loss, accelerator=accelerator)
         began = time.perf_counter()
         trained = measure(self.probe, encoder_of(model), processor, dataset, seed, self.with_test)
-        untrained = self.untrained(model, processor, dataset, seed)
+        # variants that share image and architecture share the encoder before pretraining
+        untrained = encoder_of(untrained_backbone(model, seed))
+        key = (self._data[0], str(seed), processor.to_json_string(), untrained.config.to_json_string())
+        if key not in self._untrained:
+            self._untrained[key] = measure(self.probe, untrained, processor, dataset, seed, self.with_test)
         row: dict[str, Any] = {"variant": variant.name, "seed": seed, "changes": variant.shown}
-        for name, found in (("", trained), ("_untrained", untrained)):
-            for split, values in (("validation", found.validation), ("test", found.test)):
+        for name, (choice, tested) in (("", trained), ("_untrained", self._untrained[key])):
+            for split, values in (("validation", choice.validation), ("test", tested)):
                 for metric in ("top1", "mean_class"):
                     row[f"{split}{name}_{metric}"] = "" if values is None else round(values[metric], 6)
         return row | {
-            "metric": trained.metric,
-            "chosen": ", ".join(f"{name} {value}" for name, value in trained.chosen.items()),
+            "metric": metric_of(as_rows(dataset["train"]).name),
+            "chosen": ", ".join(f"{name} {value}" for name, value in trained[0].chosen.items()),
             "loss": round(summary["loss"], 6),
             "steps": summary["steps"],
             "seconds": round(summary["seconds"] + time.perf_counter() - began, 1),
@@ -210,16 +201,6 @@ class _Runner:
             "hardware": hardware_name(None if self.probe.device == "auto" else self.probe.device),
             "settings_sha256": settings_digest(self.plan, settings),
         }
-
-    def untrained(
-        self, model: nn.Module, processor: SkeletonProcessor, dataset: Mapping[str, Any], seed: int
-    ) -> ProbeScore:
-        """The same encoder before pretraining; variants that share image and architecture share it."""
-        encoder = encoder_of(untrained_backbone(model, seed))
-        key = (self._data[0], str(seed), processor.to_json_string(), encoder.config.to_json_string())
-        if key not in self._untrained:
-            self._untrained[key] = measure(self.probe, encoder, processor, dataset, seed, self.with_test)
-        return self._untrained[key]
 
 
 def ablate(arguments: AblateArguments, report: Callable[[str], None] = print) -> Ablation:

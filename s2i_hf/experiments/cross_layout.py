@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from ..data.skeleton_rows import AsLayout, SkeletonRows
+from ..data.skeleton_rows import AsLayout
 from ..evaluation.arguments import EncoderArguments, facts_of
 from ..evaluation.features import extract_features
 from ..evaluation.metrics import metric_rows, shown
-from ..evaluation.probes import K_GRID, ProbeResult, evaluate_probe
+from ..evaluation.probes import K_GRID, ProbeResult, check_labels, evaluate_probe
 from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.validation_splits import probe_folds
 from ..models.backbones import backbone_of, untrained_backbone
@@ -25,11 +25,6 @@ from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
 from ..runs.results import append_results
 from ..utils.arguments import arg
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
 @dataclass(kw_only=True)
@@ -51,11 +46,7 @@ class CrossLayoutArguments(EncoderArguments):
 
 
 def cross_layout_run(
-    arguments: CrossLayoutArguments,
-    model: PreTrainedModel | None = None,
-    processor: SkeletonProcessor | None = None,
-    dataset: Mapping[str, Any] | None = None,
-    report: Callable[[str], None] = print,
+    arguments: CrossLayoutArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Name the test clips of every query layout by training clips of the gallery layout, and write what came out.
 
@@ -70,17 +61,17 @@ def cross_layout_run(
     """
     splits, protocol = arguments.clips(dataset)
     train, test = splits["train"], splits["test"]
-    for name, split in (("training", train), ("test", test)):
-        if len(split) == 0:
-            raise ValueError(f"{arguments.data} has no {name} clips; a gallery and queries need both.")
-        if split.labels.min() < 0:
-            raise ValueError(f"{int((split.labels < 0).sum())} {name} clips have no label (-1); kNN needs their class.")
-    gallery = arguments.gallery or _recorded(train)
+    check_labels(train.labels, test.labels)
+    recorded = sorted({get_layout(layout).name for layout in train.layouts})
+    if len(recorded) > 1 and not arguments.gallery:
+        raise ValueError(
+            f"the training clips are in {', '.join(recorded)}; name the layout of the gallery with --gallery."
+        )
+    gallery = arguments.gallery or recorded[0]
     # every layout once; one whose joints are not there is refused before anything is computed
     layouts = list(dict.fromkeys((gallery, *arguments.queries)))
     clips = {layout: (AsLayout(train, layout), AsLayout(test, layout)) for layout in layouts}
-    if model is None or processor is None:
-        model, processor = load_model_and_processor(arguments.model)
+    model, processor = load_model_and_processor(arguments.model)
     device = pick_device(arguments.device)
     facts = facts_of(train, test, protocol, device)
     facts |= {"seed": arguments.seed, "method": arguments.method or method_of(model)}
@@ -117,12 +108,3 @@ def cross_layout_run(
             report(f"{name}, gallery {left}, queries {right}: {shown(result.metrics)} ({choice})")
     append_results(arguments.run_dir, rows, arguments.results_csv)
     return {"run_dir": arguments.run_dir, "rows": rows, "results": results}
-
-
-def _recorded(rows: SkeletonRows) -> str:
-    found = sorted({get_layout(layout).name for layout in rows.layouts})
-    if len(found) > 1:
-        raise ValueError(
-            f"the training clips are in {', '.join(found)}; name the layout of the gallery with --gallery."
-        )
-    return found[0]

@@ -145,9 +145,7 @@ def choose_weights(
 
 
 def fuse_runs(
-    arguments: FuseArguments,
-    dataset: Mapping[str, Any] | None = None,
-    report: Callable[[str], None] = print,
+    arguments: FuseArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Score the test clips with every model, fuse the scores, and write what came out.
 

@@ -241,9 +241,7 @@ class RobustnessArguments(FittedArguments):
 
 
 def robustness_run(
-    arguments: RobustnessArguments,
-    dataset: Mapping[str, Any] | None = None,
-    report: Callable[[str], None] = print,
+    arguments: RobustnessArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Test a model on damaged clips, and write the table.
 
