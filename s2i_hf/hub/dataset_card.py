@@ -22,7 +22,7 @@ from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.transforms import find_missing
 from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..utils.files import write_atomically
-from ..visualization.layout import draw_layout
+from ..visualization.figures import draw_layout
 from .markdown import front_matter_yaml, plain, render
 
 PICTURE = "layout.png"

@@ -9,7 +9,7 @@ __getattr__, __all__ = lazy_names(
         "confusion_picture": "figures",
         "curve_picture": "figures",
         "draw_infilling": "infilling",
-        "draw_layout": "layout",
+        "draw_layout": "figures",
         "reconstruct": "reconstruction",
         "reconstruction_picture": "reconstruction",
     },

@@ -1,4 +1,4 @@
-"""Figures of a run (loss curve, confusions), and what all figures share: the canvas, the colours, stick figures, writing a PNG.
+"""Figures of a run and of a joint format, and what all figures share: the canvas, the colours, stick figures, writing a PNG.
 
 All of them raise `MissingExtra` where matplotlib is absent, so that a run can say so and go on.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..processing.layouts import SkeletonLayout
+from ..processing.layouts import PARTS, SkeletonLayout
 from ..runs.run_folder import RunFolder
 from ..utils.files import replacing
 
@@ -85,9 +85,8 @@ def y_points_down(joints: np.ndarray, layout: SkeletonLayout) -> bool:
 
 def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path | None:
     """Draw loss and learning rate over steps from `metrics.jsonl`; None if it holds no steps. Raises MissingExtra."""
-    rows = list(
-        {row["step"]: row for row in RunFolder(Path(run_dir)).metrics}.values()
-    )  # a resumed run logs some again
+    by_step = {row["step"]: row for row in RunFolder(Path(run_dir)).metrics}  # a resumed run logs some again
+    rows = list(by_step.values())
     if not rows:
         return None
     steps, losses = np.array([row["step"] for row in rows]), np.array([row["loss"] for row in rows], dtype=float)
@@ -110,8 +109,7 @@ def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path |
         other.tick_params(labelsize=8, colors="#777777")
         other.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         other.spines[["top"]].set_visible(False)
-    axes.set_xlabel("optimizer step")
-    axes.set_ylabel("loss")
+    axes.set(xlabel="optimizer step", ylabel="loss")
     axes.spines[["top"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(handles=handles, loc="upper right", frameon=False, fontsize=9)
@@ -157,4 +155,43 @@ def confusion_picture(confusion: Any, class_names: Sequence[str], path: str | Pa
             axes.text(j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=font - 1, color=color)
     figure.text(0.1 / width, 1 - 0.12 / height, title, fontsize=11, va="top")
     figure.text(0.1 / width, 1 - 0.36 / height, "per cent of the true class", fontsize=8.5, va="top", color="#555555")
+    return save_figure(figure, path)
+
+
+def draw_layout(layout: SkeletonLayout, joints: np.ndarray, path: str | Path) -> Path:
+    """Draw one body from the front, x to the right and y up, with the index of each joint and the names beside it.
+
+    Args:
+        layout: Joint format.
+        joints: (V, 3), all finite.
+        path: PNG to write.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figure = new_figure(7.2, max(4.2, 0.19 * layout.num_joints + 1.2))
+    stage = figure.add_axes((0.01, 0.02, 0.62, 0.9))
+    stage.set_axis_off()
+    stage.set_aspect("equal")
+    colors = part_colors(layout)
+    x, y = joints[:, 0], joints[:, 1]
+    draw_bones(stage, joints[None, :, :2], layout, colors, lw=2.4)
+    stage.scatter(x, y, s=26, c=colors, zorder=3)
+    size = max(float(np.ptp(x)), float(np.ptp(y)), 1e-6)
+    middle = float(np.median(x))
+    for joint in range(layout.num_joints):
+        side = 1 if x[joint] >= middle else -1
+        place = (x[joint] + 0.018 * size * side, y[joint] + 0.008 * size)
+        stage.text(*place, str(joint), fontsize=8, color="#333333", ha="left" if side > 0 else "right")
+    stage.margins(0.12)
+    step, row = 0.88 / (layout.num_joints + len(PARTS)), 0.0
+    for part, color in zip(PARTS, PART_COLORS, strict=True):
+        figure.text(0.68, 0.93 - row * step, part.replace("_", " "), color=color, fontsize=9.5, weight="bold")
+        for name in layout.parts[part]:
+            row += 1
+            number = str(layout.joint_names.index(name))
+            figure.text(0.715, 0.93 - row * step, number, fontsize=8.5, color="#222222", ha="right")
+            figure.text(0.73, 0.93 - row * step, name, fontsize=8.5, color="#222222")
+        row += 1
+    figure.text(0.02, 0.95, f"{layout.name}: {layout.num_joints} joints, in image order", fontsize=12, weight="bold")
     return save_figure(figure, path)

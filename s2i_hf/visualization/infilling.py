@@ -63,7 +63,7 @@ def draw_infilling(
     reference = next(iter(rows.values())).joints
     known = truth if truth is not None else np.where(filled[..., None], np.nan, reference)
     stage = _Stage.around(known, reference, layout, frames)
-    strip = _ROW * stage.aspect * len(frames)
+    strip = _ROW * (stage.width / (stage.high - stage.low)) * len(frames)
     width, height = max(_LEFT + strip + 0.15, 6.5), _TOP + _ROW * len(rows) + 0.75
     figure = new_figure(width, height)
     figure.text(0.12 / width, 1 - 0.14 / height, title, fontsize=12, va="top", weight="bold")
@@ -76,9 +76,7 @@ def draw_infilling(
         figure.text(0.12 / width, middle - 0.02 / height, row.caption, fontsize=9.5, va="top", color="#333333")
         axes = figure.add_axes((_LEFT / width, 1 - (top + _ROW) / height, strip / width, _ROW / height))
         axes.set_axis_off()
-        axes.set_aspect("equal")
-        axes.set_xlim(0, stage.width * len(frames))
-        axes.set_ylim(stage.low, stage.high)
+        axes.set(aspect="equal", xlim=(0, stage.width * len(frames)), ylim=(stage.low, stage.high))
         for column, frame in enumerate(frames):
             place = (column + 0.5) * stage.width
             lost = filled[frame] | filled[frame][:, layout.parents]  # a bone is lost with either end
@@ -119,10 +117,6 @@ class _Stage:
     high: float
     width: float
     sign: float  # of y: -1 where it points down
-
-    @property
-    def aspect(self) -> float:
-        return self.width / (self.high - self.low)
 
     @classmethod
     def around(cls, known: np.ndarray, reference: np.ndarray, layout: SkeletonLayout, frames: np.ndarray) -> _Stage:

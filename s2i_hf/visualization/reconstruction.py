@@ -238,8 +238,7 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
         picture = axes(0.85, top, image_side, image_side)
         pixels = np.clip(((image * std + mean).transpose(1, 2, 0) - black) / (white - black), 0, 1)
         picture.imshow(np.where(np.isnan(pixels), 0.86, pixels), interpolation="nearest", aspect="auto")
-        picture.set_xticks([])
-        picture.set_yticks([])
+        picture.set(xticks=[], yticks=[])
         picture.set_ylabel(label, fontsize=12, labelpad=6)
         if row == 0:
             band = axes(0.85, top - 0.11, image_side, 0.08)
@@ -252,9 +251,7 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
             picture.set_xlabel("joints, part by part", fontsize=9)
         stage = axes(0.85 + image_side + 0.3, top, image_side * strip, image_side)
         stage.set_axis_off()
-        stage.set_aspect("equal")
-        stage.set_xlim(-spread, spread * (2 * len(frames) - 1))
-        stage.set_ylim(low - margin, high + margin)
+        stage.set(aspect="equal", xlim=(-spread, spread * (2 * len(frames) - 1)), ylim=(low - margin, high + margin))
         for column, frame in enumerate(frames):
             shift = np.array([2 * spread * column, 0.0], dtype=np.float32)
             true, guess = truth[frame] + shift, predicted[frame] + shift
@@ -275,10 +272,8 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
 
     name = f"{clip.sample_id}  ·  " if clip.sample_id else ""
     write(0.85, height - 0.2, f"{name}{clip.target} stream, {clip.mask} mask", fontsize=13, va="top", weight="bold")
-    errors = (
-        f"MPJPE {clip.error:.1f} {clip.unit} over all joints, {clip.hidden_error:.1f} {clip.unit} over hidden joints"
-    )
-    write(0.85, height - 0.48, f"{errors} ({clip.hidden.mean():.0%} of all)", fontsize=11, va="top")
+    hidden = f"{clip.hidden_error:.1f} {clip.unit} over hidden joints ({clip.hidden.mean():.0%} of all)"
+    write(0.85, height - 0.48, f"MPJPE {clip.error:.1f} {clip.unit} over all joints, {hidden}", fontsize=11, va="top")
     remarks = textwrap.fill("; ".join(_remarks(clip)), int((width - 1.0) / 0.064))  # inches a character of 8 points
     write(0.85, 0.1, remarks, fontsize=8, va="bottom", color="#555555")
     named = [*zip(PART_COLORS, PARTS, strict=True), (GHOST, "truth, where not drawn in colour")]

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from bodies import pose
 
 from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -17,6 +18,7 @@ from s2i_hf.visualization.figures import (
     MissingExtra,
     confusion_picture,
     curve_picture,
+    draw_layout,
     y_points_down,
 )
 from s2i_hf.visualization.reconstruction import reconstruction_picture
@@ -102,3 +104,16 @@ def test_matplotlib_is_imported_late():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"
     )
+
+
+@pytest.mark.parametrize("name", ["kinect_v1", "kinect_v2", "mediapipe_33"])
+def test_layout_picture(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    layout = LAYOUTS[name]
+    body = pose(name) if name.startswith("kinect") else np.random.default_rng(0).normal(size=(33, 3))
+    path = draw_layout(layout, body, tmp_path / "layout.png")
+    image = pixels(path)
+    assert image.shape[1] == 792 and image.shape[0] >= 460
+    assert (image < 0.9).any(axis=-1).mean() > 0.01  # something is drawn
+    first = path.read_bytes()
+    assert draw_layout(layout, body, path).read_bytes() == first and [*tmp_path.iterdir()] == [path]
