@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..processing.augmentation import NUM_DRAWS, Augmentation, augment
+from ..processing.augmentation import NUM_DRAWS, Augmentation
 from ..processing.layouts import LAYOUTS, get_layout
 from ..processing.rng import hash_ids, uniform
 from ..processing.transforms import prepare
@@ -66,7 +66,7 @@ class SkeletonCollator:
             for epoch in np.unique(epochs):
                 of_epoch = epochs == epoch
                 draws[of_epoch] = uniform(self.seed, int(epoch), hashes[of_epoch], count, "augment")
-            clips = augment(clips, layouts, draws, self.augmentation)
+            clips = [self.augmentation(*one) for one in zip(clips, layouts, draws, strict=True)]
         sizes = np.array([clip.shape for clip in clips])
         joints = np.zeros((len(clips), *sizes.max(axis=0)), dtype=np.float32)
         for into, clip in zip(joints, clips, strict=True):

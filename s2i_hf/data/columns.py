@@ -84,12 +84,10 @@ class ArrowColumns(_ChunkedColumns):
         shapes = self._column("shape").combine_chunks()
         self.shapes: np.ndarray = shapes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4).astype(np.int64)
         self.labels: np.ndarray = self._column("label").to_numpy().astype(np.int64)
-        numbers = [
+        self.subjects, self.cameras = (
             self._column(name).to_numpy().astype(np.int64) if name in columns else np.full(len(self.labels), -1)
             for name in ("subject", "camera")
-        ]
-        self.subjects: np.ndarray = numbers[0]
-        self.cameras: np.ndarray = numbers[1]
+        )
         self.sample_ids: list[str] = self._column("sample_id").to_pylist()
         self.layouts: list[str] = self._column("layout").to_pylist()
         self.class_names, self.protocol = list(class_names), protocol

@@ -214,9 +214,8 @@ def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | 
     """The report on `output`, if it is what is asked for. Its shards, if a kill left some, are cleared away."""
     try:
         meta = read_meta(output)
-        if meta["plan"] != plan["plan"] or not is_whole(output, meta):
-            return None
-        if newest > (output / META_FILE).stat().st_mtime:
+        older = newest > (output / META_FILE).stat().st_mtime
+        if older or meta["plan"] != plan["plan"] or not is_whole(output, meta):
             return None
         report = ConversionReport(meta, meta["shards"])
     except (ValueError, OSError, KeyError, TypeError, AttributeError):

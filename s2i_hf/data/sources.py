@@ -96,7 +96,14 @@ def is_repository(name: str) -> bool:
 def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None) -> Source:
     protocol, data_dir = recordings.protocol, data_dir.expanduser()
     custom = isinstance(protocol, FolderProtocol)
-    builder = _builder_class(protocol)(
+    builder_class: Any
+    if custom:
+        from .builders import FolderSkeletons as builder_class
+    else:
+        scripts = import_module(f"{__package__.rpartition('.')[0]}.dataset_scripts")
+        module, name = scripts.BUILDERS[protocol.reader]
+        builder_class = getattr(import_module(f"{scripts.__name__}.{module}.{module}"), name)
+    builder = builder_class(
         config_name=protocol.name,
         data_dir=str(data_dir.resolve()),
         fingerprint=recordings.fingerprint,
@@ -117,17 +124,6 @@ def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None,
     for split in protocol.splits:
         _report_gaps(recordings, split, data[split]["sample_id"])
     return Source(data, protocol, data_dir)
-
-
-def _builder_class(protocol: Protocol) -> Any:
-    """The builder of recordings split by this protocol."""
-    if isinstance(protocol, FolderProtocol):
-        from .builders import FolderSkeletons
-
-        return FolderSkeletons
-    scripts = import_module(f"{__package__.rpartition('.')[0]}.dataset_scripts")
-    module, name = scripts.BUILDERS[protocol.reader]
-    return getattr(import_module(f"{scripts.__name__}.{module}.{module}"), name)
 
 
 def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str], splits: Sequence[str]) -> Any:

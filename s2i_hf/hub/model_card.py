@@ -71,13 +71,14 @@ def _front_matter(run: RunFolder) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     datasets = list(dict.fromkeys(name for data in several(run.settings.get("data")) if (name := hub_id(data))))
+    titles = {name: dataset.title for name, dataset in DATASETS.items()}
     evaluations = [
         EvalResult(
             task_type="video-classification",
             task_name="Skeleton action recognition",
             # data that came from a repository are called so; others by the first half of their protocol
             dataset_type=datasets[0] if len(datasets) == 1 and _is_own(run, row) else row["dataset"],
-            dataset_name=_pretty(row["dataset"], row["protocol"]),
+            dataset_name=f"{titles.get(row['dataset'], row['dataset'])}, {row['protocol']}",
             dataset_config=row["protocol"],
             dataset_split="test",
             metric_type="accuracy",
@@ -121,7 +122,3 @@ def _is_own(run: RunFolder, row: Mapping[str, Any]) -> bool:
         f"{row['dataset']}_{row['protocol']}",
         row["dataset"],
     )
-
-
-def _pretty(dataset: str, protocol: str) -> str:
-    return f"{DATASETS[dataset].title if dataset in DATASETS else dataset}, {protocol}"

@@ -202,10 +202,9 @@ def fresh_classifier(
         fill_positions(model)
     model.requires_grad_(True)
     # ConvNeXt norms its own mean of the map, which a pooling of the patches does not read
-    unused = (
-        *family.unused,
-        *(("backbone.layernorm",) if hasattr(model, "fc_norm") and "convnext" in config.model_type else ()),
-    )
+    unused = family.unused
+    if hasattr(model, "fc_norm") and "convnext" in config.model_type:
+        unused += ("backbone.layernorm",)
     for name, parameter in model.named_parameters():
         if any(part in name for part in unused):
             parameter.requires_grad_(False)  # without a gradient, which several processes would wait for in vain

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from transformers import AutoModelForImageClassification, PreTrainedModel
 
 from ..data.skeleton_rows import SkeletonRows
@@ -60,11 +61,9 @@ def layout_note(processor: SkeletonProcessor, layouts: Iterable[str]) -> str:
     """A sentence where an encoder learned from skeletons of another joint format than these clips; "" where it did not, or may have."""
     known = processor.layout if isinstance(processor.layout, str | None) else processor.layout["name"]
     found = sorted(set(map(str, layouts)))
-    return (
-        ""
-        if known is None or found == [known]
-        else f"The encoder learned from {known} skeletons, and these are {', '.join(found)}."
-    )
+    if known is None or found == [known]:
+        return ""
+    return f"The encoder learned from {known} skeletons, and these are {', '.join(found)}."
 
 
 def _side(config: Any, values: dict[str, Any]) -> int:
@@ -153,6 +152,4 @@ def check_classes(model: Any, rows: SkeletonRows, name: str) -> None:
 
 def pick_device(name: str) -> str:
     """The device of `--device`: an accelerator, if there is one, for "auto"."""
-    import torch
-
     return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,7 +7,6 @@ and after a resume. Each step reads numbers of its own: switching one on leaves 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,13 +149,6 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
-
-
-def augment(
-    clips: Sequence[np.ndarray], layouts: Sequence[SkeletonLayout], draws: np.ndarray, augmentation: Augmentation
-) -> list[np.ndarray]:
-    """Apply `augmentation` to every clip with its own row of `draws` (B, `NUM_DRAWS` + max V)."""
-    return [augmentation(clip, layout, row) for clip, layout, row in zip(clips, layouts, draws, strict=True)]
 
 
 def about_center(joints: np.ndarray, layout: SkeletonLayout, matrix: np.ndarray) -> np.ndarray:
