@@ -20,6 +20,7 @@ def finetune(arguments: FinetuneArguments) -> None:
     """
     settings = start(arguments)  # processes, devices and the run folder: complain before any long work
     with settings.main_process_first():
-        dataset = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-    model, processor, notes = load_classifier(arguments, as_rows(dataset["train"]))
+        loaded = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
+        dataset = {split: as_rows(rows) for split, rows in loaded.items()}
+    model, processor, notes = load_classifier(arguments, dataset["train"])
     run(arguments, model, processor, dataset, settings=settings, notes=notes)

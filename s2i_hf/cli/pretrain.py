@@ -6,11 +6,11 @@ from ..data.loading import as_rows, load_skeletons
 from ..models.building import build_diffmae, build_mae
 from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from ..training.pretrain_arguments import DiffMAEArguments, PretrainArguments
+from ..training.pretrain_arguments import METHODS, DiffMAEArguments, PretrainArguments
 from ..training.pretraining import diffmae_loss, mae_loss, start
 from ..training.pretraining import pretrain as run
 
-METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}
+__all__ = ["METHODS", "pretrain"]
 
 
 def pretrain(arguments: PretrainArguments) -> None:
@@ -25,8 +25,8 @@ def pretrain(arguments: PretrainArguments) -> None:
     """
     accelerator = start(arguments)  # processes, devices and the run folder: complain before any long work
     with accelerator.main_process_first():
-        dataset = load_skeletons(**arguments.data_options)
-    layouts = sorted(set(as_rows(dataset["train"]).layouts))
+        dataset = {split: as_rows(rows) for split, rows in load_skeletons(**arguments.data_options).items()}
+    layouts = sorted(set(dataset["train"].layouts))
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     processor = SkeletonProcessor(layout=layout, **arguments.processor_options)
     diffuses = isinstance(arguments, DiffMAEArguments)

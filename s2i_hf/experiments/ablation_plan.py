@@ -25,11 +25,10 @@ from typing import Any
 from ..evaluation.probing import ProbeArguments
 from ..processing.suggestions import did_you_mean
 from ..training.common_arguments import MAY_CHANGE
-from ..training.pretrain_arguments import DiffMAEArguments, PretrainArguments
+from ..training.pretrain_arguments import METHODS, PretrainArguments
 from ..utils.arguments import from_values
 
 BASE = "base"
-METHODS: dict[str, type[PretrainArguments]] = {"mae": PretrainArguments, "diffmae": DiffMAEArguments}
 _OURS = ("seed", "output_dir", "resume", "overwrite")  # settings that the ablation gives each run
 _PROBE_OURS = ("model", "data", "data_dir", "cache_dir", "output_dir", "results_csv", "seed", "encoders", "device", "card",
                "method")  # fmt: skip

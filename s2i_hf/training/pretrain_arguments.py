@@ -155,3 +155,6 @@ class DiffMAEArguments(_Decoder, PretrainArguments):
     def model_options(self) -> dict[str, Any]:
         """What `build_diffmae` is called with."""
         return super().model_options | {field.name: getattr(self, field.name) for field in fields(_Decoder)}
+
+
+METHODS: dict[str, type[PretrainArguments]] = {kind.method: kind for kind in (PretrainArguments, DiffMAEArguments)}

@@ -419,8 +419,12 @@ def _convert_one(value: Any, kind: Any, where: str) -> Any:
 
 
 def _help(settings: Mapping[str, Setting], program: str, description: str) -> Iterator[str]:
-    places = " ".join(setting.shown for setting in settings.values() if setting.positional)
-    yield f"usage: {program} {f'{places} ' if places else ''}[--config FILE.yaml] [--flag value ...]\n"
+    places = [
+        f"{setting.shown} " if setting.default is dataclasses.MISSING else f"[{setting.shown}] "
+        for setting in settings.values()
+        if setting.positional
+    ]
+    yield f"usage: {program} {''.join(places)}[--config FILE.yaml] [--flag value ...]\n"
     if description:
         yield f"{description.strip()}\n"
     if "config" not in settings:  # it may be a setting of the program's own
@@ -428,7 +432,7 @@ def _help(settings: Mapping[str, Setting], program: str, description: str) -> It
         yield "      Settings from a file, a recipe (s2i configs) or a pushed run, hf://user/name[@revision]; flags win over them."
     for setting in settings.values():
         shown = " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else str(setting.default)
-        shown = shown.lower() if setting.default in (None, True, False) else shown
+        shown = shown.lower() if setting.default in (None, True, False) else shown or "none"
         ending = "(required)" if setting.default is dataclasses.MISSING else f"(default {shown})"
         yield f"  {setting.shown} <{_describe(setting.kind)}>"
         yield textwrap.fill(f"{setting.help} {ending}".strip(), 112, initial_indent=" " * 6, subsequent_indent=" " * 6)

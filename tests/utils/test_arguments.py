@@ -192,6 +192,21 @@ def test_help_shows_every_field(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{field.name} " in out
 
 
+def test_help_brackets_a_word_that_may_be_left_out_and_says_none_for_no_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @dataclasses.dataclass
+    class Words:
+        folder: str = arg(help="Where.", positional=True)
+        name: str | None = arg(None, "Which.", positional=True)
+        parts: tuple[str, ...] = arg((), "Some of them.")
+
+    with pytest.raises(SystemExit):
+        parse(Words, ["--help"])
+    out = capsys.readouterr().out
+    assert " FOLDER [NAME] [--config" in out and "Some of them. (default none)" in out
+
+
 def _exit_code(main: object) -> int | str | None:
     with pytest.raises(SystemExit) as exit:
         run_main(main)  # type: ignore[arg-type]
