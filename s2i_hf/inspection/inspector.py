@@ -31,8 +31,6 @@ from .page import write_page
 from .report import UNIT_NAMES, Inspection, counted, printable
 from .statistics import spread
 
-NUM_BROKEN_NAMED = 20
-
 
 def inspect(
     path: str | Path,
@@ -71,9 +69,7 @@ def inspect(
             report.no_clips.append(str(clip))
             continue
         if isinstance(clip, ReadError):
-            report.num_broken += 1
-            if len(report.broken) < NUM_BROKEN_NAMED:
-                report.broken.append(str(clip))
+            report.add_broken(str(clip))
             continue
         report.statistics.add(clip, split)
         tally.add(split, clip.sample_id)
@@ -189,8 +185,17 @@ def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str,
         found.notes.append(f"It has no {META_FILE}, so names of classes and the protocol are not known.")
     found.commands = [f"s2i pretrain --data {shlex.quote(str(found.path))} --output_dir runs/mae"]
     layouts = custom_layouts(found.path)
-    places = {path: _count(path, report) for paths in files.values() for path in paths}
-    _compare_with_meta(report, meta, files, places)
+    places: dict[Path, int] = {}
+    for path in (path for paths in files.values() for path in paths):
+        try:
+            places[path] = count_rows(path)
+        except ReadError as error:
+            places[path] = 0
+            report.add_broken(str(error))
+    for split, count in meta.get("counts", {}).items():  # clips that are promised
+        there = sum(places[path] for path in files.get(split, ()))
+        if there != count:
+            report.add_broken(f"{META_FILE} says that split {split} has {count:,} clips, but {there:,} are there.")
     report.num_files = sum(places.values())
     chosen, start = np.array(spread(range(report.num_files), max_files or report.num_files)), 0
     for split, paths in files.items():
@@ -204,23 +209,3 @@ def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str,
                     yield split, clip
             except ReadError as error:
                 yield split, error
-
-
-def _count(path: Path, report: Inspection) -> int:
-    try:
-        return count_rows(path)
-    except ReadError as error:
-        report.num_broken += 1
-        report.broken.append(str(error))
-        return 0
-
-
-def _compare_with_meta(
-    report: Inspection, meta: dict[str, Any], files: dict[str, list[Path]], places: dict[Path, int]
-) -> None:
-    """Clips that s2i.json promises and that are not there."""
-    for split, count in meta.get("counts", {}).items():
-        found = sum(places[path] for path in files.get(split, ()))
-        if found != count:
-            report.num_broken += 1
-            report.broken.append(f"{META_FILE} says that split {split} has {count:,} clips, but {found:,} are there.")

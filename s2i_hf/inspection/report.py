@@ -19,6 +19,7 @@ from .statistics import ClipStatistics, leading, quantile
 Kind = Literal["converted", "dataset", "folder", "pickle", "unknown"]
 UNIT_NAMES = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels", "normalized": "normalised"}
 NUM_NAMED = 3
+NUM_BROKEN_NAMED = 20
 _WIDTH = 118
 
 
@@ -89,6 +90,12 @@ class Inspection:
     class_names: tuple[str, ...] = ()
     expected: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def add_broken(self, sentence: str) -> None:
+        """Count a recording that cannot be read, and keep the sentence about it, if it is among the first."""
+        self.num_broken += 1
+        if len(self.broken) < NUM_BROKEN_NAMED:
+            self.broken.append(sentence)
 
     @property
     def verdict(self) -> str:

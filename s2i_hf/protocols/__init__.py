@@ -10,19 +10,17 @@ from collections.abc import Mapping
 
 from ..processing.suggestions import did_you_mean
 from . import ntu, nw_ucla, pku_mmd, sbu, single_person_sets, smarthome, synthetic
-from .protocol import SPLITS, Dataset, Metric, NameParser, Protocol, SampleName, Split, numbers
+from .protocol import SPLITS, Dataset, NameParser, Protocol, SampleName, Split
 
 __all__ = [
     "DATASETS",
     "PROTOCOLS",
     "SPLITS",
     "Dataset",
-    "Metric",
     "Protocol",
     "SampleName",
     "Split",
     "get_protocol",
-    "numbers",
     "parse_name",
 ]
 

@@ -74,10 +74,8 @@ class FolderProtocol(Protocol):
         Args:
             stem: Id of the file or of a clip.
         """
-        if stem in self.containers:
-            return self.containers[stem]
-        sample = self.table.get(stem)
-        return () if sample is None else (sample.split,)
+        split = self.split(stem)
+        return self.containers.get(stem, () if split is None else (split,))
 
     def split(self, sample_id: str) -> Split | None:
         """Where a clip belongs; None if the folder has no such clip."""

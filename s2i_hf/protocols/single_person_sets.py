@@ -119,9 +119,8 @@ def _ui_prmd_names() -> Collection[str]:
 
 
 _ODD = frozenset(range(1, 1000, 2))
-_ACTORS = frozenset(
-    range(1, 11)
-)  # of Florence 3D; how many of its 215 clips each did is written nowhere that was at hand
+# Of Florence 3D; how many of its 215 clips each did is written nowhere that was at hand
+_ACTORS = frozenset(range(1, 11))
 _FLORENCE_ACTIONS = range(1, NUM_FLORENCE_ACTIONS + 1)
 
 

@@ -27,22 +27,16 @@ class Lines:
     def __init__(self, file: RawFile, blanks: str = "", comment: str = "") -> None:
         self.name, self.number = file.name, 0
         text = read_bytes(file, limit=MAX_CLIP).decode("latin-1")
-        if blanks:
-            text = text.translate(str.maketrans(blanks, " " * len(blanks)))
+        for mark in blanks:
+            text = text.replace(mark, " ")
         lines = text.split("\n")
-        if comment:
-            lines = [line.partition(comment)[0] for line in lines]
-        self._lines = enumerate(lines, 1)
+        self._lines = enumerate([line.partition(comment)[0] for line in lines] if comment else lines, 1)
 
     def __iter__(self) -> Iterator[list[str]]:
-        return self
-
-    def __next__(self) -> list[str]:
         for number, line in self._lines:
             if words := line.split():
                 self.number = number
-                return words
-        raise StopIteration
+                yield words
 
     def take(self, expected: str) -> list[str]:
         """The next line. Raises ReadError if there is none."""
