@@ -275,7 +275,7 @@ def check_private(file: Path) -> None:
     parts = [file.read_bytes()]
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
-            parts = [archive.read(name) for name in archive.namelist()]
+            parts = list(map(archive.read, archive.namelist()))
     places = {f"{place}{os.sep}" for place in (Path.home(), Path.cwd(), Path(__file__).parent, sys.prefix)}
     for place in ("site-packages", *places):
         if len(place) > 5 and any(place.encode() in part for part in parts):  # shorter ones occur by chance

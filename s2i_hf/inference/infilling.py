@@ -266,10 +266,9 @@ def infill_clips(
         if kind == "mae":
             filled = predict_hidden(model, images, hidden)[:, None]
         else:
-            device, patches = next(model.parameters()).device, model.patchify(images)
-            statistics = (
-                tuple(value.to(device) for value in _statistics(patches)) if model.config.norm_pix_loss else None
-            )
+            device, statistics = next(model.parameters()).device, None
+            if model.config.norm_pix_loss:
+                statistics = tuple(value.to(device) for value in _statistics(model.patchify(images)))
             filled = model.generate(
                 images.to(device), hidden.float().to(device), num_inference_steps, scheduler, patch_statistics=statistics,
                 seed=seed, sample_ids=[ids[place] for place in part], num_samples=num_samples,

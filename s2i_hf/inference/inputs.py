@@ -19,10 +19,10 @@ from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import raw_clips, read_file
-from ..readers.generic import folder as own
+from ..readers.generic.folder import SUFFIXES, find_folder
 from ..readers.raw_files import find_raw_files, with_suffix
 
-_OWN_ALONE = tuple(suffix for suffix in own.SUFFIXES if suffix != ".json")  # no data set comes in these
+_GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 
 Found = SkeletonSequence | ReadError
@@ -83,14 +83,14 @@ def find_clips(
         return FoundClips(place, [RawFile(place)], lambda _: _converted(place))
     of_data_sets = {suffix for facts in READERS.values() for suffix in facts.suffixes}
     broken: list[str] = []
-    found = find_raw_files(place, (*of_data_sets, *own.SUFFIXES), broken)
+    found = find_raw_files(place, (*of_data_sets, *SUFFIXES), broken)
     reader = None if protocol is None else get_protocol(protocol).reader
     if reader is None and layout is None and with_suffix(found, tuple(of_data_sets)):
         detected = detect(place)
         reader = detected.reader if detected.kind == "dataset" else None
     if reader is not None:
         return _of_reader(place, reader, found, broken)
-    return _of_own(place, with_suffix(found, own.SUFFIXES), layout, unit, default_layout)
+    return _custom(place, with_suffix(found, SUFFIXES), layout, unit, default_layout)
 
 
 def check_protocol(protocol: str | None) -> None:
@@ -112,18 +112,18 @@ def clips_of_file(
         ValueError: it is no recording, or of a general format and nobody says in which joint format.
     """
     name, raw = file.name.removesuffix(".gz"), RawFile(file)
-    if protocol is not None or (layout is None and not name.endswith(_OWN_ALONE)):
+    if protocol is not None or (layout is None and not name.endswith(_GENERIC_ALONE)):
         reader = None if protocol is None else get_protocol(protocol).reader
         if reader is None and (found := detect(file)).kind == "dataset":
             reader, raw = found.reader, found.files[0]
-        if reader is None and not name.endswith(own.SUFFIXES):  # broken: its reader says how
+        if reader is None and not name.endswith(SUFFIXES):  # broken: its reader says how
             reader = next((reader for reader, facts in READERS.items() if name.endswith(facts.suffixes)), None)
         clips = iter(()) if reader is None else raw_clips(get_reader(reader), raw)
         first = next(clips, None)
         if reader is not None and first is not None:
             return chain([first], clips), _fps(reader)
-    generic = _of_own(file, [raw], layout, unit, default_layout)
-    return chain.from_iterable(map(generic.clips_of, generic.files)), None
+    custom = _custom(file, [raw], layout, unit, default_layout)
+    return chain.from_iterable(map(custom.clips_of, custom.files)), None
 
 
 def _fps(reader: str) -> float | None:
@@ -137,7 +137,7 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile], broken: list[
     files, left_out = with_suffix(found, suffixes), {}
     if hasattr(module, "select"):
         files, left_out = module.select(files)
-    others = [file for file in with_suffix(found, own.SUFFIXES) if not file.name.endswith(suffixes)]
+    others = [file for file in with_suffix(found, SUFFIXES) if not file.name.endswith(suffixes)]
     if others:
         left_out["of another format; name them alone"] = [_name(file, place) for file in others]
     if broken:
@@ -148,13 +148,13 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile], broken: list[
     return FoundClips(place, files, lambda file: raw_clips(module, file), _fps(reader), left_out)
 
 
-def _of_own(
+def _custom(
     place: Path, found: Sequence[RawFile], layout: LayoutLike | None, unit: str | None, default: LayoutLike | None
 ) -> FoundClips:
-    """Recordings of general formats; `default` is for those that do not name their joints themselves."""
+    """Custom data: recordings of general formats; `default` is for those that do not name their joints themselves."""
     if layout is None and len(with_suffix(found, _MOTION)) < len(found):
         layout = default
-    recordings = own.find_folder(place, layout=layout, unit=unit, labelled=False)
+    recordings = find_folder(place, layout=layout, unit=unit, labelled=False)
 
     def clips_of(file: RawFile) -> Iterator[Found]:
         clips = read_file(file, recordings.protocol)
