@@ -33,6 +33,12 @@ _NAMES: Mapping[str, NameParser] = {
 }
 
 
+def _read(match: re.Match[str]) -> SampleName:
+    found = {field: text for field, text in match.groupdict().items() if text is not None}
+    video = found.pop("video", "")
+    return SampleName(**{"action": -1, **{field: int(number) for field, number in found.items()}}, video=video)
+
+
 def parse_name(reader: str, sample_id: str) -> SampleName | None:
     """Read the numbers in the name of a sample or of a raw file.
 
@@ -44,14 +50,9 @@ def parse_name(reader: str, sample_id: str) -> SampleName | None:
         The numbers, or None if `sample_id` is not named like that.
     """
     parser = _NAMES[reader]
-    if callable(parser):
-        return parser(sample_id)
-    match = parser.fullmatch(sample_id)
-    if match is None:
-        return None
-    found = {field: text for field, text in match.groupdict().items() if text is not None}
-    video = found.pop("video", "")
-    return SampleName(**{"action": -1, **{field: int(number) for field, number in found.items()}}, video=video)
+    pattern, read = parser if isinstance(parser, tuple) else (parser, _read)
+    match = pattern.fullmatch(sample_id)
+    return read(match) if match else None
 
 
 def get_protocol(name: str) -> Protocol:

@@ -13,15 +13,12 @@ from .resources import read_list
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R\d{3}A(\d{3})", re.ASCII)
 
 
-def _parse(name: str) -> SampleName | None:
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
+def _read(match: re.Match[str]) -> SampleName:
     setup, camera, subject, action = match.groups()
     return SampleName(int(action), int(subject), int(camera), int(setup))
 
 
-NAMES: dict[str, NameParser] = {"ntu_rgbd": _parse}
+NAMES: dict[str, NameParser] = {"ntu_rgbd": (_NAME, _read)}
 
 _NTU60 = Dataset(
     name="ntu60", title="NTU RGB+D 60", reader="ntu_rgbd", layout="kinect_v2", citation="Shahroudy et al., NTU RGB+D, CVPR 2016",

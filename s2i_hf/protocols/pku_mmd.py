@@ -20,11 +20,8 @@ _NAME = re.compile(
 )
 
 
-def _parse(name: str) -> SampleName | None:
+def _read(match: re.Match[str]) -> SampleName:
     """`0002-L`, a video of part I; `A01N08-L`, one of part II; `0002-L_A05_00123-00245`, a clip: action and frames."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
     subject = match["subject"]
     return SampleName(
         action=int(match["action"] or -1),
@@ -35,7 +32,7 @@ def _parse(name: str) -> SampleName | None:
     )
 
 
-NAMES: dict[str, NameParser] = {"pku_mmd": _parse}
+NAMES: dict[str, NameParser] = {"pku_mmd": (_NAME, _read)}
 
 _PKU1 = Dataset(
     name="pku1", title="PKU-MMD I", reader="pku_mmd", layout="kinect_v2", homepage="https://struct002.github.io/PKUMMD",

@@ -32,7 +32,8 @@ class SampleName(NamedTuple):
     video: str = ""
 
 
-NameParser = re.Pattern[str] | Callable[[str], SampleName | None]
+# What names look like, and what is read off one; a pattern alone has groups named like the fields of `SampleName`.
+NameParser = re.Pattern[str] | tuple[re.Pattern[str], Callable[[re.Match[str]], SampleName]]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from .protocol import Dataset, NameParser, SampleName
 _NAME = re.compile(r"s(?P<first>\d{2})s(?P<second>\d{2})_(?P<action>\d{2})_\d{3}", re.ASCII)
 
 
-def _parse(name: str) -> SampleName | None:
+def _read(match: re.Match[str]) -> SampleName:
     """`s01s02_01_001`: pair, action, sequence. The subject is the pair, 102, because both of them decide."""
-    match = _NAME.fullmatch(name)
-    return None if match is None else SampleName(int(match["action"]), int(match["first"] + match["second"]))
+    return SampleName(int(match["action"]), int(match["first"] + match["second"]))
 
 
-NAMES: dict[str, NameParser] = {"sbu": _parse}
+NAMES: dict[str, NameParser] = {"sbu": (_NAME, _read)}
 
 _SBU = Dataset(
     name="sbu", title="SBU Kinect Interaction", reader="sbu", layout="sbu_15", fps=15.0,

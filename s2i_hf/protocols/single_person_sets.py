@@ -15,19 +15,17 @@ from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
 from .resources import read_list
 
 NUM_FLORENCE_ACTIONS = 9
-_FLORENCE_CLIP = re.compile(
-    r"v\d{3,4}_s(?P<subject>\d{2})_a(?P<action>\d{2})|a(?P<action_first>\d{2})_s(?P<subject_next>\d{2})_e\d{2}",
+_FLORENCE_NAME = re.compile(
+    r"v\d{3,4}_s(?P<subject>\d{2})_a(?P<action>\d{2})|a(?P<action_first>\d{2})_s(?P<subject_next>\d{2})_e\d{2}"
+    r"|(?i:florence.*worldcoordinates)",
     re.ASCII,
 )
-_ALL_FLORENCE_CLIPS = re.compile(r"florence.*worldcoordinates", re.IGNORECASE)
 
 
-def _parse_florence(name: str) -> SampleName | None:
+def _read_florence(match: re.Match[str]) -> SampleName:
     """`v001_s01_a01`, a clip of the file of all clips; `a01_s01_e01`, a file of its own; else the file of all clips."""
-    match = _FLORENCE_CLIP.fullmatch(name)
-    if match:
-        return SampleName(int(match["action"] or match["action_first"]), int(match["subject"] or match["subject_next"]))
-    return SampleName(-1) if _ALL_FLORENCE_CLIPS.fullmatch(name) else None
+    action, subject = match["action"] or match["action_first"], match["subject"] or match["subject_next"]
+    return SampleName(int(action or -1), int(subject or -1))
 
 
 _UI_PRMD_NAME = re.compile(r"m(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}")
@@ -38,7 +36,7 @@ NAMES: dict[str, NameParser] = {
     "ui_prmd_kinect": _UI_PRMD_NAME,
     "ui_prmd_vicon": _UI_PRMD_NAME,
     "irds": re.compile(r"(?P<subject>\d{3})_\d{1,3}_(?P<action>\d)_\d{1,3}_\d_[a-zA-Z-]+"),
-    "florence3d": _parse_florence,
+    "florence3d": (_FLORENCE_NAME, _read_florence),
 }
 
 UTD_MHAD = Dataset(

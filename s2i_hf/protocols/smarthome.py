@@ -20,15 +20,12 @@ def _actions() -> dict[str, int]:
     return {name: number for number, name in enumerate(read_list("smarthome_classes.txt"), start=1)}
 
 
-def _parse(name: str) -> SampleName | None:
+def _read(match: re.Match[str]) -> SampleName:
     """`Cook.Cleandishes_p02_r00_v03_c03`; actions are numbered as in the list of classes, 0 is one that is not in it."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
     return SampleName(_actions().get(match["action"], 0), int(match["subject"]), int(match["camera"]))
 
 
-NAMES: dict[str, NameParser] = {"smarthome": _parse}
+NAMES: dict[str, NameParser] = {"smarthome": (_NAME, _read)}
 
 _SMARTHOME = Dataset(
     name="smarthome", title="Toyota Smarthome (trimmed)", reader="smarthome", layout="lcrnet_13",
