@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from s2i_hf.data.skeleton_rows import as_rows
-from s2i_hf.runs.checkpoints import MetricsFile
+from s2i_hf.runs.run_folder import MetricsFile
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune

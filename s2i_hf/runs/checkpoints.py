@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from ..utils.files import write_atomically
+from .run_folder import MetricsFile
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -274,30 +275,3 @@ def _check_random_states(path: Path) -> None:
         pairs += zip(torch.cuda.get_rng_state_all(), states["torch_cuda_manual_seed"], strict=True)
     if random.getstate() != states["random_state"] or not all(np.array_equal(*pair) for pair in pairs):
         raise ValueError(f"the random states in {path.name} were not restored")
-
-
-class MetricsFile:
-    """`metrics.jsonl`: first a row about the run, then a row every `log_every` optimizer steps."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def rows(self) -> list[dict[str, Any]]:
-        """All whole rows; one that a kill cut short is left out."""
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row; it is in the file when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def keep_until(self, step: int) -> None:
-        """Drop rows after `step`, in one step: a resumed run writes them again."""
-        rows = [row for row in self.rows() if row.get("step", 0) <= step]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import write_atomically
+
 PUSHED = "hub.json"  # in a run folder: where it was pushed to
 # Meta's masked-autoencoder weights, on the Hub or in a local copy
 _VIT_MAE = re.compile(r"(^|/)vit-mae-(base|large|huge)(/|$)")
+
+
+class MetricsFile:
+    """`metrics.jsonl`: first a row about the run, then a row every `log_every` optimizer steps."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All whole rows; one that a kill cut short is left out."""
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row; it is in the file when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def keep_until(self, step: int) -> None:
+        """Drop rows after `step`, in one step: a resumed run writes them again."""
+        rows = [row for row in self.rows() if row.get("step", 0) <= step]
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 class RunFolder:
@@ -42,7 +72,7 @@ class RunFolder:
         self.results: list[dict[str, Any]] = list(rows) if isinstance(rows, list) else []
         self.start: dict[str, Any] = {}
         self.metrics: list[dict[str, Any]] = []
-        for row in self._lines("metrics.jsonl"):
+        for row in MetricsFile(run_dir / "metrics.jsonl").rows():
             if row.get("event") == "start":
                 self.start = row
             elif "loss" in row and "step" in row:
@@ -64,17 +94,6 @@ class RunFolder:
         path = self.path / name
         values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return values if isinstance(values, dict) else {}
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        path, rows = self.path / name, []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the last line of a run that was killed
-            if isinstance(row, dict):
-                rows.append(row)
-        return rows
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -160,13 +179,11 @@ class RunFolder:
             if _VIT_MAE.search(run.origin):
                 return "cc-by-nc-4.0"
             if run.origin_folder is None and (name := hub_id(run.origin)):
-                return _licence_on_hub(name) or run._licence_before(name)
+                # the Hub may be out of reach now: what the card that is there says, if it is about the same start
+                before = run._front_matter("license") if run._front_matter("base_model") == name else None
+                return _licence_on_hub(name) or before
         cards = (run._front_matter("license") for run in self.lineage[1:])
         return next((found for found in cards if found), None)
-
-    def _licence_before(self, base_model: str) -> str | None:
-        """What the card that is there says, if it is about the same start: the Hub may be out of reach now."""
-        return self._front_matter("license") if self._front_matter("base_model") == base_model else None
 
     def _front_matter(self, key: str) -> str | None:
         """A value of one word in the front matter of README.md."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from ..data.skeleton_rows import splits_as_layout
@@ -106,6 +105,7 @@ def finetune(
     from transformers.trainer_callback import PrinterCallback
 
     from ..data.loading import as_rows, describe
+    from ..visualization.figures import MissingExtra, confusion_picture
     from .trainer import SkeletonTrainer
 
     settings = settings or start(arguments)
@@ -142,43 +142,25 @@ def finetune(
     found = metrics(scores, test.labels)
     rows: list[dict[str, Any]] = []
     if log.main:
-        protocol_name, seconds = train.name or Path(arguments.data).name, log.progress.seconds
-        facts = {"train_clips": len(clips), "seconds": seconds, "hardware": hardware_name(settings.device)}
-        rows = _write_report(arguments, class_names_of(train), data, scores, test.labels, protocol_name, best, facts)
+        protocol, class_names = train.name or Path(arguments.data).name, class_names_of(train)
+        rows = metric_rows(
+            found, protocol, setting=arguments.setting, encoder=arguments.encoder_name, method=arguments.method_name,
+            train_clips=len(clips), test_clips=len(test), seed=arguments.seed, seconds=log.progress.seconds,
+            hardware=hardware_name(settings.device),
+        )  # fmt: skip
+        append_results(log.run_dir, rows, arguments.results_csv)
+        confusion = confusion_matrix(scores.argmax(axis=1), test.labels, len(class_names))
+        reports = {arguments.encoder_name: {arguments.setting: class_report(confusion, best)}}
+        write_class_report(log.run_dir, protocol, class_names, data, reports)
+        if arguments.card:
+            title = f"{protocol}, fine-tuned: top-1 {100 * found['top1']:.1f} %"
+            try:
+                confusion_picture(confusion, class_names, log.run_dir / "confusion.png", title)
+            except MissingExtra as missing:
+                print(f"No confusion.png: {missing}")
     final: Any = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False).eval()
     summary = log.finish(final, final.state_dict(), processor, **found, **best)
     epoch = f"epoch {best['best_epoch']:g}" if best else "last epoch"
     log.say(f"Test: {shown(found)} ({len(test)} clips, {epoch}).")
     log.publish()
     return {**summary, "rows": rows, "scores": scores, "run_dir": arguments.run_dir}
-
-
-def _write_report(
-    arguments: FinetuneArguments,
-    class_names: Sequence[str],
-    data: Mapping[str, Any],
-    scores: np.ndarray,
-    labels: np.ndarray,
-    protocol: str,
-    chosen: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    """Rows of results.json, per_class.json and confusion.png from the (N, C) log-probabilities of the test clips; returns the rows."""
-    from ..visualization.figures import MissingExtra, confusion_picture
-
-    found, run_dir = metrics(scores, labels), arguments.run_dir
-    rows = metric_rows(
-        found, protocol, setting=arguments.setting, encoder=arguments.encoder_name, method=arguments.method_name,
-        test_clips=len(labels), seed=arguments.seed, **facts,
-    )  # fmt: skip
-    append_results(run_dir, rows, arguments.results_csv)
-    confusion = confusion_matrix(scores.argmax(axis=1), labels, len(class_names))
-    reports = {arguments.encoder_name: {arguments.setting: class_report(confusion, chosen)}}
-    write_class_report(run_dir, protocol, class_names, data, reports)
-    if arguments.card:
-        title = f"{protocol}, fine-tuned: top-1 {100 * found['top1']:.1f} %"
-        try:
-            confusion_picture(confusion, class_names, run_dir / "confusion.png", title)
-        except MissingExtra as missing:
-            print(f"No confusion.png: {missing}")
-    return rows

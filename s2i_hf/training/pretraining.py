@@ -29,7 +29,8 @@ from ..processing.encoding_batched import encode_padded
 from ..processing.layouts import get_layout
 from ..processing.masking import check_mask, mask_noise, mask_weights, ratio_of_step, typical_ratio
 from ..processing.resizing import part_columns
-from ..runs.checkpoints import MetricsFile, load_checkpoint, save_checkpoint
+from ..runs.checkpoints import load_checkpoint, save_checkpoint
+from ..runs.run_folder import MetricsFile
 from ..utils.attention import suited_attention
 from .interruption import StopRequest, check_processes
 from .pretrain_arguments import PretrainArguments
@@ -101,19 +102,6 @@ def diffmae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_p
     return model(pixel_values, noise=noise, **more).loss
 
 
-def build_optimizer(model: nn.Module, arguments: PretrainArguments) -> torch.optim.Optimizer:
-    """AdamW (0.9, 0.95) with weight decay on matrices: biases, norms and the (1, 1, D) tokens are vectors and have none."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.squeeze().ndim >= 2], "weight_decay": arguments.weight_decay},
-        {"params": [p for p in trained if p.squeeze().ndim < 2], "weight_decay": 0.0},
-    ]
-    try:
-        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
-    except RuntimeError:  # no fused kernel on this device
-        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95))
-
-
 def start(arguments: PretrainArguments) -> Accelerator:
     """Devices, processes, precision and tracker, and the run folder looked at: complain before any long work.
 
@@ -136,6 +124,19 @@ def start(arguments: PretrainArguments) -> Accelerator:
     check_start(arguments, on_cpu=accelerator.device.type == "cpu")
     accelerator.wait_for_everyone()  # nobody writes before everybody has looked
     return accelerator
+
+
+def build_optimizer(model: nn.Module, arguments: PretrainArguments) -> torch.optim.Optimizer:
+    """AdamW (0.9, 0.95) with weight decay on matrices: biases, norms and the (1, 1, D) tokens are vectors and have none."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.squeeze().ndim >= 2], "weight_decay": arguments.weight_decay},
+        {"params": [p for p in trained if p.squeeze().ndim < 2], "weight_decay": 0.0},
+    ]
+    try:
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+    except RuntimeError:  # no fused kernel on this device
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95))
 
 
 def pretrain(

@@ -22,7 +22,6 @@ from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import (
     METRICS_FILE,
     SUMMARY,
-    MetricsFile,
     Progress,
     check_run_folder,
     check_same_settings,
@@ -36,6 +35,7 @@ from ..runs.checkpoints import (
     write_json,
 )
 from ..runs.provenance import current_commit, public_command, write_environment
+from ..runs.run_folder import MetricsFile
 from ..utils.arguments import save_arguments
 from .common_arguments import MAY_CHANGE, CommonArguments
 from .ema import AVERAGE
@@ -129,6 +129,10 @@ class RunLog:
             model: Its parameters are counted.
             data: `data.loading.describe` of the dataset, written as data.json.
         """
+        import accelerate
+        import transformers
+
+        versions = {module.__name__: module.__version__ for module in (torch, transformers, accelerate)}
         parameters = sum(parameter.numel() for parameter in model.parameters())
         self.facts |= {"parameters": parameters, "model_type": type(model).__name__}
         self.processes.wait_for_everyone()  # everybody has read before anything is deleted
@@ -136,7 +140,17 @@ class RunLog:
             if self.checkpoint is None:
                 clear_run(self.run_dir)
                 self.run_dir.mkdir(parents=True, exist_ok=True)
-                self.metrics.append(self._first_row())
+                self.metrics.append(
+                    {
+                        **{
+                            "event": "start",
+                            "config": asdict(self.arguments),
+                            **self.facts,
+                            "command": public_command(),
+                        },
+                        **{"commit": current_commit(), "versions": {"python": sys.version.split()[0], **versions}},
+                    }
+                )
             else:
                 remove_partial(self.run_dir)
                 remove_later(self.run_dir, self.progress.step)
@@ -149,17 +163,6 @@ class RunLog:
         self.say(self._introduction())
         self._saved = self._row_time = time.perf_counter()
         self._row_step = self.progress.step
-
-    def _first_row(self) -> dict[str, Any]:
-        import accelerate
-        import transformers
-
-        versions = {module.__name__: module.__version__ for module in (torch, transformers, accelerate)}
-        return {
-            **{"event": "start", "config": asdict(self.arguments), **self.facts},
-            **{"command": public_command(), "commit": current_commit()},
-            "versions": {"python": sys.version.split()[0], **versions},
-        }
 
     def _introduction(self) -> str:
         facts, schedule, settings = self.facts, self.schedule, self.arguments

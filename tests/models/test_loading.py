@@ -24,7 +24,7 @@ from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.loading import checkpoint_parts, checkpoint_shapes, start_notes
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.runs.checkpoints import MetricsFile
+from s2i_hf.runs.run_folder import MetricsFile
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune
 from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments

@@ -30,7 +30,8 @@ from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.masking import mask_noise
 from s2i_hf.runs import checkpoints
-from s2i_hf.runs.checkpoints import MetricsFile, find_checkpoints
+from s2i_hf.runs.checkpoints import find_checkpoints
+from s2i_hf.runs.run_folder import MetricsFile
 from s2i_hf.training import interruption as processes
 from s2i_hf.training import pretraining
 from s2i_hf.training.pretrain_arguments import PretrainArguments
