@@ -349,6 +349,7 @@ def test_gaps_of_the_sensor_have_no_known_truth(
         (["no.npy", "--model", "/no/model", "--drop-joints", "head"], "not there"),  # the clip is looked at first
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--samples", "2"], "an MAE has one answer"),
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--output", "x.txt"], "--output"),
+        (["own.npy", "--model", "mae", "--drop-joints", "head", "--data-dir", "x"], "--data-dir needs --data"),
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--protocol", "ntu60_xsb"], "Did you mean"),
         (["own.npy", "--model", "mae", "--drop-joints", "head", "--sample-id", "other"], "holds no clip 'other'"),
         (["no.npy", "--model", "mae", "--drop-joints", "head"], "not there"),
