@@ -258,10 +258,8 @@ def _unit(seen: np.ndarray, lengths: np.ndarray, layout: SkeletonLayout) -> tupl
 def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
     """The axis that points from the feet to the head in the middle frame, so to speak; "" if none is far ahead of the others."""
     marks = landmarks(layout)
-    if not marks.head:
-        return ""
     low = marks.feet or tuple(joint for pair in marks.hips for joint in pair)
-    if not low:
+    if not marks.head or not low:
         return ""
     rise = nanmedian((_mean(seen, marks.head) - _mean(seen, low)).reshape(-1, 3))
     if np.isnan(rise).any():
