@@ -119,7 +119,7 @@ def dataset_card(
         "dataset.md.j2",
         meta=meta,
         data=data,
-        title=_title(data, meta) or f"Skeletons: {meta['protocol']}",
+        title=f"{data.title}, {meta['protocol']}" if data else f"Skeletons: {meta['protocol']}",
         layouts=layouts,
         picture=_draw(meta, counts, folder),
         repository=repository,
@@ -137,7 +137,7 @@ def front_matter(meta: Mapping[str, Any]) -> str:
     data = _dataset(meta)
     total = sum(meta["counts"].values())
     values = {
-        "pretty_name": _title(data, meta) or str(meta["protocol"]),
+        "pretty_name": f"{data.title}, {meta['protocol']}" if data else str(meta["protocol"]),
         **_licence(data),
         "task_categories": ["video-classification"],
         "tags": ["skeleton", "action-recognition", "s2i-hf"],
@@ -166,10 +166,6 @@ def _licence(data: Dataset | None) -> dict[str, str]:
 def _dataset(meta: Mapping[str, Any]) -> Dataset | None:
     rule = PROTOCOLS.get(meta["protocol"])
     return DATASETS.get(rule.dataset) if rule is not None else None
-
-
-def _title(data: Dataset | None, meta: Mapping[str, Any]) -> str:
-    return f"{data.title}, {meta['protocol']}" if data else ""
 
 
 def _layout(name: str, meta: Mapping[str, Any]) -> SkeletonLayout | None:

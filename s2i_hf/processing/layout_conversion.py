@@ -84,20 +84,20 @@ def joint_indices(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, 
             f"layout {source.name!r} is in {source.unit} and {target.name!r} in {target.unit}; name a format of one unit."
         )
     have = {place: source.joint_names.index(name) for name, place in places(source).items()}
-    wanted = places(target)
-    lacking = [name for name in target.joint_names if wanted.get(name) not in have]
-    if lacking:
-        fitting = [layout.name for layout in LAYOUTS.values() if layout != source and _fits(source, layout, have)]
+    if lacking := _lacking(target, have):
+        others = [layout for layout in LAYOUTS.values() if layout != source and layout.unit == source.unit]
+        fitting = [layout.name for layout in others if not _lacking(layout, have)]
         raise ValueError(
             f"{len(lacking)} of the {target.num_joints} joints of {target.name!r} have no counterpart in {source.name!r}, such as "
             f"{lacking[0]!r}; {source.name!r} can become {', '.join(fitting) or 'no other known layout'}."
         )
+    wanted = places(target)
     return tuple(have[wanted[name]] for name in target.joint_names)
 
 
-def _fits(source: SkeletonLayout, target: SkeletonLayout, have: Mapping[str, int]) -> bool:
+def _lacking(target: SkeletonLayout, have: Mapping[str, int]) -> list[str]:
     wanted = places(target)
-    return source.unit == target.unit and all(wanted.get(name) in have for name in target.joint_names)
+    return [name for name in target.joint_names if wanted.get(name) not in have]
 
 
 def to_layout(joints: np.ndarray, source: LayoutLike, target: LayoutLike) -> np.ndarray:
