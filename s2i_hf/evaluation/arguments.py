@@ -25,10 +25,10 @@ class EvaluationArguments:
     data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
     output_dir: str | None = arg(None, "Where the results go; the run folder itself if none.")
-    batch_size: int = arg(64, "Clips a forward pass.")
     method: str | None = arg(None, "Name in the results; that of the run, or the kind of model, if none.")
     results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
     device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
+    batch_size: int = arg(64, "Clips a forward pass.")
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_frames", "rotations", "test_clips"):

@@ -50,8 +50,7 @@ def cross_layout_run(
 ) -> dict[str, Any]:
     """Name the test clips of every query layout by training clips of the gallery layout, and write what came out.
 
-    Args:
-        arguments: Settings; the rest is as in `probing.probe_run`.
+    The arguments are those of `probing.probe_run`, without a model in memory.
 
     Returns:
         rows (of results.json, setting `knn_<gallery>_to_<queries>`), results ((encoder, gallery, queries) -> `ProbeResult`), run_dir.
