@@ -46,6 +46,7 @@ quality: $(STAMP)  ## lint, types and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/house.py
 
 style: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .

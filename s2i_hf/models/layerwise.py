@@ -38,6 +38,10 @@ class DropPath(nn.Module):
             branch = nn.functional.dropout(branch, self.p)
         return drop_samples(branch, self.rate)
 
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"rate={self.rate:g}" + (f", dropout={self.p:g}" if self.p else "")
+
 
 def drop_samples(branch: Tensor, rate: float) -> Tensor:
     """(B, ...) with each sample zero with probability `rate`, and divided by 1 - rate otherwise."""
