@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from ..readers.generic.numpy_files import DAMAGE
 
 
 class Columns(Protocol):
@@ -154,12 +155,12 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         numbers = [columns[name] for name in ("labels", "subjects", "cameras", "sample_ids", "layouts")]
         offsets, shapes = columns["offsets"], columns["shapes"].astype(np.int64).reshape(-1, 4)
         fits = np.array_equal(np.diff(offsets), shapes.prod(axis=1)) and (shapes >= 1).all()
-        if not fits or {len(column) for column in numbers} != {len(shapes)} or offsets[0] != 0:
+        same = {len(column) for column in numbers} == {len(shapes)}
+        if not (fits and same and offsets[0] == 0 and "body_ids" in columns):
             raise ValueError("its columns do not fit together")
         if _place_of_joints(path)[1] != (int(offsets[-1]),):
             raise ValueError("it holds other joints than it says")
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError,
-            struct.error, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
+    except (*DAMAGE, IndexError) as error:
         raise ValueError(
             f"{path} is no file of clips, or damaged ({error}); make it again with `s2i convert`."
         ) from None
