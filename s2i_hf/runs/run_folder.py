@@ -27,9 +27,11 @@ class MetricsFile:
         rows = []
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
-                break
+                continue
+            if isinstance(row, dict):
+                rows.append(row)
         return rows
 
     def append(self, row: Mapping[str, Any]) -> None:
