@@ -44,6 +44,8 @@ def make_image(joints: np.ndarray, facts: dict[str, str]) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
     facts = session.get_modelmeta().custom_metadata_map
     clip = np.load(sys.argv[2]).astype(np.float64)

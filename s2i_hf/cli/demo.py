@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.loading import as_rows, load_skeletons
+from ..protocols import get_protocol
 from ..utils.arguments import arg
 
 WORK = Path("runs/demo_data")
@@ -27,6 +28,7 @@ class DemoArguments:
     max_steps: int = arg(700, "Optimizer steps of the pretraining.")
 
     def __post_init__(self) -> None:
+        get_protocol(self.dataset)  # an unknown one is named before its files are asked for
         if not self.data and not self.dataset.startswith("synthetic_"):
             raise ValueError(f"--dataset {self.dataset} needs its raw files: --data path/to/them.")
 
@@ -45,18 +47,7 @@ def demo(arguments: DemoArguments) -> None:
           "convert", arguments.dataset, "--data_dir", raw, "--output", converted, "--overwrite")  # fmt: skip
     _step("3-5. S2I images, masks and a small ViT-MAE",
           "pretrain", "--config", "demo", "--max_steps", str(arguments.max_steps), "--no-progress")  # fmt: skip
-    _step(
-        "6-7. Probe and card",
-        "probe",
-        "--model",
-        "runs/demo",
-        "--data",
-        converted,
-        "--copies",
-        "1",
-        "--pooling",
-        "part",
-    )
+    _step("6-7. Probe and card", "probe", *f"--model runs/demo --data {converted} --copies 1 --pooling part".split())
     clip = as_rows(load_skeletons(converted)["test"])[0]
     np.save(WORK / "clip.npy", clip["joints"])
     picture = ["--picture", "runs/demo/infilled.png"] if find_spec("matplotlib") else []

@@ -205,3 +205,8 @@ def test_the_demo(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "== Done." in done.stdout and "joints filled" in done.stdout, done.stderr
     assert "s2i pretrain --config demo" in (tmp_path / "runs" / "demo" / "README.md").read_text()
+
+
+def test_a_demo_of_an_unknown_protocol_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "demo", "--dataset", "nope")
+    assert code == 2 and "Unknown protocol 'nope'" in err and "--data path" not in err
