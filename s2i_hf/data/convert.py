@@ -282,7 +282,16 @@ def _read(
         shard_json(folder, index).unlink(missing_ok=True)
     total = sum(map(len, work.values()))
     with _bar(progress, "read", "files", total, total - sum(map(len, todo.values()))) as bar:
-        make_shards(folder, plan, todo, protocol, num_proc, bar.update)
+        read = 0
+
+        def advance(files: int, clips: int) -> None:
+            nonlocal read
+            read += clips
+            if not bar.disable:
+                bar.set_postfix_str(f"{read / max(bar.format_dict['elapsed'], 1e-9):,.0f} clips/s", refresh=False)
+            bar.update(files)
+
+        make_shards(folder, plan, todo, protocol, num_proc, advance)
 
 
 def _part_report(output: Path, plan: Plan, work: Mapping[int, Sequence[RawFile]]) -> ConversionReport:

@@ -167,9 +167,9 @@ def make_shard(
     index: int,
     files: Sequence[RawFile],
     protocol: Protocol,
-    after_file: Callable[[], object] = lambda: None,
-) -> None:
-    """Read some recordings and write their shard, all or nothing.
+    after_file: Callable[[int], object] = lambda clips: None,
+) -> int:
+    """Read some recordings and write their shard, all or nothing; returns how many clips it holds.
 
     Args:
         folder: The folder of shards.
@@ -177,12 +177,13 @@ def make_shard(
         index: Number of the shard.
         files: Its recordings.
         protocol: What they are split by.
-        after_file: Called after each recording; what it raises ends the work.
+        after_file: Called with the number of its clips after each recording; what it raises ends the work.
     """
     shard = Shard()
     writer = ShardWriter(folder, f"{index:05}", plan["format"], plan["class_names"])
     try:
         for file in files:
+            clips = 0
             for found in recorded_rows(file, protocol, plan["denoise"]):
                 if isinstance(found, ReadError):
                     (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(str(found))
@@ -190,14 +191,16 @@ def make_shard(
                 split, row = found
                 writer.write(split, row)
                 shard.ids.setdefault(split, []).append(row["sample_id"])
+                clips += 1
                 if row["layout"] in OWN_LAYOUTS:
                     shard.layouts[row["layout"]] = get_layout(row["layout"]).to_dict()
-            after_file()
+            after_file(clips)
         shard.sha256.update(writer.close())
     except BaseException:
         writer.discard()
         raise
     write_atomically(shard_json(folder, index), json.dumps(asdict(shard)))
+    return sum(map(len, shard.ids.values()))
 
 
 # -- in several processes ----------------------------------------------------------------------------------------------
@@ -212,7 +215,7 @@ def make_shards(
     work: Mapping[int, Sequence[RawFile]],
     protocol: Protocol,
     num_proc: int,
-    advance: Callable[[int], object],
+    advance: Callable[[int, int], object],
 ) -> None:
     """Make shards in `num_proc` processes; joints never travel between them, each writes its shards itself.
 
@@ -222,7 +225,7 @@ def make_shards(
         work: Numbers of the shards to make -> their recordings.
         protocol: What they are split by.
         num_proc: Processes; 1: this one.
-        advance: Told how many more recordings were read.
+        advance: Told how many more recordings were read, and how many clips they gave.
 
     Raises:
         ChildProcessError: a process was killed, most likely for its memory.
@@ -230,7 +233,7 @@ def make_shards(
     num_proc = min(num_proc, len(work))
     if num_proc <= 1:
         for index, files in work.items():
-            make_shard(folder, plan, index, files, protocol, lambda: advance(1))
+            make_shard(folder, plan, index, files, protocol, lambda clips: advance(1, clips))
         return
     stop = multiprocessing.Event()
     with ProcessPoolExecutor(num_proc, initializer=_start, initargs=(stop,)) as pool:
@@ -240,8 +243,7 @@ def make_shards(
                 for index, files in work.items()
             }
             for future in as_completed(made):
-                future.result()
-                advance(made[future])
+                advance(made[future], future.result())
         except BrokenProcessPool:
             raise ChildProcessError(
                 "A process that read recordings was killed, most likely because memory ran out; try a smaller --num-proc"
@@ -260,7 +262,7 @@ def _start(stop: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _check_stop() -> None:
+def _check_stop(clips: int) -> None:
     if _stop.is_set():
         raise InterruptedError
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tqdm
 from conftest import one_sentence
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
@@ -75,6 +78,17 @@ def test_a_card_comes_with_parquet(tmp_path: Path, raw: Path) -> None:
     assert "NW-UCLA" in (tmp_path / "out" / "README.md").read_text()
     convert("nw_ucla_xview", raw, tmp_path / "npz", "npz", write_card=write_dataset_card)
     assert only(tmp_path / "npz") == ["data", "s2i.json"]
+
+
+def test_the_progress_bar_counts_files_and_tells_clips_a_second(
+    tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tqdm.tqdm", functools.partial(tqdm.tqdm, mininterval=0))
+    convert("nw_ucla_xview", raw, tmp_path / "out", progress=True)
+    shown = capsys.readouterr().err
+    assert "| 4/4 [" in shown and re.search(r"files/s, [\d,]+ clips/s\]", shown)
+    convert("nw_ucla_xview", raw, tmp_path / "silent")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_complete_folder_of_a_protocol_without_fixed_size_passes_strict(tmp_path: Path) -> None:

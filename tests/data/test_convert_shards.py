@@ -131,7 +131,7 @@ def test_a_shard_holds_clips_and_errors(tmp_path: Path, recordings: Recordings) 
 
 
 def test_a_shard_is_whole_or_not_there(tmp_path: Path, recordings: Recordings) -> None:
-    def stop() -> None:
+    def stop(clips: int) -> None:
         raise KeyboardInterrupt
 
     folder = tmp_path / "shards"
@@ -191,10 +191,10 @@ def make_all(recordings: Recordings, folder: Path, num_proc: int, advance: Any =
 
 @pytest.mark.parametrize("num_proc", [1, 2, 50])
 def test_all_shards_are_made(tmp_path: Path, many: Recordings, num_proc: int) -> None:
-    told: list[int] = []
-    make_all(many, tmp_path / "shards", num_proc, told.append)
+    told: list[tuple[int, int]] = []
+    make_all(many, tmp_path / "shards", num_proc, lambda *more: told.append(more))
     assert all(load_shard(tmp_path / "shards", 2 * index) for index in range(12))
-    assert sum(told) == 12
+    assert (sum(files for files, _ in told), sum(clips for _, clips in told)) == (12, 12)
 
 
 @fork_only
@@ -212,7 +212,7 @@ def test_a_killed_process_is_one_sentence(tmp_path: Path, many: Recordings, monk
 
 
 def test_an_interrupted_caller_leaves_no_process_at_work(tmp_path: Path, many: Recordings) -> None:
-    def interrupted(files: int) -> None:
+    def interrupted(files: int, clips: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
