@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Recordings:
     fingerprint: str = ""
     content: str = ""
 
-    @property
+    @cached_property
     def all_files(self) -> list[RawFile]:
         """Every file once, sorted by name."""
         files = {str(file): file for files in self.files.values() for file in files}
