@@ -77,20 +77,35 @@ class Setting(NamedTuple):
 def settings_of(kinds: type | Mapping[str, type]) -> dict[str, Setting]:
     """The settings of a dataclass, by name; of several dataclasses, those of all of them and `method`, which picks one."""
     if isinstance(kinds, Mapping):
-        found = {
-            "method": Setting(
-                "method", Literal[tuple(kinds)], next(iter(kinds)), "What is trained; each has its own flags."
-            )
-        }
-        for kind in reversed(list(kinds.values())):
-            found |= settings_of(kind)
-        return found
+        return _of_methods({name: settings_of(kind) for name, kind in kinds.items()})
     hints = get_type_hints(kinds)
     found = {}
     for field in dataclasses.fields(kinds):
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         found[field.name] = Setting(field.name, hints[field.name], default, **field.metadata)
     return found
+
+
+def _of_methods(known: Mapping[str, Mapping[str, Setting]]) -> dict[str, Setting]:
+    """The settings of all methods; the help says which are not for every method, and where a default is another."""
+    first = next(iter(known))
+    found = {"method": Setting("method", Literal[tuple(known)], first, "What is trained; see its own flags below.")}
+    for settings in reversed(known.values()):
+        found |= settings
+    for name in list(found)[1:]:
+        defaults = {method: settings[name].default for method, settings in known.items() if name in settings}
+        notes = [f"For --method {' or '.join(defaults)}."] if len(defaults) < len(known) else []
+        usual = found[name].default
+        notes += [f"With --method {method}: {_shown(one)}." for method, one in defaults.items() if one != usual]
+        found[name] = found[name]._replace(help=" ".join([found[name].help, *notes]))
+    return found
+
+
+def _shown(default: Any) -> str:
+    """A default as help shows it."""
+    if default in (None, True, False):
+        return str(default).lower()
+    return " ".join(map(str, default)) or "none" if isinstance(default, tuple) else str(default) or "none"
 
 
 def parse(dataclass_type: type[Arguments], argv: Sequence[str] | None = None, description: str = "") -> Arguments:
@@ -431,8 +446,6 @@ def _help(settings: Mapping[str, Setting], program: str, description: str) -> It
         yield "  --config FILE.yaml"
         yield "      Settings from a file, a recipe (s2i configs) or a pushed run, hf://user/name[@revision]; flags win over them."
     for setting in settings.values():
-        shown = " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else str(setting.default)
-        shown = shown.lower() if setting.default in (None, True, False) else shown or "none"
-        ending = "(required)" if setting.default is dataclasses.MISSING else f"(default {shown})"
+        ending = "(required)" if setting.default is dataclasses.MISSING else f"(default {_shown(setting.default)})"
         yield f"  {setting.shown} <{_describe(setting.kind)}>"
         yield textwrap.fill(f"{setting.help} {ending}".strip(), 112, initial_indent=" " * 6, subsequent_indent=" " * 6)

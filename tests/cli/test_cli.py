@@ -51,6 +51,7 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
     [
         (["convrt"], ["'convrt'", "Did you mean 'convert'?"]),
         (["--vers"], ["--vers", "Did you mean '--version'?"]),
+        (["pretrain", "--turns", "3"], ["Unknown flag --turns. See --help for all flags."]),  # nothing is like it
         (["convert"], ["required", "NAME", "--output"]),
         (["convert", "nw_ucla_xview", "--output", "OUT"], ["--data-dir is required"]),
         (["convert", "nw_ucla_xview", "--data-dri", "RAW"], ["--data-dri", "Did you mean '--data-dir'?"]),
@@ -94,6 +95,13 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert code == 0 and "convert" in out and err == ""
     code, out, _ = run(capsys, "--version")
     assert code == 0 and out.startswith("s2i-hf ")
+
+
+def test_help_says_which_flags_are_for_one_method(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = dict(re.findall(r"  --(\w+) .*\n((?: {6}.*\n)+)", run(capsys, "pretrain", "--help")[1]))
+    marked = {name for name, help in shown.items() if "For --method diffmae." in help}
+    assert {"decoder_type", "rho"} <= marked and not {"data", "mask_ratio", "norm_pix_loss"} & marked
+    assert "With --method diffmae: false. (default true)" in shown["norm_pix_loss"]
 
 
 def test_help_imports_nothing_heavy() -> None:
