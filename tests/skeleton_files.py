@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,25 @@ def write_nw_ucla(folder: Path, names: Sequence[str], frames: int = 4) -> None:
         (folder / f"{name}.json").write_text(
             json.dumps({"file_name": name, "skeletons": joints.tolist(), "label": label})
         )
+
+
+def write_nw_ucla_run(root: Path, size: int) -> None:
+    """runs/mae_nw_ucla_xview, untrained, and raw/: recordings of two actions, each by three subjects in three views."""
+    from s2i_hf.models.building import build_mae
+    from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+
+    run, raw = root / "runs" / "mae_nw_ucla_xview", root / "raw" / "all_sqe"
+    build_mae("config:micro", image_size=size).save_pretrained(run)
+    SkeletonProcessor(layout="kinect_v1", size=size).save_pretrained(run)
+    raw.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    body = generator.normal(scale=0.4, size=(20, 3)) + np.array([0, 0, 3])
+    for action, subject, example, view in product((1, 2), (1, 2, 3), (0, 1), (1, 2, 3)):
+        name = f"a{action:02}_s{subject:02}_e{example:02}_v{view:02}"
+        path = np.linspace(0, 1, 12)[:, None, None] * ([1, 0, 0] if action == 1 else [0, 1, 0])
+        joints = body + path + 0.02 * generator.normal(size=(12, 20, 3))
+        content = {"file_name": name, "label": action, "skeletons": joints.tolist()}
+        (raw / f"{name}.json").write_text(json.dumps(content))
 
 
 def read_slowly(text: bytes, denoise: bool) -> tuple[np.ndarray, list[int]]:

@@ -9,46 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import command_line
-import numpy as np
 import pytest
 
-from s2i_hf.models.building import build_mae
-from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-
-
-@pytest.fixture
-def in_process(monkeypatch, capsys):
-    """`s2i probe` in this process, which has imported everything already."""
-
-    def run(*words, cwd):
-        monkeypatch.chdir(cwd)
-        code, out, err = command_line.run(capsys, "probe", *words)
-        return code, SimpleNamespace(out=out, err=err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A run folder, and recordings in the files and names of NW-UCLA: two actions, three subjects, three views."""
     root = tmp_path_factory.mktemp("probe")
-    run = root / "runs" / "mae_nw_ucla_xview"
-    build_mae("config:micro", image_size=64).save_pretrained(run)
-    SkeletonProcessor(layout="kinect_v1", size=64).save_pretrained(run)
-    raw = root / "raw" / "all_sqe"
-    raw.mkdir(parents=True)
-    generator = np.random.default_rng(0)
-    body = generator.normal(scale=0.4, size=(20, 3)) + np.array([0, 0, 3])
-    for action in (1, 2):
-        for subject in (1, 2, 3):
-            for example in (0, 1):
-                for view in (1, 2, 3):
-                    name = f"a{action:02}_s{subject:02}_e{example:02}_v{view:02}"
-                    path = np.linspace(0, 1, 12)[:, None, None] * ([1, 0, 0] if action == 1 else [0, 1, 0])
-                    joints = body + path + 0.02 * generator.normal(size=(12, 20, 3))
-                    content = {"file_name": name, "label": action, "skeletons": joints.tolist()}
-                    (raw / f"{name}.json").write_text(json.dumps(content))
-    return root, run, root / "raw"
+    write_nw_ucla_run(root, 64)
+    return root, root / "runs" / "mae_nw_ucla_xview", root / "raw"
 
 
 def test_numbers_and_card(folders):

@@ -5,7 +5,6 @@ Runs that are killed live in child processes of a fork server that has everythin
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ import pytest
 import torch
 from conftest import one_sentence
 from finetune_clips import arguments, curve, data, run, weights
+from killable import Launch, launcher
 
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.runs.checkpoints import find_checkpoints
@@ -65,19 +65,14 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
 
 
 @pytest.fixture(scope="module")
-def launch() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2i_hf.training.trainer", "s2i_hf.training.finetuning", "s2i_hf.training.run_log",
-                                    "s2i_hf.processing.image_processing_skeleton", "transformers.models.vit.modeling_vit"])  # fmt: skip
-
-    def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:
-        child = context.Process(target=_child, args=(str(run_dir), settings, kill_at, how))
-        child.start()
-        child.join(120)
-        assert child.exitcode is not None, "the run hangs"
-        return child.exitcode
-
-    return start_child
+def launch() -> Launch:
+    return launcher(_child, [
+        "s2i_hf.training.trainer",
+        "s2i_hf.training.finetuning",
+        "s2i_hf.training.run_log",
+        "s2i_hf.processing.image_processing_skeleton",
+        "transformers.models.vit.modeling_vit",
+    ])
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import random
 import shutil
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from killable import Launch, launcher
 from torch import Tensor, nn
 
 from s2i_hf.data.mixtures import join
@@ -452,23 +451,15 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
     run_main(lambda: run(Path(run_dir), compute_loss, **{**KILLABLE, "dropout": 0.1, **settings}))
 
 
-Launch = Callable[..., int]
-
-
 @pytest.fixture(scope="module")
 def launch() -> Launch:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["s2i_hf.training.pretraining", "s2i_hf.data.loading", "s2i_hf.processing.image_processing_skeleton",
-                                    "accelerate", "transformers.models.vit_mae.modeling_vit_mae"])  # fmt: skip
-
-    def start_child(run_dir: Path, kill_at: int | None = None, how: str = "SIGKILL", **settings: Any) -> int:
-        child = context.Process(target=_child, args=(str(run_dir), settings, kill_at, how))
-        child.start()
-        child.join(120)
-        assert child.exitcode is not None, "the run hangs"
-        return child.exitcode
-
-    return start_child
+    return launcher(_child, [
+        "s2i_hf.training.pretraining",
+        "s2i_hf.data.loading",
+        "s2i_hf.processing.image_processing_skeleton",
+        "accelerate",
+        "transformers.models.vit_mae.modeling_vit_mae",
+    ])
 
 
 @pytest.fixture(scope="module")
