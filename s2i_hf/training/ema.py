@@ -22,9 +22,17 @@ class WeightAverage(AveragedModel):
         model: Its weights are the first value.
         decay: Share of the old average kept at each step, 0 to 1. In the first steps less is kept, (1 + n) / (10 + n) at step n, so
             that the weights before training are soon forgotten (as in TensorFlow's ExponentialMovingAverage).
+
+    Raises:
+        ValueError: `decay` is no share.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(
+                f"the decay of the weight average is {decay}; expected 0 or more and below 1, such as 0.999."
+            )
+
         @torch.no_grad()
         def update(averages: Any, weights: Any, _: Any) -> None:
             count = int(self.n_averaged)  # on the CPU: no device is waited for

@@ -47,3 +47,5 @@ def test_saved_and_loaded_it_goes_on(tmp_path: Path) -> None:
         with pytest.raises(ValueError) as error:
             WeightAverage(other, 0.9).load(tmp_path / path)
         assert one_sentence(error.value)
+    with pytest.raises(ValueError, match="0 or more and below 1"):
+        WeightAverage(model, 1.0)
