@@ -148,11 +148,11 @@ class ProbeResult:
     note: str = ""
 
 
-def check_labels(train_y: np.ndarray, test_y: np.ndarray) -> None:
-    """Raise ValueError for labels that no probe works with: none, some below 0, or a single class to learn."""
+def check_labels(train_y: np.ndarray, test_y: np.ndarray, data: str = "The data") -> None:
+    """Raise ValueError for labels of `data` that no probe works with: none, some below 0, or a single class to learn."""
     for name, labels in (("training", train_y), ("test", test_y)):
         if len(labels) == 0:
-            raise ValueError(f"There are no {name} clips to probe with; check the data folder and the protocol.")
+            raise ValueError(f"{data} has no {name} clips to probe with; check the data folder and the protocol.")
         if labels.min() < 0:
             raise ValueError(
                 f"{int((labels < 0).sum())} {name} clips have no label (-1); a probe needs labelled clips."

@@ -120,7 +120,7 @@ def probe_run(
     train, test = splits["train"], splits["test"]
     if model is None or processor is None:
         model, processor = load_model_and_processor(arguments.model)
-    check_labels(train.labels, test.labels)  # now, not after minutes of reading features
+    check_labels(train.labels, test.labels, arguments.data)  # now, not after minutes of reading features
     check_size(processor, model.config)
     if note := layout_note(processor, train.layouts):
         report(note)

@@ -121,7 +121,7 @@ def measure(
             poolings=POOLINGS if probe.pooling == "auto" else (probe.pooling,), rotations=probe.rotations,
         )  # fmt: skip
 
-    check_labels(train.labels, train.labels)
+    check_labels(train.labels, (test if with_test else train).labels)
     features = features_of(views.rows)
     num_classes = len(train.class_names) or int(train.labels.max()) + 1
     choice = choose(probe.settings[0], features, views.labels, views.folds, num_classes, metric_of(train.name))

@@ -60,7 +60,7 @@ def cross_layout_run(
     """
     splits, protocol = arguments.clips(dataset)
     train, test = splits["train"], splits["test"]
-    check_labels(train.labels, test.labels)
+    check_labels(train.labels, test.labels, arguments.data)
     recorded = sorted({get_layout(layout).name for layout in train.layouts})
     if len(recorded) > 1 and not arguments.gallery:
         raise ValueError(

@@ -251,7 +251,7 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model, monkeypatch):
     with pytest.raises(ValueError, match="is a 'bert'"):
         load_model_and_processor(str(tmp_path))
     out = tmp_path / "out"
-    with pytest.raises(ValueError, match="no test clips"):
+    with pytest.raises(ValueError, match="nw_ucla_xview has no test clips"):
         run(out, model, dataset(test=0))
     with pytest.raises(ValueError, match="the model takes 64 squares"):
         probe_run(arguments(out), model, SkeletonProcessor(size=32), dataset())

@@ -137,6 +137,9 @@ def test_test_clips_are_left_alone_unless_asked_for(data: Path) -> None:
     assert plain[1] is None and set(plain[0].chosen) == {"C", "pooling"}
     choice, tested = measure(probe, encoder, processor, {"train": train, "test": test}, seed=0, with_test=True)
     assert choice == plain[0] and set(tested or {}) >= {"top1", "mean_class"}
+    guarded.__dict__["labels"] = np.full(len(test), -1)
+    with pytest.raises(ValueError, match="test clips have no label"):
+        measure(probe, encoder, processor, {"train": train, "test": guarded}, seed=0, with_test=True)
 
 
 @pytest.mark.parametrize(

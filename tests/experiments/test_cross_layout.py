@@ -133,7 +133,7 @@ def test_refused(tmp_path, model, changes, message):
 
 def test_unlabelled_and_absent_clips(tmp_path, model):
     empty = {**data(), "test": data()["test"][:0]}
-    with pytest.raises(ValueError, match="no test clips"):
+    with pytest.raises(ValueError, match="nw_ucla_xview has no test clips"):
         run(tmp_path, model, empty)
     unlabelled = data()
     unlabelled["train"][0]["label"] = -1
