@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..data.skeleton_rows import AsLayout
 from ..evaluation.arguments import EncoderArguments, facts_of
@@ -25,6 +25,11 @@ from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
 from ..runs.results import append_results
 from ..utils.arguments import arg
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
 @dataclass(kw_only=True)
@@ -46,11 +51,15 @@ class CrossLayoutArguments(EncoderArguments):
 
 
 def cross_layout_run(
-    arguments: CrossLayoutArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
+    arguments: CrossLayoutArguments,
+    model: PreTrainedModel | None = None,
+    processor: SkeletonProcessor | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Name the test clips of every query layout by training clips of the gallery layout, and write what came out.
 
-    The arguments are those of `probing.probe_run`, without a model in memory.
+    The arguments are those of `probing.probe_run`.
 
     Returns:
         rows (of results.json, setting `knn_<gallery>_to_<queries>`), results ((encoder, gallery, queries) -> `ProbeResult`), run_dir.
@@ -70,7 +79,8 @@ def cross_layout_run(
     # every layout once; one whose joints are not there is refused before anything is computed
     layouts = list(dict.fromkeys((gallery, *arguments.queries)))
     clips = {layout: (AsLayout(train, layout), AsLayout(test, layout)) for layout in layouts}
-    model, processor = load_model_and_processor(arguments.model)
+    if model is None or processor is None:
+        model, processor = load_model_and_processor(arguments.model)
     device = pick_device(arguments.device)
     facts = facts_of(train, test, protocol, device)
     facts |= {"seed": arguments.seed, "method": arguments.method or method_of(model)}

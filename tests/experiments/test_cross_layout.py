@@ -23,10 +23,11 @@ def model():
 
 
 def run(folder, model, dataset=None, **changes):
-    model.save_pretrained(folder)
-    SkeletonProcessor(size=32).save_pretrained(folder)
+    folder.mkdir(exist_ok=True)
     settings = {"model": str(folder), "data": "nw_ucla_xview", "device": "cpu", **changes}
-    return cross_layout_run(CrossLayoutArguments(**settings), dataset or data(), report=lambda line: None)
+    return cross_layout_run(
+        CrossLayoutArguments(**settings), model, SkeletonProcessor(size=32), dataset or data(), report=lambda line: None
+    )
 
 
 def test_rows_for_every_pair_of_layouts(tmp_path, model):
