@@ -162,5 +162,6 @@ def finetune(
     summary = log.finish(final, final.state_dict(), processor, **found, **best)
     epoch = f"epoch {best['best_epoch']:g}" if best else "last epoch"
     log.say(f"Test: {shown(found)} ({len(test)} clips, {epoch}).")
+    log.write_card()
     log.publish()
     return {**summary, "rows": rows, "scores": scores, "run_dir": arguments.run_dir}

@@ -225,8 +225,9 @@ def pretrain(
     summary = log.finish(model, state, processor, loss=last[0].get("loss") if last else None)
     if log.main and arguments.card:
         _picture(log, model, processor, splits.get("test", rows))
+    log.write_card()
+    accelerator.end_training()  # after the last waiting: it ends the group that processes wait in
     log.publish()
-    accelerator.end_training()  # last: it ends the group that processes wait in
     return summary
 
 

@@ -247,16 +247,19 @@ class RunLog:
             write_json(self.run_dir / SUMMARY, summary)
         return summary
 
-    def publish(self) -> None:
-        """Write the card and upload the run, as far as is asked for."""
+    def write_card(self) -> None:
+        """Write the card, if it is asked for; the processes wait for it."""
         from ..hub.model_card import write_card
 
         if self.main and self.arguments.card:
             write_card(self.run_dir)
+        self.processes.wait_for_everyone()
+
+    def publish(self) -> None:
+        """Upload the run, if it is asked for; no process waits, as an upload may last longer than they wait for each other."""
         self.say(f"Done: {self.run_dir}")
         if self.main and self.arguments.push_to_hub:
             self.say(f"Uploaded: {publish_run(self.run_dir, self.arguments.push_to_hub)}")
-        self.processes.wait_for_everyone()
 
 
 def _export(
