@@ -195,9 +195,10 @@ class RunLog:
 
     def interrupted(self) -> RunInterrupted:
         """What to raise when the run was asked to stop and has saved."""
+        step, again = self.progress.step, " --no-overwrite" if self.arguments.overwrite else ""
         return RunInterrupted(
-            f"Stopped after step {self.progress.step} of {self.schedule.total_steps}, with a checkpoint; to go on, repeat the command "
-            f"with --resume{' --no-overwrite' if self.arguments.overwrite else ''} added."
+            f"Stopped after step {step} of {self.schedule.total_steps}, saved in {checkpoint_of(self.run_dir, step)}; to go on, repeat "
+            f"the command with --resume{again} added."
         )
 
     def write_row(self, **values: Any) -> dict[str, Any]:

@@ -110,7 +110,12 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(launch: Any, undisturbed: 
     run_dir = tmp_path / "run"
     assert launch(run_dir, 9, "SIGTERM") == 130
     error = (tmp_path / "run.stderr").read_text()
-    assert "Stopped after step 5 of 16" in error and "--resume" in error and "Traceback" not in error
+    assert (
+        "Stopped after step 5 of 16" in error
+        and "step_00000005" in error
+        and "--resume" in error
+        and "Traceback" not in error
+    )
     run(run_dir, **{**HARD, "resume": "auto", "log_every": 2})
     assert_same(run_dir, undisturbed)
 

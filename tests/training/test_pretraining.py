@@ -515,7 +515,9 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
     workers = 1 if how == "SIGINT" else 0
     assert launch(run_dir, 9, how, num_workers=workers) == 130  # the first part of step 5, which is carried to its end
     err = (tmp_path / "run.stderr").read_text()
-    assert "Stopped after step 5 of 9" in err and "--resume" in err and "Traceback" not in err
+    assert (
+        "Stopped after step 5 of 9" in err and "step_00000005" in err and "--resume" in err and "Traceback" not in err
+    )
     assert [path.name for path in find_checkpoints(run_dir)] == ["step_00000003", "step_00000005"]
     assert launch(run_dir, resume="auto") == 0
     assert curve(run_dir) == curve(undisturbed) and weights(run_dir) == weights(undisturbed)
