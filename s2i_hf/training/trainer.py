@@ -46,7 +46,7 @@ class SkeletonTrainer(Trainer):
         arguments: The settings of the fine-tuning.
         schedule: Its steps and learning rates.
         processor: `SkeletonProcessor`, makes the images and is saved beside the model.
-        train_dataset: `rows.SkeletonRows` to learn from.
+        train_dataset: `SkeletonRows` to learn from.
         eval_dataset: Rows to choose the best epoch by, or None.
         class_weights: (C,) weights of the classes in the loss, or None.
         **options: As for `Trainer`, such as callbacks.
@@ -98,8 +98,12 @@ class SkeletonTrainer(Trainer):
         )  # fmt: skip
         return training_loader(rows, sampler, self.data_collator, arguments.num_workers, args.device)
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """All clips in their order, not augmented."""
+        return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
+
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        """All clips in their order, not augmented, for the stock `predict`."""
+        """The same of the clips given, for the stock `predict`."""
         loader: DataLoader[Any] = DataLoader(test_dataset, self.args.eval_batch_size, collate_fn=SkeletonCollator())
         return self.accelerator.prepare(loader)
 
