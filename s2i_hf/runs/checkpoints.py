@@ -33,7 +33,7 @@ _RUN_FILES = (
     METRICS_FILE, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
     "model.safetensors.index.json", "preprocessor_config.json", "results.json", "per_class.json", "reconstruction.png",
     "reconstruction.json", "confusion.png", "curve.png", "README.md", "sample_ids_rank*.jsonl", "trackers", ".export",
-    "robustness.json", "environment.json", "hub.json", "cost.json", "fusion.json", "checkpoint-*",
+    "robustness.json", "environment.json", "hub.json", "cost.json", "fusion.json", "checkpoint-[0-9]*",
 )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def _remove(checkpoint: Path) -> None:
 
 def remove_partial(run_dir: Path) -> None:
     """Delete what a kill in the middle of writing or deleting a checkpoint left behind."""
-    for leftover in [*run_dir.glob(f"{CHECKPOINTS}/.*.partial"), *run_dir.glob("checkpoint-*")]:
+    for leftover in [*run_dir.glob(f"{CHECKPOINTS}/.*.partial"), *run_dir.glob("checkpoint-[0-9]*")]:
         shutil.rmtree(leftover)
 
 
