@@ -147,7 +147,7 @@ class AsLayout(SkeletonRows):
     """Clips read in another joint format, with everything else as it is: labels, subjects, ids, `select`.
 
     Args:
-        rows: `SkeletonRows`, or whatever `rows.as_rows` takes; of one format or several.
+        rows: `SkeletonRows`, or whatever `as_rows` takes; of one format or several.
         target: The format wanted.
 
     Raises:

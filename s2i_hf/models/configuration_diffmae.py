@@ -26,7 +26,7 @@ class DiffMAEConfig(ViTMAEConfig):
             noisy patches together, as in MAE.
         num_train_timesteps: Number of noise levels.
         beta_start, beta_end: First and last variance of the noise, which grows linearly.
-        rho, rho_on: An exponent on the noise, and where it applies; see `schedule.NoiseSchedule`. rho 1 is plain DDPM; DiffMAE has
+        rho, rho_on: An exponent on the noise, and where it applies; see `NoiseSchedule`. rho 1 is plain DDPM; DiffMAE has
             0.8 on "beta".
         noisy_input: What of a noisy patch x_t enters the decoder. "plain": x_t, as in the paper. "scaled": sqrt(abar_t) x_t, the best
             linear guess of x_0 for pixels of variance 1. The decoder knows t, so both hold the same; but there is little in

@@ -36,7 +36,7 @@ class CommonArguments:
 
     longest_warmup = 40.0  # epochs
 
-    output_dir: str | None = arg(None, "Run folder; if none, runs/<method>_<data>.")
+    output_dir: str | None = arg(None, "Run folder; if none, one in runs/ named after method and data.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
     # augmentation, on the joints; the defaults are those of MAMP, whose rotation is 0.3 about every axis
     crop: tuple[float, float] = arg((0.5, 1.0), "Range of the share of frames kept.")
@@ -68,7 +68,7 @@ class CommonArguments:
     # the run
     num_workers: int | None = arg(None, "Loader processes; if none, 0 on a CPU and up to 8 beside an accelerator.")
     save_every: int = arg(500, "Optimizer steps between checkpoints.")
-    keep_checkpoints: int = arg(2, "Newest checkpoints kept.")
+    keep_checkpoints: int = arg(2, "Newest checkpoints kept, and with --best that of the best epoch.")
     resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
     overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
     log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")

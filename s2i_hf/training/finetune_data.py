@@ -19,7 +19,7 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
 
     Args:
         arguments: Settings.
-        rows: `rows.SkeletonRows` of the training clips; their class names become id2label, and their layouts, or `arguments.to_layout`,
+        rows: `SkeletonRows` of the training clips; their class names become id2label, and their layouts, or `arguments.to_layout`,
             that of the processor.
 
     Returns:
