@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ..data.loading import as_rows, load_skeletons
-from ..models.building import build_diffmae, build_mae
 from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from ..training.pretrain_arguments import METHODS, DiffMAEArguments, PretrainArguments
-from ..training.pretraining import diffmae_loss, mae_loss, start
+from ..training.pretrain_arguments import METHODS, PretrainArguments
+from ..training.pretraining import MODEL_AND_LOSS, start
 from ..training.pretraining import pretrain as run
 
 __all__ = ["METHODS", "pretrain"]
@@ -29,9 +28,8 @@ def pretrain(arguments: PretrainArguments) -> None:
     layouts = sorted(set(dataset["train"].layouts))
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     processor = SkeletonProcessor(layout=layout, **arguments.processor_options)
-    diffuses = isinstance(arguments, DiffMAEArguments)
-    model = (build_diffmae if diffuses else build_mae)(arguments.model, **arguments.model_options)
+    build, loss = MODEL_AND_LOSS[arguments.method]
+    model = build(arguments.model, **arguments.model_options)
     notes = start_notes(arguments.model, model, arguments.seed)
-    loss = diffmae_loss if diffuses else mae_loss
     summary = run(arguments, model, processor, dataset, compute_loss=loss, accelerator=accelerator, notes=notes)
     accelerator.print(f"Loss {summary['loss']:.4f}. Next: s2i probe --model {arguments.run_dir} ...")

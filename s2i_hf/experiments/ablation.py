@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from torch import nn
@@ -27,7 +27,7 @@ from ..evaluation.metrics import metric_of
 from ..evaluation.probes import Choice, Features, check_labels, choose, fit_chosen
 from ..evaluation.probing import ProbeArguments
 from ..models.backbones import untrained_backbone
-from ..models.building import build_diffmae, build_mae, encoder_of
+from ..models.building import encoder_of
 from ..models.saved_models import pick_device
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
@@ -36,13 +36,10 @@ from ..runs.results import read_table, write_table
 from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
 from ..training.pretrain_arguments import PretrainArguments
-from ..training.pretraining import ComputeLoss, diffmae_loss, mae_loss, pretrain, start
+from ..training.pretraining import MODEL_AND_LOSS, pretrain, start
 from ..utils.arguments import arg
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 from .ablation_report import write_report
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 MEASURES = tuple(
     f"{split}{encoder}_{metric}"
@@ -55,10 +52,6 @@ COLUMNS: tuple[str, ...] = (
     "hardware", "settings_sha256",
 )  # fmt: skip
 FAILED_COLUMNS = ("variant", "seed", "changes", "error")
-_METHODS: dict[str, tuple[Callable[..., PreTrainedModel], ComputeLoss]] = {
-    "mae": (build_mae, mae_loss),
-    "diffmae": (build_diffmae, diffmae_loss),
-}
 
 
 @dataclass
@@ -149,7 +142,7 @@ class _Runner:
     def __init__(self, arguments: AblateArguments, plan: AblationPlan) -> None:
         self.plan, self.folder, self.with_test = plan, arguments.folder, arguments.report == "both"
         self.probe = plan.probing(arguments.device)
-        self.build, self.loss = _METHODS[plan.method]
+        self.build, self.loss = MODEL_AND_LOSS[plan.method]
         self._data: tuple[str, Mapping[str, Any]] = ("", {})
         self._untrained: dict[tuple[str, ...], tuple[Choice, dict[str, float] | None]] = {}
 

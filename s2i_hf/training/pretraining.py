@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
+from ..models.building import build_diffmae, build_mae
 from ..models.initialization import freeze_positions
 from ..models.sampling_diffmae import integers, keys_of_order, normals
 from ..processing.encoding import EncodingOptions
@@ -100,6 +101,13 @@ def diffmae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_p
     timesteps, drawn = draw_noise(noise, config.noise_levels, config.num_train_timesteps, patch_values)
     more = {"timesteps": timesteps, "diffusion_noise": drawn, "target_pixel_values": target_pixel_values}
     return model(pixel_values, noise=noise, **more).loss
+
+
+# method -> what makes its model (from `model` and `model_options` of its settings), and its loss
+MODEL_AND_LOSS: dict[str, tuple[Callable[..., PreTrainedModel], ComputeLoss]] = {
+    "mae": (build_mae, mae_loss),
+    "diffmae": (build_diffmae, diffmae_loss),
+}
 
 
 def start(arguments: PretrainArguments) -> Accelerator:
