@@ -142,13 +142,12 @@ class RunLog:
                 self.run_dir.mkdir(parents=True, exist_ok=True)
                 self.metrics.append(
                     {
-                        **{
-                            "event": "start",
-                            "config": asdict(self.arguments),
-                            **self.facts,
-                            "command": public_command(),
-                        },
-                        **{"commit": current_commit(), "versions": {"python": sys.version.split()[0], **versions}},
+                        "event": "start",
+                        "config": asdict(self.arguments),
+                        **self.facts,
+                        "command": public_command(),
+                        "commit": current_commit(),
+                        "versions": {"python": sys.version.split()[0], **versions},
                     }
                 )
             else:
