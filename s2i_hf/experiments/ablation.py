@@ -282,9 +282,12 @@ def _in_order(rows: Sequence[dict[str, Any]], runs: Sequence[tuple[Variant, int]
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of ablation.csv, numbers as numbers; an empty list if there is none. Raises ValueError if it is another table."""
-    rows = read_table(path, COLUMNS)
-    if rows is None:
-        raise ValueError(f"{path} is no table of this ablation; move it away, or choose another --output_dir.")
+    try:
+        rows = read_table(path, COLUMNS)
+    except ValueError:
+        raise ValueError(
+            f"{path} is no table of this ablation; move it away, or choose another --output_dir."
+        ) from None
     for row in rows:
         row["seed"], row["steps"] = int(row["seed"]), int(row["steps"])
         for name in (*MEASURES, "loss", "seconds"):

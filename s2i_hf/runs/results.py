@@ -129,20 +129,20 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     write_atomically(path, text.getvalue())
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]] | None:
-    """Rows of a CSV file as text; none if it does not exist; None if it has other columns."""
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a CSV file as text; an empty list if it does not exist. Raises ValueError on other columns."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        return [dict(row) for row in reader] if tuple(reader.fieldnames or ()) == tuple(columns) else None
+        if tuple(found := reader.fieldnames or ()) != tuple(columns):
+            raise ValueError(f"{path} has the columns {', '.join(found)}; expected {', '.join(columns)}.")
+        return [dict(row) for row in reader]
 
 
 def read_results_csv(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a results CSV, numbers as numbers; an empty list if the file does not exist. Raises ValueError on other columns."""
     rows = read_table(Path(path), RESULT_COLUMNS)
-    if rows is None:
-        raise ValueError(f"{path} has other columns than a table of results; expected {', '.join(RESULT_COLUMNS)}.")
     for row in rows:
         row.update(value=float(row["value"]), seconds=float(row["seconds"]))
         row.update({column: int(row[column]) for column in ("train_clips", "test_clips", "seed")})
