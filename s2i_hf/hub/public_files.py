@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
             )
     files["README.md"] = _card(run, repository).encode()
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
-    check_public(files)
+    check_public(files, run_dir)
     return files
 
 
@@ -254,8 +255,12 @@ def _json_bytes(value: Any) -> bytes:
 # -- what must not go in -----------------------------------------------------------------------------------------------
 
 
-def check_public(files: Files) -> None:
+def check_public(files: Files, folder: Path) -> None:
     """Refuse texts that name a path of this machine or hold a secret: a card may say anything, weights and pictures are ours.
+
+    Args:
+        files: As `public_files` returns them.
+        folder: Where they come from; its path is searched for too.
 
     Raises:
         ValueError: naming the file and the kind of what it holds; a secret itself is not repeated.
@@ -264,6 +269,9 @@ def check_public(files: Files) -> None:
 
     words = [get_token() or "", *(value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name))]
     secrets = [word for word in words if len(word) >= 8 and "/" not in word and not word.isdigit()]
+    # `_PATH` sees no path where one follows a colon or a word, as in file:///home/me
+    homes = {Path.home(), Path.cwd(), Path(tempfile.gettempdir()), folder.resolve()} - {Path("/")}
+    places = sorted(f"{place}/" for place in homes)
     for name, content in files.items():
         if not name.endswith((".md", ".json", ".jsonl", ".yaml")):
             continue
@@ -274,7 +282,6 @@ def check_public(files: Files) -> None:
             )
         if _SECRETS.search(text):
             raise ValueError(f"{name} holds what looks like a token; nothing was pushed, take it out first.")
-        if found := _PATH.search(text):
-            raise ValueError(
-                f"{name} names {found[0]!r}, a path of this machine; nothing was pushed, take it out first."
-            )
+        found = _PATH.search(text)
+        if shown := found[0] if found else next((place for place in places if place in text), None):
+            raise ValueError(f"{name} names {shown!r}, a path of this machine; nothing was pushed, take it out first.")

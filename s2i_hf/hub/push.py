@@ -93,7 +93,7 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
     files: Files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
-    check_public(files)
+    check_public(files, folder)
     _upload(
         repository, files, "dataset", branch, private, progress,
         is_ours=lambda name: name.startswith("data/"),

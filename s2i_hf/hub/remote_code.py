@@ -15,6 +15,11 @@ from ..models.registration import OWN_MODELS
 
 PROCESSOR_CLASS = "image_processing_skeleton.SkeletonProcessor"
 _PACKAGE = Path(__file__).parents[1]
+# Files that versions before this one pushed, under names that are no longer used.
+_EARLIER = (
+    "augmentation", "backbone_tokens", "configuration_pooled_backbone", "counter_noise", "diffmae_decoder", "loading", "missing",
+    "pooled_backbone", "pooled_vit", "positions", "sampling", "schedule", "temporal", "wording",
+)  # fmt: skip
 _HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=True`; with the package installed it is not used.\n"
 
 
@@ -48,8 +53,9 @@ def code_files(model_type: str = "") -> dict[str, str]:
 
 
 def pushed_code_names() -> frozenset[str]:
-    """Names of all code files that may lie beside any pushed model."""
-    return frozenset(name for model_type in OWN_MODELS for name in code_files(model_type))
+    """Names of all code files that may lie beside any pushed model, of this version or an earlier one."""
+    now = frozenset(name for model_type in OWN_MODELS for name in code_files(model_type))
+    return now | {f"{name}.py" for name in _EARLIER}
 
 
 def _beside(text: str, module: str) -> list[str]:

@@ -167,14 +167,17 @@ def test_paths_become_their_last_part(text: str, public: str) -> None:
         ("README.md", b"-----BEGIN RSA PRIVATE KEY-----", "token"),
         ("run.yaml", b"key: this-one-is-in-the-environment", "secret"),
         ("data.json", b'{"name": "/data/recordings/of/us"}', "/data/recordings/of/us"),
+        ("README.md", f"see file://{Path.home()}/x.py".encode(), "a path of this machine"),
     ],
 )
-def test_secrets_and_paths_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, words: str) -> None:
+def test_secrets_and_paths_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
     monkeypatch.setenv("SOME_API_KEY", "this-one-is-in-the-environment")
     with pytest.raises(ValueError, match=words) as error:
-        check_public({"config.json": b"{}", name: content})
+        check_public({"config.json": b"{}", name: content}, tmp_path)
     assert one_sentence(error.value) and name in str(error.value) and "aB3" not in str(error.value)
-    check_public({"config.json": b"{}", name: b"nothing of the kind"})
+    check_public({"config.json": b"{}", name: b"nothing of the kind"}, tmp_path)
 
 
 def test_an_export_goes_along_if_it_is_of_these_weights(

@@ -155,11 +155,14 @@ def test_a_run_is_pushed_in_one_commit_and_loads_from_the_hub(hub: HubStandIn, t
     assert repository.files["model.safetensors"] == (run_dir / "model.safetensors").read_bytes()
 
     # the same again is no commit; a file that went goes there too, and what others put there stays
-    repository.commit("main", {**repository.files, "modeling_diffmae.py": b"old", "notes.txt": b"kept"})
+    repository.commit(
+        "main", {**repository.files, "modeling_diffmae.py": b"old", "sampling.py": b"old", "notes.txt": b"kept"}
+    )
     before = commits(hub)
     done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
     assert done.returncode == 0 and commits(hub) == before + 1, done.stderr
-    assert "modeling_diffmae.py" not in repository.files and repository.files["notes.txt"] == b"kept"
+    assert not {"modeling_diffmae.py", "sampling.py"} & set(repository.files)  # of another model, of an earlier version
+    assert repository.files["notes.txt"] == b"kept"
     done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")
     assert done.returncode == 0 and commits(hub) == before + 1, done.stderr
 
