@@ -88,6 +88,7 @@ class SkeletonProcessor(BaseImageProcessor):
         self,
         layout: LayoutLike | None = None,
         size: int | Sequence[int] | Mapping[str, int] = 224,
+        *,
         do_normalize: bool = True,
         **options: Any,
     ) -> None:

@@ -303,6 +303,11 @@ def test_every_error_is_one_sentence(case: str) -> None:
     assert not re.search(r"inhomogeneous|broadcast|unpack", str(caught.value))
 
 
+def test_options_are_given_by_name() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        SkeletonProcessor("kinect_v2", 224, "first")  # type: ignore[misc]
+
+
 def test_nan_is_a_missing_joint_and_not_an_error() -> None:
     clip = CLIP.copy()
     clip[2:4, 0, 3] = np.nan
