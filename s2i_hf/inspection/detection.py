@@ -73,16 +73,16 @@ def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Lay
         return found
     files = list_raw_files(path)
     if not files:
-        raise ValueError(f"{path} has no files in it, three levels of folders deep; expected recordings.")
+        raise ValueError(f"{path} has no files in it, four levels of folders deep; expected recordings.")
     suffixes = count_suffixes(files)
-    notes: list[str] = []
+    unknown = Detection("unknown", "no format that s2i-hf knows", path)
     known, broken = _dataset(path, files) if layout is None else (None, None)
     found = (
         known
         or _pickles(path, files)
-        or _folder(path, files, layout, notes)
+        or _folder(path, files, layout, unknown)
         or broken
-        or _unknown(path, suffixes, notes)
+        or _described(unknown, suffixes)
     )
     found.suffixes = suffixes
     return found
@@ -266,8 +266,8 @@ def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
     return found
 
 
-def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, notes: list[str]) -> Detection | None:
-    """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `notes`."""
+def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unknown: Detection) -> Detection | None:
+    """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `unknown`."""
     custom = with_suffix(files, SUFFIXES)
     if not custom:
         return None
@@ -277,12 +277,16 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, not
     if shapes := ctr_gcn_shapes(custom):
         found.what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
         layout = layout if layout is not None else "kinect_v2"
-    found.misfits, found.unit, problem = fit_layouts(path, custom, layout)
+    found.misfits, found.unit, problems = fit_layouts(path, custom, layout)
     if not found.misfits:
         if layout is not None:
-            raise ValueError(problem or f"None of the {len(custom)} recordings in {path} fits that layout.")
-        if problem:
-            notes.append(f"Read as custom data they fit no known layout; the first that was tried: {problem}")
+            raise ValueError(next(iter(problems), f"None of the {len(custom)} recordings in {path} fits that layout."))
+        if problems:
+            unknown.notes.append(
+                f"Read as custom data they fit no known layout; the first that was tried: {problems[0]}"
+            )
+        if len(problems) == 1 or len(set(problems)) > 1:  # a damaged file is the same to all layouts
+            unknown.commands.append(f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT")
         return None
     if len(found.misfits) > 1:
         found.notes.append(compare_layouts(found.misfits))
@@ -296,7 +300,7 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, not
 
 def fit_layouts(
     path: Path, files: Sequence[RawFile], layout: LayoutLike | None = None
-) -> tuple[dict[str, float], str | None, str]:
+) -> tuple[dict[str, float], str | None, list[str]]:
     """Try layouts on some clips.
 
     Args:
@@ -306,14 +310,14 @@ def fit_layouts(
 
     Returns:
         Name -> misfit of the layouts that the recordings can be read by, the best first; the unit of the best (None: that of
-        the layout); and a sentence about what kept the first layout from fitting, if none does.
+        the layout); and for each layout that cannot be read by in its own unit, a sentence that says why.
     """
     motion = files[0].suffix in _MOTION
     places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
     if not motion and not files[0].member:
         places = [(file.path, None) for file in spread(files, _PROBES)]
     candidates: Sequence[LayoutLike | None] = [layout] if layout is not None or motion else list(LAYOUTS)
-    problem = ""
+    problems: list[str] = []
     fits: dict[str, tuple[float, str | None]] = {}
     for candidate in candidates:
         readable: list[tuple[float, str | None, list[SkeletonSequence]]] = []
@@ -321,7 +325,7 @@ def fit_layouts(
             try:
                 clips = [clip for place in places for clip in _some_clips(*place, candidate, unit)]
             except (ValueError, ImportError) as error:
-                problem = problem or str(error)
+                problems += [str(error)] if unit is None else []
                 continue
             if clips:
                 readable.append((_right_size(clips), unit, clips))
@@ -330,7 +334,7 @@ def fit_layouts(
             misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
             fits[clips[0].layout.name] = (math.inf if math.isnan(misfit) else misfit, unit)
     ordered = sorted(fits.items(), key=lambda item: item[1][0])
-    return {name: misfit for name, (misfit, _) in ordered}, ordered[0][1][1] if ordered else None, problem
+    return {name: misfit for name, (misfit, _) in ordered}, ordered[0][1][1] if ordered else None, problems
 
 
 def _right_size(clips: Sequence[SkeletonSequence]) -> float:
@@ -389,8 +393,8 @@ def ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
 # -- neither -----------------------------------------------------------------------------------------------------------
 
 
-def _unknown(path: Path, suffixes: dict[str, Suffix], notes: list[str]) -> Detection:
-    found = Detection("unknown", "no format that s2i-hf knows", path, notes=notes)
+def _described(found: Detection, suffixes: dict[str, Suffix]) -> Detection:
+    """What nobody knows, with what its files look like and which formats are read."""
     for suffix, group in list(suffixes.items())[:6]:
         for file in group.some[:1]:
             found.notes.append(f"{file.name}: {describe(file)}.")
@@ -400,6 +404,4 @@ def _unknown(path: Path, suffixes: dict[str, Suffix], notes: list[str]) -> Detec
         "Custom data may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
         f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
     )
-    if set(suffixes) & set(SUFFIXES):
-        found.commands = [f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT"]
     return found

@@ -192,6 +192,13 @@ def test_what_nobody_knows_is_described(tmp_path):
     assert str(sorted({layout.num_joints for layout in LAYOUTS.values()})[0]) in text
 
 
+@pytest.mark.parametrize("name", ["odd.npy", "odd.npz", "odd.csv", "odd.json"])
+def test_no_layout_is_asked_for_where_none_can_help(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x00 no recording")
+    found = detect(tmp_path / name)
+    assert found.kind == "unknown" and found.commands == [] and f"first that was tried: {name}: " in found.notes[0]
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(ValueError, match="is not there") as absent:
         detect(tmp_path / "absent")

@@ -55,7 +55,7 @@ def find_folder(
     """Find the recordings of a folder, with their labels and splits.
 
     Args:
-        data_dir: Folder (looked through three levels deep), zip archive, or a single file.
+        data_dir: Folder (looked through four levels deep), zip archive, or a single file.
         layout: Joint format: a name in `LAYOUTS`, a `SkeletonLayout`, its `to_dict` form, or a JSON file with that. None: that
             of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A custom layout is made
             known by its name (`register_layout`).
@@ -152,7 +152,7 @@ def _find(
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
         hint += f" {next(iter(left_out.values()))[0]}: {next(iter(left_out))}." if left_out else ""
-        raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)} three levels deep.{hint}")
+        raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)} four levels deep.{hint}")
     return clips, table_file, left_out
 
 
