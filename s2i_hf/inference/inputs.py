@@ -20,7 +20,7 @@ from ..protocols import DATASETS, PROTOCOLS, get_protocol
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder
-from ..readers.raw_files import find_raw_files, with_suffix
+from ..readers.raw_files import is_archive, list_raw_files, with_suffix
 
 _GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
@@ -81,16 +81,15 @@ def find_clips(
         return FoundClips(place, [RawFile(place)], lambda _: clips, fps)
     if place.is_dir() and is_converted(place):
         return FoundClips(place, [RawFile(place)], lambda _: _converted(place))
-    of_data_sets = {suffix for facts in READERS.values() for suffix in facts.suffixes}
-    broken: list[str] = []
-    found = find_raw_files(place, (*of_data_sets, *SUFFIXES), broken)
+    files = list_raw_files(place)
+    of_data_sets = tuple({suffix for facts in READERS.values() for suffix in facts.suffixes})
     reader = None if protocol is None else get_protocol(protocol).reader
-    if reader is None and layout is None and with_suffix(found, tuple(of_data_sets)):
-        detected = detect(place)
+    if reader is None and layout is None and with_suffix(files, of_data_sets):
+        detected = detect(place, files=files)
         reader = detected.reader if detected.kind == "dataset" else None
     if reader is not None:
-        return _of_reader(place, reader, found, broken)
-    return _custom(place, with_suffix(found, SUFFIXES), layout, unit, default_layout)
+        return _of_reader(place, reader, files)
+    return _custom(place, with_suffix(files, SUFFIXES), layout, unit, default_layout)
 
 
 def check_protocol(protocol: str | None) -> None:
@@ -131,7 +130,7 @@ def _fps(reader: str) -> float | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _of_reader(place: Path, reader: str, found: Sequence[RawFile], broken: list[str]) -> FoundClips:
+def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips:
     """All files in the format of a data set, whatever their names are."""
     module, suffixes = get_reader(reader), READERS[reader].suffixes
     files, left_out = with_suffix(found, suffixes), {}
@@ -140,7 +139,7 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile], broken: list[
     others = [file for file in with_suffix(found, SUFFIXES) if not file.name.endswith(suffixes)]
     if others:
         left_out["of another format; name them alone"] = [_name(file, place) for file in others]
-    if broken:
+    if broken := [file.name for file in found if is_archive(file)]:
         left_out["zip archives that cannot be read"] = broken
     if not files:
         raise ValueError(f"No recordings in {place}: looked for files like {READERS[reader].example}.")
@@ -154,7 +153,7 @@ def _custom(
     """Custom data: recordings of general formats; `default` is for those that do not name their joints themselves."""
     if layout is None and len(with_suffix(found, _MOTION)) < len(found):
         layout = default
-    recordings = find_folder(place, layout=layout, unit=unit, labelled=False)
+    recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
 
     def clips_of(file: RawFile) -> Iterator[Found]:
         clips = read_file(file, recordings.protocol)

@@ -47,13 +47,19 @@ _HINTS = (
 )
 
 
-def detect(path: str | Path, protocol: str | Protocol | None = None, layout: LayoutLike | None = None) -> Detection:
+def detect(
+    path: str | Path,
+    protocol: str | Protocol | None = None,
+    layout: LayoutLike | None = None,
+    files: Sequence[RawFile] | None = None,
+) -> Detection:
     """Say what `path` is.
 
     Args:
         path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
         protocol: Whose recordings they are; None: found out.
         layout: Joint layout of custom data, as `load_skeletons` takes it; None: found out.
+        files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
 
     Raises:
         ValueError: there is no such file or folder, it is empty, or it does not serve the protocol that was asked for.
@@ -71,7 +77,7 @@ def detect(path: str | Path, protocol: str | Protocol | None = None, layout: Lay
         found.suffixes = count_suffixes(recordings.all_files)
         found.commands = [_convert(rule.name, path)]
         return found
-    files = list_raw_files(path)
+    files = list_raw_files(path) if files is None else files
     if not files:
         raise ValueError(f"{path} has no files in it, four levels of folders deep; expected recordings.")
     suffixes = count_suffixes(files)
