@@ -90,7 +90,7 @@ def _of_methods(known: Mapping[str, Mapping[str, Setting]]) -> dict[str, Setting
     """The settings of all methods; the help says which are not for every method, and where a default is another."""
     first = next(iter(known))
     found = {"method": Setting("method", Literal[tuple(known)], first, "What is trained; see its own flags below.")}
-    for settings in reversed(known.values()):
+    for settings in [*known.values()][::-1]:
         found |= settings
     for name in list(found)[1:]:
         defaults = {method: settings[name].default for method, settings in known.items() if name in settings}
@@ -112,8 +112,7 @@ def parse(dataclass_type: type[Arguments], argv: Sequence[str] | None = None, de
     """Fill a dataclass from `--config` and flags, or explain what is wrong and exit.
 
     Args:
-        dataclass_type: Its fields are the flags; its `__post_init__` may raise ValueError
-            to check values against each other.
+        dataclass_type: Its fields are the flags; its `__post_init__` may raise ValueError to check values against each other.
         argv: Words after the program name; `sys.argv[1:]` if None.
         description: Text above the flags in `--help`.
 

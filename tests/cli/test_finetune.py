@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import command_line
 import pytest
 import yaml
 from finetune_clips import curve
+from skeleton_files import write_nw_ucla_run
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.training.finetune_arguments import FinetuneArguments
@@ -31,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_classifier_numbers_and_a_card(root: Path, in_process: Any) -> None:
     words = ["--model", "runs/mae_nw_ucla_xview", "--data", "nw_ucla_xview", "--data_dir", "raw", *SMALL]
-    code, output = in_process(*words, "--results_csv", "all.csv", cwd=root)
+    code, output = in_process("finetune", *words, "--results_csv", "all.csv", cwd=root)
     assert code == 0, output.err
     run = root / "runs" / "finetune_mae_nw_ucla_xview"
     assert "bit for bit" in output.out and "Test: top1" in output.out
@@ -53,7 +52,7 @@ def test_the_formats_few_labels_and_windows_of_the_command_line(root: Path, in_p
     words = ["--model", "runs/mae_nw_ucla_xview", "--data", "nw_ucla_xview", "--data_dir", "raw", *SMALL, "--no-card"]
     fewer = next(name for name, layout in LAYOUTS.items() if layout.num_joints == 15)
     asked = ["--to_layout", fewer, "--label_share", 0.25, "--test_clips", 3, "--pooling", "columns"]
-    code, output = in_process(*words, *asked, "--output_dir", "runs/few", "--setting", "semi", cwd=root)
+    code, output = in_process("finetune", *words, *asked, "--output_dir", "runs/few", "--setting", "semi", cwd=root)
     assert code == 0, output.err
     rows = json.loads((root / "runs" / "few" / "results.json").read_text())
     assert {(row["train_clips"], row["setting"]) for row in rows} == {(6, "semi")}
@@ -93,13 +92,13 @@ def test_mistakes_are_one_sentence_without_traceback(
     root: Path, in_process: Any, words: list[str], message: str
 ) -> None:
     more = ["--cache_dir", "cache", "--device", "cpu", "--output_dir", "runs/wrong"] if "--data" in words else []
-    code, output = in_process(*words, *more, cwd=root)
+    code, output = in_process("finetune", *words, *more, cwd=root)
     assert code == 2 and message in output.err and "Traceback" not in output.err, output.err
     assert not (root / "runs" / "wrong" / "metrics.jsonl").exists()
 
 
 def test_help_lists_every_setting(in_process: Any) -> None:
-    code, output = in_process("--help", cwd=Path.cwd())
+    code, output = in_process("finetune", "--help", cwd=Path.cwd())
     assert code == 0 and all(f"--{name} " in output.out for name in FinetuneArguments.__dataclass_fields__)
 
 

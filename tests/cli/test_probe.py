@@ -6,11 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import command_line
 import pytest
-
+from skeleton_files import write_nw_ucla_run
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +70,14 @@ def test_numbers_and_card(folders):
 )
 def test_mistakes_are_one_sentence_without_traceback(folders, in_process, words, message):
     root = folders[0]
-    code, output = in_process(*words, *(["--cache_dir", root / "cache"] if "--data" in words else []), cwd=root)
+    code, output = in_process(
+        "probe", *words, *(["--cache_dir", root / "cache"] if "--data" in words else []), cwd=root
+    )
     assert code == 2 and message in output.err and "Traceback" not in output.err
 
 
 def test_help_lists_every_setting(in_process):
-    code, output = in_process("--help", cwd=Path.cwd())
+    code, output = in_process("probe", "--help", cwd=Path.cwd())
     assert code == 0
     for name in ("--model", "--data", "--data_dir", "--pooling", "--results_csv", "--seed"):
         assert name in output.out

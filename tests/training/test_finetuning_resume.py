@@ -66,13 +66,16 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
 
 @pytest.fixture(scope="module")
 def launch() -> Launch:
-    return launcher(_child, [
-        "s2i_hf.training.trainer",
-        "s2i_hf.training.finetuning",
-        "s2i_hf.training.run_log",
-        "s2i_hf.processing.image_processing_skeleton",
-        "transformers.models.vit.modeling_vit",
-    ])
+    return launcher(
+        _child,
+        [
+            "s2i_hf.training.trainer",
+            "s2i_hf.training.finetuning",
+            "s2i_hf.training.run_log",
+            "s2i_hf.processing.image_processing_skeleton",
+            "transformers.models.vit.modeling_vit",
+        ],
+    )
 
 
 @pytest.fixture(scope="module")

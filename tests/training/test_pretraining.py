@@ -453,13 +453,16 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
 
 @pytest.fixture(scope="module")
 def launch() -> Launch:
-    return launcher(_child, [
-        "s2i_hf.training.pretraining",
-        "s2i_hf.data.loading",
-        "s2i_hf.processing.image_processing_skeleton",
-        "accelerate",
-        "transformers.models.vit_mae.modeling_vit_mae",
-    ])
+    return launcher(
+        _child,
+        [
+            "s2i_hf.training.pretraining",
+            "s2i_hf.data.loading",
+            "s2i_hf.processing.image_processing_skeleton",
+            "accelerate",
+            "transformers.models.vit_mae.modeling_vit_mae",
+        ],
+    )
 
 
 @pytest.fixture(scope="module")
