@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 VENV3  := .venv-datasets3
-# On real data: make demo DATASET=nw_ucla_xview DATA=path/to/NW-UCLA
-DATASET ?= synthetic_xsub
-DATA    ?=
+# On real data: make demo DATA=nw_ucla_xview DATA_DIR=path/to/NW-UCLA
+DATA     ?= synthetic_xsub
+DATA_DIR ?=
 
 .PHONY: help venv demo test test-slow test-datasets3 quality style bench
 .DEFAULT_GOAL := help
@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card, in runs/demo (or DATASET=... DATA=...)
-	$(BIN)/s2i demo --dataset "$(DATASET)" $(if $(DATA),--data "$(DATA)")
+demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card, in runs/demo (or DATA=... DATA_DIR=...)
+	$(BIN)/s2i demo --data "$(DATA)" $(if $(DATA_DIR),--data_dir "$(DATA_DIR)")
 
 test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadscope

@@ -10,7 +10,9 @@ from transformers import Trainer, TrainingArguments
 
 import s2i_hf
 
-PRETRAINED, DATA, RUN = sys.argv[1:4]
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
+PRETRAINED, DATA, RUN = sys.argv[1:]
 
 # 1. Raw skeleton files -> 2. skeleton arrays: rows of joints, split by the protocol
 data = s2i_hf.load_skeletons(DATA)

@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader
 
 import s2i_hf
 
-DATA, RUN = sys.argv[1:3]
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+DATA, RUN = sys.argv[1:]
 EPOCHS, BATCH, LR, SIZE, MASK_RATIO = 5, 32, 1e-3, 112, 0.75
 
 # 1. Raw skeleton files -> 2. skeleton arrays: rows of (T, M, V, 3) joints in metres, as `s2i convert` left them

@@ -11,7 +11,9 @@ from transformers import ViTMAEForPreTraining
 
 import s2i_hf
 
-RUN, DATA = sys.argv[1:3]
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+RUN, DATA = sys.argv[1:]
 K = 5
 
 # 1. Raw skeleton files -> 2. skeleton arrays. 3. S2I images, by the processor beside the model. 4. Mask: none

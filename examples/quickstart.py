@@ -10,7 +10,9 @@ from transformers import ViTMAEForPreTraining
 
 import s2i_hf
 
-RUN, DATA = sys.argv[1:3]
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+RUN, DATA = sys.argv[1:]
 
 # 1. Raw skeleton file -> 2. skeleton array: (T, M, V, 3) in metres
 clip = s2i_hf.as_rows(s2i_hf.load_skeletons(DATA)["test"])[0]

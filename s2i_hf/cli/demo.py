@@ -23,14 +23,14 @@ WORK = Path("runs/demo_data")
 class DemoArguments:
     """Flags of `s2i demo`."""
 
-    dataset: str = arg("synthetic_xsub", "Protocol, such as nw_ucla_xview.")
-    data: str | None = arg(None, "Folder with its raw files; synthetic people are written if none.")
+    data: str = arg("synthetic_xsub", "Protocol, such as nw_ucla_xview.", was="dataset")
+    data_dir: str | None = arg(None, "Folder with its raw files; synthetic people are written if none.")
     max_steps: int = arg(700, "Optimizer steps of the pretraining.")
 
     def __post_init__(self) -> None:
-        get_protocol(self.dataset)  # an unknown one is named before its files are asked for
-        if not self.data and not self.dataset.startswith("synthetic_"):
-            raise ValueError(f"--dataset {self.dataset} needs its raw files: --data path/to/them.")
+        get_protocol(self.data)  # an unknown one is named before its files are asked for
+        if not self.data_dir and not self.data.startswith("synthetic_"):
+            raise ValueError(f"--data {self.data} needs its raw files: --data_dir path/to/them.")
 
 
 def demo(arguments: DemoArguments) -> None:
@@ -38,13 +38,13 @@ def demo(arguments: DemoArguments) -> None:
 
     Raw skeleton files, skeleton arrays, S2I images, masks, a small ViT-MAE, a probe, a card: see runs/demo/README.md at the end.
     """
-    converted, raw = str(WORK / "converted"), arguments.data
+    converted, raw = str(WORK / "converted"), arguments.data_dir
     if not raw:
         raw = str(WORK / "skeletons")
         shutil.rmtree(raw, ignore_errors=True)
         _step("1. Raw skeleton files: synthetic people", "synthesize", "--output", raw)
     _step("2. Skeleton arrays: read, split by the protocol, converted once",
-          "convert", arguments.dataset, "--data_dir", raw, "--output", converted, "--overwrite")  # fmt: skip
+          "convert", arguments.data, "--data_dir", raw, "--output", converted, "--overwrite")  # fmt: skip
     _step("3-5. S2I images, masks and a small ViT-MAE",
           "pretrain", "--config", "demo", "--max_steps", str(arguments.max_steps), "--no-progress")  # fmt: skip
     _step("6-7. Probe and card", "probe", *f"--model runs/demo --data {converted} --copies 1 --pooling part".split())

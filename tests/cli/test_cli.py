@@ -203,8 +203,8 @@ def test_shells_complete_commands_and_flags(capsys: pytest.CaptureFixture[str], 
 
 
 def test_the_demo_needs_files_of_a_real_data_set(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "demo", "--dataset", "nw_ucla_xview")
-    assert code == 2 and err == "s2i demo: --dataset nw_ucla_xview needs its raw files: --data path/to/them.\n"
+    code, _, err = run(capsys, "demo", "--data", "nw_ucla_xview")
+    assert code == 2 and err == "s2i demo: --data nw_ucla_xview needs its raw files: --data_dir path/to/them.\n"
 
 
 @pytest.mark.slow
@@ -216,5 +216,5 @@ def test_the_demo(tmp_path: Path) -> None:
 
 
 def test_a_demo_of_an_unknown_protocol_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "demo", "--dataset", "nope")
+    code, _, err = run(capsys, "demo", "--data", "nope")
     assert code == 2 and "Unknown protocol 'nope'" in err and "--data path" not in err

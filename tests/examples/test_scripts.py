@@ -46,3 +46,10 @@ def test_the_seven_steps_are_numbered_and_nothing_is_hidden(name: str) -> None:
     steps = re.findall(r"\b([1-7])\. ", " ".join(line for line in text.splitlines() if line.startswith(("#", " "))))
     assert sorted(set(steps)) == list("1234567") and len(text.splitlines()) < 70
     assert "argparse" not in text and "utils.arguments" not in text and re.findall(r"from s2i_hf\S*", text) == []
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_a_script_says_how_it_is_called(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [path.name])
+    with pytest.raises(SystemExit, match=f"python examples/{path.name} "):
+        runpy.run_path(str(path), run_name="__main__")
