@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..experiments.ablation import AblateArguments
-from ..experiments.ablation import ablate as run_ablation
+from ..experiments.ablation import AblateArguments, ablate as run_ablation
 from ..experiments.cross_layout import CrossLayoutArguments, cross_layout_run
 from ..experiments.fusion import FuseArguments, fuse_runs
 from ..experiments.robustness import RobustnessArguments, robustness_run

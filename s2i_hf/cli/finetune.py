@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..data.loading import as_rows, load_skeletons
 from ..training.finetune_arguments import FinetuneArguments
 from ..training.finetune_data import load_classifier
-from ..training.finetuning import finetune as run
-from ..training.finetuning import start
+from ..training.finetuning import finetune as run, start
 
 
 def finetune(arguments: FinetuneArguments) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..inference.infilling import OUTPUTS, load_infilling_model
-from ..inference.infilling import infill as fill
+from ..inference.infilling import OUTPUTS, infill as fill, load_infilling_model
 from ..inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
 from ..inference.infilling_gaps import lost_joints
 from ..inference.inputs import check_protocol, clips_of_file

@@ -6,8 +6,7 @@ from ..data.loading import as_rows, load_skeletons
 from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..training.pretrain_arguments import METHODS, PretrainArguments
-from ..training.pretraining import MODEL_AND_LOSS, start
-from ..training.pretraining import pretrain as run
+from ..training.pretraining import MODEL_AND_LOSS, pretrain as run, start
 
 __all__ = ["METHODS", "pretrain"]
 

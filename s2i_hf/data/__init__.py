@@ -5,13 +5,10 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "AsLayout": "skeleton_rows",
-        "SkeletonBuilder": "builders",
-        "SkeletonCollator": "collator",
-        "SkeletonRows": "skeleton_rows",
-        "as_rows": "skeleton_rows",
-        "describe": "loading",
-        "load_skeletons": "loading",
-        "stratified_share": "label_subsets",
+        "builders": "SkeletonBuilder",
+        "collator": "SkeletonCollator",
+        "label_subsets": "stratified_share",
+        "loading": "describe load_skeletons",
+        "skeleton_rows": "AsLayout SkeletonRows as_rows",
     },
 )

@@ -5,15 +5,11 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "ProbeArguments": "probing",
-        "SkeletonMetrics": "evaluate_metric",
-        "evaluate_probe": "probes",
-        "extract_features": "features",
-        "knn_scores": "probes",
-        "predict_scores": "scoring",
-        "probe_run": "probing",
-        "raw_features": "features",
-        "softmax_scores": "probes",
-        "validation_folds": "validation_splits",
+        "evaluate_metric": "SkeletonMetrics",
+        "features": "extract_features raw_features",
+        "probes": "evaluate_probe knn_scores softmax_scores",
+        "probing": "ProbeArguments probe_run",
+        "scoring": "predict_scores",
+        "validation_splits": "validation_folds",
     },
 )

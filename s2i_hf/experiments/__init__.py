@@ -5,13 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "AblateArguments": "ablation",
-        "CrossLayoutArguments": "cross_layout",
-        "FuseArguments": "fusion",
-        "RobustnessArguments": "robustness",
-        "ablate": "ablation",
-        "cross_layout_run": "cross_layout",
-        "fuse_runs": "fusion",
-        "robustness_run": "robustness",
+        "ablation": "AblateArguments ablate",
+        "cross_layout": "CrossLayoutArguments cross_layout_run",
+        "fusion": "FuseArguments fuse_runs",
+        "robustness": "RobustnessArguments robustness_run",
     },
 )

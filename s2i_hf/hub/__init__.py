@@ -5,11 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
+        "dataset_card": "write_dataset_card",
+        "model_card": "render_card write_card",
         "public_files": "public_files",
-        "publish": "push",
-        "publish_run": "push",
-        "render_card": "model_card",
-        "write_card": "model_card",
-        "write_dataset_card": "dataset_card",
+        "push": "publish publish_run",
     },
 )

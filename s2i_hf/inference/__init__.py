@@ -5,9 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "export_classifier": "export",
-        "find_clips": "inputs",
-        "infill": "infilling",
-        "predict_clips": "prediction",
+        "export": "export_classifier",
+        "infilling": "infill",
+        "inputs": "find_clips",
+        "prediction": "predict_clips",
     },
 )

@@ -2,4 +2,10 @@
 
 from .. import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {"Inspection": "report", "inspect": "inspector", "run": "inspector"})
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "inspector": "inspect run",
+        "report": "Inspection",
+    },
+)

@@ -23,8 +23,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, RawFile, ReadError, get_reader
 from ..readers.discovery import find_recordings, raw_clips, read_file
-from ..readers.generic.folder import SUFFIXES, find_folder
-from ..readers.generic.folder import logger as folder_logger
+from ..readers.generic.folder import SUFFIXES, find_folder, logger as folder_logger
 from ..readers.raw_files import find_raw_files, list_raw_files, with_suffix
 from ..readers.recordings import Recordings, recording_name
 from .body_checks import CLEAR, check_body, layout_misfit

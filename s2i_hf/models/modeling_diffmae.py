@@ -26,8 +26,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import ViTMAEModel
-from transformers import initialization as init
+from transformers import ViTMAEModel, initialization as init
 from transformers.activations import ACT2FN
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GradientCheckpointingLayer

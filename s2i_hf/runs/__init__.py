@@ -5,11 +5,9 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "RunFolder": "run_folder",
-        "append_results": "results",
-        "describe_environment": "provenance",
-        "read_results": "results",
-        "result_row": "results",
-        "write_class_report": "class_report",
+        "class_report": "write_class_report",
+        "provenance": "describe_environment",
+        "results": "append_results read_results result_row",
+        "run_folder": "RunFolder",
     },
 )

@@ -5,11 +5,8 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "ACTIONS": "actions",
-        "anatomy": "people",
-        "generate": "people",
-        "perform": "people",
-        "write_dataset": "people",
-        "write_skeleton": "ntu_writer",
+        "actions": "ACTIONS",
+        "ntu_writer": "write_skeleton",
+        "people": "anatomy generate perform write_dataset",
     },
 )

@@ -5,11 +5,10 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "DiffMAEArguments": "pretrain_arguments",
-        "FinetuneArguments": "finetune_arguments",
-        "PretrainArguments": "pretrain_arguments",
-        "SkeletonTrainer": "trainer",
-        "finetune": "finetuning",
-        "pretrain": "pretraining",
+        "finetune_arguments": "FinetuneArguments",
+        "finetuning": "finetune",
+        "pretrain_arguments": "DiffMAEArguments PretrainArguments",
+        "pretraining": "pretrain",
+        "trainer": "SkeletonTrainer",
     },
 )

@@ -5,8 +5,8 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "explained": "hub_errors",
-        "parse": "arguments",
-        "write_atomically": "files",
+        "arguments": "parse",
+        "files": "write_atomically",
+        "hub_errors": "explained",
     },
 )

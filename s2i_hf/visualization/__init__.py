@@ -5,12 +5,8 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "Reconstruction": "reconstruction",
-        "confusion_picture": "figures",
-        "curve_picture": "figures",
-        "draw_infilling": "infilling",
-        "draw_layout": "figures",
-        "reconstruct": "reconstruction",
-        "reconstruction_picture": "reconstruction",
+        "figures": "confusion_picture curve_picture draw_layout",
+        "infilling": "draw_infilling",
+        "reconstruction": "Reconstruction reconstruct reconstruction_picture",
     },
 )

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.data.columns import ArrowColumns, NpzColumns
 from s2i_hf.data.storage import ShardWriter

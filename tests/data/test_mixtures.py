@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.data.mixtures import describe_sources, draws_of_epoch, family, held_out, join, rounds, set_weights
 from s2i_hf.data.skeleton_rows import SkeletonRows, Sources, as_rows

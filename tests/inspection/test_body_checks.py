@@ -7,8 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from bodies import LEG, pose, turned, walker
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.inspection.body_checks import bone_pairs, check_body, landmarks, layout_misfit, nanmedian
 from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.inspection.file_types import describe, head, is_pickle, json_shape, npz_headers
 from s2i_hf.readers import RawFile, ReadError

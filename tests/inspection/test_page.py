@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from bodies import clip, pose, walker
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.inspection.charts import columns, histogram, numbers, rows, strip
 from s2i_hf.inspection.inspector import inspect

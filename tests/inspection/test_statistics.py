@@ -7,8 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from bodies import clip, walker
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.inspection.statistics import NUM_WORST, ClipStatistics, EvenSample, leading, quantile
 from s2i_hf.processing.layouts import LAYOUTS

@@ -13,8 +13,7 @@ from diffmae_micro import same
 from transformers import AutoModelForImageClassification, ViTModel
 from vision_backbones import FAMILIES, save_backbone
 
-from s2i_hf.models.backbones import FAMILIES as KNOWN
-from s2i_hf.models.backbones import backbone_of, fits, load_backbone, poolings_of, untrained_backbone
+from s2i_hf.models.backbones import FAMILIES as KNOWN, backbone_of, fits, load_backbone, poolings_of, untrained_backbone
 from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.configuration_pooled_vit import stride_of

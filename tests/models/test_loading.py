@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from finetune_clips import CLASSES, data
-from finetune_clips import arguments as finetune_arguments
+from finetune_clips import CLASSES, arguments as finetune_arguments, data
 from safetensors.torch import load_file, save_file
 from transformers import ViTForImageClassification, ViTMAEForPreTraining
 from vision_backbones import save_backbone

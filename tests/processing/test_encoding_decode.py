@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakeClip, one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.processing.encoding import EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout

@@ -11,8 +11,7 @@ import pytest
 import torch
 from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.transforms import (

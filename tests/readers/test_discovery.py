@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 

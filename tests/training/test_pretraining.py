@@ -31,8 +31,7 @@ from s2i_hf.processing.masking import mask_noise
 from s2i_hf.runs import checkpoints
 from s2i_hf.runs.checkpoints import find_checkpoints
 from s2i_hf.runs.run_folder import MetricsFile
-from s2i_hf.training import interruption as processes
-from s2i_hf.training import pretraining
+from s2i_hf.training import interruption as processes, pretraining
 from s2i_hf.training.pretrain_arguments import PretrainArguments
 from s2i_hf.training.pretraining import build_optimizer, mae_loss, pretrain, start
 from s2i_hf.training.schedule import Schedule

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from skeleton_files import person, skeleton_text
 
 from s2i_hf.readers import ReadError

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from paper_files import pku_text, split_text, walk, write_pku
 
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from paper_files import smarthome_content, walk, write_smarthome
 
 from s2i_hf.readers import ReadError

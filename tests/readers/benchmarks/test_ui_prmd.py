@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from own_files import FLAT_STAR, STAR, damages, joints, raw, reads_or_refuses
 
 from s2i_hf.readers import ReadError

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from own_files import damages, raw
 
 from s2i_hf.protocols.folder import FolderSample

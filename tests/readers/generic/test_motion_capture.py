@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from s2i_hf.readers.generic.motion_capture import in_blocks, positions, rotations, topological_order
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import one_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from own_files import damages, reads_or_refuses
 
 from s2i_hf.readers import ReadError
