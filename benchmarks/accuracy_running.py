@@ -23,9 +23,10 @@ from typing import Any
 from accuracy_plan import Stage
 
 from s2i_hf.data.storage import META_FILE
-from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS_FILE, SUMMARY, write_json
+from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS_FILE, SUMMARY
 from s2i_hf.runs.results import append_results, read_results
 from s2i_hf.training.interruption import RunInterrupted, StopRequest
+from s2i_hf.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds that a stage has to write its checkpoint

@@ -92,8 +92,8 @@ class EnvArguments:
     json: bool = arg(False, "As one JSON object.")
 
 
-def env(arguments: EnvArguments) -> int:
+def env(arguments: EnvArguments) -> None:
     """Print versions and devices."""
     from ..runs.provenance import run
 
-    return run(as_json=arguments.json)
+    run(as_json=arguments.json)

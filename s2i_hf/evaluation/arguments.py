@@ -13,7 +13,6 @@ from ..models.loading import check_model_name
 from ..processing.augmentation import Augmentation
 from ..processing.layouts import get_layout
 from ..runs.provenance import current_commit, hardware_name, public_command
-from ..runs.results import results_dir
 from ..utils.arguments import arg
 
 
@@ -71,8 +70,11 @@ class EncoderArguments(EvaluationArguments):
 
     @property
     def run_dir(self) -> Path:
-        """Where results go."""
-        return results_dir(self.kind, self.output_dir, self.model, self.data)
+        """Where results go: `output_dir` if given, else the model's own folder, else runs/<kind>_<model>_<data>."""
+        own = self.model if Path(self.model).is_dir() else None
+        return Path(
+            self.output_dir or own or f"runs/{self.kind}_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
+        )
 
 
 @dataclass(kw_only=True)

@@ -1,13 +1,13 @@
-"""What a training leaves on disk while it lives: step-named checkpoints, `metrics.jsonl`, rules of resuming.
+"""Checkpoints of a training, and the rules of resuming from them.
 
-A checkpoint is written beside its final name and renamed when it is complete, so whatever kills a run, every folder
-named `step_...` can be resumed from. It holds `progress.json` and, of a pretraining, what accelerate's `save_state` writes (weights,
-optimizer, loss scaler, random states of every process), read back with `weights_only=True`; of a fine-tuning what the Trainer
-writes. Checkpoints lie between two optimizer steps: a run that is killed in the middle of an accumulation repeats that step.
+A checkpoint is written beside its final name and renamed when it is complete, so whatever kills a run, every folder named `step_...`
+can be resumed from. It holds `progress.json`, and what accelerate's `save_state` writes in a pretraining and the Trainer in a fine-tuning.
+Checkpoints lie between two optimizer steps: a run that is killed in the middle of an accumulation repeats that step.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 from .run_folder import MetricsFile
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Progress:
 
 def find_checkpoints(run_dir: Path) -> list[Path]:
     """Complete checkpoint folders, oldest first."""
-    folders = [path for path in run_dir.glob(f"{CHECKPOINTS}/step_*") if re.fullmatch(r"step_\d+", path.name)]
-    return sorted(folders, key=lambda path: int(path.name[5:]))
+    return sorted(path for path in run_dir.glob(f"{CHECKPOINTS}/step_*") if re.fullmatch(r"step_\d{8}", path.name))
 
 
 def is_finished(run_dir: Path) -> bool:
@@ -81,13 +80,13 @@ def choose_checkpoint(run_dir: Path, resume: str) -> Path | None:
     checkpoints = find_checkpoints(run_dir)
     if resume == "auto":
         return checkpoints[-1] if checkpoints else None
-    wanted = Path(resume)
-    for checkpoint in checkpoints:
-        if wanted.name == checkpoint.name and (not wanted.is_dir() or wanted.resolve() == checkpoint.resolve()):
-            return checkpoint
-    known = ", ".join(checkpoint.name for checkpoint in checkpoints) or "none"
+    wanted, known = Path(resume), {checkpoint.name: checkpoint for checkpoint in checkpoints}
+    found = known.get(wanted.name)
+    if found is not None and (not wanted.is_dir() or wanted.samefile(found)):
+        return found
+    there = ", ".join(known) or "none"
     raise FileNotFoundError(
-        f"--resume {resume} is no checkpoint of the run in {run_dir} (there: {known}); --resume alone takes the newest."
+        f"--resume {resume} is no checkpoint of the run in {run_dir} (there: {there}); --resume alone takes the newest."
     )
 
 
@@ -95,8 +94,7 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     """Refuse to mix two runs in one folder. Reads only, so that every process comes to the same answer.
 
     Raises:
-        ValueError: the folder holds a run and neither resuming nor overwriting was asked for, or a finished run is to be
-            resumed, or the folder holds files that no run wrote.
+        ValueError: the folder holds another run, a finished run to be resumed, or files that no run wrote.
         FileNotFoundError: `resume` names no checkpoint of this run.
     """
     if run_dir.exists() and not run_dir.is_dir():
@@ -107,12 +105,13 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
         raise ValueError(f"{run_dir} holds {foreign[0]}, which no training wrote; choose another --output_dir.")
     if overwrite and resume != "none":
         raise ValueError("--resume and --overwrite exclude each other; add --no-overwrite to go on with the run.")
+    finished = is_finished(run_dir)
     if is_run and resume == "none" and not overwrite:
-        state = "a finished run; pass" if is_finished(run_dir) else "an unfinished run; pass --resume to go on with it,"
+        state = "a finished run; pass" if finished else "an unfinished run; pass --resume to go on with it,"
         raise ValueError(
             f"{run_dir} already holds {state} --overwrite to delete it and start again, or choose another --output_dir."
         )
-    if is_run and resume == "auto" and is_finished(run_dir):
+    if is_run and resume == "auto" and finished:
         raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
     choose_checkpoint(run_dir, resume)
 
@@ -134,8 +133,7 @@ def check_same_settings(run_dir: Path, settings: Mapping[str, Any], may_change: 
     Raises:
         ValueError: a setting outside `may_change` differs from the first row of `metrics.jsonl`; the message names it.
     """
-    first = MetricsFile(run_dir / METRICS_FILE).rows()[:1]
-    before = first[0].get("config", {}) if first else {}
+    before = next(iter(MetricsFile(run_dir / METRICS_FILE).rows()), {}).get("config", {})
     for name, value in json.loads(json.dumps(settings)).items():
         if name not in may_change and name in before and before[name] != value:
             raise ValueError(
@@ -144,16 +142,11 @@ def check_same_settings(run_dir: Path, settings: Mapping[str, Any], may_change: 
             )
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON in one step: the file is whole or not there."""
-    write_atomically(path, json.dumps(value, indent=2) + "\n")
-
-
 def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress, keep: int) -> None:
     """Write `checkpoints/step_XXXXXXXX` and delete all but the `keep` newest. Every process calls it."""
     partial = run_dir / CHECKPOINTS / ".new.partial"
     if accelerator.is_main_process:
-        remove_partial(run_dir)
+        _remove_partial(run_dir)
         partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
@@ -164,15 +157,7 @@ def save_checkpoint(accelerator: Accelerator, run_dir: Path, progress: Progress,
 
 
 def complete_checkpoint(partial: Path, run_dir: Path, progress: Progress, keep: int, spare: int | None = None) -> None:
-    """Give a folder of states its name as a checkpoint, once it is on the disk, and delete old checkpoints.
-
-    Args:
-        partial: The folder, on the disk of the run.
-        run_dir: The run folder.
-        progress: Written into it; names the step.
-        keep: Newest checkpoints kept.
-        spare: Step of another one that is kept.
-    """
+    """Give a folder of states its name as a checkpoint, and delete all but the `keep` newest and that of step `spare`."""
     write_json(partial / "progress.json", asdict(progress))
     for path in partial.iterdir():  # on the disk, not only in its cache, before the name says so
         _flush(path)
@@ -196,12 +181,9 @@ def _flush(path: Path) -> None:
     if path.is_dir() and os.name == "nt":  # Windows cannot open folders
         return
     descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with contextlib.suppress(OSError):  # some network file systems cannot; the rename still protects from a kill
         os.fsync(descriptor)
-    except OSError:  # some network file systems cannot; the rename still protects against a killed process
-        pass
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
 
 
 def _remove(checkpoint: Path) -> None:
@@ -211,17 +193,19 @@ def _remove(checkpoint: Path) -> None:
     shutil.rmtree(doomed)
 
 
-def remove_partial(run_dir: Path) -> None:
+def _remove_partial(run_dir: Path) -> None:
     """Delete what a kill in the middle of writing or deleting a checkpoint left behind."""
     for leftover in [*run_dir.glob(f"{CHECKPOINTS}/.*.partial"), *run_dir.glob("checkpoint-[0-9]*")]:
         shutil.rmtree(leftover)
 
 
-def remove_later(run_dir: Path, step: int) -> None:
-    """Delete checkpoints after `step`: the run goes on from there, and they belong to a future that will not be."""
+def rewind(run_dir: Path, step: int) -> None:
+    """Delete what a kill left behind, and checkpoints and rows of metrics after `step`: the run goes on from there."""
+    _remove_partial(run_dir)
     for checkpoint in find_checkpoints(run_dir):
-        if int(checkpoint.name[5:]) > step:
+        if checkpoint > checkpoint_of(run_dir, step):
             _remove(checkpoint)
+    MetricsFile(run_dir / METRICS_FILE).keep_until(step)
 
 
 def read_progress(checkpoint: Path, num_processes: int, train_ids: str) -> Progress:
@@ -263,7 +247,7 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:
 
 
 def _check_random_states(path: Path) -> None:
-    """accelerate merely logs that it did not restore random states; without them a resume is not exact: an error."""
+    """Raise where accelerate merely logs: without the random states a resume is not exact."""
     from accelerate.utils import load
 
     states = load(path, weights_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from ..utils.files import write_atomically
 
 PER_CLASS = "per_class.json"  # in a run folder
+Reports = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def class_report(confusion: np.ndarray, chosen: Mapping[str, Any], note: str = "", **more: Any) -> dict[str, Any]:
@@ -37,19 +38,12 @@ def class_report(confusion: np.ndarray, chosen: Mapping[str, Any], note: str = "
 
 
 def write_class_report(
-    run_dir: Path,
-    protocol: str,
-    class_names: Sequence[str],
-    data: Mapping[str, Any],
-    reports: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    run_dir: Path, protocol: str, class_names: Sequence[str], data: Mapping[str, Any], reports: Reports
 ) -> None:
     """Add reports to per_class.json; those of other protocols, encoders and settings stay, unless the classes have changed.
 
     Args:
-        run_dir: The run folder.
-        protocol: Such as nw_ucla_xview.
-        class_names: (C) names.
-        data: `data.loading.describe` of the dataset.
+        protocol: Such as nw_ucla_xview, with these classes; `data` is `data.loading.describe` of the dataset.
         reports: Encoder -> setting -> `class_report`.
     """
     path = run_dir / PER_CLASS

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 
 ENVIRONMENT = "environment.json"  # in a run folder
 
@@ -56,20 +56,15 @@ def public_command(argv: Sequence[str] | None = None, cwd: str | Path | None = N
     launched = int(os.environ.get("WORLD_SIZE", "1")) if argv is None else 1
     argv = list(sys.argv if argv is None else argv)
     base = Path.cwd() if cwd is None else Path(cwd)
-    words, flag = [], ""
-    for index, word in enumerate(argv):
-        if index == 0:
-            name = _public_path(word, base, "")
-            if Path(word).name == "s2i" or Path(word).parts[-2:] == ("s2i_hf", "__main__.py"):
-                words.append(f"accelerate launch --num_processes {launched} -m s2i_hf" if launched > 1 else "s2i")
-            else:
-                words.append(f"python {name}" if name.endswith(".py") else Path(word).name)
-            continue
-        if word.startswith("-"):
-            flag, equals, value = word.partition("=")
-            words.append(f"{flag}={_public_path(value, base, flag)}" if equals else flag)
-        else:
-            words.append(_public_path(word, base, flag))
+    program, name, flag = Path(argv[0]), _public_path(argv[0], base, ""), ""
+    if program.name == "s2i" or program.parts[-2:] == ("s2i_hf", "__main__.py"):
+        words = [f"accelerate launch --num_processes {launched} -m s2i_hf" if launched > 1 else "s2i"]
+    else:
+        words = [f"python {name}" if name.endswith(".py") else program.name]
+    for word in argv[1:]:
+        typed, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        flag = typed or flag
+        words.append(typed + equals + (_public_path(value, base, flag) if equals or not typed else ""))
     return " ".join(words)
 
 
@@ -77,11 +72,7 @@ def _public_path(word: str, base: Path, flag: str) -> str:
     """`word` without machine paths: one path, or several as in `--data a,b` and `--data_dir a=DIR,b=DIR`."""
     if os.path.exists(word) or not {",", "="} & set(word):
         return _public_part(word, base, flag)
-    pairs = [part.rpartition("=") for part in word.split(",")]
-    return ",".join(
-        (f"{_public_part(name, base, flag)}=" if equals else "") + (_public_part(value, base, flag) if value else "")
-        for name, equals, value in pairs
-    )
+    return "".join(part if part in ",=" else _public_part(part, base, flag) for part in re.split("([,=])", word))
 
 
 def _public_part(word: str, base: Path, flag: str) -> str:
@@ -92,16 +83,13 @@ def _public_part(word: str, base: Path, flag: str) -> str:
     for start in (base, base.resolve(), Path(__file__).resolve().parents[2]):  # the last: this repository
         if path.is_relative_to(start):
             return shlex.quote(path.relative_to(start).as_posix())
-    for name in sorted(name for name in os.environ if name.startswith("S2I_")):
-        folder = os.environ[name]
-        if folder and Path(folder).is_absolute() and path.is_relative_to(folder):
+    for name, folder in sorted(os.environ.items()):
+        if name.startswith("S2I_") and Path(folder).is_absolute() and path.is_relative_to(folder):
             return f"${name}/{path.relative_to(folder).as_posix()}".removesuffix("/.")
     home = Path.home()
     if home != Path("/") and path.is_relative_to(home):
         return f"~/{path.relative_to(home).as_posix()}"
-    if not flag:
-        return path.name
-    return f"${flag.lstrip('-').replace('-', '_').upper()}"
+    return f"${flag.lstrip('-').replace('-', '_').upper()}" if flag else path.name
 
 
 def current_commit() -> str:
@@ -169,11 +157,9 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def write_environment(run_dir: str | Path) -> Path:
+def write_environment(run_dir: Path) -> None:
     """Write `describe_environment()` into a run folder, as what its model was made with."""
-    path = Path(run_dir) / ENVIRONMENT
-    write_atomically(path, json.dumps(describe_environment(), indent=2) + "\n")
-    return path
+    write_json(run_dir / ENVIRONMENT, describe_environment())
 
 
 def _installed(name: str, extra: str) -> str:
@@ -187,8 +173,7 @@ def _devices() -> dict[str, Any]:
     devices: dict[str, Any] = {"cpu cores": os.cpu_count()}
     if hasattr(os, "sched_getaffinity"):
         devices["cpu cores usable"] = len(os.sched_getaffinity(0))
-    with_memory = hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(os.sysconf_names)
-    if with_memory:
+    if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(os.sysconf_names):
         devices["memory"] = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
     try:
         devices |= _accelerators()
@@ -212,21 +197,17 @@ def _accelerators() -> dict[str, Any]:
     if torch.cuda.is_available():
         found["cudnn"] = torch.backends.cudnn.version()
         found["bf16"] = torch.cuda.is_bf16_supported()
-    if getattr(torch.backends, "mps", None) is not None and torch.backends.mps.is_available():
+    if torch.backends.mps.is_available():
         found["mps"] = "available"
     return found
 
 
-def run(as_json: bool = False) -> int:
+def run(as_json: bool = False) -> None:
     """Print it, as text to paste into a bug report or as one JSON object."""
     facts = describe_environment()
     if as_json:
         print(json.dumps(facts, indent=1))
-        return 0
+        return
     for title, part in facts.items():
         if part:
-            print(f"{title}:")
-            for name, value in part.items():
-                print(f"  {name}: {value}")
-    sys.stdout.flush()
-    return 0
+            print(f"{title}:", *(f"{name}: {value}" for name, value in part.items()), sep="\n  ")

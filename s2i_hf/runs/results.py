@@ -9,69 +9,68 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..utils.files import write_atomically
+from ..utils.files import write_atomically, write_json
 from .provenance import current_commit, hardware_name, public_command
 
-RESULT_COLUMNS: tuple[str, ...] = (
-    "dataset", "protocol", "setting", "encoder", "method", "metric", "value", "train_clips", "test_clips", "seed", "command",
-    "commit", "hardware", "seconds",
-)  # fmt: skip
 ENCODERS = ("pretrained", "untrained", "raw_joints")
 METRICS = ("top1", "top5", "mean_class")
 # What a row measured. A second row with the same identity is a newer measurement of the same thing and replaces the first.
 _IDENTITY = ("dataset", "protocol", "setting", "encoder", "method", "metric", "seed")
 
 
-def result_row(
-    *,
-    dataset: str,
-    protocol: str,
-    setting: str,
-    encoder: str,
-    method: str,
-    metric: str,
-    value: float,
-    train_clips: int,
-    test_clips: int,
-    seed: int,
-    seconds: float,
-    command: str | None = None,
-    commit: str | None = None,
-    hardware: str | None = None,
-) -> dict[str, Any]:
-    """One row of `RESULT_COLUMNS`, checked.
+@dataclass(kw_only=True)
+class ResultRow:
+    """A measured number; its fields are the columns of a table of results.
 
     Args:
         dataset, protocol: "nw_ucla" and "xview" of the protocol name "nw_ucla_xview".
         setting: "linear_probe", "knn", "fine_tune" ...
         encoder: one of `ENCODERS`; metric: one of `METRICS`.
         value: Share of test clips (or mean of class shares), 0 to 1.
+        command, commit, hardware: Those of this process if not given.
         seconds: Wall time this number took.
-        command, commit, hardware: Taken from this process if None.
 
     Raises:
         ValueError: encoder or metric is unknown, or the value is not in [0, 1].
     """
-    for name, got, known in (("encoder", encoder, ENCODERS), ("metric", metric, METRICS)):
-        if got not in known:
-            raise ValueError(f"A result row has {name} {got!r}; expected one of {', '.join(known)}.")
-    value = float(value)
-    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
-        raise ValueError(f"A result row has value {value} for {metric}; expected a share from 0 to 1 (not per cent).")
-    row = {
-        "dataset": dataset, "protocol": protocol, "setting": setting, "encoder": encoder, "method": method, "metric": metric,
-        "value": round(value, 6), "train_clips": int(train_clips), "test_clips": int(test_clips), "seed": int(seed),
-        "command": public_command() if command is None else command,
-        "commit": current_commit() if commit is None else commit,
-        "hardware": hardware_name() if hardware is None else hardware,
-        "seconds": round(float(seconds), 2),
-    }  # fmt: skip
-    return {column: row[column] for column in RESULT_COLUMNS}
+
+    dataset: str
+    protocol: str
+    setting: str
+    encoder: str
+    method: str
+    metric: str
+    value: float
+    train_clips: int
+    test_clips: int
+    seed: int
+    command: str = field(default_factory=public_command)
+    commit: str = field(default_factory=current_commit)
+    hardware: str = field(default_factory=hardware_name)
+    seconds: float
+
+    def __post_init__(self) -> None:
+        for name, got, known in (("encoder", self.encoder, ENCODERS), ("metric", self.metric, METRICS)):
+            if got not in known:
+                raise ValueError(f"A result row has {name} {got!r}; expected one of {', '.join(known)}.")
+        if not 0 <= self.value <= 1:
+            raise ValueError(
+                f"A result row has value {self.value} for {self.metric}; expected a share from 0 to 1 (not per cent)."
+            )
+        self.value, self.seconds = round(float(self.value), 6), round(float(self.seconds), 2)
+
+
+RESULT_COLUMNS: tuple[str, ...] = tuple(column.name for column in fields(ResultRow))
+
+
+def result_row(**values: Any) -> dict[str, Any]:
+    """A row of `RESULT_COLUMNS`, checked: a `ResultRow` of these values as a dict."""
+    return asdict(ResultRow(**values))
 
 
 def read_results(run_dir: str | Path) -> list[dict[str, Any]]:
@@ -86,15 +85,6 @@ def read_results(run_dir: str | Path) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) and set(RESULT_COLUMNS) <= set(row) for row in rows):
         raise ValueError(f"{path} is not a list of result rows; move it away and run the probe again.")
     return rows
-
-
-def results_dir(kind: str, output_dir: str | None, model: str, data: str) -> Path:
-    """Where the results of an evaluation go: `output_dir` if given, else the model's own folder, else runs/<kind>_<model>_<data>."""
-    if output_dir:
-        return Path(output_dir)
-    if Path(model).is_dir():
-        return Path(model)
-    return Path("runs") / f"{kind}_{model.rsplit('/', 1)[-1]}_{Path(data).name}"
 
 
 def append_results(
@@ -112,11 +102,10 @@ def append_results(
     """
     new = [{column: row[column] for column in RESULT_COLUMNS} for row in rows]
     merged = _merge(read_results(run_dir), new, _IDENTITY)
-    table = None if csv_path is None else _merge(read_results_csv(csv_path), new, (*_IDENTITY, "command"))
-    Path(run_dir).mkdir(parents=True, exist_ok=True)
-    write_atomically(Path(run_dir) / "results.json", json.dumps(merged, indent=1) + "\n")
-    if csv_path is not None and table is not None:
+    if csv_path is not None:
+        table = _merge(read_results_csv(csv_path), new, (*_IDENTITY, "command"))
         write_table(Path(csv_path), RESULT_COLUMNS, table)
+    write_json(Path(run_dir) / "results.json", merged, indent=1)
     return merged
 
 
@@ -150,11 +139,5 @@ def read_results_csv(path: str | Path) -> list[dict[str, Any]]:
 
 
 def _merge(old: list[dict[str, Any]], new: list[dict[str, Any]], identity: Sequence[str]) -> list[dict[str, Any]]:
-    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(str(row[column]) for column in identity)
-
-    merged = {key(row): row for row in old}
-    for row in new:
-        # keeps the place of the row it replaces, so a diff of the file shows changed values only
-        merged[key(row)] = row
-    return list(merged.values())
+    # a new row takes the place of the one it replaces, so that a diff of the file shows changed values only
+    return list({tuple(str(row[column]) for column in identity): row for row in [*old, *new]}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -26,13 +27,9 @@ class MetricsFile:
         """All whole rows; one that a kill cut short is left out."""
         rows = []
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-        return rows
+            with contextlib.suppress(ValueError):
+                rows.append(json.loads(line))
+        return [row for row in rows if isinstance(row, dict)]
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; it is in the file when this returns."""
@@ -61,28 +58,18 @@ class RunFolder:
         self.path = run_dir
         self.title = run_dir.resolve().name
         self.settings = self._yaml("run.yaml")
-        self.data = self._json("data.json")
-        self.config = self._json("config.json")
-        self.processor = self._json("preprocessor_config.json")
-        self.summary = self._json("summary.json")
-        self.picture = self._json("reconstruction.json")
-        self.per_class = self._json("per_class.json")
-        self.robustness = self._json("robustness.json")
-        self.fusion = self._json("fusion.json")
-        self.cost = self._json("cost.json")
-        rows = self._json("results.json") or []
-        self.results: list[dict[str, Any]] = list(rows) if isinstance(rows, list) else []
-        self.start: dict[str, Any] = {}
-        self.metrics: list[dict[str, Any]] = []
-        for row in MetricsFile(run_dir / "metrics.jsonl").rows():
-            if row.get("event") == "start":
-                self.start = row
-            elif "loss" in row and "step" in row:
-                self.metrics.append(row)
-        self.metrics.sort(key=lambda row: row["step"])
+        self.data, self.config, self.processor = map(self._json, ("data", "config", "preprocessor_config"))
+        self.summary, self.picture, self.per_class = map(self._json, ("summary", "reconstruction", "per_class"))
+        self.robustness, self.fusion, self.cost = map(self._json, ("robustness", "fusion", "cost"))
+        rows = self._json("results")
+        self.results: list[dict[str, Any]] = rows if isinstance(rows, list) else []
+        rows = MetricsFile(run_dir / "metrics.jsonl").rows()
+        self.start: dict[str, Any] = next((row for row in rows if row.get("event") == "start"), {})
+        steps = [row for row in rows if "loss" in row and "step" in row]
+        self.metrics: list[dict[str, Any]] = sorted(steps, key=lambda row: row["step"])
 
     def _json(self, name: str) -> Any:
-        path = self.path / name
+        path = self.path / f"{name}.json"
         if not path.is_file():
             return {}
         try:
@@ -153,7 +140,7 @@ class RunFolder:
     @property
     def repository(self) -> str | None:
         """Where the folder was pushed to, None if it was not."""
-        found = self._json(PUSHED)
+        found = self._json(Path(PUSHED).stem)
         name = found.get("repository") if isinstance(found, dict) else None
         return name if isinstance(name, str) else None
 

@@ -30,13 +30,12 @@ from ..runs.checkpoints import (
     clear_run,
     complete_checkpoint,
     read_progress,
-    remove_later,
-    remove_partial,
-    write_json,
+    rewind,
 )
 from ..runs.provenance import current_commit, public_command, write_environment
 from ..runs.run_folder import MetricsFile
 from ..utils.arguments import save_arguments
+from ..utils.files import write_json
 from .common_arguments import MAY_CHANGE, CommonArguments
 from .ema import AVERAGE
 from .interruption import RunInterrupted, StopRequest
@@ -151,9 +150,7 @@ class RunLog:
                     }
                 )
             else:
-                remove_partial(self.run_dir)
-                remove_later(self.run_dir, self.progress.step)
-                self.metrics.keep_until(self.progress.step)
+                rewind(self.run_dir, self.progress.step)
             save_arguments(self.arguments, self.run_dir / "run.yaml", resume="none", overwrite=False)
             write_json(self.run_dir / "data.json", data)
         self.processes.wait_for_everyone()
