@@ -71,7 +71,7 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
         joints: (T, M, V, 3) float, V as in the layout; NaN or 0 0 0 where not measured.
         layout: Its joint format; right or not is what `bone_variation` tells.
     """
-    joints, missing, seen = _seen(joints)
+    joints, missing, seen = seen_joints(joints)
     nan = np.isnan(joints).any(axis=-1)
     gone: np.ndarray = np.all(missing, axis=2)  # (T, M)
     lengths, variation, worst = _bones(seen, layout)
@@ -87,18 +87,15 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
     )  # fmt: skip
 
 
-def _seen(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The joints with NaN in place of infinite coordinates; which are missing, (T, M, V); and as float64 with NaN for all of these."""
+def seen_joints(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The joints with NaN in place of infinite coordinates; which are missing, (T, M, V); and as float64 with NaN for all of these.
+
+    Missing is what `find_missing` says, and people who are zero throughout a frame, whoever else is in it.
+    """
     joints = np.where(np.isinf(joints), np.float32(np.nan), joints)
-    missing = not_seen(joints)
-    return joints, missing, np.where(missing[..., None], np.nan, joints).astype(np.float64)
-
-
-def not_seen(joints: np.ndarray) -> np.ndarray:
-    """(T, M, V): `find_missing`, and people who are zero throughout a frame, whoever else is in it."""
     nobody = (np.nan_to_num(joints) == 0).reshape(*joints.shape[:2], -1).all(axis=2)
     missing: np.ndarray = find_missing(joints) | nobody[..., None]
-    return missing
+    return joints, missing, np.where(missing[..., None], np.nan, joints).astype(np.float64)
 
 
 def nanmedian(values: np.ndarray) -> np.ndarray:
@@ -150,7 +147,7 @@ def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
     of a bone plus its deviation over time plus the difference to its mirror image, as shares of the size of the body (the
     longest side of its box); NaN if nothing can be measured. A right tree has about 0.15, a wrong one mostly over 0.25.
     """
-    _, _, seen = _seen(joints)
+    _, _, seen = seen_joints(joints)
     joint, lengths = _bone_lengths(seen, layout)
     if not len(joint):
         return math.nan

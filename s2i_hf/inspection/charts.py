@@ -9,14 +9,13 @@ from html import escape
 import numpy as np
 
 from ..processing.layouts import PARTS, SkeletonLayout
-from .body_checks import not_seen
+from .body_checks import seen_joints
 from .statistics import DrawnClip, quantile
 
 _WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
 _BINS = 30
 _MOST_BARS = 40
-_ROW = 18  # height of a horizontal bar
-_STAGE = 150  # height of a drawn frame
+_ROW, _STAGE = 18, 150  # height of a horizontal bar; of a drawn frame
 
 
 def _number(value: float) -> str:
@@ -48,9 +47,8 @@ def columns(bars: Sequence[tuple[str, int]], label: str, axis: str, every: int =
         every: Write each so-manieth name below its bar.
     """
     top = max((count for _, count in bars), default=0) or 1
-    left, bottom, head = 44, 34, 14
-    height, step = _HEIGHT - bottom - head, (_WIDTH - left - 6) / max(len(bars), 1)
-    base = _HEIGHT - bottom
+    left, base, height = 44, _HEIGHT - 34, _HEIGHT - 48
+    step = (_WIDTH - left - 6) / max(len(bars), 1)
     parts = []
     for share in (0.5, 1.0):
         y = base - share * height
@@ -74,12 +72,13 @@ def rows(bars: Sequence[tuple[str, int]], label: str) -> str:
     height, left = _ROW * len(bars) + 4, 190
     parts = []
     for place, (name, count) in enumerate(bars):
-        y = place * _ROW + 2
+        y, wide = place * _ROW + 2, (_WIDTH - left - 46) * count / top
         shown = name if len(name) <= 30 else name[:29] + "…"
-        parts.append(_text(left - 6, y + _ROW - 6, shown, "end", "small"))
-        wide = (_WIDTH - left - 46) * count / top
-        parts.append(_bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"))
-        parts.append(_text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start", "small"))
+        parts += [
+            _text(left - 6, y + _ROW - 6, shown, "end", "small"),
+            _bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"),
+            _text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start", "small"),
+        ]
     return _svg(_WIDTH, height, "".join(parts), label)
 
 
@@ -89,10 +88,10 @@ def histogram(counts: Counter[int], label: str, axis: str) -> str:
     common = quantile(counts, 0.99)
     high = common if high > 2 * common else high
     width = max(1, -(-(high - low + 1) // _BINS))
-    bins = Counter({place: 0 for place in range((high - low) // width + 1)})
+    bins = [0] * ((high - low) // width + 1)
     for value, count in counts.items():
         bins[(min(value, high) - low) // width] += count
-    bars = [(str(low + place * width), bins[place]) for place in sorted(bins)]
+    bars = [(str(low + place * width), count) for place, count in enumerate(bins)]
     if max(counts) > high:
         bars[-1] = f"{bars[-1][0]}+", bars[-1][1]
     return columns(bars, label, axis, max(1, -(-len(bars) // 8)))
@@ -114,9 +113,7 @@ def strip(clip: DrawnClip) -> str:
 
     Each frame is centred on its people; everything has one scale. Missing joints are not drawn.
     """
-    joints = clip.joints.astype(np.float64)
-    missing = not_seen(clip.joints) | np.isinf(joints).any(axis=-1)
-    joints[missing] = np.nan
+    joints = seen_joints(clip.joints)[2]
     label = f"{len(clip.frames)} frames of {clip.sample_id}, front and side view"
     with np.errstate(invalid="ignore", over="ignore"):
         middle = (np.fmax.reduce(joints, axis=(1, 2)) + np.fmin.reduce(joints, axis=(1, 2))) / 2  # (frames, 3)
@@ -124,40 +121,35 @@ def strip(clip: DrawnClip) -> str:
         reach = np.fmax.reduce(np.abs(joints), axis=(0, 1, 2))
     if not np.isfinite(reach).all() or not reach.max() > 0:
         return _svg(_STAGE, 30, _text(6, 20, "nobody in these frames", "start", "small"), label)
-    views = [(0, 1)] if reach[2] == 0 else [(0, 1), (2, 1)]
-    scale = (_STAGE - 16) / (2 * max(reach[1], 1e-9))
-    wide = [max(2 * reach[axis] * scale + 18, 46) for axis, _ in views]
-    if max(wide) > 2 * _STAGE:  # far apart, or lying
-        scale *= 2 * _STAGE / max(wide)
-        wide = [max(2 * reach[axis] * scale + 18, 46) for axis, _ in views]
-    tall = 2 * reach[1] * scale + 16
-    parts, left = [], 30
-    for row, (axis, up) in enumerate(views):
-        parts.append(_text(4, (row + 0.5) * tall, ("front", "side")[row], "start", "small"))
-        for column in range(len(clip.frames)):
-            x = left + (column + 0.5) * max(wide)
-            parts.append(_figure(joints[column][..., [axis, up]] * scale, clip.layout, x, (row + 0.5) * tall))
+    views = [[0, 1]] if reach[2] == 0 else [[0, 1], [2, 1]]
+    scale, across = (_STAGE - 16) / (2 * max(reach[1], 1e-9)), max(reach[axis] for axis, _ in views)
+    scale = min(scale, (2 * _STAGE - 18) / max(2 * across, 1e-9))  # far apart, or lying
+    wide, tall, left = max(2 * across * scale + 18, 46), 2 * reach[1] * scale + 16, 30
+    parts = []
+    for row, axes in enumerate(views):
+        y = (row + 0.5) * tall
+        parts.append(_text(4, y, ("front", "side")[row], "start", "small"))
+        for column, frame in enumerate(joints):
+            parts.append(_figure(frame[..., axes] * scale, clip.layout, left + (column + 0.5) * wide, y))
     bottom = len(views) * tall
-    for column, frame in enumerate(clip.frames):
-        parts.append(_text(left + (column + 0.5) * max(wide), bottom + 12, f"frame {frame + 1}", kind="small"))
-    return _svg(left + len(clip.frames) * max(wide), bottom + 18, "".join(parts), label)
+    for column, number in enumerate(clip.frames):
+        parts.append(_text(left + (column + 0.5) * wide, bottom + 12, f"frame {number + 1}", kind="small"))
+    return _svg(left + len(clip.frames) * wide, bottom + 18, "".join(parts), label)
 
 
 def _figure(people: np.ndarray, layout: SkeletonLayout, x: float, y: float) -> str:
     """Bones and joints of the people in one frame, (M, V, 2) in units of the drawing, y up."""
-    part = [
-        next(index for index, part in enumerate(PARTS) if name in layout.parts[part]) for name in layout.joint_names
-    ]
-    points = np.stack([x + people[..., 0], y - people[..., 1]], axis=-1)
+    part = {name: index for index, names in enumerate(PARTS) for name in layout.parts[names]}
+    kinds = [f"part{part[name]}" for name in layout.joint_names]
     shapes = []
-    for body in points:
+    for body in np.stack([x + people[..., 0], y - people[..., 1]], axis=-1):
         seen = np.isfinite(body).all(axis=-1)
         for joint, parent in enumerate(layout.parents):
             if parent >= 0 and seen[joint] and seen[parent]:
                 (x1, y1), (x2, y2) = body[parent], body[joint]
                 ends = f'x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}"'
-                shapes.append(f'<line class="bone part{part[joint]}" {ends}/>')
+                shapes.append(f'<line class="bone {kinds[joint]}" {ends}/>')
         for joint in np.flatnonzero(seen).tolist():
             at = f'cx="{_number(body[joint, 0])}" cy="{_number(body[joint, 1])}" r="1.6"'
-            shapes.append(f'<circle class="joint part{part[joint]}" {at}/>')
+            shapes.append(f'<circle class="joint {kinds[joint]}" {at}/>')
     return "".join(shapes)

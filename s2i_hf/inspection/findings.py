@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..processing.layouts import LAYOUTS
 from ..protocols import SPLITS, Protocol, Split
 from ..readers import get_reader
-from ..readers.recordings import Recordings, file_id
+from ..readers.recordings import file_id
 from .body_checks import CLEAR, layout_misfit
-from .report import NUM_NAMED, UNIT_NAMES, Detection, Inspection, counted, listed, share
-from .statistics import ClipStatistics, leading
+from .report import UNIT_NAMES, Inspection, counted, listed, share
+from .statistics import FEW_FRAMES, ClipStatistics, leading
 
-_FEW = 8  # frames; what is shorter shows hardly any motion
 _MIRRORED = 0.2  # share of clips from which on it is no accident; bodies seen from behind are mistaken now and then
 _MISSING = 0.05
 _STILL = 0.1
@@ -22,103 +22,72 @@ _RESTLESS = 30  # per cent by which bones vary around their lengths; sensors hav
 _IMBALANCE = 20
 
 
-class Tally:
-    """Ids of the clips in each split, for each protocol that fits raw files, or of a converted data set (under "")."""
+def expectations(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
+    """A sentence a protocol: how many clips of each split there are and should be, and the first that are missing.
 
-    def __init__(self, found: Detection) -> None:
-        self.rules: list[Protocol] = [recordings.protocol for recordings in found.recordings]
-        self.ids: dict[tuple[str, str], set[str]] = {}
-        self.stored: dict[str, str] = {}  # id -> split
-        self.repeated: list[str] = []  # the first ids that are there twice
-        self.leaked: list[str] = []  # the first ids that are in two splits
-        self.converted = found.kind == "converted"
-
-    def add(self, split: str, sample_id: str) -> None:
-        """Count a clip."""
-        for rule in self.rules:
-            part = rule.split(sample_id)
-            if part is not None:
-                self.ids.setdefault((rule.name, part), set()).add(sample_id)
-        if not self.converted:
-            return
-        before = self.stored.setdefault(sample_id, split)
-        if sample_id in self.ids.setdefault(("", split), set()):
-            self.repeated += [sample_id] if len(self.repeated) <= NUM_NAMED else []
-        elif before != split:
-            self.leaked += [sample_id] if len(self.leaked) <= NUM_NAMED else []
-        self.ids["", split].add(sample_id)
-
-    def of(self, rule: str, split: str) -> set[str]:
-        """Ids of a split."""
-        return self.ids.get((rule, split), set())
-
-
-def expectations(report: Inspection, tally: Tally) -> list[str]:
-    """A sentence a protocol: how many clips of each split there are and should be, and the first that are missing."""
-    found = report.detection
-    all_read = report.num_read >= report.num_files
+    Args:
+        report: Counts of the clips that were read.
+        ids: Split and sample id of each of them.
+    """
+    found, all_read = report.detection, report.num_read >= report.num_files
     if found.kind == "converted":
         if report.protocol is None or not all_read:
             return []
-        rule = report.protocol
-        return [_sentence(rule, {split: len(tally.of("", split)) for split in rule.splits}, tally, "", "", True)]
+        stored = {split: {name for part, name in ids if part == split} for split in report.protocol.splits}
+        return [_sentence(report.protocol, stored)]
+    one_clip = bool(found.reader) and not hasattr(get_reader(found.reader), "read_clips")  # a file; names say it all
     sentences: list[str] = []
-    one_clip = bool(found.reader) and not hasattr(get_reader(found.reader), "read_clips")
     for recordings in found.recordings:
-        rule = recordings.protocol
-        what = "" if all_read or one_clip else " files"
+        rule, what, there = recordings.protocol, "", {}
         if all_read:
-            counts = {split: len(tally.of(rule.name, split)) for split in rule.splits}
+            splits = [(rule.split(name), name) for _, name in ids]
+            there = {split: {name for part, name in splits if part == split} for split in rule.splits}
+        elif one_clip:
+            there = {split: {file_id(rule, file) for file in files} for split, files in recordings.files.items()}
         else:
-            counts = {split: len(files) for split, files in recordings.files.items()}
-            if one_clip:  # names say it all
-                for split, files in recordings.files.items():
-                    tally.ids[rule.name, split] = {file_id(rule, file) for file in files}
-        sentences.append(_sentence(rule, counts, tally, rule.name, what, not sentences) + _videos(recordings))
+            what, there = " files", {split: set(map(str, files)) for split, files in recordings.files.items()}
+        # what is missing is named for the best fit alone: it takes seconds for the largest data sets
+        sentence = _sentence(rule, there, what, named=not sentences)
+        if rule.expected_videos is not None:
+            videos = zip(SPLITS, rule.expected_videos, strict=True)
+            parts = [f"{split} {len(recordings.files[split]):,} of {count:,}" for split, count in videos]
+            sentence += f"; videos: {', '.join(parts)}"
+        sentences.append(sentence)
     return sentences
 
 
-def _videos(recordings: Recordings) -> str:
-    """How many untrimmed videos there are and should be, where the protocol says that."""
-    expected = recordings.protocol.expected_videos
-    if expected is None:
-        return ""
-    parts = [f"{split} {len(recordings.files[split]):,} of {n:,}" for split, n in zip(SPLITS, expected, strict=True)]
-    return f"; videos: {', '.join(parts)}"
-
-
-def _sentence(rule: Protocol, counts: Mapping[Split, int], tally: Tally, key: str, what: str, named: bool) -> str:
-    """`named`: whether missing clips are named, which takes seconds for the largest data sets."""
-    parts, short = [], []
-    for split, count in counts.items():
-        expected = rule.expected(split) if not what else None
-        parts.append(f"{split} {count:,}{what}" + (f" of {expected:,}" if expected is not None else ""))
-        if expected is not None and count < expected:
-            short.append(split)
+def _sentence(rule: Protocol, there: Mapping[Split, set[str]], what: str = "", named: bool = True) -> str:
+    expected = {split: None if what else rule.expected(split) for split in rule.splits}
+    parts = [
+        f"{split} {len(there[split]):,}{what}" + (f" of {count:,}" if count is not None else "")
+        for split, count in expected.items()
+    ]
     text = f"{rule.name}: {', '.join(parts)}"
+    short = [split for split, count in expected.items() if count is not None and len(there[split]) < count]
     if not (short and named and rule.samples is not None):
         return text
-    missing = [
-        name for name in sorted(rule.samples()) if (at := rule.split(name)) in short and name not in tally.of(key, at)
-    ]
+    missing = [name for name in sorted(rule.samples()) if (at := rule.split(name)) in short and name not in there[at]]
     return f"{text}; {len(missing):,} missing, first {listed(missing)}"
 
 
 # -- what looks wrong -----------------------------------------------------------------------------------------------------
 
 
-def findings(report: Inspection, tally: Tally) -> list[str]:
-    """Sentences about what looks wrong, the gravest first."""
+def findings(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
+    """Sentences about what looks wrong, the gravest first; takes what `expectations` takes."""
     stats, found = report.statistics, report.detection
     warnings = []
     if report.num_broken:
         warnings.append(f"{counted(report.num_broken, 'recording')} cannot be read and will be left out; see below.")
     if not stats.clips:
         return warnings
-    if tally.leaked:
-        warnings.append(f"Clips are in two splits at once, such as {listed(tally.leaked)}: convert again.")
-    if tally.repeated:
-        warnings.append(f"Clips are there twice, such as {listed(tally.repeated)}: convert again.")
+    if found.kind == "converted":
+        times = Counter(ids)
+        splits = Counter(name for _, name in times)
+        if leaked := [name for name, count in splits.items() if count > 1]:
+            warnings.append(f"Clips are in two splits at once, such as {listed(leaked)}: convert again.")
+        if repeated := [name for (_, name), count in times.items() if count > 1]:
+            warnings.append(f"Clips are there twice, such as {listed(repeated)}: convert again.")
     warnings += _about_bodies(stats)
     warnings += _about_values(stats)
     if report.protocol is not None and report.num_read >= report.num_files and found.path.is_dir():
@@ -168,7 +137,7 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
         )
     restless = sum(count for value, count in stats.variations.items() if value > _RESTLESS)
     if restless and layout.unit == "m":  # in an image bones look shorter as they turn
-        worst = [name for value, name, _ in sorted(stats.worst, reverse=True) if 100 * value > _RESTLESS]
+        worst = [name for value, name, _ in stats.worst if 100 * value > _RESTLESS]
         warnings.append(
             f"Bones vary by more than {_RESTLESS} % of their length in {counted(restless, 'clip')}, such as {listed(worst)}: bad tracking."
         )
@@ -208,8 +177,8 @@ def _about_values(stats: ClipStatistics) -> list[str]:
         )
     if totals["still"] > _STILL * stats.total_frames:
         warnings.append(f"{share(totals['still'], stats.total_frames)} of the frames repeat the one before.")
-    short = sum(count for frames, count in stats.frames.items() if frames < _FEW)
+    short = sum(count for frames, count in stats.frames.items() if frames < FEW_FRAMES)
     if short:
         names = stats.examples["short", ""]
-        warnings.append(f"Fewer than {_FEW} frames: {counted(short, 'clip')}, such as {listed(names)}.")
+        warnings.append(f"Fewer than {FEW_FRAMES} frames: {counted(short, 'clip')}, such as {listed(names)}.")
     return warnings

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ..data.storage import META_FILE, read_meta, shard_files
 from ..data.stored_clips import count_rows, custom_layouts, read_rows
@@ -26,10 +27,13 @@ from ..readers import NoClip, ReadError, get_reader
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
 from .detection import LayoutLike, detect, protocols_of, quietly
-from .findings import Tally, expectations, findings
+from .findings import expectations, findings
 from .page import write_page
 from .report import UNIT_NAMES, Inspection, counted, printable
 from .statistics import spread
+
+Clips = Iterator[tuple[str, SkeletonSequence | ReadError]]
+"""Each clip, or what is wrong with it, and its split."""
 
 
 def inspect(
@@ -55,6 +59,7 @@ def inspect(
         raise ValueError(f"--max-files is {max_files}; expected at least 1.")
     found = detect(path, protocol, layout)
     report = Inspection(found)
+    source: Clips
     if found.kind == "converted":
         source = _converted(report, max_files)
     elif found.kind == "dataset":
@@ -63,18 +68,20 @@ def inspect(
         source = _folder(report, layout, max_files)
     else:
         return report
-    tally = Tally(found)
-    for split, clip in _with_progress(source, report, progress):
-        if isinstance(clip, NoClip):
-            report.no_clips.append(str(clip))
-            continue
-        if isinstance(clip, ReadError):
-            report.add_broken(str(clip))
-            continue
-        report.statistics.add(clip, split)
-        tally.add(split, clip.sample_id)
-    report.expected = expectations(report, tally)
-    report.warnings = findings(report, tally)
+    ids: list[tuple[str, str]] = []
+    with tqdm(unit=" clips", disable=not progress, leave=False) as bar:
+        for split, clip in source:
+            bar.total = report.num_files if report.num_read <= report.num_files else None
+            bar.update()
+            if isinstance(clip, NoClip):
+                report.no_clips.append(str(clip))
+            elif isinstance(clip, ReadError):
+                report.add_broken(str(clip))
+            else:
+                report.statistics.add(clip, split)
+                ids.append((split, clip.sample_id))
+    report.expected = expectations(report, ids)
+    report.warnings = findings(report, ids)
     return report
 
 
@@ -100,22 +107,10 @@ def run(
     return 0 if report.statistics.clips else 1
 
 
-def _with_progress(
-    source: Iterator[tuple[str, SkeletonSequence | ReadError]], report: Inspection, progress: bool
-) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
-    from tqdm import tqdm
-
-    with tqdm(unit=" clips", disable=not progress, file=sys.stderr, leave=False) as bar:
-        for item in source:
-            bar.total = report.num_files if report.num_read <= report.num_files else None
-            bar.update()
-            yield item
-
-
 # -- where clips come from ---------------------------------------------------------------------------------------------
 
 
-def _raw(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+def _raw(report: Inspection, max_files: int | None) -> Clips:
     """Raw files of a known data set; labels are those of the protocol that fits best."""
     found = report.detection
     rules = [one.protocol for one in found.recordings] or protocols_of(found.files[0], found.reader)
@@ -140,9 +135,7 @@ def _labelled(clip: SkeletonSequence, rule: Protocol) -> SkeletonSequence:
         return replace(clip, label=-1)
 
 
-def _folder(
-    report: Inspection, layout: LayoutLike | None, max_files: int | None
-) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+def _folder(report: Inspection, layout: LayoutLike | None, max_files: int | None) -> Clips:
     found = report.detection
     best = layout
     if layout is None and (first := next(iter(found.misfits))) in LAYOUTS:
@@ -169,7 +162,7 @@ def _folder(
             yield ("", clip) if isinstance(clip, ReadError) else (clip.split, clip.sequence)
 
 
-def _converted(report: Inspection, max_files: int | None) -> Iterator[tuple[str, SkeletonSequence | ReadError]]:
+def _converted(report: Inspection, max_files: int | None) -> Clips:
     found = report.detection
     files = dict(sorted(shard_files(found.path).items(), key=lambda item: (item[0] == "test", item[0] != "train")))
     meta: dict[str, Any] = {}

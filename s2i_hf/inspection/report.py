@@ -14,6 +14,7 @@ import numpy as np
 from ..protocols import Protocol
 from ..readers import RawFile
 from ..readers.recordings import Recordings
+from .body_checks import nanmedian
 from .statistics import ClipStatistics, leading, quantile
 
 Kind = Literal["converted", "dataset", "folder", "pickle", "unknown"]
@@ -108,30 +109,37 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """The report as text: the verdict, warnings, counts, and which command to try next."""
-        lines = [self.verdict]
-        lines += [f"  ! {warning}" for warning in self.warnings]
+        lines = [self.verdict, *(f"  ! {warning}" for warning in self.warnings)]
         lines += [f"  broken: {sentence}" for sentence in self.broken]
         if self.num_broken > len(self.broken):
             lines.append(f"  broken: ... and {self.num_broken - len(self.broken):,} more")
         lines += [f"  {note}" for note in self.detection.notes]
         for name, text in self.facts():
-            wrapped = textwrap.wrap(text, _WIDTH - 14, break_long_words=False, break_on_hyphens=False) or [""]
-            lines += [f"  {name if index == 0 else '':<10}  {line}" for index, line in enumerate(wrapped)]
+            wrap = textwrap.TextWrapper(
+                _WIDTH, f"  {name:<10}  ", " " * 14, break_long_words=False, break_on_hyphens=False
+            )
+            lines += wrap.wrap(text)
         lines += [f"next: {command}" for command in self.detection.commands]
         return lines
 
     def facts(self) -> list[tuple[str, str]]:
         """(name, text) of everything counted."""
-        facts = []
-        if suffixes := list(self.detection.suffixes.items())[:8]:
-            files = (
-                f"{one.count:,} {suffix or 'without suffix'} ({one.size / 1e6:,.1f} MB)" for suffix, one in suffixes
-            )
-            facts.append(("files", "; ".join(files)))
+        found, facts = self.detection, []
+        if found.suffixes:
+            kinds = [
+                f"{one.count:,} {suffix or 'without suffix'} ({one.size / 1e6:,.1f} MB)"
+                for suffix, one in found.suffixes.items()
+            ]
+            facts.append(("files", "; ".join(kinds[:8])))
         if self.num_read < self.num_files:
             facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
         facts += [("protocol", sentence) for sentence in self.expected]
-        facts += [("left out", text)] if (text := _left_out(self.detection)) else []
+        if found.recordings and (left_out := found.recordings[0].left_out):  # by the protocol that fits best
+            reasons = (
+                f"{len(names):,} {reason}" + (f" ({', '.join(names)})" if len(names) <= NUM_NAMED else "")
+                for reason, names in left_out.items()
+            )
+            facts.append(("left out", "; ".join(reasons)))
         if self.no_clips:
             facts.append(("no clip", f"{counted(len(self.no_clips), 'row')}, the first: {self.no_clips[0]}"))
         return facts + (_counts(self.statistics, self.class_names) if self.statistics.clips else [])
@@ -164,17 +172,6 @@ def printable(text: str) -> str:
 # -- what was counted --------------------------------------------------------------------------------------------------
 
 
-def _left_out(found: Detection) -> str:
-    """Files that the protocol that fits best leaves out, and why; "" if it leaves out none."""
-    if not found.recordings:
-        return ""
-    reasons = found.recordings[0].left_out
-    return "; ".join(
-        f"{len(names):,} {reason}" + (f" ({', '.join(names)})" if len(names) <= NUM_NAMED else "")
-        for reason, names in reasons.items()
-    )
-
-
 def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str, str]]:
     """(name, text) of each count over clips."""
     low, middle, high = min(stats.frames), quantile(stats.frames, 0.5), max(stats.frames)
@@ -186,7 +183,7 @@ def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str
         ("joints", ", ".join(f"{name} ({stats.joint_formats[name].num_joints})" for name in stats.layouts)),
         (
             "people",
-            ", ".join(f"{counted(number, 'clip')} of {people}" for people, number in sorted(stats.people.items())),
+            ", ".join(f"{counted(clips, 'clip')} of {number}" for number, clips in sorted(stats.people.items())),
         ),
         ("classes", _classes(stats.labels, class_names)),
         ("subjects", _numbers(stats.subjects)),
@@ -198,20 +195,21 @@ def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str
     ]
     if stats.variations:
         median, top = quantile(stats.variations, 0.5), max(stats.variations)
-        worst = [f"{name} {100 * value:.0f} % ({joint})" for value, name, joint in sorted(stats.worst, reverse=True)]
-        text = f"vary by {median} % of their length (median clip), {top} % at most; worst: {listed(worst, 5)}"
-        facts.append(("bones", text))
+        worst = ", ".join(f"{name} {100 * value:.0f} % ({joint})" for value, name, joint in stats.worst)
+        facts.append(("bones", f"vary by {median} % of their length (median clip), {top} % at most; worst: {worst}"))
     return facts
 
 
 def _splits(stats: ClipStatistics) -> str:
-    ordered = sorted(stats.splits.items(), key=lambda item: (item[0] != "train", item[0] == "test", item[0]))
-    shown = [f"{split} {count:,}" for split, count in ordered if split]
-    if not shown:
-        return ""
-    if stats.splits.get(""):
+    order = {"train": 0, "test": 2}
+    shown = [
+        f"{name} {stats.splits[name]:,}"
+        for name in sorted(stats.splits, key=lambda name: (order.get(name, 1), name))
+        if name
+    ]
+    if shown and "" in stats.splits:
         shown.append(f"in neither {stats.splits['']:,}")
-    return f" ({', '.join(shown)})"
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def class_name(label: int, class_names: Sequence[str]) -> str:
@@ -220,27 +218,24 @@ def class_name(label: int, class_names: Sequence[str]) -> str:
 
 
 def _classes(labels: Counter[int], class_names: Sequence[str]) -> str:
-    known = {label: count for label, count in labels.items() if label >= 0}
+    known = {label: labels[label] for label in sorted(labels) if label >= 0}
     if not known:
         return "not known"
-    shown = [f"{class_name(label, class_names)} {labels[label]:,}" for label in sorted(known)]
     low, high = min(known.values()), max(known.values())
     text = f"{len(known)}, of {counted(high, 'clip') if low == high else f'{low:,} to {high:,} clips'}"
-    if len(shown) <= 30:
-        text += f": {', '.join(shown)}"
-    if labels.get(-1):
-        text += f"; {labels[-1]:,} clips without a label"
-    return text
+    if len(known) <= 30:
+        text += ": " + ", ".join(f"{class_name(label, class_names)} {count:,}" for label, count in known.items())
+    return text + (f"; {labels[-1]:,} clips without a label" if -1 in labels else "")
 
 
 def _numbers(counts: Counter[int]) -> str:
-    known = sorted(number for number in counts if number >= 0)
+    known = {number: counts[number] for number in sorted(counts) if number >= 0}
     if not known:
         return "not known"
     if len(known) > 30:
-        low, high = min(counts[n] for n in known), max(counts[n] for n in known)
-        return f"{len(known)}, numbered {known[0]} to {known[-1]}, of {low:,} to {high:,} clips"
-    return f"{len(known)}: " + ", ".join(f"{number} ({counts[number]:,})" for number in known)
+        low, high = min(known.values()), max(known.values())
+        return f"{len(known)}, numbered {min(known)} to {max(known)}, of {low:,} to {high:,} clips"
+    return f"{len(known)}: " + ", ".join(f"{number} ({count:,})" for number, count in known.items())
 
 
 def _missing(stats: ClipStatistics) -> str:
@@ -257,11 +252,7 @@ def _unit(stats: ClipStatistics) -> str:
     unit, part = leading(stats.units)
     if not unit:
         return "cannot tell"
-    layout, sizes = stats.layout, [size for size in stats.sizes.items if size == size]
-    size = float(np.median(sizes)) if sizes else float("nan")
-    what = (
-        "a leg measures"
-        if layout is not None and layout.parts["left_leg"] and unit in ("m", "cm", "mm")
-        else "a body is"
-    )
+    legs = stats.layout is not None and stats.layout.parts["left_leg"] and unit in ("m", "cm", "mm")
+    size = float(nanmedian(np.array(stats.sizes.items)))
+    what = "a leg measures" if legs else "a body is"
     return f"{UNIT_NAMES[unit]} in {share(part, 1)} of the clips that tell ({what} {size:.3g})"

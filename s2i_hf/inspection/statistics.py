@@ -18,10 +18,9 @@ from .body_checks import check_body, nanmedian
 Item = TypeVar("Item")
 
 _TOTALS = ("total", "nan", "zero", "absent", "empty_frames", "still")  # fields of `BodyChecks` that are added up
-NUM_WORST = 5  # clips with the most restless bones that are named
-NUM_EXAMPLES = 5  # clips named as examples of each finding
-NUM_DRAWN = 12  # clips kept for drawing, at most
-FRAMES_DRAWN = 5
+NUM_WORST = NUM_EXAMPLES = 5  # clips with the most restless bones that are named; examples of each finding
+NUM_DRAWN, FRAMES_DRAWN = 12, 5  # clips kept for drawing, at most, and their frames
+FEW_FRAMES = 8  # what is shorter shows hardly any motion
 
 
 class EvenSample(Generic[Item]):
@@ -31,13 +30,9 @@ class EvenSample(Generic[Item]):
         self.capacity, self.stride, self.count = capacity, 1, 0
         self.items: list[Item] = []
 
-    def wants_next(self) -> bool:
-        """Whether the next item would be kept, so that others need not be made."""
-        return self.count % self.stride == 0
-
-    def add(self, item: Item | None) -> None:
-        """Count an item; None for one that `wants_next` did not want."""
-        if self.wants_next() and item is not None:
+    def add(self, item: Item) -> None:
+        """Count an item."""
+        if self.count % self.stride == 0:
             self.items.append(item)
         self.count += 1
         if len(self.items) > self.capacity:
@@ -61,8 +56,8 @@ class ClipStatistics:
     """Add clips, then read the counters. Keys are the values met: numbers of frames, 0-based labels, subjects, "m", "+y" ...
 
     `totals` has the sums of the counts of `BodyChecks`, and person_frames, people times frames. `variations` counts clips by bone
-    variation in whole per cent; `worst` holds (variation, sample id, joint at the bone); `examples` the first sample ids for each
-    ("unit" | "up" | "sides" | "short" | "empty", value).
+    variation in whole per cent; `worst` holds (variation, sample id, joint at the bone) of the largest; `examples` the first sample ids
+    for each ("unit" | "sides" | "short" | "empty", value).
     """
 
     clips: int = 0
@@ -76,8 +71,6 @@ class ClipStatistics:
     units: Counter[str] = field(default_factory=Counter)
     ups: Counter[str] = field(default_factory=Counter)
     sides: Counter[str] = field(default_factory=Counter)
-    split_labels: Counter[tuple[str, int]] = field(default_factory=Counter)
-    split_frames: Counter[str] = field(default_factory=Counter)
     variations: Counter[int] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -93,40 +86,33 @@ class ClipStatistics:
         checks = check_body(clip.joints, layout)
         self.clips += 1
         self.splits[split] += 1
-        self.split_labels[split, clip.label] += 1
-        self.split_frames[split] += frames
         self.frames[frames] += 1
         self.people[clip.joints.shape[1]] += 1
         self.labels[clip.label] += 1
         self.subjects[clip.subject] += 1
         self.cameras[clip.camera] += 1
         self.layouts[layout.name] += 1
-        self.joint_formats.setdefault(layout.name, layout)
         self.units[checks.unit] += 1
         self.ups[checks.up] += 1
         self.sides[checks.sides] += 1
+        self.joint_formats.setdefault(layout.name, layout)
         self.totals.update({name: getattr(checks, name) for name in _TOTALS})
         self.totals["person_frames"] += frames * clip.joints.shape[1]
-        for what, value in (("unit", checks.unit), ("up", checks.up), ("sides", checks.sides)):
-            self._example(what, value, clip.sample_id)
-        if checks.empty_frames:
-            self._example("empty", "", clip.sample_id)
-        if frames < 8:
-            self._example("short", "", clip.sample_id)
+        examples = [("unit", checks.unit), ("sides", checks.sides)]
+        examples += [("empty", "")] if checks.empty_frames else []
+        examples += [("short", "")] if frames < FEW_FRAMES else []
+        for key in examples:
+            if len(named := self.examples.setdefault(key, [])) < NUM_EXAMPLES:
+                named.append(clip.sample_id)
         if not math.isnan(checks.bone_variation):
             self.variations[min(round(100 * checks.bone_variation), 1000)] += 1
-            bone = layout.joint_names[checks.worst_bone]
-            heapq.heappush(self.worst, (checks.bone_variation, clip.sample_id, bone))
-            if len(self.worst) > NUM_WORST:
-                heapq.heappop(self.worst)
+            found = (checks.bone_variation, clip.sample_id, layout.joint_names[checks.worst_bone])
+            self.worst = heapq.nlargest(NUM_WORST, [*self.worst, found])
         self.bones.setdefault(layout.name, EvenSample(2048)).add(checks.bone_lengths)
         self.sizes.add(checks.size)
-        self.drawn.add(_drawn(clip) if self.drawn.wants_next() else None)
-
-    def _example(self, what: str, value: str, sample_id: str) -> None:
-        named = self.examples.setdefault((what, value), [])
-        if len(named) < NUM_EXAMPLES:
-            named.append(sample_id)
+        shown = spread(range(frames), FRAMES_DRAWN)
+        drawn = DrawnClip(clip.sample_id, clip.label, layout, clip.joints[shown].copy(), tuple(shown), frames)
+        self.drawn.add(drawn)
 
     @property
     def layout(self) -> SkeletonLayout | None:
@@ -143,19 +129,13 @@ class ClipStatistics:
         layout = self.layout
         if layout is None:
             return []
-        lengths = nanmedian(np.array(self.bones[layout.name].items))
+        names, mirror, lengths = layout.joint_names, layout.mirror, nanmedian(np.array(self.bones[layout.name].items))
+        mirrored = np.where(np.arange(len(names)) == mirror, np.nan, lengths[list(mirror)])
         return [
-            (layout.joint_names[parent], layout.joint_names[joint], float(lengths[joint]),
-             float(lengths[layout.mirror[joint]]) if layout.mirror[joint] != joint else math.nan)
+            (names[parent], names[joint], float(lengths[joint]), float(mirrored[joint]))
             for joint, parent in enumerate(layout.parents)
             if parent >= 0
-        ]  # fmt: skip
-
-
-def _drawn(clip: SkeletonSequence) -> DrawnClip:
-    total = len(clip.joints)
-    frames = spread(range(total), FRAMES_DRAWN)
-    return DrawnClip(clip.sample_id, clip.label, clip.layout, clip.joints[frames].copy(), tuple(frames), total)
+        ]
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
