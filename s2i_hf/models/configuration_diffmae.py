@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import ViTMAEConfig
 
-from .scheduling_diffmae import check_schedule
+from .scheduling_diffmae import NoiseSchedule
 
 DECODER_TYPES: tuple[str, ...] = ("cross", "cross-self", "joint")
 NOISY_INPUTS: tuple[str, ...] = ("scaled", "plain")
@@ -21,20 +21,17 @@ class DiffMAEConfig(ViTMAEConfig):
     num_hidden_layers, num_attention_heads and intermediate_size, and the same with `decoder_` for the decoder.
 
     Args:
-        decoder_type: Which tokens a decoder block sees. "cross": noisy patches attend to the encoder's visible patches, and not to
-            each other; the cheapest. "cross-self": they attend to each other as well. "joint": self-attention over visible and
-            noisy patches together, as in MAE.
+        decoder_type: Which tokens a decoder block sees. "cross": noisy patches attend to the encoder's visible patches, and not to each
+            other; the cheapest. "cross-self": to each other as well. "joint": self-attention over both together, as in MAE.
         num_train_timesteps: Number of noise levels.
         beta_start, beta_end: First and last variance of the noise, which grows linearly.
-        rho, rho_on: An exponent on the noise, and where it applies; see `NoiseSchedule`. rho 1 is plain DDPM; DiffMAE has
-            0.8 on "beta".
+        rho, rho_on: An exponent on the noise, and where it applies; see `NoiseSchedule`. rho 1 is plain DDPM; DiffMAE has 0.8 on "beta".
         noisy_input: What of a noisy patch x_t enters the decoder. "plain": x_t, as in the paper. "scaled": sqrt(abar_t) x_t, the best
-            linear guess of x_0 for pixels of variance 1. The decoder knows t, so both hold the same; but there is little in
-            x_t where noise is strong, and fading it out spares the decoder from having to learn to ignore it.
+            linear guess of x_0 for pixels of variance 1, which fades out what strong noise leaves little in; the decoder knows t anyway.
         noise_levels: Noise levels learned from in one pass of the encoder; more of them cost the decoder's work alone.
         time_embedding_size: Channels of the sine-cosine embedding of the timestep, before its two linear layers.
-        norm_pix_loss: Predict hidden patches normalised one by one. The noise is added to the pixels either way, so a
-            sampler needs mean and variance of every hidden patch then; leave it off for generation.
+        norm_pix_loss: Predict hidden patches normalised one by one. The noise is added to the pixels either way, so a sampler needs mean
+            and variance of every hidden patch then; leave it off for generation.
 
     Raises:
         ValueError: in one sentence, for what cannot be built.
@@ -55,11 +52,10 @@ class DiffMAEConfig(ViTMAEConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        if self.decoder_type not in DECODER_TYPES:
-            raise ValueError(f"decoder_type is {self.decoder_type!r}; expected one of {', '.join(DECODER_TYPES)}.")
-        if self.noisy_input not in NOISY_INPUTS:
-            raise ValueError(f"noisy_input is {self.noisy_input!r}; expected one of {', '.join(NOISY_INPUTS)}.")
-        check_schedule(self.num_train_timesteps, self.beta_start, self.beta_end, self.rho, self.rho_on)
+        for field, known in (("decoder_type", DECODER_TYPES), ("noisy_input", NOISY_INPUTS)):
+            if getattr(self, field) not in known:
+                raise ValueError(f"{field} is {getattr(self, field)!r}; expected one of {', '.join(known)}.")
+        NoiseSchedule.of(self)  # its checks
         if self.noise_levels < 1:
             raise ValueError(f"noise_levels is {self.noise_levels}; expected 1 or more.")
         if self.time_embedding_size < 2 or self.time_embedding_size % 2:
@@ -74,12 +70,10 @@ class DiffMAEConfig(ViTMAEConfig):
                 )
         size, patch = self.image_size, self.patch_size
         if not isinstance(size, int) or not isinstance(patch, int):
-            raise ValueError(
-                f"image_size is {size} and patch_size {patch}; expected one number each, as images are square."
-            )
+            raise ValueError(f"image_size is {size} and patch_size {patch}; expected one number each, for squares.")
         if patch < 1 or size < patch or size % patch:
             raise ValueError(f"image size {size} is not a multiple of the patch size {patch}.")
-        check_visible(self.mask_ratio, self.num_patches)
+        num_visible(self.mask_ratio, self.num_patches)  # its check
 
     @property
     def num_patches(self) -> int:
@@ -88,15 +82,10 @@ class DiffMAEConfig(ViTMAEConfig):
 
 
 def num_visible(mask_ratio: float, num_patches: int) -> int:
-    """Patches that stay visible, with the rounding of ViTMAE."""
-    return int(num_patches * (1 - mask_ratio))
-
-
-def check_visible(mask_ratio: float, num_patches: int) -> None:
-    """Raise ValueError for a ratio that leaves nothing visible or nothing hidden."""
-    visible = num_visible(mask_ratio, num_patches) if 0 <= mask_ratio <= 1 else 0
+    """Patches that stay visible, with the rounding of ViTMAE. Raises ValueError if that is none of them or all."""
+    visible = int(num_patches * (1 - mask_ratio)) if 0 <= mask_ratio <= 1 else 0
     if not 0 < visible < num_patches:
         raise ValueError(
-            f"mask_ratio {mask_ratio} leaves {visible} of {num_patches} patches visible; expected a ratio above 0 and below 1 that "
-            "leaves something visible and something hidden."
+            f"mask_ratio {mask_ratio} leaves {visible} of {num_patches} patches visible; expected some visible and some hidden."
         )
+    return visible

@@ -8,14 +8,13 @@ encoder loads into `ViTModel` and `ViTForImageClassification`.
 
 Blocks of the decoder are those of a pre-norm transformer. Which attention they have is the kind of decoder:
 
-    cross        noisy -> visible                 a noisy patch knows of other noisy patches only through nothing at all
+    cross        noisy -> visible
     cross-self   noisy -> noisy, noisy -> visible
     joint        (visible + noisy) -> (visible + noisy)
 
-In `cross` and `cross-self` every block looks at the output of another encoder block, in the shape of a U: the first at the last
-encoder block, the last at the first, and those between spread evenly (`encoder_blocks_seen`). `joint` starts from the encoder's
-last output. Attention goes through the attention functions of transformers, so that `attn_implementation` chooses among eager, SDPA and
-flash attention here as in the encoder.
+In `cross` and `cross-self` every block looks at the output of another encoder block, in the shape of a U (`encoder_blocks_seen`). `joint`
+starts from the encoder's last output. Attention goes through the attention functions of transformers, so that `attn_implementation`
+chooses among eager, SDPA and flash attention here as in the encoder.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import ViTMAEModel, initialization as init
+from transformers import ViTMAEForPreTraining, ViTMAEModel, initialization as init
 from transformers.activations import ACT2FN
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping, register_checkpoint_conversion_mapping
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -34,7 +33,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel, eager_attention_forward
 from transformers.utils import ModelOutput
 
-from .configuration_diffmae import DiffMAEConfig, check_visible, num_visible
+from .configuration_diffmae import DiffMAEConfig, num_visible
 from .initialization import freeze_positions, sincos_positions
 from .sampling_diffmae import DiffMAEGenerationMixin
 from .scheduling_diffmae import NoiseSchedule
@@ -45,9 +44,8 @@ from .scheduling_diffmae import NoiseSchedule
 def encoder_blocks_seen(num_encoder_blocks: int, num_decoder_blocks: int) -> list[int]:
     """Index of the encoder block whose output each decoder block sees, both counted from 0.
 
-    The first decoder block sees the last encoder block and the last sees the first; with equal depths every encoder block is
-    seen once, with a shallower decoder evenly spaced ones, with a deeper decoder some are seen again. A single
-    decoder block sees the last encoder block. The places are rounded to the nearest block, the later one of a tie.
+    The first decoder block sees the last encoder block, the last sees the first, and those between see evenly spaced ones, rounded to the
+    nearest block, the later one of a tie. A single decoder block sees the last encoder block.
     """
     if num_decoder_blocks == 1:
         return [num_encoder_blocks - 1]
@@ -56,13 +54,9 @@ def encoder_blocks_seen(num_encoder_blocks: int, num_decoder_blocks: int) -> lis
 
 
 class DenoiserAttention(nn.Module):
-    """Multi-head attention whose keys and values may come from tokens of another width.
+    """Multi-head attention whose keys and values may come from tokens of another width (`memory_size`).
 
     Nothing here is called `attention` or `q_proj`: names in checkpoints that transformers translates for ViT.
-
-    Args:
-        config: Settings of the model.
-        memory_size: Channels of the tokens attended to; those of the decoder if None.
     """
 
     is_causal = False
@@ -112,19 +106,11 @@ class DenoiserBlock(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, tokens: Tensor, memory: Tensor | None = None) -> Tensor:
-        """
-        Args:
-            tokens: (B, K, N, D): K sets of tokens a sample that do not see each other.
-            memory: (B, S, hidden_size), what the tokens of all sets look at.
-
-        Returns:
-            (B, K, N, D).
-        """
+        """(B, K, N, D), K sets of tokens a sample that do not see each other, and memory (B, S, hidden_size) for all -> (B, K, N, D)."""
         if self.sees_tokens:
             sets = self.self_norm(tokens).flatten(0, 1)
             tokens = tokens + self.dropout(self.self_attn(sets, sets)).view_as(tokens)
         if self.sees_encoder:
-            assert memory is not None
             queries = self.cross_norm(tokens).flatten(1, 2)
             seen = self.cross_attn(queries, self.memory_norm(memory))
             tokens = tokens + self.dropout(seen).view_as(tokens)
@@ -180,8 +166,7 @@ class DiffMAEDenoiser(nn.Module):
             timesteps: (B, K) their steps.
             ids_hidden: (B, N) which patches they are.
             ids_visible: (B, S - 1) which patches the encoder saw.
-            states: Outputs of the encoder blocks, each (B, S, hidden_size), the class token first; the last one after the
-                encoder's final norm.
+            states: Outputs of the encoder blocks, each (B, S, hidden_size), as `DiffMAEForPreTraining.encode` gives them.
 
         Returns:
             (B, K, N, P) predicted clean patches.
@@ -267,14 +252,9 @@ class DiffMAEModel(DiffMAEPreTrainedModel, ViTMAEModel):
 
 
 class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
-    """Encoder `vit`, a stock `ViTMAEModel`, and `denoiser`.
+    """Encoder `vit`, a stock `ViTMAEModel`, `denoiser`, and `schedule`, the `NoiseSchedule` of the config."""
 
-    Attributes:
-        schedule: The `NoiseSchedule` of the config.
-    """
-
-    # of a ViTMAE whose encoder is loaded
-    _keys_to_ignore_on_load_unexpected = [r"^decoder\."]  # noqa: RUF012
+    _keys_to_ignore_on_load_unexpected = [r"^decoder\."]  # noqa: RUF012 - of a ViTMAE whose encoder is loaded
 
     def __init__(self, config: DiffMAEConfig) -> None:
         super().__init__(config)
@@ -291,18 +271,12 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         """
         size, channels, patch = self.config.image_size, self.config.num_channels, self.config.patch_size
         if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != (channels, size, size):
-            raise ValueError(
-                f"pixel_values have the shape {tuple(pixel_values.shape)}; this model takes (batch, {channels}, {size}, {size})."
-            )
+            shape = tuple(pixel_values.shape)
+            raise ValueError(f"pixel_values have shape {shape}; this model takes (batch, {channels}, {size}, {size}).")
         blocks = pixel_values.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))  # (B, C, gh, p, gw, p)
         return blocks.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
-    def unpatchify(self, patches: Tensor) -> Tensor:
-        """(B, L, P) patches -> (B, C, H, W) images; the inverse of `patchify`."""
-        patch: Any = self.config.patch_size
-        side = self.config.image_size // patch
-        blocks = patches.unflatten(2, (patch, patch, -1)).unflatten(1, (side, side))
-        return blocks.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+    unpatchify = ViTMAEForPreTraining.unpatchify  # (B, L, P) patches -> (B, C, H, W) images; the inverse of `patchify`
 
     def forward(
         self,
@@ -330,14 +304,11 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         patches = own if target_pixel_values is None else self.patchify(target_pixel_values)
         batch, length, pixels = patches.shape
         visible = num_visible(self.config.mask_ratio, length)
-        if not 0 < visible < length:
-            check_visible(self.config.mask_ratio, length)
+
         if noise is None:
             noise = torch.rand(batch, length, device=patches.device)
         elif noise.shape != (batch, length):
-            raise ValueError(
-                f"noise has the shape {tuple(noise.shape)}; expected {(batch, length)}, one number a patch."
-            )
+            raise ValueError(f"noise has the shape {tuple(noise.shape)}; expected {(batch, length)}, one a patch.")
         order = noise.argsort(dim=1)
         ids_restore = order.argsort(dim=1)
         ids_visible, ids_hidden = order[:, :visible], order[:, visible:]
@@ -387,7 +358,7 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
             ids_visible: (B, n) which patches to see, in this order.
 
         Returns:
-            One (B, 1 + n, D) for each block, the class token first; the last one after the final norm.
+            (B, 1 + n, hidden_size) for each block, the class token first; the last one after the final norm.
         """
         embeddings: Any = self.vit.embeddings
         patches = embeddings.patch_embeddings(pixel_values) + embeddings.position_embeddings[:, 1:]
@@ -415,10 +386,8 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         if timesteps is None:
             return torch.randint(total, (batch, self.config.noise_levels), device=device)
         if timesteps.ndim not in (1, 2) or len(timesteps) != batch or timesteps.is_floating_point():
-            raise ValueError(
-                f"timesteps are {timesteps.dtype} of shape {tuple(timesteps.shape)}; expected whole numbers of shape ({batch},) or "
-                f"({batch}, noise levels)."
-            )
+            given = f"{timesteps.dtype} of shape {tuple(timesteps.shape)}"
+            raise ValueError(f"timesteps are {given}; expected whole numbers of shape ({batch},) or ({batch}, K).")
         # not on a GPU, where looking at values waits for it, nor while tracing
         if not torch.compiler.is_compiling() and timesteps.device.type == "cpu" and timesteps.numel():
             low, high = int(timesteps.min()), int(timesteps.max())

@@ -12,6 +12,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ SAMPLERS: tuple[str, ...] = ("ddim", "ddpm")
 Predict = Callable[[Tensor, Tensor], Tensor]  # noisy patches (R, S, N, P), their steps (R, S) -> clean patches
 
 # --- noise ------------------------------------------------------------------------------------------------------------
-
 
 _WORDS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 _GOLDEN, _FIRST, _SECOND = _WORDS.view(np.int64).tolist()
@@ -41,65 +41,37 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
+def _digest(text: str) -> int:
+    """64 bits of a text, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+
+
 def keys_of_ids(sample_ids: Sequence[str], seed: int) -> Tensor:
     """(B,) int64, one key for each (seed, sample id), the same in every process."""
-    digests = (hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in sample_ids)
-    return torch.tensor([int.from_bytes(digest, "little", signed=True) for digest in digests], dtype=torch.int64)
+    return torch.tensor([_digest(f"{seed}/{name}") for name in sample_ids], dtype=torch.int64)
 
 
 def keys_of_order(noise: Tensor) -> Tensor:
-    """One key for each mask: a hash of the order of its ranks.
-
-    Args:
-        noise: (B, L) mask noise as a ViTMAE takes it; only which patch comes at which place counts.
-
-    Returns:
-        (B,) int64. Two different orders share a key with probability 2^-64.
-    """
+    """(B, L) mask noise as a ViTMAE takes it -> (B,) int64 keys: a hash of which patch comes at which place, and of nothing else."""
     order = noise.argsort(dim=1)
     place = torch.arange(order.shape[1], device=order.device)
     return _mix(_mix(_mix(place * _GOLDEN) + order * _FIRST).sum(dim=1) + _GOLDEN)
 
 
-def derived_keys(keys: Tensor, count: int) -> Tensor:
-    """(B, count) int64: further keys for each key, the first of them not the key itself."""
-    return _bits(keys, "key", count)
-
-
-def _bits(keys: Tensor, purpose: str, count: int) -> Tensor:
-    salt = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little", signed=True)
-    state = _mix(keys ^ salt)
+def random_bits(keys: Tensor, purpose: str, count: int) -> Tensor:
+    """(...) int64 keys -> (..., count) int64 of 64 random bits; two purposes draw independently. With "key" they are keys of samples."""
     counter = torch.arange(1, count + 1, device=keys.device) * _GOLDEN
-    return _mix(state[..., None] + counter)
+    return _mix(_mix(keys ^ _digest(purpose))[..., None] + counter)
 
 
 def integers(keys: Tensor, purpose: str, count: int, high: int) -> Tensor:
-    """Uniform whole numbers in 0 .. high - 1.
-
-    Args:
-        keys: (B,) int64.
-        purpose: Name of the use; two purposes draw independently.
-        count: Numbers a key.
-        high: At most 2^31.
-
-    Returns:
-        (B, count) int64.
-    """
-    return _shift(_bits(keys, purpose, count), 33) * high >> 31
+    """(...) int64 keys -> (..., count) int64, uniform in 0 .. high - 1, `high` at most 2^31; purposes as in `random_bits`."""
+    return _shift(random_bits(keys, purpose, count), 33) * high >> 31
 
 
 def normals(keys: Tensor, purpose: str, count: int) -> Tensor:
-    """Standard normal numbers by the transform of Box and Muller, two from 64 bits.
-
-    Args:
-        keys: (...) int64.
-        purpose: Name of the use; two purposes draw independently.
-        count: Numbers a key.
-
-    Returns:
-        (..., count) float32, of magnitude 6.8 at most.
-    """
-    bits = _bits(keys, purpose, (count + 1) // 2)
+    """(...) int64 keys -> (..., count) float32, standard normal (Box and Muller, two from 64 bits), of magnitude 6.8 at most."""
+    bits = random_bits(keys, purpose, (count + 1) // 2)
     radius = (-2 * torch.log((_shift(bits, 32).float() + 0.5) * 2.0**-32)).clamp(min=0).sqrt()
     angle = (bits & 0xFFFFFFFF).float() * (2 * math.pi * 2.0**-32)
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=-1)[..., :count]
@@ -128,10 +100,10 @@ class DiffMAEGenerationMixin:
     ) -> Tensor:
         """Fill hidden patches by removing noise step by step; visible patches come back bit for bit.
 
-        The encoder runs once. Rows may have different numbers of hidden patches. What is drawn for a row depends on its own seed
-        and not on the rest of the batch: (seed, sample id) if both are given; (seed, place in the batch) without ids; the row's
-        own generator if there is a list of them; of a single generator or the global random state every row takes one number
-        in turn, so that a batch in two halves draws what the whole does.
+        The encoder runs once. Rows may have different numbers of hidden patches. What is drawn for a row depends on its own seed and not on
+        the rest of the batch: (seed, sample id) if both are given; (seed, place in the batch) without ids; the row's own generator if there
+        is a list of them; of a single generator or the global random state every row takes one number in turn, so that a batch in two
+        halves draws what the whole does.
 
         Args:
             pixel_values: (B, C, H, W) images; what hidden patches hold is not looked at.
@@ -142,8 +114,7 @@ class DiffMAEGenerationMixin:
             eta: Noise of "ddim", from 0, none, to 1.
             seed, sample_ids, generator: Where the noise comes from, see above; `generator` excludes the other two.
             num_samples: S draws for each image, from one pass of the encoder.
-            patch_statistics: Mean and variance (B, L, 1) of the pixels of each patch, for a model with `norm_pix_loss`, which
-                predicts hidden patches without them.
+            patch_statistics: Mean and variance (B, L, 1) of the pixels of each patch, which a model with `norm_pix_loss` leaves out.
 
         Returns:
             (B, C, H, W) float32, or (B, S, C, H, W) if `num_samples` was given.
@@ -159,7 +130,7 @@ class DiffMAEGenerationMixin:
             raise ValueError(f"num_samples is {samples}; expected 1 or more.")
         scales = _check_statistics(self.config.norm_pix_loss, patch_statistics, batch, length)
         sampler = check_scheduler(scheduler, self.schedule, num_inference_steps, eta)
-        keys = derived_keys(row_keys(batch, seed, sample_ids, generator), samples).to(patches.device)  # (B, S)
+        keys = random_bits(row_keys(batch, seed, sample_ids, generator), "key", samples).to(patches.device)  # (B, S)
 
         was_training = self.training
         self.eval()
@@ -186,59 +157,44 @@ class DiffMAEGenerationMixin:
 def _predict(model: Any, scales: Sequence[Tensor], given: dict[str, Any], noisy: Tensor, timesteps: Tensor) -> Tensor:
     """Clean patches in float32; with mean and variance (R, 1, N, 1) those of a model that predicts normalised ones are brought back."""
     clean = model.predict_clean(noisy, timesteps, **given).float()
-    if not scales:
-        return clean
-    mean, variance = scales
-    return clean * (variance + 1e-6) ** 0.5 + mean
+    return clean * (scales[1] + 1e-6) ** 0.5 + scales[0] if scales else clean
 
 
 def denoise(
-    predict: Predict,
-    schedule: NoiseSchedule,
-    keys: Tensor,
-    shape: tuple[int, int],
-    sampler: Any,
-    num_inference_steps: int,
-    eta: float = 0.0,
+    predict: Predict, schedule: NoiseSchedule, keys: Tensor, size: tuple[int, int], sampler: Any, steps: int, eta: float
 ) -> Tensor:
-    """From pure noise to clean patches.
+    """From pure noise to clean patches, in `steps` steps.
 
     Args:
         predict: The model's x_0.
         schedule: Noise of the model.
         keys: (R, S) int64, one for each row and sample.
-        shape: (N, P) of the patches.
-        sampler: "ddim", "ddpm" or a scheduler of diffusers.
-        num_inference_steps: Steps.
-        eta: Noise of "ddim".
+        size: (N, P) of the patches.
+        sampler: "ddim", with noise `eta`, "ddpm", or a scheduler of diffusers.
 
     Returns:
         (R, S, N, P) float32.
     """
 
     def draw(purpose: str) -> Tensor:
-        return normals(keys, purpose, shape[0] * shape[1]).unflatten(-1, shape)
+        return normals(keys, purpose, size[0] * size[1]).unflatten(-1, size)
 
     noisy = draw("start")
     if not isinstance(sampler, str):
-        return _denoise_by_diffusers(predict, noisy, keys, sampler, num_inference_steps, eta)
-    steps = schedule.timesteps(num_inference_steps)
-    for step, previous in zip(steps, [*steps[1:], -1], strict=True):
+        return _by_diffusers(predict, noisy, keys, sampler, steps, eta)
+    for step, previous in pairwise([*schedule.timesteps(steps), -1]):
         clean = predict(noisy, torch.full(keys.shape, step, device=keys.device))
+        noise = draw(f"step {step}") if previous >= 0 and (eta > 0 or sampler == "ddpm") else None
         if sampler == "ddpm":
-            noise = draw(f"step {step}") if previous >= 0 else None
             noisy = schedule.ddpm_step(clean, noisy, step, previous, noise)
         else:
-            noise = draw(f"step {step}") if eta > 0 and previous >= 0 else None
             noisy = schedule.ddim_step(clean, noisy, step, previous, eta, noise)
     return noisy
 
 
-def _denoise_by_diffusers(
-    predict: Predict, noisy: Tensor, keys: Tensor, scheduler: Any, num_inference_steps: int, eta: float
-) -> Tensor:
+def _by_diffusers(predict: Predict, noisy: Tensor, keys: Tensor, scheduler: Any, steps: int, eta: float) -> Tensor:
     rows, samples = keys.shape
-    scheduler.set_timesteps(num_inference_steps, device=noisy.device)
+    scheduler.set_timesteps(steps, device=noisy.device)
     takes = inspect.signature(scheduler.step).parameters
     options: dict[str, Any] = {"eta": eta} if "eta" in takes else {}
     if "generator" in takes:  # one a row and sample, or rows would share what is drawn
@@ -273,14 +229,11 @@ def row_keys(
     if sample_ids is not None and len(sample_ids) != batch:
         raise ValueError(f"there are {len(sample_ids)} sample_ids for {batch} images; expected one each.")
     if seed is not None or sample_ids is not None:
-        names = [str(place) for place in range(batch)] if sample_ids is None else list(sample_ids)
-        return keys_of_ids(names, 0 if seed is None else seed)
+        return keys_of_ids(list(map(str, range(batch))) if sample_ids is None else sample_ids, seed or 0)
     if generator is None or isinstance(generator, torch.Generator):
         return _any_key(batch, generator)
     if len(generator) != batch:
-        raise ValueError(
-            f"there are {len(generator)} generators for {batch} images; expected one each, or a single one."
-        )
+        raise ValueError(f"{len(generator)} generators for {batch} images; expected one each, or a single one.")
     return torch.cat([_any_key(1, one).cpu() for one in generator])
 
 
@@ -298,24 +251,16 @@ def check_scheduler(scheduler: Any, schedule: NoiseSchedule, num_inference_steps
     schedule.timesteps(num_inference_steps)
     if not 0 <= eta <= 1:
         raise ValueError(f"eta is {eta}; expected 0 to 1.")
-    if scheduler is None or isinstance(scheduler, str):
-        if scheduler not in (None, *SAMPLERS):
-            raise ValueError(
-                f"scheduler is {scheduler!r}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers."
-            )
+    if scheduler is None or scheduler in SAMPLERS:
         return scheduler or "ddim"
     name, config = type(scheduler).__name__, getattr(scheduler, "config", None)
     if config is None or not hasattr(scheduler, "set_timesteps"):
-        raise ValueError(f"scheduler is a {name}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers.")
-    if config.get("prediction_type") != "sample":
-        raise ValueError(
-            f"{name} has prediction_type {config.get('prediction_type')!r}, but this model predicts clean patches; make it with "
-            "prediction_type='sample'."
-        )
+        given = repr(scheduler) if isinstance(scheduler, str) else f"a {name}"
+        raise ValueError(f"scheduler is {given}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers.")
+    if (kind := config.get("prediction_type")) != "sample":
+        raise ValueError(f"{name} has prediction_type {kind!r}, but this model predicts clean patches: 'sample'.")
     if config.get("clip_sample") or config.get("thresholding"):
-        raise ValueError(
-            f"{name} clips what the model predicts; make it with clip_sample=False and thresholding=False."
-        )
+        raise ValueError(f"{name} clips what the model predicts; give it clip_sample=False and thresholding=False.")
     noise = np.asarray(getattr(scheduler, "alphas_cumprod", ()), dtype=np.float64)
     if noise.shape != schedule.alphas_cumprod.shape or not np.allclose(noise, schedule.alphas_cumprod, atol=1e-4):
         raise ValueError(f"{name} has other noise than this model; make it with trained_betas=model.schedule.betas.")
@@ -328,12 +273,9 @@ def _check_mask(mask: Tensor, batch: int, length: int) -> Tensor:
     hidden = mask == 1
     if not bool((hidden | (mask == 0)).all()):
         raise ValueError("mask holds other numbers than 0, for visible, and 1, for hidden.")
-    counts = hidden.sum(dim=1)
-    for row, count in enumerate(counts.tolist()):
+    for row, count in enumerate(hidden.sum(dim=1).tolist()):
         if not 0 < count < length:
-            raise ValueError(
-                f"mask hides {count} of {length} patches of image {row}; expected some hidden and some visible."
-            )
+            raise ValueError(f"mask hides {count} of {length} patches of image {row}; expected some, but not all.")
     return hidden
 
 

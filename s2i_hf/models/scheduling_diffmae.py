@@ -9,31 +9,17 @@ written for that. Steps count from 0, the least noise, to T - 1, as in diffusers
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 RHO_PLACES: tuple[str, ...] = ("beta", "alpha_bar")
 
 
-def check_schedule(num_train_timesteps: int, beta_start: float, beta_end: float, rho: float, rho_on: str) -> None:
-    """Raise ValueError, in one sentence, for settings that are no noise schedule."""
-    if num_train_timesteps < 1:
-        raise ValueError(f"num_train_timesteps is {num_train_timesteps}; expected 1 or more.")
-    if not 0 < beta_start <= beta_end < 1:
-        raise ValueError(
-            f"beta_start is {beta_start} and beta_end {beta_end}; expected 0 < beta_start <= beta_end < 1, as variances rise from "
-            "one to the other."
-        )
-    if not 0 < rho <= 10:
-        raise ValueError(
-            f"rho is {rho}; expected a number above 0 and at most 10 (1 is plain DDPM, 0.8 that of DiffMAE)."
-        )
-    if rho_on not in RHO_PLACES:
-        raise ValueError(f"rho_on is {rho_on!r}; expected one of {', '.join(RHO_PLACES)}.")
-
-
+@dataclass
 class NoiseSchedule:
     """Linear variances with an exponent.
 
@@ -41,32 +27,38 @@ class NoiseSchedule:
         num_train_timesteps: T.
         beta_start, beta_end: b_0 and b_{T-1} before the exponent.
         rho: Exponent.
-        rho_on: "beta": b_t becomes b_t ** rho, as DiffMAE says; with rho 0.8 there is more noise at every step, and the later
-            half of 1,000 steps is all but pure noise (abar_500 = 8e-4). "alpha_bar": abar_t becomes abar_t ** rho;
-            with rho 0.8 there is less noise at every step.
+        rho_on: "beta": b_t becomes b_t ** rho, as DiffMAE says; with rho 0.8 there is more noise at every step, and the later half of
+            1,000 steps is all but pure noise (abar_500 = 8e-4). "alpha_bar": abar_t becomes abar_t ** rho; rho 0.8 is less noise.
 
     Attributes:
         betas, alphas_cumprod: (T,) float64 numpy, b_t and abar_t with the exponent.
         signal, sigma: (T,) float32 tensors on the CPU, sqrt(abar_t) and sqrt(1 - abar_t).
 
     Raises:
-        ValueError: see `check_schedule`.
+        ValueError: in one sentence, for settings that are no noise schedule.
     """
 
-    def __init__(
-        self,
-        num_train_timesteps: int = 1000,
-        beta_start: float = 1e-4,
-        beta_end: float = 2e-2,
-        rho: float = 1.0,
-        rho_on: str = "beta",
-    ) -> None:
-        check_schedule(num_train_timesteps, beta_start, beta_end, rho, rho_on)
-        betas = np.linspace(beta_start, beta_end, num_train_timesteps, dtype=np.float64)
-        if rho_on == "beta":
-            self.betas = betas**rho
-        else:
-            self.betas = 1 - (1 - betas) ** rho  # the exponent of a product is that of its factors
+    num_train_timesteps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 2e-2
+    rho: float = 1.0
+    rho_on: str = "beta"
+
+    def __post_init__(self) -> None:
+        if self.num_train_timesteps < 1:
+            raise ValueError(f"num_train_timesteps is {self.num_train_timesteps}; expected 1 or more.")
+        if not 0 < self.beta_start <= self.beta_end < 1:
+            raise ValueError(
+                f"beta_start is {self.beta_start} and beta_end {self.beta_end}; expected 0 < beta_start <= beta_end < 1, as variances "
+                "rise from one to the other."
+            )
+        if not 0 < self.rho <= 10:
+            raise ValueError(f"rho is {self.rho}; expected above 0 and at most 10 (1 is plain DDPM, 0.8 DiffMAE).")
+        if self.rho_on not in RHO_PLACES:
+            raise ValueError(f"rho_on is {self.rho_on!r}; expected one of {', '.join(RHO_PLACES)}.")
+        betas = np.linspace(self.beta_start, self.beta_end, self.num_train_timesteps, dtype=np.float64)
+        # the exponent of a product is that of its factors
+        self.betas = betas**self.rho if self.rho_on == "beta" else 1 - (1 - betas) ** self.rho
         self.alphas_cumprod = np.cumprod(1 - self.betas)
         # On the CPU also while a model is built on the meta device, and no buffers: those would be lost in `from_pretrained`
         # and rounded when a model is cast to bfloat16.
@@ -75,55 +67,28 @@ class NoiseSchedule:
 
     @classmethod
     def of(cls, config: Any) -> NoiseSchedule:
-        """The schedule of a `DiffMAEConfig`."""
-        names = ("num_train_timesteps", "beta_start", "beta_end", "rho", "rho_on")
-        return cls(**{name: getattr(config, name) for name in names})
+        """The schedule of a `DiffMAEConfig`, or of what else has its fields."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
-    @property
-    def num_train_timesteps(self) -> int:
-        """T."""
-        return len(self.betas)
-
-    def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """x_t.
-
-        Args:
-            clean: (*N, ...) x_0.
-            noise: (*N, ...) standard normal.
-            timesteps: (*N) int64 in 0 .. T-1.
-
-        Returns:
-            (*N, ...) float32.
-        """
+    def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """x_0 and standard normal noise (*N, ...), and timesteps (*N) int64 in 0 .. T-1 -> x_t (*N, ...) float32."""
         shape = (*timesteps.shape, *[1] * (noise.ndim - timesteps.ndim))
         signal, sigma = (table.to(clean.device)[timesteps].view(shape) for table in (self.signal, self.sigma))
         return signal * clean + sigma * noise
 
     def timesteps(self, num_inference_steps: int) -> list[int]:
-        """The steps of a sampler, from T - 1 downwards and evenly spaced ("trailing" in diffusers), so that it starts where there
-        is nothing but noise.
-
-        Raises:
-            ValueError: fewer than 1 or more than T steps.
-        """
+        """Steps of a sampler, evenly spaced from T - 1, pure noise, downwards ("trailing" in diffusers); ValueError if not 1 to T."""
         total = self.num_train_timesteps
         if not 1 <= num_inference_steps <= total:
-            raise ValueError(
-                f"num_inference_steps is {num_inference_steps}; expected 1 to {total}, as many as the model knows."
-            )
+            raise ValueError(f"num_inference_steps is {num_inference_steps}; expected 1 to {total}, all there are.")
         return [round(total - index * total / num_inference_steps) - 1 for index in range(num_inference_steps)]
 
     def ddpm_step(
-        self, clean: torch.Tensor, noisy: torch.Tensor, timestep: int, previous: int, noise: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """One step of ancestral sampling: a draw of x_s given x_t and the predicted x_0, s < t.
+        self, clean: Tensor, noisy: Tensor, timestep: int, previous: int, noise: Tensor | None = None
+    ) -> Tensor:
+        """One step of ancestral sampling: x_s given x_t (`noisy`) and the model's x_0 (`clean`) of any one shape.
 
-        Args:
-            clean: The model's x_0.
-            noisy: x_t, of the same shape.
-            timestep: t.
-            previous: s; -1 is the clean end.
-            noise: Standard normal; none for the mean.
+        From t (`timestep`) to s < t (`previous`), of which -1 is the clean end; with standard normal noise a draw, without it the mean.
         """
         now, then = self._alpha_bars(timestep, previous)
         alpha = now / then
@@ -133,14 +98,8 @@ class NoiseSchedule:
         return mean + ((1 - then) / (1 - now) * (1 - alpha)) ** 0.5 * noise
 
     def ddim_step(
-        self,
-        clean: torch.Tensor,
-        noisy: torch.Tensor,
-        timestep: int,
-        previous: int,
-        eta: float = 0.0,
-        noise: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, clean: Tensor, noisy: Tensor, timestep: int, previous: int, eta: float = 0.0, noise: Tensor | None = None
+    ) -> Tensor:
         """One DDIM step, from t to s < t; deterministic with eta 0, the variance of DDPM with eta 1. Arguments as `ddpm_step`."""
         now, then = self._alpha_bars(timestep, previous)
         error = (noisy - now**0.5 * clean) / (1 - now) ** 0.5
@@ -151,8 +110,7 @@ class NoiseSchedule:
         return back + variance**0.5 * noise
 
     def _alpha_bars(self, timestep: int, previous: int) -> tuple[float, float]:
-        if not -1 <= previous < timestep < self.num_train_timesteps:
-            raise ValueError(
-                f"cannot step from {timestep} to {previous}; expected -1 <= previous < timestep < {self.num_train_timesteps}."
-            )
+        total = self.num_train_timesteps
+        if not -1 <= previous < timestep < total:
+            raise ValueError(f"cannot step from {timestep} to {previous}; expected -1 <= to < from < {total}.")
         return float(self.alphas_cumprod[timestep]), float(self.alphas_cumprod[previous]) if previous >= 0 else 1.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..models.scheduling_diffmae import check_schedule
+from ..models.scheduling_diffmae import NoiseSchedule
 from ..processing.encoding import EncodingOptions
 from ..processing.masking import mask_weights, ratio_range, typical_ratio
 from ..utils.arguments import arg, pairs, several
@@ -149,7 +149,7 @@ class DiffMAEArguments(_Decoder, PretrainArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_schedule(self.num_train_timesteps, self.beta_start, self.beta_end, self.rho, self.rho_on)
+        NoiseSchedule.of(self)  # its checks
 
     @property
     def model_options(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from s2i_hf.models import sampling_diffmae as sampling
 from s2i_hf.models.building import build_diffmae
 from s2i_hf.models.modeling_diffmae import DiffMAEForPreTraining
-from s2i_hf.models.sampling_diffmae import derived_keys, integers, keys_of_ids, keys_of_order, normals
+from s2i_hf.models.sampling_diffmae import integers, keys_of_ids, keys_of_order, normals, random_bits
 from s2i_hf.models.scheduling_diffmae import NoiseSchedule
 from s2i_hf.processing.masking import MASKS, mask_noise
 from s2i_hf.processing.rng import uniform
@@ -61,11 +61,11 @@ def test_purposes_seeds_and_derived_keys_draw_independently() -> None:
     others = [
         normals(keys, "start", 1000),
         normals(keys_of_ids(CLIPS[:100], seed=1), "noise", 1000),
-        *(normals(key, "noise", 1000) for key in derived_keys(keys, 3).unbind(1)),
+        *(normals(key, "noise", 1000) for key in random_bits(keys, "key", 3).unbind(1)),
     ]
     for other in others:
         assert abs(float((base * other).mean())) < 5 / np.sqrt(base.numel())
-    assert len(torch.cat([keys[:, None], derived_keys(keys, 3)], dim=1).unique()) == 400
+    assert len(torch.cat([keys[:, None], random_bits(keys, "key", 3)], dim=1).unique()) == 400
 
 
 def test_integers_are_uniform() -> None:
@@ -235,7 +235,7 @@ def test_two_ddpm_steps_equal_the_reference(model: DiffMAEForPreTraining) -> Non
     filled = model.patchify(model.generate(given, mask, 2, "ddpm", seed=5, sample_ids=["clip"]))[0]
     weights = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
     visible, hidden = (np.flatnonzero(mask[0].numpy() == value).tolist() for value in (0, 1))
-    key = derived_keys(keys_of_ids(["clip"], 5), 1)
+    key = random_bits(keys_of_ids(["clip"], 5), "key", 1)
     start, fresh = (normals(key, purpose, 10 * 192).view(10, 192).double().numpy() for purpose in ("start", "step 999"))
     bars = alpha_bars(1000, 1e-4, 2e-2, 1.0, "beta")
     states = encoder(weights, model.config, given[0].double().numpy(), visible)
