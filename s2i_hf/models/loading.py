@@ -85,7 +85,7 @@ def model_file(name: str, file: str) -> Path | None:
         try:
             return hub_file(name, file)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"cannot load model {name!r}: {error}") from None
+            raise FileNotFoundError(f"cannot load model {name!r}, which is no folder here: {error}") from None
     path = Path(name) / file
     return path if path.is_file() else None
 
