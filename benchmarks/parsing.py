@@ -30,7 +30,7 @@ import numpy as np
 from s2i_hf.readers import RawFile, read_bytes
 from s2i_hf.readers.benchmarks import ntu_rgbd, pku_mmd
 from s2i_hf.readers.benchmarks.ntu_text import WAY_VARIABLE, Way, parse_text
-from s2i_hf.readers.raw_files import find_raw_files
+from s2i_hf.readers.raw_files import list_raw_files
 from s2i_hf.synthetic.actions import ACTIONS, LAYOUT, TOUCH
 from s2i_hf.synthetic.people import generate
 
@@ -188,7 +188,7 @@ def compare_zip(paths: Sequence[Path], fast: Sequence[Way], repeats: int) -> boo
                 opened.read(name)
 
     def read() -> list[np.ndarray]:
-        return [ntu_rgbd.read(file).joints for file in find_raw_files(archive, (".skeleton",))]
+        return [ntu_rgbd.read(file).joints for file in list_raw_files(archive)]
 
     for found, path in zip(read(), sorted(paths), strict=True):
         assert np.array_equal(found, ntu_rgbd.read(path).joints, equal_nan=True), f"{path.name} differs in the archive"

@@ -17,7 +17,8 @@ from ..processing.layouts import LayoutLike
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol
-from ..readers import READERS, RawFile, ReadError, get_reader
+from ..readers import READERS, RawFile, ReadError
+from ..readers.benchmarks import select
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder
 from ..readers.raw_files import is_archive, list_raw_files, with_suffix
@@ -117,7 +118,7 @@ def clips_of_file(
             reader, raw = found.reader, found.files[0]
         if reader is None and not name.endswith(SUFFIXES):  # broken: its reader says how
             reader = next((reader for reader, facts in READERS.items() if name.endswith(facts.suffixes)), None)
-        clips = iter(()) if reader is None else raw_clips(get_reader(reader), raw)
+        clips = iter(()) if reader is None else raw_clips(reader, raw)
         first = next(clips, None)
         if reader is not None and first is not None:
             return chain([first], clips), _fps(reader)
@@ -132,19 +133,15 @@ def _fps(reader: str) -> float | None:
 
 def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips:
     """All files in the format of a data set, whatever their names are."""
-    module, suffixes = get_reader(reader), READERS[reader].suffixes
-    files, left_out = with_suffix(found, suffixes), {}
-    if hasattr(module, "select"):
-        files, left_out = module.select(files)
+    suffixes = READERS[reader].suffixes
+    files, left_out = select(reader, found)
     others = [file for file in with_suffix(found, SUFFIXES) if not file.name.endswith(suffixes)]
-    if others:
-        left_out["of another format; name them alone"] = [_name(file, place) for file in others]
-    if broken := [file.name for file in found if is_archive(file)]:
-        left_out["zip archives that cannot be read"] = broken
+    left_out["of another format; name them alone"] = [_name(file, place) for file in others]
+    left_out["zip archives that cannot be read"] = [file.name for file in found if is_archive(file)]
     if not files:
         raise ValueError(f"No recordings in {place}: looked for files like {READERS[reader].example}.")
-    left_out = {reason: sorted(names) for reason, names in left_out.items()}
-    return FoundClips(place, files, lambda file: raw_clips(module, file), _fps(reader), left_out)
+    left_out = {reason: sorted(names) for reason, names in left_out.items() if names}
+    return FoundClips(place, files, lambda file: raw_clips(reader, file), _fps(reader), left_out)
 
 
 def _custom(

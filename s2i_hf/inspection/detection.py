@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,10 +21,11 @@ from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, RawFile, ReadError, get_reader
+from ..readers.benchmarks import recording_name, select
 from ..readers.discovery import find_recordings, raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder, logger as folder_logger
-from ..readers.raw_files import find_raw_files, list_raw_files, with_suffix
-from ..readers.recordings import Recordings, recording_name
+from ..readers.raw_files import list_raw_files, with_suffix
+from ..readers.recordings import Recordings
 from .body_checks import CLEAR, check_body, layout_misfit
 from .file_types import PICKLE, describe, is_pickle, npz_headers
 from .report import Detection, Suffix
@@ -139,10 +139,10 @@ def _dataset(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, De
 
 def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
     """The files that are named like recordings of a reader."""
-    module, named = get_reader(reader), []
+    named = []
     for file in with_suffix(files, READERS[reader].suffixes):
         try:
-            if parse_name(reader, recording_name(module, file)) is not None:
+            if parse_name(reader, recording_name(reader, file)) is not None:
                 named.append(file)
         except (KeyError, ValueError):
             return []
@@ -151,7 +151,7 @@ def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
 
 def protocols_of(file: RawFile, reader: str) -> list[Protocol]:
     """The protocols of a reader that have a split for a file of this name."""
-    name = recording_name(get_reader(reader), file)
+    name = recording_name(reader, file)
     return [rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)]
 
 
@@ -175,11 +175,11 @@ def _completeness(recordings: Recordings) -> int:
 
 def _readable(reader: str, files: Sequence[RawFile]) -> bool:
     """Whether one of some files, spread over all, gives a clip."""
-    return any(_gives_clip(get_reader(reader), file) for file in spread(files, 2 * _PROBES))
+    return any(_gives_clip(reader, file) for file in spread(files, 2 * _PROBES))
 
 
-def _gives_clip(module: Any, file: RawFile) -> bool:
-    return any(isinstance(clip, SkeletonSequence) for clip in islice(raw_clips(module, file), 2))
+def _gives_clip(reader: str, file: RawFile) -> bool:
+    return any(isinstance(clip, SkeletonSequence) for clip in islice(raw_clips(reader, file), 2))
 
 
 def _single(path: Path) -> Detection | None:
@@ -187,11 +187,10 @@ def _single(path: Path) -> Detection | None:
     file = RawFile(path, size=path.stat().st_size)
     for fits_name in (True, False):
         for reader in READERS:
-            module = get_reader(reader)
             if not with_suffix([file], READERS[reader].suffixes) or fits_name != bool(_named(reader, [file])):
                 continue
-            for one in _with_companions(module, reader, file):
-                if _gives_clip(module, one):
+            for one in _with_companions(reader, file):
+                if _gives_clip(reader, one):
                     rules = protocols_of(file, reader)
                     title = _title(reader, rules[0] if rules else None)
                     found = Detection("dataset", f"one recording of {title}", path, reader, files=[one])
@@ -203,13 +202,12 @@ def _single(path: Path) -> Detection | None:
     return None
 
 
-def _with_companions(module: Any, reader: str, file: RawFile) -> list[RawFile]:
-    select = getattr(module, "select", None)
-    if select is None:
+def _with_companions(reader: str, file: RawFile) -> list[RawFile]:
+    if not hasattr(get_reader(reader), "select"):
         return [file]
     for folder in (file.path.parent, file.path.parent.parent):
         try:
-            chosen = select(find_raw_files(folder, READERS[reader].suffixes))[0]
+            chosen, _ = select(reader, list_raw_files(folder))
         except (ValueError, OSError):
             continue
         same = [one for one in chosen if one.path == file.path]
@@ -222,7 +220,7 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
     """Contents of a known data set under other names."""
     for reader, facts in READERS.items():
         candidates = with_suffix(files, facts.suffixes)
-        clips = [next(raw_clips(get_reader(reader), file), None) for file in spread(candidates, _PROBES)]
+        clips = [next(raw_clips(reader, file), None) for file in spread(candidates, _PROBES)]
         if clips and all(isinstance(clip, SkeletonSequence) for clip in clips):
             found = Detection("dataset", _title(reader, None), path, reader, files=candidates)
             found.notes = [

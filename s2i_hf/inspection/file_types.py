@@ -48,7 +48,7 @@ def head(file: RawFile, size: int = HEAD) -> bytes:
     """
     with sound(f"{file.name}: cannot be read"):
         if file.member:
-            with open_archive(file.path)[0].open(file.member) as member:
+            with open_archive(file.path).open(file.member) as member:
                 return member.read(size)
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise ReadError(f"{file.name}: not a regular file.")

@@ -23,7 +23,7 @@ from ..data.stored_clips import count_rows, custom_layouts, read_rows
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol
-from ..readers import NoClip, ReadError, get_reader
+from ..readers import NoClip, ReadError
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
 from .detection import LayoutLike, detect, protocols_of, quietly
@@ -117,10 +117,9 @@ def _raw(report: Inspection, max_files: int | None) -> Clips:
     rule = rules[0] if rules else None
     report.protocol, report.num_files = rule, len(found.files)
     report.class_names = rule.class_names if rule is not None else ()
-    reader = get_reader(found.reader)
     for file in spread(found.files, max_files or len(found.files)):
         report.num_read += 1
-        for clip in raw_clips(reader, file):
+        for clip in raw_clips(found.reader, file):
             if isinstance(clip, ReadError) or rule is None:
                 yield "", clip
                 continue

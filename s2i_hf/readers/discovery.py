@@ -1,4 +1,4 @@
-"""The recordings of a protocol in a folder or archive: found, split, fingerprinted and read."""
+"""The recordings of a protocol in a folder or archive: found, split and read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split, get_protocol, parse_name
 from ..protocols.folder import FolderProtocol
-from .benchmarks import READERS, get_reader
+from .benchmarks import READERS, get_reader, select
 from .generic.folder import read_clips
-from .raw_files import RawFile, ReadError, find_raw_files, is_archive, read_bytes, with_suffix
-from .recordings import Clip, Recordings, file_id, fingerprint
+from .raw_files import FileLike, RawFile, ReadError, is_archive, list_raw_files, read_bytes, with_suffix
+from .recordings import Clip, Recordings, file_id
 
 _MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
 _VIDEO = re.compile(r"[A-Za-z0-9_]+-[LMR]")
@@ -45,27 +44,18 @@ def find_recordings(
     if not folder.is_dir() and folder.suffix.lower() != ".zip":
         kind = "a file, not a folder or zip archive" if folder.exists() else "not there"
         raise ValueError(f"The data folder {folder} is {kind}; expected the folder with files like {reader.example}.")
-    if files is None:
-        broken: list[str] = []
-        found = find_raw_files(folder, reader.suffixes, broken)
-    else:
-        found, broken = with_suffix(files, reader.suffixes), [file.name for file in files if is_archive(file)]
+    files = list_raw_files(folder) if files is None else files
+    found = with_suffix(files, reader.suffixes)
     protocol = _with_split_file(protocol, found)
-    chosen, left_out = found, {}
-    module = get_reader(protocol.reader)
-    if hasattr(module, "select"):
-        chosen, left_out = module.select([file for file in found if file.name not in protocol.split_files])
-    if broken:
-        left_out["zip archives that cannot be read"] = broken
+    chosen, left_out = select(protocol.reader, [file for file in found if file.name not in protocol.split_files])
+    left_out["zip archives that cannot be read"] = [file.name for file in files if is_archive(file)]
     parts = _split(protocol, chosen, left_out)
     if not any(parts.values()):
         looked = f"looked for files like {reader.example} in it, in its archives and four levels of folders below"
         if found:
             looked += f", and none of the {len(found)} {reader.suffixes[0]} files there (such as {found[0].name}) belongs to it"
         raise ValueError(f"No recordings of {protocol.name} in {folder}: {looked}.")
-    recordings = Recordings(protocol, parts, {reason: sorted(names) for reason, names in left_out.items()})
-    fingerprint(recordings)
-    return recordings
+    return Recordings(protocol, parts, left_out)
 
 
 def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, list[str]]) -> dict[Split, list[RawFile]]:
@@ -73,17 +63,17 @@ def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, li
     files: dict[Split, list[RawFile]] = {split: [] for split in protocol.splits}
     seen: dict[str, RawFile] = {}
     for name, file in sorted(((file_id(protocol, file), file) for file in chosen), key=lambda pair: pair[0]):
-        splits = protocol.file_splits(name)
+        splits, reason = protocol.file_splits(name), "there twice"
         if not splits:
-            left_out.setdefault(_why_not(protocol, name), []).append(file.name)
-        elif name in seen:
-            if seen[name].size != file.size:
-                raise ValueError(f"{seen[name]} and {file} are two versions of one recording; keep one of them.")
-            left_out.setdefault("there twice", []).append(file.name)
-        else:
+            reason = _why_not(protocol, name)
+        elif name not in seen:
             seen[name] = file
             for split in splits:
                 files[split].append(file)
+            continue
+        elif seen[name].size != file.size:
+            raise ValueError(f"{seen[name]} and {file} are two versions of one recording; keep one of them.")
+        left_out.setdefault(reason, []).append(file.name)
     return files
 
 
@@ -95,9 +85,8 @@ def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
         train, test = read_split_file(read_bytes(file), file.name)
         return replace(protocol, split_by="sample", train=train, test=test)
     if not protocol.train:
-        raise ValueError(
-            f"{protocol.name} is decided by a file that comes with the data: expected {protocol.split_files[0]} in the data folder."
-        )
+        expected = f"expected {protocol.split_files[0]} in the data folder"
+        raise ValueError(f"{protocol.name} is decided by a file that comes with the data: {expected}.")
     return protocol
 
 
@@ -111,7 +100,7 @@ def _why_not(protocol: Protocol, name: str) -> str:
     return "not part of this protocol"
 
 
-def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = True) -> Iterator[Clip | ReadError]:
+def read_file(file: FileLike, protocol: Protocol, denoise: bool = True) -> Iterator[Clip | ReadError]:
     """Read all clips of a file that the protocol keeps; a broken clip, or the whole file, comes out as its error.
 
     Args:
@@ -124,7 +113,7 @@ def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = Tr
         if isinstance(protocol, FolderProtocol):
             sequences = read_clips(file, protocol)
         else:
-            sequences = raw_clips(get_reader(protocol.reader), file, denoise)
+            sequences = raw_clips(protocol.reader, file, denoise)
         for sequence in sequences:
             if isinstance(sequence, ReadError):
                 yield sequence
@@ -134,13 +123,14 @@ def read_file(file: str | Path | RawFile, protocol: Protocol, denoise: bool = Tr
         yield error
 
 
-def raw_clips(reader: Any, file: RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+def raw_clips(reader: str, file: RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
     """The clips of a raw file, read as its data set numbers them; a broken clip, or the whole file, comes out as its error."""
+    module = get_reader(reader)
     try:
-        if hasattr(reader, "read_clips"):
-            yield from reader.read_clips(file, denoise=denoise)
+        if hasattr(module, "read_clips"):
+            yield from module.read_clips(file, denoise=denoise)
         else:
-            yield reader.read(file, denoise=denoise)
+            yield module.read(file, denoise=denoise)
     except ReadError as error:
         yield error
 

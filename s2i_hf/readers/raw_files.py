@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,8 +27,12 @@ _MAX_MEMBERS = 2_000_000  # NTU-120 has 114,480
 _LOCAL_HEADER = 30  # bytes before the name in a zip archive's record of a member
 _ARCHIVE_LOCK = threading.Lock()
 _MAX_UNPACKED = 256 << 20
+_MIN_EXTENT = 0.1  # metres; a body that seems smaller was not in millimetres
 _MAX_EXTENT = 20.0  # no body is 20 metres wide; 1.7 m in millimetres is 1,700
 _TEXT_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a zip archive", b"\x1f\x8b": "gzip"}
+
+
+FileLike: TypeAlias = "str | Path | RawFile"  # what readers take
 
 
 class ReadError(ValueError):
@@ -58,7 +62,7 @@ class RawFile:
     stamp: int = 0
 
     @classmethod
-    def of(cls, file: str | Path | RawFile) -> RawFile:
+    def of(cls, file: FileLike) -> RawFile:
         """`file` itself, or the file at this path."""
         return file if isinstance(file, RawFile) else cls(Path(file))
 
@@ -86,11 +90,6 @@ class RawFile:
         """Names of the folders it lies in, the outermost first; inside an archive those of the archive."""
         return tuple(self._pure.parts[:-1])
 
-    @property
-    def folder(self) -> str:
-        """Name of the folder it lies in."""
-        return self.folders[-1] if self.folders else ""
-
     def __str__(self) -> str:
         return f"{self.path}!{self.member}" if self.member else str(self.path)
 
@@ -99,30 +98,19 @@ class RawFile:
         return replace(self, companions=companions)
 
     def read(self) -> bytes:
-        """Contents, as they are stored (`.gz` is not unpacked).
-
-        Raises:
-            ReadError: not there, not a regular file, far too large, or damaged inside its archive.
-        """
+        """Contents as stored (`.gz` is not unpacked). Raises ReadError if it is not there, no regular file, far too large or damaged."""
         return _read_member(self) if self.member else _read_file(self)
 
 
 def _read_file(file: RawFile) -> bytes:
     try:
-        with open(file.path, "rb", buffering=0, opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError(f"{file.name}: not a regular file; expected a recording.")
-            _check_size(file, status.st_size)
-            return stream.read(status.st_size + 1)
-    except IsADirectoryError:
-        raise ReadError(f"{file.name}: not a regular file; expected a recording.") from None
+        status = file.path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe without a writer would wait for ever
+            raise ReadError(f"{file.name}: not a regular file; expected a recording.")
+        _check_size(file, status.st_size)
+        return file.path.read_bytes()
     except OSError as error:
         raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would wait for ever
 
 
 def _check_size(file: RawFile, size: int) -> None:
@@ -131,30 +119,25 @@ def _check_size(file: RawFile, size: int) -> None:
 
 
 @lru_cache(maxsize=8)
-def _archive(path: Path, changed: int, process: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
-    """An open archive and its members; `changed` and `process` keep apart what may not be shared."""
-    archive = zipfile.ZipFile(path)
-    return archive, archive.NameToInfo
+def _archive(path: Path, changed: int, process: int) -> zipfile.ZipFile:
+    """An open archive; `changed` and `process` keep apart what may not be shared."""
+    return zipfile.ZipFile(path)
 
 
-def open_archive(path: Path) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
-    """An archive, opened once a process, with its members by name.
-
-    Raises:
-        ReadError: it is not there, or no zip archive, or damaged.
-    """
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """An archive, opened once a process. Raises ReadError if it is not there, or no zip archive, or damaged."""
     try:
         archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise ReadError(f"{path.name}: no readable zip archive ({error}); download it again.") from None
-    if len(archive[1]) > _MAX_MEMBERS:
-        raise ReadError(f"{path.name}: {len(archive[1]):,} members; expected at most {_MAX_MEMBERS:,}.")
+    if len(archive.NameToInfo) > _MAX_MEMBERS:
+        raise ReadError(f"{path.name}: {len(archive.NameToInfo):,} members; expected at most {_MAX_MEMBERS:,}.")
     return archive
 
 
 def _read_member(file: RawFile) -> bytes:
-    archive, members = open_archive(file.path)
-    info = members.get(file.member)
+    archive = open_archive(file.path)
+    info = archive.NameToInfo.get(file.member)
     if info is None:
         raise ReadError(f"{file}: the archive has no such member.")
     _check_size(file, info.file_size)
@@ -179,54 +162,22 @@ def _read_member(file: RawFile) -> bytes:
     except (OSError, zlib.error, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ReadError(f"{file.name}: damaged in {file.path.name} ({error}); download the archive again.") from None
     if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
-        raise ReadError(
-            f"{file.name}: damaged in {file.path.name} (its size or checksum is another); download the archive again."
-        )
+        problem = f"{file.name}: damaged in {file.path.name} (its size or checksum is another)"
+        raise ReadError(f"{problem}; download the archive again.")
     return data
 
 
-def find_raw_files(data_dir: Path, suffixes: Sequence[str], broken: list[str] | None = None) -> list[RawFile]:
-    """Raw files with one of `suffixes` (or that and `.gz`), sorted by name.
-
-    Args:
-        data_dir: A folder, looked through four levels deep, or a zip archive; archives in the folder are looked into.
-        suffixes: Such as (".skeleton",).
-        broken: Gets the names of archives in the folder that cannot be read.
-
-    Raises:
-        ReadError: `data_dir` itself is an archive that cannot be read.
-    """
-    endings = tuple(suffixes) + tuple(f"{suffix}.gz" for suffix in suffixes)
-    if data_dir.is_file():
-        return _in_order(_members(data_dir, endings))
-    found = _in_order(_in_folder(data_dir, endings))
-    if broken is not None:
-        broken += [file.name for file in found if is_archive(file)]
-    return [file for file in found if not is_archive(file)]
-
-
 def list_raw_files(data_dir: Path) -> list[RawFile]:
-    """Every file in a folder and in its archives, or in one archive, sorted by name; what cannot be opened stands for itself.
+    """Every file in a folder, four levels deep, and in its archives, or in one archive, sorted by name.
 
-    Raises:
-        ReadError: `data_dir` itself is an archive that cannot be read.
+    An archive in the folder that cannot be read stands for itself. Raises ReadError if it is `data_dir`.
     """
     if data_dir.is_file():
         one = on_disk(data_dir)
-        return find_raw_files(data_dir, ("",)) if is_archive(one) else [one]
-    return _in_order(_in_folder(data_dir, ("",)))
-
-
-def _in_folder(folder: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:
-    """Files that end so, in a folder and its archives; an archive that cannot be read stands for itself."""
-    for entry in _walk(folder, _DEPTH):
-        if entry.name.lower().endswith(".zip"):
-            try:
-                yield from _members(Path(entry.path), endings)
-            except ReadError:
-                yield on_disk(Path(entry.path))
-        elif entry.name.endswith(endings):
-            yield on_disk(Path(entry.path))
+        files = _members(data_dir) if is_archive(one) else iter([one])
+    else:
+        files = _in_folder(data_dir, _DEPTH)
+    return sorted(files, key=lambda file: (file.stem, file.folders, str(file)))
 
 
 def is_archive(file: RawFile) -> bool:
@@ -235,16 +186,12 @@ def is_archive(file: RawFile) -> bool:
 
 
 def with_suffix(files: Iterable[RawFile], suffixes: Sequence[str]) -> list[RawFile]:
-    """The files with one of `suffixes`, or that and `.gz`."""
+    """The files with one of `suffixes`, such as (".skeleton",), or that and `.gz`."""
     return [file for file in files if file.name.removesuffix(".gz").endswith(tuple(suffixes))]
 
 
-def _in_order(files: Iterable[RawFile]) -> list[RawFile]:
-    return sorted(files, key=lambda file: (file.stem, file.folders, str(file)))
-
-
 def on_disk(path: Path) -> RawFile:
-    """A file of its own, with its size and time of change."""
+    """A file that is in no archive, with its size and time of change."""
     try:
         status = path.stat()
     except OSError:
@@ -252,30 +199,33 @@ def on_disk(path: Path) -> RawFile:
     return RawFile(path, size=status.st_size, stamp=status.st_mtime_ns)
 
 
-def _members(path: Path, endings: tuple[str, ...]) -> Iterator[RawFile]:
-    for name, info in open_archive(path)[1].items():
-        parts = PurePosixPath(name).parts
-        hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # ".." as well
-        if name.endswith(endings) and not hidden and not name.startswith("/") and not name.endswith("/"):
+def _members(path: Path) -> Iterator[RawFile]:
+    for name, info in open_archive(path).NameToInfo.items():
+        hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)  # ".." as well
+        if not hidden and not name.startswith("/") and not name.endswith("/"):
             yield RawFile(path, name, size=info.file_size, stamp=info.CRC)
 
 
-def _walk(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
-    """Files in `folder` and `depth` levels below; links to folders are followed, hidden ones are not."""
+def _in_folder(folder: Path, depth: int) -> Iterator[RawFile]:
+    """Files in a folder, its archives, and `depth` levels below; links to folders are followed, hidden ones are not."""
     try:
         with os.scandir(folder) as entries:
-            listed = [entry for entry in entries if not entry.name.startswith(".")]
+            paths = [Path(entry.path) for entry in entries if not entry.name.startswith(".")]
     except OSError:
         return  # a folder that may not be listed holds nothing for us
-    for entry in listed:
-        if os.path.isdir(entry.path):
+    for path in paths:
+        if path.is_dir():
             if depth > 0:
-                yield from _walk(Path(entry.path), depth - 1)
-        else:
-            yield entry
+                yield from _in_folder(path, depth - 1)
+            continue
+        file = on_disk(path)
+        try:
+            yield from _members(path) if is_archive(file) else [file]
+        except ReadError:
+            yield file
 
 
-def read_bytes(file: str | Path | RawFile, text: bool = True, limit: int | None = None) -> bytes:
+def read_bytes(file: FileLike, text: bool = True, limit: int | None = None) -> bytes:
     """Contents of a recording, on disk or in an archive; `.gz` is unpacked.
 
     Args:
@@ -303,11 +253,7 @@ def read_bytes(file: str | Path | RawFile, text: bool = True, limit: int | None 
 
 
 def read_json(file: RawFile, limit: int | None = None) -> Any:
-    """Contents of a JSON file; `limit` as in `read_bytes`.
-
-    Raises:
-        ReadError: as `read_bytes`, or no JSON.
-    """
+    """Contents of a JSON file; `limit` as in `read_bytes`. Raises ReadError as it does, or for what is no JSON."""
     data = read_bytes(file, limit=limit)
     try:
         return json.loads(data)
@@ -343,19 +289,20 @@ def body_extent(bodies: np.ndarray) -> float:
     return float(np.nanmedian(extents))
 
 
-def check_metres(bodies: np.ndarray, path: str | Path) -> None:
-    """Refuse joints in millimetres.
+def check_metres(bodies: np.ndarray, path: str | Path, millimetres: bool = False) -> None:
+    """Refuse bodies, (..., V, 3) with NaN where not measured, that are no people in metres.
 
     Args:
-        bodies: (..., V, 3), the joints of one body in one frame each; NaN where not measured.
+        bodies: Joints of one body in one frame each.
         path: The recording, named in the error.
+        millimetres: Whether the file has millimetres, and `bodies` a thousandth of its numbers.
 
     Raises:
-        ReadError: the median body is more than 20 units wide.
+        ReadError: the median body is more than 20 units wide; or below 0.1, where the file should have millimetres.
     """
-    extent = body_extent(bodies)
+    extent, file = body_extent(bodies), Path(path).name
+    if millimetres and extent < _MIN_EXTENT:
+        raise ReadError(f"{file}: the bodies are {1000 * extent:.3g} units large; expected millimetres.")
     if extent > _MAX_EXTENT:
-        raise ReadError(
-            f"{Path(path).name}: the bodies are {extent:,.0f} units large, which cannot be metres; if the file is in "
-            "millimetres, divide its coordinates by 1000."
-        )
+        problem = f"{file}: the bodies are {extent:,.0f} units large, which cannot be metres"
+        raise ReadError(f"{problem}; if the file is in millimetres, divide its coordinates by 1000.")

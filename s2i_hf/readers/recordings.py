@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split
 from ..protocols.folder import FolderProtocol
-from .benchmarks import get_reader
+from .benchmarks import recording_name
 from .raw_files import RawFile
 
 
@@ -30,16 +30,15 @@ class Recordings:
     Args:
         protocol: The rule they are split by; where a file beside the data decides, with what it says.
         files: The files of each split, sorted by name. A file with clips of several splits is in all of them.
-        left_out: Why files were left out -> sorted names.
-        fingerprint: Hash of names, sizes and times of change of `files`: another one means other data.
-        content: Hash of names and sizes alone, which stays the same on another machine.
+        left_out: Why files were left out -> their names.
     """
 
     protocol: Protocol
     files: dict[Split, list[RawFile]]
     left_out: dict[str, list[str]] = field(default_factory=dict)
-    fingerprint: str = ""
-    content: str = ""
+
+    def __post_init__(self) -> None:
+        self.left_out = {reason: sorted(names) for reason, names in self.left_out.items() if names}
 
     @cached_property
     def all_files(self) -> list[RawFile]:
@@ -53,6 +52,34 @@ class Recordings:
             return []
         return sorted(set(self.protocol.expected_ids(split) or ()) - set(found))
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of names, sizes and times of change of `files`, and of what labels them: another one means other data."""
+        return self._hashes[0]
+
+    @property
+    def content(self) -> str:
+        """`fingerprint` without times of change and places, which stays the same on another machine."""
+        return self._hashes[1]
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str]:
+        changed, content, rule = hashlib.sha256(), hashlib.sha256(), self.protocol
+        for file in self.all_files:
+            for part in (file, *file.companions):
+                line = f"{file_id(rule, file)}\t{part.name}\t{part.size}\n".encode(errors="surrogateescape")
+                content.update(line)
+                changed.update(line + f"{part}\t{part.stamp}\n".encode(errors="surrogateescape"))
+        if rule.split_by == "sample":  # lists come from a file, which may change
+            lists = repr([sorted(map(str, part)) for part in (rule.train, rule.test or ())]).encode()
+            content.update(lists)
+            changed.update(lists)
+        if isinstance(rule, FolderProtocol):  # labels, layout and unit change the rows as the files do
+            assert rule.skeleton is not None
+            known = repr((rule.skeleton.to_dict(), rule.unit, rule.names, sorted(rule.table.items()))).encode()
+            changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
+        return changed.hexdigest(), content.hexdigest()
+
 
 def file_id(protocol: Protocol, file: RawFile) -> str:
     """What names a file of this protocol: its stem, or what its reader makes of the folders it lies in."""
@@ -61,26 +88,4 @@ def file_id(protocol: Protocol, file: RawFile) -> str:
         beside = file.path.name if file.path == root or file.member else file.path.relative_to(root).as_posix()
         path = PurePosixPath(file.member or beside)
         return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()
-    return recording_name(get_reader(protocol.reader), file)
-
-
-def recording_name(reader: Any, file: RawFile) -> str:
-    """What names a file for the module of its reader."""
-    name_of: Callable[[RawFile], str] | None = getattr(reader, "sample_id", None)
-    return name_of(file) if name_of else file.stem
-
-
-def fingerprint(recordings: Recordings) -> None:
-    """Fill in `fingerprint` and `content`."""
-    changed, content = hashlib.sha256(), hashlib.sha256()
-    for file in recordings.all_files:
-        for part in (file, *file.companions):
-            line = f"{file_id(recordings.protocol, file)}\t{part.name}\t{part.size}\n".encode(errors="surrogateescape")
-            content.update(line)
-            changed.update(line + f"{part}\t{part.stamp}\n".encode(errors="surrogateescape"))
-    rule = recordings.protocol
-    if rule.split_by == "sample":  # lists come from a file, which may change
-        lists = repr([sorted(map(str, part)) for part in (rule.train, rule.test or ())]).encode()
-        content.update(lists)
-        changed.update(lists)
-    recordings.fingerprint, recordings.content = changed.hexdigest(), content.hexdigest()
+    return recording_name(protocol.reader, file)

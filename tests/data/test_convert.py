@@ -29,7 +29,7 @@ from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FORMATS, Format
 from s2i_hf.hub.dataset_card import write_dataset_card
 from s2i_hf.processing.layouts import SkeletonLayout
-from s2i_hf.readers.raw_files import find_raw_files
+from s2i_hf.readers.raw_files import list_raw_files
 
 NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03", "a12_s02_e01_v01"]
 fork_only = pytest.mark.skipif(
@@ -425,9 +425,9 @@ def test_the_newest_change_is_that_of_files_or_their_archive(tmp_path: Path, raw
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("x.json", "{}")
     os.utime(tmp_path / "a.zip", (99, 99))
-    newest, found = s2i_hf.data.convert._newest_change, find_raw_files(raw, (".json",))
+    newest, found = s2i_hf.data.convert._newest_change, list_raw_files(raw)
     assert newest(found) == 13 and newest(found[:1]) == 10 and newest([]) == 0
-    assert newest(find_raw_files(tmp_path / "a.zip", (".json",))) == 99
+    assert newest(list_raw_files(tmp_path / "a.zip")) == 99
     assert newest([found[0].with_companions(found[3])]) == 13
 
 

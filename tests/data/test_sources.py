@@ -185,9 +185,9 @@ def test_npz_needs_numpy_alone(raw: Path, tmp_path: Path) -> None:
 
 def test_folders_are_scanned_once(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scans = []
-    original = s2i_hf.readers.discovery.find_raw_files
+    original = s2i_hf.readers.discovery.list_raw_files
     monkeypatch.setattr(
-        "s2i_hf.readers.discovery.find_raw_files", lambda *given: scans.append(given) or original(*given)
+        "s2i_hf.readers.discovery.list_raw_files", lambda *given: scans.append(given) or original(*given)
     )
     load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
     assert len(scans) == 1

@@ -7,7 +7,7 @@ from scipy.io import loadmat
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import DATASETS, PROTOCOLS, SampleName, parse_name
-from s2i_hf.readers import READERS, RawFile, get_reader
+from s2i_hf.readers import READERS, RawFile
 from s2i_hf.readers.discovery import find_recordings
 from s2i_hf.readers.recordings import file_id
 
@@ -126,9 +126,10 @@ def test_joint_orders(name: str, joints: str) -> None:
 )
 def test_the_real_folders_are_complete(real_data: Path, folder: str, name: str) -> None:
     recordings = find_recordings(name, real_data / folder)
-    reader = get_reader(PROTOCOLS[name].reader)
     for split in ("train", "test"):
-        assert sorted(map(reader.sample_id, recordings.files[split])) == PROTOCOLS[name].expected_ids(split)  # type: ignore[arg-type]
+        assert sorted(file_id(recordings.protocol, file) for file in recordings.files[split]) == PROTOCOLS[
+            name
+        ].expected_ids(split)
 
 
 def test_the_real_action_sets(real_data: Path) -> None:

@@ -16,7 +16,7 @@ from skeleton_files import person, skeleton_text
 
 from s2i_hf.readers import RawFile, ReadError, read_bytes
 from s2i_hf.readers.discovery import find_recordings, read_file
-from s2i_hf.readers.raw_files import find_raw_files
+from s2i_hf.readers.raw_files import list_raw_files, with_suffix
 
 NAMES = ["S001C001P001R001A001", "S001C002P003R001A002", "S001C001P004R001A003"]
 
@@ -74,7 +74,7 @@ def test_names_that_point_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
         for name in (f"../{NAMES[0]}", f"/etc/{NAMES[1]}", f"__MACOSX/{NAMES[2]}", f"a/.{NAMES[2]}", f"ok/{NAMES[2]}"):
             archive.writestr(f"{name}.skeleton", clip(0))
     before = sorted(tmp_path.rglob("*"))
-    assert [file.member for file in find_raw_files(tmp_path, (".skeleton",))] == [f"ok/{NAMES[2]}.skeleton"]
+    assert [file.member for file in list_raw_files(tmp_path)] == [f"ok/{NAMES[2]}.skeleton"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -118,7 +118,7 @@ def test_no_damage_to_an_archive_escapes(
         data[flip % len(data)] = random.Random(seed).randrange(256)
     path.write_bytes(data[: len(data) - cut % 50])
     try:
-        for file in find_raw_files(path, (".skeleton",)):
+        for file in list_raw_files(path):
             try:
                 assert len(read_bytes(file)) == file.size
             except ReadError as error:
@@ -131,7 +131,7 @@ def test_gzip(tmp_path: Path) -> None:
     path = tmp_path / "m01.txt.gz"
     path.write_bytes(gzip.compress(b"1 2 3\n"))
     assert read_bytes(path) == b"1 2 3\n" and RawFile(path).stem == "m01"
-    assert [file.name for file in find_raw_files(tmp_path, (".txt",))] == ["m01.txt.gz"]
+    assert [file.name for file in with_suffix(list_raw_files(tmp_path), [".txt"])] == ["m01.txt.gz"]
     for data, words in (
         (gzip.compress(b"1 2 3\n" * 99)[:-9], "ends too early"),
         (b"\x1f\x8bno gzip at all", "damaged gzip"),
@@ -155,7 +155,7 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
 def test_companions_and_folders() -> None:
     label = RawFile(Path("/data/labels/0002-L.txt"))
     video = RawFile(Path("/data/pku.zip"), "Data/skeleton/0002-L.txt").with_companions(label)
-    assert video.companions == (label,) and video.folders == ("Data", "skeleton") and video.folder == "skeleton"
+    assert video.companions == (label,) and video.folders == ("Data", "skeleton")
     assert (video.name, video.stem) == ("0002-L.txt", "0002-L") and str(video).endswith(
         "pku.zip!Data/skeleton/0002-L.txt"
     )

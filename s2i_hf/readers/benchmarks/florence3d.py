@@ -10,7 +10,6 @@ in public code.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -18,26 +17,24 @@ from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.single_person_sets import NUM_FLORENCE_ACTIONS
 from ..number_text import read_table
-from ..raw_files import RawFile, ReadError, body_extent, check_metres, read_bytes
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError, check_metres, read_bytes
+from . import Selected, named_sequence, only_clip
 
 _NUM_JOINTS = 15
 _KEYS = ("video", "actor", "category")
-_MIN_EXTENT = 0.1  # metres; a body that seems smaller was not in millimetres
 
 
-def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
-    """The file with all clips where it is there, else the files of single clips; what is left out, by reason."""
+def select(files: Sequence[RawFile]) -> Selected:
+    """The file with all clips where it is there, else the files of single clips."""
     named = [(file, parse_name("florence3d", file.stem)) for file in files]
     together = [file for file, name in named if name is not None and name.action < 0]
     single = [file for file, name in named if name is not None and name.action >= 0]
-    left_out = {"not named like a recording": [file.name for file, name in named if name is None]}
-    if together:
-        left_out["also in the file of all clips"] = [file.name for file in single]
-    return together or single, {reason: names for reason, names in left_out.items() if names}
+    also = [file.name for file in single if together]
+    unnamed = [file.name for file, name in named if name is None]
+    return together or single, {"not named like a recording": unnamed, "also in the file of all clips": also}
 
 
-def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
     """Read all clips of a file, or the only one.
 
     Yields:
@@ -50,7 +47,7 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
     path = RawFile.of(file)
     name = parse_name("florence3d", path.stem)
     if name is not None and name.action >= 0:
-        yield named_sequence("florence3d", path.stem, _metres(_single_clip(path), path.name))
+        yield only_clip("florence3d", path, _metres(_single_clip(path)), millimetres=True)
         return
     table = read_table(path, len(_KEYS) + 3 * _NUM_JOINTS, "video, actor, category and 15 x (x, y, z)")
     bad = np.argwhere((table[:, :3] != np.floor(table[:, :3])) | (table[:, :3] < 0) | (table[:, :3] > 9_999))
@@ -58,7 +55,8 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
         row, column = bad[0]
         problem = f"{path.name}: row {row + 1}: the {_KEYS[column]} is {table[row, column]:g}"
         raise ReadError(f"{problem}; expected a whole number.")
-    joints = _metres(table[:, len(_KEYS) :].reshape(-1, _NUM_JOINTS, 3), path.name)
+    joints = _metres(table[:, len(_KEYS) :])
+    check_metres(joints, path.name, millimetres=True)
     keys = table[:, : len(_KEYS)].astype(np.int64)
     starts = np.flatnonzero(np.diff(keys[:, 0], prepend=-1))
     seen: set[int] = set()
@@ -77,22 +75,15 @@ def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[Ske
 
 
 def _single_clip(path: RawFile) -> np.ndarray:
-    """(T, 15, 3), in the unit of the file."""
+    """The numbers of a file, a line a frame, or 15 lines a frame."""
     first = read_bytes(path).split(b"\n", 1)[0].split(None, 4)
     if len(first) > 3:
-        return read_table(path, 3 * _NUM_JOINTS, "15 x (x, y, z)").reshape(-1, _NUM_JOINTS, 3)
+        return read_table(path, 3 * _NUM_JOINTS, "15 x (x, y, z)")
     table = read_table(path, 3, "x y z of a joint")
     if len(table) % _NUM_JOINTS:
         raise ReadError(f"{path.name}: {len(table)} lines; expected {_NUM_JOINTS} for each frame.")
-    return table.reshape(-1, _NUM_JOINTS, 3)
+    return table
 
 
-def _metres(joints: np.ndarray, file: str) -> np.ndarray:
-    metres = (joints / 1000).astype(np.float32)
-    extent = body_extent(metres)
-    if extent < _MIN_EXTENT:
-        raise ReadError(
-            f"{file}: the bodies would be {1000 * extent:.3g} mm large; expected coordinates in millimetres."
-        )
-    check_metres(metres, file)
-    return metres
+def _metres(millimetres: np.ndarray) -> np.ndarray:
+    return (millimetres.reshape(-1, _NUM_JOINTS, 3) / 1000).astype(np.float32)

@@ -9,7 +9,6 @@ are NaN where the sensor says NotTracked; Inferred ones are kept.
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 
@@ -17,8 +16,8 @@ from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ..number_text import is_number
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError, read_bytes
+from . import only_clip
 
 _INDEX = {name: index for index, name in enumerate(LAYOUTS["kinect_v2"].joint_names)}
 _NUM_JOINTS = len(_INDEX)
@@ -28,7 +27,7 @@ _MAX_FRAMES = 100_000  # the longest gesture has 1,586
 _MAX_BODIES = 6  # that a Kinect v2 tracks
 
 
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one repetition of a gesture: joints (T, M, 25, 3).
 
     Args:
@@ -52,22 +51,18 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     frames = {frame: place for place, frame in enumerate(dict.fromkeys(frame for frame, _ in rows))}
     bodies = {body: place for place, body in enumerate(dict.fromkeys(body for _, body in rows))}
     if not 1 <= len(bodies) <= _MAX_BODIES or len(frames) > _MAX_FRAMES:
-        raise ReadError(
-            f"{file.name}: {len(bodies)} bodies in {len(frames):,} frames; expected 1 to {_MAX_BODIES} bodies in one gesture."
-        )
+        found = f"{len(bodies)} bodies in {len(frames):,} frames"
+        raise ReadError(f"{file.name}: {found}; expected 1 to {_MAX_BODIES} bodies in one gesture.")
     joints = np.full((len(frames), len(bodies), _NUM_JOINTS, 3), np.nan, dtype=np.float32)
     for (frame, body), row in rows.items():
         joints[frames[frame], bodies[body]] = row
     there = np.logical_not(np.isnan(joints).all(axis=(2, 3)))
-    if not there.any():
-        raise ReadError(f"{file.name}: no joint is tracked in any of its {len(frames)} frames.")
-    check_metres(joints[there], file.name)
     body_ids = np.array(list(bodies))
-    if denoise:
+    if denoise and there.any():
         actor = int(there.sum(axis=0).argmax())
         joints, body_ids = joints[there[:, actor], actor : actor + 1], body_ids[[actor]]
     name = parse_name("irds", file.stem)
-    return named_sequence("irds", file.stem, joints, name.action if name else -1, body_ids)
+    return only_clip("irds", file, joints, name.action if name else -1, body_ids)
 
 
 def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:

@@ -12,32 +12,26 @@ others (a13_s09_e02), and one goes on for 740 of them (a13_s09_e03). Both are on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ..number_text import read_table
-from ..raw_files import RawFile, ReadError, check_metres
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError
+from . import Selected, only_clip
 
 _NUM_JOINTS = 20
-_WORLD, _SCREEN = "_skeleton3D", "_skeleton"
+_SCREEN = "_skeleton"
 
 
-def sample_id(file: RawFile) -> str:
-    """`a01_s01_e01_skeleton3D.txt` -> "a01_s01_e01"."""
-    return file.stem.removesuffix(_WORLD)
-
-
-def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+def select(files: Sequence[RawFile]) -> Selected:
     """Leave out the files in screen coordinates (`_skeleton.txt`), the other half of the download."""
-    screen = [file for file in files if file.stem.endswith(_SCREEN)]
-    left_out = {"screen coordinates, which are not metres": [file.name for file in screen]} if screen else {}
-    return [file for file in files if not file.stem.endswith(_SCREEN)], left_out
+    screen = [file.name for file in files if file.stem.endswith(_SCREEN)]
+    world = [file for file in files if not file.stem.endswith(_SCREEN)]
+    return world, {"screen coordinates, which are not metres": screen}
 
 
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a01_s01_e01_skeleton3D.txt`: joints (T, 1, 20, 3).
 
     Args:
@@ -55,8 +49,5 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
         raise ReadError(f"{file.name}: {len(table)} lines; expected {_NUM_JOINTS} a frame, one a joint (truncated?).")
     joints = table[:, :3].reshape(-1, _NUM_JOINTS, 3).astype(np.float32)
     seen = joints.any(axis=(1, 2))
-    if not seen.any():
-        raise ReadError(f"{file.name}: nobody is tracked in any of its {len(joints)} frames (all joints are zero).")
     joints[~seen] = np.nan
-    check_metres(joints[seen], file.name)
-    return named_sequence("msr_action3d", sample_id(file), joints[seen] if denoise else joints)
+    return only_clip("msr_action3d", file, joints[seen] if denoise and seen.any() else joints)

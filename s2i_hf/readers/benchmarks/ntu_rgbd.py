@@ -9,12 +9,11 @@ which CTR-GCN, MAMP and MacDiff share, so that results compare; where it differs
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
-from ..raw_files import RawFile, ReadError, check_metres, read_bytes
+from ..raw_files import FileLike, RawFile, ReadError, check_metres, read_bytes
 from . import named_sequence
 from .ntu_text import NUM_JOINTS, BodyFrames, parse_text
 
@@ -24,7 +23,7 @@ _NOISY_RATIO = 0.69754  # a body with this share of such frames is noise
 _MAX_DENSE_BYTES = 1 << 30  # of joints with denoise=False: frames x bodies, which only a corrupt file fills
 
 
-def read(file: str | Path | RawFile, denoise: bool = True, contiguous: bool = False) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True, contiguous: bool = False) -> SkeletonSequence:
     """Read one recording.
 
     Args:

@@ -8,20 +8,18 @@ two files single joints are zero because they were not seen: they are returned a
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.nw_ucla import ACTIONS
-from ..raw_files import RawFile, ReadError, check_finite, check_metres, read_json
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError, check_finite, read_json
+from . import only_clip
 
 _NUM_JOINTS = 20
 
 
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a01_s02_e03_v01.json`: joints (T, 1, 20, 3). The camera is the view.
 
     Raises:
@@ -39,7 +37,7 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     name = parse_name("nw_ucla", path.stem)
     if name and name.action in ACTIONS and ACTIONS.index(name.action) != label - 1:
         raise ReadError(f"{path.name}: holds label {label}, but its name stands for {ACTIONS.index(name.action) + 1}.")
-    return named_sequence("nw_ucla", path.stem, joints, label - 1)
+    return only_clip("nw_ucla", path, joints, label - 1)
 
 
 def _joints(skeletons: object, file: str) -> np.ndarray:
@@ -55,7 +53,6 @@ def _joints(skeletons: object, file: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         joints = numbers.astype(np.float32)
     check_finite(joints, file)
-    check_metres(joints, file)
     return joints
 
 

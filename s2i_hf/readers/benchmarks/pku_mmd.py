@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,52 +19,47 @@ from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ...protocols.pku_mmd import NUM_ACTIONS
 from ..number_text import read_rows
-from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
-from . import named_sequence
+from ..raw_files import FileLike, NoClip, RawFile, ReadError, check_metres, read_bytes
+from . import Selected, named_sequence
 
 _PEOPLE, _NUM_JOINTS = 2, 25
 _MAX_ROWS = 10_000  # a video has about twenty actions
 _LABEL_BYTES = 64 << 10  # a label file has one kilobyte, a video of ten seconds a hundred
 
 
-def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+def select(files: Sequence[RawFile]) -> Selected:
     """Pair every video with the label file of the same name.
 
     Which one is which is told by the folder ("label" or "skel" in its name), else by size, else by a look inside.
-
-    Returns:
-        The videos, each with its label file as companion; and those left out, by reason.
     """
-    left_out: dict[str, list[str]] = {}
+    unnamed, second = [], []
     videos: list[RawFile] = []
     labels: dict[str, RawFile] = {}
     for file in files:
         name = parse_name("pku_mmd", file.stem)
         if name is None or name.action >= 0:
-            left_out.setdefault("not named like a recording", []).append(file.name)
+            unnamed.append(file.name)
         elif not _is_label_file(file):
             videos.append(file)
         elif file.stem in labels:
-            left_out.setdefault("second label file of a video", []).append(str(file))
+            second.append(str(file))
         else:
             labels[file.stem] = file
     paired = [video.with_companions(labels[video.stem]) for video in videos if video.stem in labels]
-    if len(paired) < len(videos):
-        left_out["without a label file"] = [video.name for video in videos if video.stem not in labels]
-    alone = labels.keys() - {video.stem for video in videos}
-    if alone:
-        left_out["label file without a video"] = sorted(labels[stem].name for stem in alone)
-    return paired, left_out
+    return paired, {
+        "not named like a recording": unnamed,
+        "second label file of a video": second,
+        "without a label file": [video.name for video in videos if video.stem not in labels],
+        "label file without a video": [labels[stem].name for stem in labels.keys() - {video.stem for video in videos}],
+    }
 
 
 def _is_label_file(file: RawFile) -> bool:
-    folder = file.folder.lower()
+    folder = "".join(file.folders[-1:]).lower()
     if "label" in folder or "skel" in folder:
         return "label" in folder
-    if file.size > _LABEL_BYTES:
-        return False
     try:
-        return b"," in read_bytes(file).split(b"\n", 1)[0]
+        return file.size <= _LABEL_BYTES and b"," in read_bytes(file).split(b"\n", 1)[0]
     except ReadError:
         return False  # reading it as a video will say what is wrong
 
@@ -77,7 +71,7 @@ class _Segment(NamedTuple):
     end: int
 
 
-def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
     """Read a video once and cut out all its actions.
 
     Args:

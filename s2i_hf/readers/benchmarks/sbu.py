@@ -9,15 +9,12 @@ and right are right in this reading, and that the colour images are mirrored.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
-from ...protocols import parse_name
 from ..number_text import read_table
-from ..raw_files import RawFile, ReadError, check_metres
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError
+from . import only_clip
 
 _PEOPLE, _NUM_JOINTS = 2, 15
 _SCALE = np.array([-2.56, -1.92, 10 / 7.8125])  # metres
@@ -26,13 +23,7 @@ _OFFSET = np.array([1.28, 0.96, 0.0])
 _MAX_NORMALISED = 8.0
 
 
-def sample_id(file: RawFile) -> str:
-    """`s01s02_01_001` from the folders the file lies in; its stem if they are others, because all files are called alike."""
-    name = "_".join(file.folders[-3:])
-    return name if parse_name("sbu", name) is not None else file.stem
-
-
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `s01s02/01/001/skeleton_pos.txt`; pair and action come from its folders.
 
     Returns:
@@ -47,14 +38,9 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     table = read_table(path, 1 + _PEOPLE * _NUM_JOINTS * 3, "the frame and 2 x 15 x (x, y, z)", separator=b",")
     normalised = table[:, 1:].reshape(-1, _PEOPLE, _NUM_JOINTS, 3)
     if np.median(np.abs(normalised)) > _MAX_NORMALISED:
-        raise ReadError(
-            f"{path.name}: coordinates are beyond {_MAX_NORMALISED:g}; expected them normalised to the image."
-        )
+        raise ReadError(f"{path.name}: numbers beyond {_MAX_NORMALISED:g}; expected them normalised to the image.")
     present = normalised.any(axis=(2, 3))
     people = np.flatnonzero(present.any(axis=0))
-    if len(people) == 0:
-        raise ReadError(f"{path.name}: all of its {len(table)} frames are zero; expected two people.")
     joints = (normalised * _SCALE + _OFFSET).astype(np.float32)
-    check_metres(joints[present], path.name)
     joints[~present] = np.nan
-    return named_sequence("sbu", sample_id(path), joints[:, people], body_ids=people)
+    return only_clip("sbu", path, joints[:, people], body_ids=people)

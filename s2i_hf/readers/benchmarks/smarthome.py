@@ -8,19 +8,17 @@ A frame is a list of detected people and may be empty; `cumscore` came with 1.1.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
-from ..raw_files import RawFile, ReadError, check_metres, read_json
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError, read_json
+from . import only_clip
 
 _NUM_JOINTS = 13
 _MAX_FRAMES = 1_000_000  # the longest clips have 4,000
 
 
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `Cook.Cleandishes_p02_r00_v03_c03.json`.
 
     Returns:
@@ -37,10 +35,8 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
     if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
         raise ReadError(f"{path.name}: expected an object with 'njts' and 'frames', as Smarthome files have.")
     if content.get("njts", _NUM_JOINTS) != _NUM_JOINTS:
-        raise ReadError(
-            f"{path.name}: njts is {str(content['njts'])[:40]}; expected the {_NUM_JOINTS} joints of LCR-Net."
-        )
-    return named_sequence("smarthome", path.stem, _joints(content["frames"], path.name))
+        raise ReadError(f"{path.name}: njts is {str(content['njts'])[:40]}; expected {_NUM_JOINTS}, those of LCR-Net.")
+    return only_clip("smarthome", path, _joints(content["frames"], path.name))
 
 
 def _joints(frames: list[object], file: str) -> np.ndarray:
@@ -54,10 +50,6 @@ def _joints(frames: list[object], file: str) -> np.ndarray:
             raise ReadError(f"{where} is no list of detections.")
         if detections:
             joints[index] = _pose(max(detections, key=_score), where).reshape(3, _NUM_JOINTS).T
-    seen = ~np.isnan(joints[:, 0, 0])
-    if not seen.any():
-        raise ReadError(f"{file}: nobody is detected in any of its {len(frames)} frames.")
-    check_metres(joints[seen], file)
     return joints
 
 

@@ -36,18 +36,12 @@ import numpy as np
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
 from ..number_text import read_table
-from ..raw_files import RawFile, ReadError, body_extent, check_metres
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError
+from . import Selected, only_clip, recording_name
 
 _SENSORS = {"kinect", "vicon"}
 _JOINTS, _MARKERS = LAYOUTS["ui_prmd_22"], LAYOUTS["vicon_39"]
 _TO_METRES = np.array([-0.01, 0.01, -0.01])  # centimetres, and half a turn about y
-_SMALLEST = 0.1  # metres; a body that seems smaller was not in millimetres
-
-
-def sample_id(file: RawFile) -> str:
-    """`m01_s01_e01_positions.txt` -> "m01_s01_e01"."""
-    return file.stem.removesuffix("_positions")
 
 
 def _of_sensor(files: Sequence[RawFile], sensor: str) -> tuple[list[RawFile], list[RawFile], dict[str, list[str]]]:
@@ -72,7 +66,7 @@ def _of_sensor(files: Sequence[RawFile], sensor: str) -> tuple[list[RawFile], li
 # -- Kinect ------------------------------------------------------------------------------------------------------------
 
 
-def select_kinect(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+def select_kinect(files: Sequence[RawFile]) -> Selected:
     """Positions, each with its angles as companion: those in the folder beside it, where there are several."""
     positions, angles, left_out = _of_sensor(files, "kinect")
     by_id: dict[str, list[RawFile]] = {}
@@ -80,15 +74,14 @@ def select_kinect(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, li
         by_id.setdefault(file.stem.removesuffix("_angles"), []).append(file)
     chosen = []
     for file in positions:
-        candidates = by_id.pop(sample_id(file), [])
+        candidates = by_id.pop(recording_name("ui_prmd_kinect", file), [])
         near = [other for other in candidates if other.folders[:-1] == file.folders[:-1]]
         chosen.append(file.with_companions((near or candidates)[0]) if candidates else file)
-    if by_id:
-        left_out["angles without positions"] = [file.name for files in by_id.values() for file in files]
+    left_out["angles without positions"] = [file.name for files in by_id.values() for file in files]
     return chosen, left_out
 
 
-def read_kinect(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one execution of an exercise, such as `Positions/m01_s01_e01_positions.txt`.
 
     The angles are its companion, else `m01_s01_e01_angles.txt` beside it or in the folder `Angles` beside its own.
@@ -108,8 +101,7 @@ def read_kinect(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSeq
         raise ReadError(f"{file.name}: {len(offsets)} frames, but {len(angles)} in {beside.name}; expected as many.")
     shape = (-1, _JOINTS.num_joints, 3)
     joints = forward_kinematics(offsets.reshape(shape), angles.reshape(shape)) * _TO_METRES
-    check_metres(joints, file.name)
-    return named_sequence("ui_prmd_kinect", sample_id(file), joints)
+    return only_clip("ui_prmd_kinect", file, joints)
 
 
 def forward_kinematics(offsets: np.ndarray, angles: np.ndarray) -> np.ndarray:
@@ -162,15 +154,13 @@ def _beside(file: RawFile) -> RawFile:
 # -- Vicon -------------------------------------------------------------------------------------------------------------
 
 
-def select_vicon(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
+def select_vicon(files: Sequence[RawFile]) -> Selected:
     """Positions; the angles of joints, which are not needed here, are left out."""
     positions, angles, left_out = _of_sensor(files, "vicon")
-    if angles:
-        left_out["angles, which Vicon positions do not need"] = [file.name for file in angles]
-    return positions, left_out
+    return positions, left_out | {"angles, which Vicon positions do not need": [file.name for file in angles]}
 
 
-def read_vicon(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read_vicon(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one execution of an exercise, such as `Vicon/Positions/m01_s01_e01_positions.txt`.
 
     Returns:
@@ -183,16 +173,10 @@ def read_vicon(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequ
     markers = read_table(file, 3 * _MARKERS.num_joints, "x y z of 39 markers, with commas", b",")
     markers = markers.reshape(-1, _MARKERS.num_joints, 3)
     lost = (markers == 0).all(axis=2)
-    if lost.all():
-        raise ReadError(f"{file.name}: no marker is seen in any of its {len(markers)} frames (all are zero).")
     joints = np.stack([-markers[..., 1], markers[..., 2], -markers[..., 0]], axis=-1) / 1000
     joints[lost] = np.nan
-    extent = body_extent(joints)
-    if extent < _SMALLEST:
-        raise ReadError(f"{file.name}: bodies of {1000 * extent:.1f} units; expected millimetres, as Vicon writes.")
-    check_metres(joints, file.name)
-    return named_sequence("ui_prmd_vicon", sample_id(file), joints)
+    return only_clip("ui_prmd_vicon", file, joints, millimetres=True)
 
 
-ui_prmd_kinect = SimpleNamespace(read=read_kinect, select=select_kinect, sample_id=sample_id)
-ui_prmd_vicon = SimpleNamespace(read=read_vicon, select=select_vicon, sample_id=sample_id)
+ui_prmd_kinect = SimpleNamespace(read=read_kinect, select=select_kinect)
+ui_prmd_vicon = SimpleNamespace(read=read_vicon, select=select_vicon)

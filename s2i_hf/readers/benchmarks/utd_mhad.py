@@ -6,26 +6,19 @@ clip, every joint always there.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ..mat_files import read_array
-from ..raw_files import RawFile, ReadError, check_finite, check_metres, read_bytes
-from . import named_sequence
+from ..raw_files import FileLike, RawFile, ReadError, check_finite, read_bytes
+from . import only_clip
 
 _VARIABLE = "d_skel"
 _NUM_JOINTS = 20
 _TOO_LARGE = 1e6  # metres
 
 
-def sample_id(file: RawFile) -> str:
-    """`a1_s1_t1_skeleton.mat` -> "a1_s1_t1"."""
-    return file.stem.removesuffix("_skeleton")
-
-
-def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
+def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a27_s8_t3_skeleton.mat`: joints (T, 1, 20, 3).
 
     Raises:
@@ -40,5 +33,4 @@ def read(file: str | Path | RawFile, denoise: bool = True) -> SkeletonSequence:
         raise ReadError(f"{file.name}: {_VARIABLE} is {shape}; expected {_NUM_JOINTS} x 3 x frames.")
     joints = array.transpose(2, 0, 1).astype(np.float64)
     check_finite(joints, file.name, _TOO_LARGE)
-    check_metres(joints, file.name)
-    return named_sequence("utd_mhad", sample_id(file), joints)
+    return only_clip("utd_mhad", file, joints)

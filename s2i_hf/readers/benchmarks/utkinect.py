@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import takewhile
-from pathlib import Path
 
 import numpy as np
 
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import parse_name
 from ..number_text import read_table
-from ..raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
-from . import named_sequence
+from ..raw_files import FileLike, NoClip, RawFile, ReadError, check_metres, read_bytes
+from . import Selected, named_sequence
 
 LABELS = "actionLabel.txt"
 ACTIONS = ("walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands")
@@ -31,27 +31,22 @@ _NUM_JOINTS = 20
 _MAX_LABEL_LINES = 10_000  # there are 220
 
 
-def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
-    """Recordings, each with the label file that lies nearest to it."""
+def select(files: Sequence[RawFile]) -> Selected:
+    """Recordings, each with the label file that shares most folders with it."""
     labels = [file for file in files if file.name == LABELS]
-    other = [file for file in files if file.name.startswith("actionLabel") and file.name != LABELS]
+    other = [file.name for file in files if file.name.startswith("actionLabel") and file.name != LABELS]
     recordings = [file for file in files if not file.name.startswith("actionLabel")]
-    if labels:
-        recordings = [file.with_companions(_nearest(file, labels)) for file in recordings]
-    return recordings, {"changed labels, not the original ones": [file.name for file in other]} if other else {}
 
-
-def _nearest(file: RawFile, labels: Sequence[RawFile]) -> RawFile:
-    """The label file that shares most folders with a recording."""
-
-    def shared(label: RawFile) -> tuple[int, int]:
+    def shared(file: RawFile, label: RawFile) -> tuple[int, int]:
         same = takewhile(lambda pair: pair[0] == pair[1], zip(file.folders, label.folders, strict=False))
         return len(list(same)), -len(label.folders)
 
-    return max(labels, key=shared)
+    if labels:
+        recordings = [file.with_companions(max(labels, key=partial(shared, file))) for file in recordings]
+    return recordings, {"changed labels, not the original ones": other}
 
 
-def read_clips(file: str | Path | RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
+def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
     """Read a recording, such as `joints_s01_e01.txt`, once and cut it into its actions.
 
     `actionLabel.txt` is its companion, or beside it, or one folder above.

@@ -12,7 +12,6 @@ and so keeps left and right. In pixels z is 0.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -28,8 +27,8 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import RawFile, ReadError, body_extent, find_raw_files, on_disk, with_suffix
-from ..recordings import Recordings, file_id, fingerprint
+from ..raw_files import RawFile, ReadError, body_extent, list_raw_files, on_disk, with_suffix
+from ..recordings import Recordings, file_id
 from . import amc_asf, arrays, bvh, csv_files, ctrgcn_npz, keypoints_json
 from .folder_labels import Labels, from_folders, from_table
 
@@ -116,13 +115,7 @@ def find_folder(
     parts: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
-    recordings = Recordings(protocol, parts, {reason: sorted(names) for reason, names in left_out.items()})
-    fingerprint(recordings)
-    # labels, layout and unit change the rows as the files do
-    rule = repr((skeleton.to_dict(), protocol.unit, protocol.names, sorted(protocol.table.items()))).encode()
-    recordings.fingerprint = hashlib.sha256(recordings.fingerprint.encode() + rule).hexdigest()
-    recordings.content = hashlib.sha256(recordings.content.encode() + rule).hexdigest()
-    return recordings
+    return Recordings(protocol, parts, left_out)
 
 
 def _find(
@@ -132,7 +125,7 @@ def _find(
     if not folder.exists():
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
     if folder.is_dir() or folder.suffix.lower() == ".zip":
-        found = find_raw_files(folder, SUFFIXES) if files is None else with_suffix(files, SUFFIXES)
+        found = with_suffix(list_raw_files(folder) if files is None else files, SUFFIXES)
     elif folder.name.removesuffix(".gz").endswith(SUFFIXES):
         found = [on_disk(folder)]
     else:

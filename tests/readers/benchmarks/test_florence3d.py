@@ -13,7 +13,7 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.benchmarks import florence3d
 from s2i_hf.readers.discovery import find_recordings, read_file
-from s2i_hf.readers.raw_files import find_raw_files
+from s2i_hf.readers.raw_files import list_raw_files
 
 ALL = "Florence_dataset_WorldCoordinates.txt"
 
@@ -138,4 +138,4 @@ def test_the_clips_of_one_file_are_sorted_one_by_one(tmp_path: Path) -> None:
         ("test", "v003_s02_a04"),
     ]
     (tmp_path / ALL).unlink()
-    assert [file.name for file in florence3d.select(find_raw_files(tmp_path, (".txt",)))[0]] == ["v001_s01_a01.txt"]
+    assert [file.name for file in florence3d.select(list_raw_files(tmp_path))[0]] == ["v001_s01_a01.txt"]

@@ -97,7 +97,7 @@ def broken() -> dict[str, tuple[str | bytes, list[str]]]:
         "the simple form": (",".join(["0.5"] * 75), ["line 1", "0.5"]),
         "a frame twice": ("\n".join([rows[0], rows[1], rows[1]]), ["line 3", "body 3 is in frame 50 twice"]),
         "seven bodies": ("\n".join(line(recording()[0], 1, body) for body in range(7)), ["7 bodies"]),
-        "nobody": (good.replace(",Tracked", ",NotTracked"), ["no joint is tracked", "4 frames"]),
+        "nobody": (good.replace(",Tracked", ",NotTracked"), ["nobody is seen", "4 frames"]),
         "a long line": (rows[1] * 20, ["line 1", "characters"]),
         "millimetres": (text(recording() * 1000), ["millimetres"]),
         "empty": ("\n", ["empty"]),

@@ -122,7 +122,7 @@ def test_all_real_recordings(real_data: Path) -> None:
     assert len(recordings.left_out["screen coordinates, which are not metres"]) == 20
     assert len(recordings.all_files) + len(bad) == 567
     folder = real_data / "MSRAction3D" / "MSRAction3DSkeletonReal3D"
-    with pytest.raises(ReadError, match="nobody is tracked in any of its 38 frames"):
+    with pytest.raises(ReadError, match="nobody is seen in any of its 38 frames"):
         msr_action3d.read(folder / bad[0])
     whole = msr_action3d.read(folder / bad[1], denoise=False).joints
     assert len(whole) == 936 and np.isnan(whole[196:]).all() and np.isfinite(whole[:196]).all()

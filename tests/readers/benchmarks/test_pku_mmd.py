@@ -15,7 +15,7 @@ from s2i_hf.protocols import get_protocol
 from s2i_hf.readers import RawFile, ReadError
 from s2i_hf.readers.benchmarks import pku_mmd
 from s2i_hf.readers.discovery import find_recordings, read_file
-from s2i_hf.readers.raw_files import find_raw_files
+from s2i_hf.readers.raw_files import list_raw_files
 
 
 def clips_of(file: RawFile, denoise: bool = True) -> list[SkeletonSequence]:
@@ -157,10 +157,10 @@ def test_videos_find_their_labels(tmp_path: Path, labels: str, video: str) -> No
     (tmp_path / video / "0003-R.txt").write_bytes(pku_text(walk(5, 1, 25)))
     (tmp_path / labels / "0004-R.txt").write_text("1,0,5,1\n")
     (tmp_path / "readme.txt").write_text("PKU-MMD")
-    chosen, left_out = pku_mmd.select(find_raw_files(tmp_path, (".txt",)))
+    chosen, left_out = pku_mmd.select(list_raw_files(tmp_path))
     assert [file.path.parent.name for file in chosen] == [video, video]
     assert [[part.path.parent.name for part in file.companions] for file in chosen] == [[labels], [labels]]
-    assert left_out == {
+    assert {reason: names for reason, names in left_out.items() if names} == {
         "not named like a recording": ["readme.txt"],
         "without a label file": ["0003-R.txt"],
         "label file without a video": ["0004-R.txt"],
@@ -171,8 +171,8 @@ def test_two_label_files_of_a_video(tmp_path: Path) -> None:
     write_pku(tmp_path, "0002-L", walk(5, 1, 25), [(1, 0, 5, 1)])
     (tmp_path / "old_labels").mkdir()
     (tmp_path / "old_labels" / "0002-L.txt").write_text("2,0,5,1\n")
-    chosen, left_out = pku_mmd.select(find_raw_files(tmp_path, (".txt",)))
-    assert len(chosen) == 1 and list(left_out) == ["second label file of a video"]
+    chosen, left_out = pku_mmd.select(list_raw_files(tmp_path))
+    assert len(chosen) == 1 and [reason for reason in left_out if left_out[reason]] == ["second label file of a video"]
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from paper_files import sbu_text, walk
 
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.readers.benchmarks import sbu
+from s2i_hf.readers.benchmarks import recording_name, sbu
 from s2i_hf.readers.discovery import find_recordings, read_file
 
 
@@ -56,7 +56,7 @@ def test_somebody_who_is_not_there(tmp_path: Path) -> None:
         (sbu_text(walk(4, 2, 15)).replace(",", " "), ["line 1", "91"]),
         (sbu_text(walk(4, 1, 15)), ["line 1", "91"]),
         (sbu_text(walk(4, 2, 15)).replace("\n2,", "\n2,nan,", 1).replace("\n3,", ",\n3,", 1), ["line 2"]),
-        ("\n".join(",".join(["1", *["0"] * 90]) for _ in range(3)), ["3 frames are zero"]),
+        ("\n".join(",".join(["1", *["0"] * 90]) for _ in range(3)), ["nobody is seen in any of its 3 frames"]),
         ("\n".join(",".join(["1", *["1500"] * 90]) for _ in range(3)), ["normalised"]),
     ],
 )
@@ -92,9 +92,9 @@ def test_damaged_files_are_named(tmp_path_factory: pytest.TempPathFactory, data:
 
 
 def test_ids_come_from_the_folders() -> None:
-    assert sbu.sample_id(RawFile(Path("/data/s07s03/08/001/skeleton_pos.txt"))) == "s07s03_08_001"
-    assert sbu.sample_id(RawFile(Path("all.zip"), "clean/s01s02/01/002/skeleton_pos.txt")) == "s01s02_01_002"
-    assert sbu.sample_id(RawFile(Path("/data/mine/skeleton_pos.txt"))) == "skeleton_pos"
+    assert recording_name("sbu", RawFile(Path("/data/s07s03/08/001/skeleton_pos.txt"))) == "s07s03_08_001"
+    assert recording_name("sbu", RawFile(Path("all.zip"), "clean/s01s02/01/002/skeleton_pos.txt")) == "s01s02_01_002"
+    assert recording_name("sbu", RawFile(Path("/data/mine/skeleton_pos.txt"))) == "skeleton_pos"
 
 
 @pytest.mark.parametrize("zipped", [False, True])

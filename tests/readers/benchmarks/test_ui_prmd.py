@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
+from s2i_hf.readers.benchmarks import recording_name
 from s2i_hf.readers.benchmarks.ui_prmd import forward_kinematics, ui_prmd_kinect, ui_prmd_vicon
 from s2i_hf.readers.discovery import find_recordings, read_file
 
@@ -195,7 +196,7 @@ def test_broken_kinect_files_are_one_clear_sentence(tmp_path: Path, case: str) -
     ("markers", "words"),
     [
         (offsets(), ["66 numbers", "117", "39 markers"]),
-        (np.zeros((3, 39, 3)), ["no marker", "3 frames"]),
+        (np.zeros((3, 39, 3)), ["nobody is seen", "3 frames"]),
         (np.random.default_rng(0).uniform(0, 1.8, (3, 39, 3)), ["expected millimetres"]),
         (np.random.default_rng(0).uniform(0, 1.8e6, (3, 39, 3)), ["cannot be metres"]),
     ],
@@ -255,7 +256,9 @@ def test_all_real_kinect_recordings(real_data: Path) -> None:
     """All 1,000; ankles that stand on the floor, with a head above."""
     recordings = find_recordings("ui_prmd_kinect_xsub", real_data / "UI-PRMD")
     assert [len(recordings.files[split]) for split in ("train", "test")] == [500, 500]
-    ids = {split: [ui_prmd_kinect.sample_id(file) for file in files] for split, files in recordings.files.items()}
+    ids = {
+        split: [recording_name("ui_prmd_kinect", file) for file in files] for split, files in recordings.files.items()
+    }
     assert all(
         recordings.missing(split, ids[split]) == [] and sorted(ids[split]) == recordings.protocol.expected_ids(split)
         for split in ids

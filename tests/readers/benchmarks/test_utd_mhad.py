@@ -16,6 +16,7 @@ from s2i_hf.readers import ReadError
 from s2i_hf.readers.benchmarks import utd_mhad
 from s2i_hf.readers.discovery import find_recordings, read_file
 from s2i_hf.readers.mat_files import read_array
+from s2i_hf.readers.recordings import file_id
 
 NAME = "a3_s2_t4_skeleton.mat"
 
@@ -133,7 +134,8 @@ def test_all_real_recordings(real_data: Path) -> None:
     recordings = find_recordings("utd_mhad_xsub", real_data / "UTD-MHAD")
     assert [len(recordings.files[split]) for split in ("train", "test")] == [431, 430]
     assert all(
-        recordings.missing(s, [utd_mhad.sample_id(f) for f in recordings.files[s]]) == [] for s in ("train", "test")
+        recordings.missing(s, [file_id(recordings.protocol, f) for f in recordings.files[s]]) == []
+        for s in ("train", "test")
     )
     frames, labels = [], []
     for file in recordings.all_files:
