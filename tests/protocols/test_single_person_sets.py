@@ -7,7 +7,7 @@ from scipy.io import loadmat
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.protocols import DATASETS, PROTOCOLS, SampleName, parse_name
-from s2i_hf.readers import READERS, RawFile
+from s2i_hf.readers import READERS, RawFile, get_reader
 from s2i_hf.readers.discovery import find_recordings
 from s2i_hf.readers.recordings import file_id
 
