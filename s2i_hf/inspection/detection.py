@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -31,24 +31,25 @@ from .file_types import PICKLE, describe, is_pickle, npz_headers
 from .report import Detection, Suffix
 from .statistics import spread
 
-_SHOWN = 3  # files of each suffix that are kept as examples
-_PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
-_CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
+_PROBES, _CLIPS = (
+    3,
+    4,
+)  # recordings that are opened to see whether a reader or a layout fits, and clips looked at in each
 _UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
 _HINTS = (
-    ((".avi", ".mp4", ".mkv", ".mov"), "videos are not skeletons: run a pose estimator on them first"),
-    ((".png", ".jpg", ".jpeg", ".bmp"), "images are not skeletons"),
-    ((".rar", ".7z", ".tgz", ".tar", ".bz2", ".xz"), "unpack the archives first; .zip is read as it is"),
-    ((".pt", ".pth", ".ckpt"), f"files of torch.save are {PICKLE}"),
+    ((".avi", ".mp4", ".mkv", ".mov"), "Videos are not skeletons: run a pose estimator on them first"),
+    ((".png", ".jpg", ".jpeg", ".bmp"), "Images are not skeletons"),
+    ((".rar", ".7z", ".tgz", ".tar", ".bz2", ".xz"), "Unpack the archives first; .zip is read as it is"),
+    ((".pt", ".pth", ".ckpt"), f"Files of torch.save are {PICKLE}"),
 )
 
 
 def detect(
     path: str | Path,
-    protocol: str | Protocol | None = None,
+    protocol: str | None = None,
     layout: LayoutLike | None = None,
     files: Sequence[RawFile] | None = None,
 ) -> Detection:
@@ -68,85 +69,76 @@ def detect(
         raise ValueError(f"{path} is not there; expected a folder, a zip archive or a recording.")
     if path.is_dir() and is_converted(path):
         return Detection("converted", "a data set made by `s2i convert`", path)
-    found: Detection | None
     if protocol is not None:
         recordings = find_recordings(protocol, path)
-        rule = recordings.protocol
-        found = Detection("dataset", _title(rule.reader, rule), path, rule.reader, [recordings], recordings.all_files)
-        found.suffixes = count_suffixes(recordings.all_files)
-        found.commands = [_convert(rule.name, path)]
+        found = _data_set(path, recordings.protocol.reader, [recordings])
+        found.suffixes = _count_suffixes(found.files)
         return found
     files = list_raw_files(path) if files is None else files
     if not files:
         raise ValueError(f"{path} has no files in it, four levels of folders deep; expected recordings.")
-    suffixes = count_suffixes(files)
-    unknown = Detection("unknown", "no format that s2i-hf knows", path)
-    known, broken = _dataset(path, files) if layout is None else (None, None)
-    found = (
-        known
-        or _pickles(path, files)
-        or _folder(path, files, layout, unknown)
-        or broken
-        or _described(unknown, suffixes)
-    )
-    found.suffixes = suffixes
+    unknown = Detection("unknown", "no format that s2i-hf knows", path, suffixes=_count_suffixes(files))
+    known, broken = _known(path, files) if layout is None else (None, None)
+    found = known or _pickles(path, files) or _folder(path, files, layout, unknown) or broken or _described(unknown)
+    found.suffixes = unknown.suffixes
     return found
-
-
-def _convert(name: str, path: Path) -> str:
-    return f"s2i convert {name} --data-dir {shlex.quote(str(path))} --output OUT"
 
 
 # -- known data sets ---------------------------------------------------------------------------------------------------
 
 
-def _title(reader: str, protocol: Protocol | None) -> str:
+def _title(reader: str, rule: Protocol | None = None) -> str:
     titles = [data.title for data in DATASETS.values() if data.reader == reader]
-    if protocol is not None and protocol.dataset in DATASETS:
-        titles = [DATASETS[protocol.dataset].title]
-    return f"{' or '.join(titles) or reader}, raw files as read by {reader}"
+    titles = titles if rule is None else [DATASETS[rule.dataset].title]
+    return f"{' or '.join(titles)}, raw files as read by {reader}"
 
 
-def _dataset(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, Detection | None]:
+def _data_set(
+    path: Path, reader: str, recordings: list[Recordings], files: Sequence[RawFile] = (), notes: Sequence[str] = ()
+) -> Detection:
+    """Raw files of a known data set: those of its protocols, or `files` if none finds any."""
+    rule = recordings[0].protocol if recordings else None
+    found = Detection("dataset", _title(reader, rule), path, reader, recordings, notes=list(notes))
+    found.files = list({str(file): file for one in recordings for file in one.all_files}.values()) or list(files)
+    if rule is not None:
+        found.commands = [f"s2i convert {rule.name} --data-dir {shlex.quote(str(path))} --output OUT"]
+    return found
+
+
+def _known(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, Detection | None]:
     """The data set whose names and contents the files have; and that whose names they have, if none can be read."""
     if path.is_file() and path.suffix.lower() != ".zip":
         return _single(path), None
-    named = {reader: _named(reader, files) for reader in READERS}
     known: list[Detection] = []
     broken: list[Detection] = []
-    for reader in sorted((name for name in READERS if named[name]), key=lambda name: -len(named[name])):
-        recordings, notes = _protocols(reader, path, files)
-        chosen = list({str(file): file for one in recordings for file in one.all_files}.values()) or named[reader]
-        found = Detection("dataset", _title(reader, recordings[0].protocol if recordings else None), path, reader)
-        found.recordings, found.files, found.notes = recordings, chosen, notes
-        if recordings:
-            name = recordings[0].protocol.name
-            found.commands = [_convert(name, path)]
-            datasets = {one.protocol.dataset: DATASETS[one.protocol.dataset].title for one in recordings}
-            if len(datasets) > 1 and not _completeness(recordings[0]):
-                found.notes.append(
-                    f"The names are those of {' and of '.join(datasets.values())}; --protocol says which it is."
-                )
-        (known if _readable(reader, chosen) else broken).append(found)
+    named = {reader: _named(reader, files) for reader in READERS}
+    for reader in sorted(filter(named.get, READERS), key=lambda name: -len(named[name])):
+        recordings, notes = [], []
+        for protocol in (one for one in PROTOCOLS.values() if one.reader == reader):
+            try:
+                recordings.append(find_recordings(protocol, path, files))
+            except ValueError as error:
+                notes += [] if str(error).startswith("No recordings of") else [str(error)]
+        recordings.sort(key=lambda one: (not _is_complete(one), -len(one.all_files)))
+        titles = list(dict.fromkeys(DATASETS[one.protocol.dataset].title for one in recordings))
+        if len(titles) > 1 and not _is_complete(recordings[0]):
+            notes.append(f"The names are those of {' and of '.join(titles)}; --protocol says which it is.")
+        found = _data_set(path, reader, recordings, named[reader], notes)
+        readable = any(_gives_clip(reader, file) for file in spread(found.files, 2 * _PROBES))
+        (known if readable else broken).append(found)
     for other in known[1:]:
-        flag = f" --protocol {other.recordings[0].protocol.name}" if other.recordings else ""
-        known[0].notes.append(
-            f"It also holds {other.what}: {len(other.files):,} files; see them with{flag or ' a path to them'}."
-        )
-    first = known[0] if known else _unnamed(path, files)
-    return first, broken[0] if broken else None
+        flag = f" --protocol {other.recordings[0].protocol.name}" if other.recordings else " a path to them"
+        known[0].notes.append(f"It also holds {other.what}: {len(other.files):,} files; see them with{flag}.")
+    return known[0] if known else _unnamed(path, files), broken[0] if broken else None
 
 
 def _named(reader: str, files: Sequence[RawFile]) -> list[RawFile]:
     """The files that are named like recordings of a reader."""
-    named = []
-    for file in with_suffix(files, READERS[reader].suffixes):
-        try:
-            if parse_name(reader, recording_name(reader, file)) is not None:
-                named.append(file)
-        except (KeyError, ValueError):
-            return []
-    return named
+    try:
+        files = with_suffix(files, READERS[reader].suffixes)
+        return [file for file in files if parse_name(reader, recording_name(reader, file)) is not None]
+    except (KeyError, ValueError):
+        return []
 
 
 def protocols_of(file: RawFile, reader: str) -> list[Protocol]:
@@ -155,27 +147,9 @@ def protocols_of(file: RawFile, reader: str) -> list[Protocol]:
     return [rule for rule in PROTOCOLS.values() if rule.reader == reader and rule.file_splits(name)]
 
 
-def _protocols(reader: str, path: Path, files: Sequence[RawFile]) -> tuple[list[Recordings], list[str]]:
-    """What each protocol of a reader finds, complete ones first, then by size; and why some find nothing."""
-    found, notes = [], []
-    for protocol in (one for one in PROTOCOLS.values() if one.reader == reader):
-        try:
-            found.append(find_recordings(protocol, path, files))
-        except ValueError as error:
-            if not str(error).startswith("No recordings of"):
-                notes.append(str(error))
-    return sorted(found, key=lambda one: (-_completeness(one), -len(one.all_files))), notes
-
-
-def _completeness(recordings: Recordings) -> int:
-    """1 if every split has as many files as the complete data set has clips."""
-    rule = recordings.protocol
-    return int(all(rule.expected(split) == len(files) for split, files in recordings.files.items()))
-
-
-def _readable(reader: str, files: Sequence[RawFile]) -> bool:
-    """Whether one of some files, spread over all, gives a clip."""
-    return any(_gives_clip(reader, file) for file in spread(files, 2 * _PROBES))
+def _is_complete(recordings: Recordings) -> bool:
+    """Whether every split has as many files as the complete data set has clips."""
+    return all(recordings.protocol.expected(split) == len(files) for split, files in recordings.files.items())
 
 
 def _gives_clip(reader: str, file: RawFile) -> bool:
@@ -185,34 +159,27 @@ def _gives_clip(reader: str, file: RawFile) -> bool:
 def _single(path: Path) -> Detection | None:
     """A single recording; what belongs to it (angles, labels) is looked for in the folders around it."""
     file = RawFile(path, size=path.stat().st_size)
-    for fits_name in (True, False):
-        for reader in READERS:
-            if not with_suffix([file], READERS[reader].suffixes) or fits_name != bool(_named(reader, [file])):
-                continue
-            for one in _with_companions(reader, file):
-                if _gives_clip(reader, one):
-                    rules = protocols_of(file, reader)
-                    title = _title(reader, rules[0] if rules else None)
-                    found = Detection("dataset", f"one recording of {title}", path, reader, files=[one])
-                    if not fits_name:
-                        found.notes.append(f"It is not named like one; expected a name like {READERS[reader].example}.")
-                    elif rules:
-                        found.notes.append(f"A recording of {', '.join(rule.name for rule in rules)}.")
-                    return found
+    readers = [reader for reader, facts in READERS.items() if with_suffix([file], facts.suffixes)]
+    named = {reader for reader in readers if _named(reader, [file])}
+    for reader in sorted(readers, key=lambda reader: reader not in named):
+        for one in filter(partial(_gives_clip, reader), _with_companions(reader, file)):
+            rules = protocols_of(file, reader)
+            title = _title(reader, rules[0] if rules else None)
+            found = Detection("dataset", f"one recording of {title}", path, reader, files=[one])
+            if reader not in named:
+                found.notes = [f"It is not named like one; expected a name like {READERS[reader].example}."]
+            elif rules:
+                found.notes = [f"A recording of {', '.join(rule.name for rule in rules)}."]
+            return found
     return None
 
 
 def _with_companions(reader: str, file: RawFile) -> list[RawFile]:
-    if not hasattr(get_reader(reader), "select"):
-        return [file]
-    for folder in (file.path.parent, file.path.parent.parent):
-        try:
+    for folder in (file.path.parent, file.path.parent.parent) if hasattr(get_reader(reader), "select") else ():
+        with contextlib.suppress(ValueError, OSError):
             chosen, _ = select(reader, list_raw_files(folder))
-        except (ValueError, OSError):
-            continue
-        same = [one for one in chosen if one.path == file.path]
-        if same:
-            return same
+            if same := [one for one in chosen if one.path == file.path]:
+                return same
     return [file]
 
 
@@ -222,30 +189,29 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
         candidates = with_suffix(files, facts.suffixes)
         clips = [next(raw_clips(reader, file), None) for file in spread(candidates, _PROBES)]
         if clips and all(isinstance(clip, SkeletonSequence) for clip in clips):
-            found = Detection("dataset", _title(reader, None), path, reader, files=candidates)
-            found.notes = [
+            note = (
                 f"The contents are those of {reader} files, the names are not: expected names like {facts.example}, got "
                 f"{candidates[0].name}. Rename them, since subject, view and action are read off the names."
-            ]
-            return found
+            )
+            return _data_set(path, reader, [], candidates, [note])
     return None
 
 
 # -- files --------------------------------------------------------------------------------------------------------------
 
 
-def suffix_of(file: RawFile) -> str:
+def _suffix_of(file: RawFile) -> str:
     return file.suffix.lower() + (".gz" if file.name.endswith(".gz") else "")
 
 
-def count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
+def _count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
+    """What files there are, the commonest suffix first."""
     groups: dict[str, list[RawFile]] = {}
     for file in files:
-        groups.setdefault(suffix_of(file), []).append(file)
-    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+        groups.setdefault(_suffix_of(file), []).append(file)
     return {
-        suffix: Suffix(len(group), sum(max(file.size, 0) for file in group), spread(group, _SHOWN))
-        for suffix, group in ordered
+        suffix: Suffix(len(group), sum(max(file.size, 0) for file in group), group[0])
+        for suffix, group in sorted(groups.items(), key=lambda item: -len(item[1]))
     }
 
 
@@ -255,33 +221,28 @@ def count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
 
 
 def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
-    pickles = [file for file in files if suffix_of(file) in (".pkl", ".pickle")]
+    pickles = [file for file in files if _suffix_of(file) in (".pkl", ".pickle")]
     pickles += [file for file in files[:1] if len(files) == 1 and not pickles and is_pickle(file)]
     if not pickles or len(pickles) < len(files) / 2:
         return None
-    found = Detection("pickle", PICKLE, path, files=pickles)
-    found.notes = [
-        "PYSKL and MMAction2 keep their annotations in such files; the converter takes arrays, strings and numbers only."
-    ]
-    where = pickles[0]
-    if not where.member:
-        found.commands = [f"s2i convert-pickle {shlex.quote(str(where.path))} --output OUT"]
+    note = "PYSKL and MMAction2 keep their annotations in such files; the converter takes arrays, strings and numbers only."
+    found, first = Detection("pickle", PICKLE, path, files=pickles, notes=[note]), pickles[0]
+    if not first.member:
+        found.commands = [f"s2i convert-pickle {shlex.quote(str(first.path))} --output OUT"]
     return found
 
 
 def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unknown: Detection) -> Detection | None:
     """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `unknown`."""
-    custom = with_suffix(files, SUFFIXES)
+    custom, where = with_suffix(files, SUFFIXES), shlex.quote(str(path))
     if not custom:
         return None
-    found = Detection(
-        "folder", f"recordings in a general format ({', '.join(count_suffixes(custom))})", path, files=custom
-    )
-    if shapes := ctr_gcn_shapes(custom):
-        found.what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
+    what = f"recordings in a general format ({', '.join(_count_suffixes(custom))})"
+    if shapes := _ctr_gcn_shapes(custom):
+        what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
         layout = layout if layout is not None else "kinect_v2"
-    found.misfits, found.unit, problems = fit_layouts(path, custom, layout)
-    if not found.misfits:
+    misfits, unit, problems = _fit_layouts(path, custom, layout)
+    if not misfits:
         if layout is not None:
             raise ValueError(next(iter(problems), f"None of the {len(custom)} recordings in {path} fits that layout."))
         if problems:
@@ -289,27 +250,21 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
                 f"Read as custom data they fit no known layout; the first that was tried: {problems[0]}"
             )
         if len(problems) == 1 or len(set(problems)) > 1:  # a damaged file is the same to all layouts
-            unknown.commands.append(f"s2i inspect {shlex.quote(str(path))} --layout LAYOUT")
+            unknown.commands.append(f"s2i inspect {where} --layout LAYOUT")
         return None
-    if len(found.misfits) > 1:
-        found.notes.append(compare_layouts(found.misfits))
-    shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(found.misfits))
-    unit = f" --unit {found.unit}" if found.unit else ""
-    where = shlex.quote(str(path))
+    shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(misfits))
     flag = "" if layout is None and custom[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
-    found.commands = [f"s2i convert folder --data-dir {where}{flag}{unit} --output OUT"]
+    flag += f" --unit {unit}" if unit else ""
+    found = Detection("folder", what, path, files=custom, misfits=misfits, unit=unit)
+    found.notes = [_compare_layouts(misfits)] if len(misfits) > 1 else []
+    found.commands = [f"s2i convert folder --data-dir {where}{flag} --output OUT"]
     return found
 
 
-def fit_layouts(
-    path: Path, files: Sequence[RawFile], layout: LayoutLike | None = None
+def _fit_layouts(
+    path: Path, files: Sequence[RawFile], layout: LayoutLike | None
 ) -> tuple[dict[str, float], str | None, list[str]]:
-    """Try layouts on some clips.
-
-    Args:
-        path: Folder, archive or file with custom data.
-        files: Those recordings.
-        layout: The one to try; None: all of `LAYOUTS`, or what motion capture files say themselves.
+    """Try a layout, or all of `LAYOUTS`, or what motion capture files say themselves, on some clips.
 
     Returns:
         Name -> misfit of the layouts that the recordings can be read by, the best first; the unit of the best (None: that of
@@ -330,19 +285,15 @@ def fit_layouts(
             except (ValueError, ImportError) as error:
                 problems += [str(error)] if unit is None else []
                 continue
-            if clips:
-                readable.append((_right_size(clips), unit, clips))
+            if clips:  # and how many have bodies of the size that the unit of the layout lets expect
+                right = [check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]
+                readable.append((float(np.mean(right)), unit, clips))
         if readable:
             _, unit, clips = max(readable, key=lambda one: one[0])  # the first of equals
             misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
             fits[clips[0].layout.name] = (math.inf if math.isnan(misfit) else misfit, unit)
-    ordered = sorted(fits.items(), key=lambda item: item[1][0])
-    return {name: misfit for name, (misfit, _) in ordered}, ordered[0][1][1] if ordered else None, problems
-
-
-def _right_size(clips: Sequence[SkeletonSequence]) -> float:
-    """Share of the clips whose bodies have the size that the unit of their layout lets expect."""
-    return float(np.mean([check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]))
+    ordered = sorted(fits, key=lambda name: fits[name][0])
+    return {name: fits[name][0] for name in ordered}, fits[ordered[0]][1] if ordered else None, problems
 
 
 def _some_clips(
@@ -370,20 +321,19 @@ def quietly() -> Iterator[None]:
         folder_logger.disabled = before
 
 
-def compare_layouts(misfits: dict[str, float]) -> str:
+def _compare_layouts(misfits: dict[str, float]) -> str:
     """How sure the choice between layouts with equally many joints is, as a sentence."""
     (best, low), (second, high) = list(misfits.items())[:2]
     shown = ", ".join(f"{name} {value:.2f}" for name, value in misfits.items())
+    sure = f"{best} and {second} fit about as well, so look up the joint order"
     if low < CLEAR * high:
         sure = f"bones are short, steady and alike on both sides under the tree of {best}"
-    else:
-        sure = f"{best} and {second} fit about as well, so look up the joint order"
     joints = f"{LAYOUTS[best].num_joints} joints" if best in LAYOUTS else "They"
     return f"{joints} could be {' or '.join(misfits)}: {sure} (misfit {shown})."
 
 
-def ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
-    """Shapes of the arrays, if the first file is an .npz such as CTR-GCN's preparation writes (x_train, y_train ...); else nothing."""
+def _ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
+    """Shapes of the arrays, if the first .npz is such as CTR-GCN's preparation writes (x_train, y_train ...); else nothing."""
     first = next((file for file in files if file.name.endswith(".npz")), None)
     try:
         headers = npz_headers(first) if first is not None else {}
@@ -396,15 +346,14 @@ def ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
 # -- neither -----------------------------------------------------------------------------------------------------------
 
 
-def _described(found: Detection, suffixes: dict[str, Suffix]) -> Detection:
+def _described(unknown: Detection) -> Detection:
     """What nobody knows, with what its files look like and which formats are read."""
-    for suffix, group in list(suffixes.items())[:6]:
-        for file in group.some[:1]:
-            found.notes.append(f"{file.name}: {describe(file)}.")
-        found.notes += [f"{hint[0].upper()}{hint[1:]}." for those, hint in _HINTS if suffix in those]
-    counts = Counter(layout.num_joints for layout in LAYOUTS.values())
-    found.notes.append(
+    for suffix, group in list(unknown.suffixes.items())[:6]:
+        unknown.notes.append(f"{group.first.name}: {describe(group.first)}.")
+        unknown.notes += [f"{hint}." for those, hint in _HINTS if suffix in those]
+    counts = sorted({layout.num_joints for layout in LAYOUTS.values()})
+    unknown.notes.append(
         "Custom data may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
-        f"layouts with {', '.join(map(str, sorted(counts)))} joints are known, others are a JSON file for --layout."
+        f"layouts with {', '.join(map(str, counts))} joints are known, others are a JSON file for --layout."
     )
-    return found
+    return unknown

@@ -24,13 +24,13 @@ NUM_BROKEN_NAMED = 20
 _WIDTH = 118
 
 
-@dataclass
+@dataclass(frozen=True)
 class Suffix:
-    """How many files end alike, their bytes, and some of them, evenly spread over the names."""
+    """How many files end alike, their bytes, and the first of them."""
 
     count: int
     size: int
-    some: list[RawFile]
+    first: RawFile
 
 
 @dataclass
