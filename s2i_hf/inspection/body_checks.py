@@ -18,8 +18,6 @@ from ..processing.layouts import SkeletonLayout
 from ..processing.transforms import find_missing
 
 Sides = Literal["as named", "mirrored", "cannot tell"]
-UNITS = ("m", "cm", "mm", "px", "normalized", "unknown")
-AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 
 # The chain hip - knee - ankle of adults measures 0.7-0.95 m; the window holds children, and sensors that are off by a fifth.
 _LEG_METRES = (0.4, 1.3)
@@ -38,9 +36,9 @@ class BodyChecks:
         bone_variation: Mean deviation of the bones from their median lengths as a share of these, over frames and bones; NaN
             if there is no bone. A rigid body has 0; sensors some hundredths; a wrong joint order or swapped people far more.
         worst_bone: Index of the joint at whose bone the deviation is largest (as a length); -1 if there is none.
-        unit: One of `UNITS`.
+        unit: "m", "cm", "mm", "px", "normalized" or "unknown".
         size: What the unit was judged by: length of a leg, or of the body where the layout has no legs; NaN if unknown.
-        up: One of `AXES`: where the head is, seen from the feet; "" if the clip does not tell.
+        up: Where the head is, seen from the feet: "+x", "-y" ...; "" if the clip does not tell.
         sides: Whether joints named left are on the person's left, in a right-handed frame such as Kinect's.
         nan, zero: Joints (of a person, in a frame) that are NaN or infinite while others of that person are not; that are 0 0 0.
         absent: People (in a frame) without a joint.
@@ -113,8 +111,9 @@ def nanmedian(values: np.ndarray) -> np.ndarray:
 
 def bone_pairs(layout: SkeletonLayout) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the joints that have a parent, and of these parents."""
-    joints = np.array([joint for joint, parent in enumerate(layout.parents) if parent >= 0], dtype=np.int64)
-    return joints, np.array(layout.parents, dtype=np.int64)[joints]
+    parents = np.array(layout.parents, dtype=np.int64)
+    joints = np.flatnonzero(parents >= 0)
+    return joints, parents[joints]
 
 
 def _bone_lengths(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray, np.ndarray]:
@@ -124,20 +123,26 @@ def _bone_lengths(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray,
         return joints, np.sqrt(((seen[:, :, joints] - seen[:, :, parents]) ** 2).sum(axis=-1))
 
 
+def _body_size(seen: np.ndarray) -> float:
+    """The longest side of the box around the median body; NaN if there is nobody."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        box = np.fmax.reduce(seen, axis=2) - np.fmin.reduce(seen, axis=2)
+    return float(nanmedian(box.max(axis=-1).reshape(-1)))
+
+
 def _bones(seen: np.ndarray, layout: SkeletonLayout) -> tuple[np.ndarray, float, int]:
     """Lengths (V,), their variation and the bone that varies most, see `BodyChecks`. People keep lengths of their own."""
     joints, lengths = _bone_lengths(seen, layout)
-    per_joint = np.full(layout.num_joints, np.nan)
-    if not len(joints):
-        return per_joint, math.nan, -1
     medians = nanmedian(lengths)  # (M, bones)
     off = np.abs(lengths - medians)
     measured = ~np.isnan(off)
     deviation = np.where(measured, off, 0).sum(axis=0) / np.maximum(measured.sum(axis=0), 1)  # (M, bones)
-    total = np.nansum(medians)
-    variation = float(deviation.sum() / total) if total > 0 else math.nan
+    per_joint = np.full(layout.num_joints, np.nan)
     per_joint[joints] = nanmedian(medians)
-    return per_joint, variation, int(joints[deviation.max(axis=0).argmax()]) if total > 0 else -1
+    total = np.nansum(medians)
+    if not total > 0:
+        return per_joint, math.nan, -1
+    return per_joint, float(deviation.sum() / total), int(joints[deviation.max(axis=0).argmax()])
 
 
 def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
@@ -152,9 +157,7 @@ def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
     if not len(joint):
         return math.nan
     lengths = lengths.reshape(-1, len(joint))
-    with np.errstate(over="ignore", invalid="ignore"):
-        box = np.fmax.reduce(seen, axis=2) - np.fmin.reduce(seen, axis=2)
-    medians, size = nanmedian(lengths), float(nanmedian(box.max(axis=-1).reshape(-1)))
+    medians, size = nanmedian(lengths), _body_size(seen)
     per_joint = np.full(layout.num_joints, np.nan)
     per_joint[joint] = medians
     terms = (medians, nanmedian(np.abs(lengths - medians)), np.abs(per_joint - per_joint[list(layout.mirror)]))
@@ -185,11 +188,9 @@ def landmarks(layout: SkeletonLayout) -> Landmarks:
     index = {name: joint for joint, name in enumerate(layout.joint_names)}
     parts = {part: [index[name] for name in names] for part, names in layout.parts.items()}
     torso, legs = parts["torso"], [parts["left_leg"], parts["right_leg"]]
-    mirror = layout.mirror
 
-    def tops(part: str) -> tuple[tuple[int, int], ...]:
-        top = parts[part][:1]
-        return tuple((joint, mirror[joint]) for joint in top if mirror[joint] != joint)
+    def pairs(part: str) -> tuple[tuple[int, int], ...]:
+        return tuple((top, layout.mirror[top]) for top in parts[part][:1] if layout.mirror[top] != top)
 
     def named(leg: list[int], pattern: str) -> list[int]:
         return [joint for joint in leg if re.search(pattern, layout.joint_names[joint], re.IGNORECASE)]
@@ -200,16 +201,11 @@ def landmarks(layout: SkeletonLayout) -> Landmarks:
         knees = named(leg, r"kne") or leg[1:2]
         for knee in knees[:1]:
             hip, below = layout.parents[knee], [joint for joint in leg if layout.parents[joint] == knee]
-            if hip in leg and below:
-                chains.append((hip, knee, below[0]))
-        ends = named(leg, r"toe|foot_index") or named(leg, r"foot")
-        toes += [
-            (toe, layout.parents[toe])
-            for toe in ends
-            if layout.parents[toe] in leg and layout.parents[toe] not in knees
-        ]
-    hips, shoulders = tops("left_leg"), tops("left_arm")
-    head = tuple(torso[:1]) if len(torso) and (hips or shoulders) else ()
+            chains += [(hip, knee, below[0])] if hip in leg and below else []
+        ends = [(end, layout.parents[end]) for end in named(leg, r"toe|foot_index") or named(leg, r"foot")]
+        toes += [(toe, heel) for toe, heel in ends if heel in leg and heel not in knees]
+    hips, shoulders = pairs("left_leg"), pairs("left_arm")
+    head = tuple(torso[:1]) if hips or shoulders else ()
     feet = tuple(leg[-1] for leg in legs if len(leg) > 1)
     hands = tuple((arm[-1], arm[0]) for arm in (parts["left_arm"], parts["right_arm"]) if len(arm) > 1)
     return Landmarks(head, feet, shoulders, hips, tuple(chains), tuple(toes), hands)
@@ -223,29 +219,25 @@ def _mean(seen: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
 # -- unit, up, sides ---------------------------------------------------------------------------------------------------
 
 
-def is_flat(seen: np.ndarray) -> bool:
+def _is_flat(seen: np.ndarray) -> bool:
     """Whether the third axis says nothing, as in image keypoints: all zero, or all the same."""
-    depth, height = seen[..., 2], seen[..., 1]
-    if not (~np.isnan(depth)).any():
+    if np.isnan(seen).all():
         return False
-    return bool(np.nanmax(depth) - np.nanmin(depth) <= _FLAT * max(float(np.nanmax(height) - np.nanmin(height)), 1e-12))
+    _, height, depth = np.nanmax(seen, axis=(0, 1, 2)) - np.nanmin(seen, axis=(0, 1, 2))
+    return bool(depth <= _FLAT * max(height, 1e-12))
 
 
 def _unit(seen: np.ndarray, lengths: np.ndarray, layout: SkeletonLayout) -> tuple[str, float]:
-    bodies = seen.reshape(-1, *seen.shape[2:])
-    bodies = bodies[~np.isnan(bodies).all(axis=(1, 2))]
-    if not len(bodies):
+    extent = _body_size(seen)
+    if math.isnan(extent):
         return "unknown", math.nan
-    with np.errstate(invalid="ignore", over="ignore"):
-        boxes = np.fmax.reduce(bodies, axis=1) - np.fmin.reduce(bodies, axis=1)
-    extent = float(nanmedian(boxes.max(axis=-1)))
-    largest = float(np.nanmax(np.abs(bodies)))
-    if is_flat(seen):
+    largest = float(np.nanmax(np.abs(seen)))
+    if _is_flat(seen):
         return ("normalized" if largest <= 2 else "px"), extent
-    chains = landmarks(layout).legs
-    legs = [float(lengths[knee] + lengths[ankle]) for _, knee, ankle in chains]
-    size = float(np.nanmean(legs)) if legs and not np.isnan(legs).all() else extent
-    low, high = _LEG_METRES if size is not extent else _EXTENT_METRES
+    legs = [float(lengths[knee] + lengths[ankle]) for _, knee, ankle in landmarks(layout).legs]
+    size, (low, high) = extent, _EXTENT_METRES
+    if not np.isnan(legs).all():
+        size, (low, high) = float(np.nanmean(legs)), _LEG_METRES
     for unit, scale in (("m", 1), ("cm", 100), ("mm", 1000)):
         if low * scale <= size <= high * scale:
             return unit, size
@@ -259,12 +251,10 @@ def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
     if not marks.head or not low:
         return ""
     rise = nanmedian((_mean(seen, marks.head) - _mean(seen, low)).reshape(-1, 3))
-    if np.isnan(rise).any():
-        return ""
-    order = np.argsort(-np.abs(rise))
-    if abs(rise[order[0]]) < 1.5 * abs(rise[order[1]]) or rise[order[0]] == 0:
+    most, second, _ = np.argsort(-np.abs(rise))
+    if np.isnan(rise).any() or abs(rise[most]) < 1.5 * abs(rise[second]) or rise[most] == 0:
         return ""  # lying, bowing, or no body at all
-    return ("+" if rise[order[0]] > 0 else "-") + "xyz"[order[0]]
+    return ("+" if rise[most] > 0 else "-") + "xyz"[most]
 
 
 def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
@@ -278,7 +268,7 @@ def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
     left = sum(seen[:, :, a] - seen[:, :, b] for a, b in (*marks.shoulders, *marks.hips))
     shoulders, hips = (_mean(seen, tuple(j for pair in pairs for j in pair)) for pairs in (marks.shoulders, marks.hips))
     up = shoulders - hips
-    if is_flat(seen):  # an image, with its viewer in front of it
+    if _is_flat(seen):  # an image, with its viewer in front of it
         forward = np.zeros_like(up)
         forward[..., 2] = np.sign(up[..., 1])
     else:
@@ -291,9 +281,7 @@ def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
         strength = (forward * across).sum(axis=-1) / np.linalg.norm(across, axis=-1)
         weight = np.linalg.norm(forward - up * ((forward * up).sum(-1) / (up * up).sum(-1))[..., None], axis=-1)
     valid = np.isfinite(strength) & np.isfinite(weight)
-    if not weight[valid].sum() > 0:
-        return "cannot tell"
-    handedness = float(strength[valid].sum() / weight[valid].sum())
-    if abs(handedness) < _SURE:
+    handedness, total = strength[valid].sum(), weight[valid].sum()
+    if not total > 0 or abs(handedness / total) < _SURE:
         return "cannot tell"
     return "as named" if handedness > 0 else "mirrored"

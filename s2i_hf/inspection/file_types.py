@@ -9,6 +9,8 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,12 +30,11 @@ _SIGNATURES = (
     (b"7z\xbc\xaf", "a 7-Zip archive: unpack it first"),
     (b"BZh", "a bzip2 file: unpack it first"),
     (b"\xfd7zXZ", "an xz file: unpack it first"),
-    (b"\x89PNG", "an image"),
-    (b"\xff\xd8\xff", "an image"),
+    (b"\x89PNG|\xff\xd8\xff", "an image"),
     (b"%PDF", "a PDF document"),
     (b"SQLite", "an SQLite database"),
+    (rb"RIFF....AVI |....ftyp|\x1aE\xdf\xa3", "a video, not a skeleton: run a pose estimator on it first"),
 )
-_VIDEO = re.compile(rb"RIFF....AVI |....ftyp|\x1aE\xdf\xa3", re.DOTALL)
 PICKLE = "a Python pickle, which can run programs when loaded and therefore never is"
 _PICKLE_START = re.compile(
     rb"\x80[\x02-\x05]|[}\]]q[\x00-\xff]|\([dl]p\d+\n|c(?:copy_reg|copyreg|numpy|__builtin__|builtins|collections)"
@@ -86,13 +87,11 @@ def describe(file: RawFile) -> str:
         if start.startswith(b"PK"):
             return _archive(file)
         for signature, name in _SIGNATURES:
-            if start.startswith(signature):
+            if re.match(signature, start, re.DOTALL):
                 return name
-        if _VIDEO.match(start):
-            return "a video, not a skeleton: run a pose estimator on it first"
         if start.startswith(b"MATLAB 5.0"):
             names = variable_names(read_bytes(file, text=False), file.name)
-            return "a MATLAB file with " + (", ".join(names[:8]) or "nothing in it")
+            return f"a MATLAB file with {_some(names) or 'nothing in it'}"
         if file.name.endswith(".safetensors"):
             return _safetensors(file)
         return _text(file, start)
@@ -123,11 +122,11 @@ def npz_headers(file: RawFile) -> dict[str, Header]:
 
 
 def _archive(file: RawFile) -> str:
-    headers = npz_headers(file)
-    if not headers:
-        return "a zip archive without arrays in it"
-    shown = [f"{name} {shape}{' of objects' if dtype.hasobject else ''}" for name, (shape, _, dtype) in headers.items()]
-    return f"arrays {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
+    arrays = [
+        f"{name} {shape}{' of objects' if dtype.hasobject else ''}"
+        for name, (shape, _, dtype) in npz_headers(file).items()
+    ]
+    return f"arrays {_some(arrays)}" if arrays else "a zip archive without arrays in it"
 
 
 def _safetensors(file: RawFile) -> str:
@@ -135,8 +134,13 @@ def _safetensors(file: RawFile) -> str:
     if length > HEAD << 8:
         raise ValueError("a header of megabytes")
     tensors = json.loads(head(file, 8 + length)[8:])
-    shown = [f"{name} {tuple(value['shape'])}" for name, value in tensors.items() if name != "__metadata__"]
-    return f"tensors {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}"
+    return "tensors " + _some(
+        [f"{name} {tuple(value['shape'])}" for name, value in tensors.items() if name != "__metadata__"]
+    )
+
+
+def _some(names: Sequence[str], count: int = 8) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
 # -- text --------------------------------------------------------------------------------------------------------------
@@ -198,8 +202,8 @@ def json_shape(value: Any, depth: int = 3) -> str:
     if isinstance(value, dict):
         if depth == 0:
             return "an object"
-        items = [f"{_short(str(key), 30)} ({json_shape(item, depth - 1)})" for key, item in list(value.items())[:6]]
-        return f"an object with {', '.join(items)}{', ...' if len(value) > 6 else ''}" if items else "an empty object"
+        items = [f"{_short(str(key), 30)} ({json_shape(item, depth - 1)})" for key, item in islice(value.items(), 7)]
+        return f"an object with {_some(items, 6)}" if items else "an empty object"
     if isinstance(value, list):
         sizes: list[int] = []
         while isinstance(value, list):

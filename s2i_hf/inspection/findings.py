@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..processing.layouts import LAYOUTS
+from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..protocols import SPLITS, Protocol, Split
 from ..readers import get_reader
 from ..readers.recordings import file_id
-from .body_checks import CLEAR, layout_misfit
+from .body_checks import CLEAR, layout_misfit, nanmedian
 from .report import UNIT_NAMES, Inspection, counted, listed, share
 from .statistics import FEW_FRAMES, ClipStatistics, leading
 
@@ -106,8 +106,7 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
     """Layout, unit, axes and bones."""
     warnings, layout = [], stats.layout
     assert layout is not None
-    other = _better_layout(stats)
-    if other:
+    if other := _better_layout(stats, layout):
         warnings.append(
             f"The bones fit the tree of {other} better than that of {layout.name}: is that the joint order?"
         )
@@ -117,22 +116,20 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
             f"Joints look like {UNIT_NAMES[unit]}, but layout {layout.name} has {UNIT_NAMES[layout.unit]}; convert them, or training "
             "sees bodies of another size."
         )
-    odd = [value for value in stats.units if value not in (unit, "unknown")]
-    if odd and part < 0.98 and part > 0.5:
+    odd = {value: count for value, count in stats.units.items() if value not in (unit, "unknown")}
+    if odd and 0.5 < part < 0.98:
         names = [name for value in odd for name in stats.examples["unit", value]]
-        warnings.append(
-            f"Bodies are of another size in {counted(sum(stats.units[value] for value in odd), 'clip')}, such as {listed(names)}."
-        )
+        warnings.append(f"Bodies are of another size in {counted(sum(odd.values()), 'clip')}, such as {listed(names)}.")
     up, part = leading(stats.ups)
     if up and up != "+y":
         warnings.append(
             f"Heads are above feet along {up} in {share(part, 1)} of the clips; expected +y: turn the axes, y up."
         )
-    told = stats.sides["as named"] + stats.sides["mirrored"]
-    if told and stats.sides["mirrored"] > _MIRRORED * told:
+    mirrored, told = stats.sides["mirrored"], stats.sides["as named"] + stats.sides["mirrored"]
+    if mirrored > _MIRRORED * told:
         names = stats.examples["sides", "mirrored"]
         warnings.append(
-            f"Left and right look swapped in {share(stats.sides['mirrored'], told)} of the clips that tell, such as {listed(names)}: "
+            f"Left and right look swapped in {share(mirrored, told)} of the clips that tell, such as {listed(names)}: "
             "joints named left are on the person's right, or one axis is mirrored."
         )
     restless = sum(count for value, count in stats.variations.items() if value > _RESTLESS)
@@ -144,41 +141,33 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
     return warnings
 
 
-def _better_layout(stats: ClipStatistics) -> str:
+def _better_layout(stats: ClipStatistics, layout: SkeletonLayout) -> str:
     """A well-known layout with as many joints whose tree fits the drawn clips clearly better; "" if there is none."""
-    layout = stats.layout
-    assert layout is not None
     clips = [clip.joints for clip in stats.drawn.items if clip.layout == layout]
-
-    def misfit(name: str) -> float:
-        values = [layout_misfit(joints, LAYOUTS[name]) for joints in clips]
-        known = [value for value in values if value == value]
-        return float(np.median(known)) if known else float("nan")
-
-    rivals = {name: misfit(name) for name, one in LAYOUTS.items() if one.num_joints == layout.num_joints}
-    mine = rivals.pop(layout.name, float("nan"))
-    better = [name for name, value in rivals.items() if value < CLEAR * mine]
-    return min(better, key=lambda name: rivals[name]) if better else ""
+    misfits = {
+        name: float(nanmedian(np.array([layout_misfit(joints, one) for joints in clips])))
+        for name, one in LAYOUTS.items()
+        if one.num_joints == layout.num_joints
+    }
+    mine = misfits.pop(layout.name, float("nan"))
+    better = {name: misfit for name, misfit in misfits.items() if misfit < CLEAR * mine}
+    return min(better, key=lambda name: better[name]) if better else ""
 
 
 def _about_values(stats: ClipStatistics) -> list[str]:
     """Missing joints, empty and repeated frames, clips of a few frames."""
-    warnings = []
-    totals = stats.totals
+    warnings, totals = [], stats.totals
     missing = totals["nan"] + totals["zero"]
     if missing > _MISSING * totals["total"]:
         warnings.append(
             f"{share(missing, totals['total'])} of the joints are missing (NaN or 0 0 0); they are filled along time."
         )
-    if totals["empty_frames"]:
-        names = stats.examples["empty", ""]
-        warnings.append(
-            f"Nobody is there in {counted(totals['empty_frames'], 'frame')}, in clips such as {listed(names)}."
-        )
+    if empty := totals["empty_frames"]:
+        names = listed(stats.examples["empty", ""])
+        warnings.append(f"Nobody is there in {counted(empty, 'frame')}, in clips such as {names}.")
     if totals["still"] > _STILL * stats.total_frames:
         warnings.append(f"{share(totals['still'], stats.total_frames)} of the frames repeat the one before.")
-    short = sum(count for frames, count in stats.frames.items() if frames < FEW_FRAMES)
-    if short:
-        names = stats.examples["short", ""]
-        warnings.append(f"Fewer than {FEW_FRAMES} frames: {counted(short, 'clip')}, such as {listed(names)}.")
+    if short := sum(count for frames, count in stats.frames.items() if frames < FEW_FRAMES):
+        names = listed(stats.examples["short", ""])
+        warnings.append(f"Fewer than {FEW_FRAMES} frames: {counted(short, 'clip')}, such as {names}.")
     return warnings

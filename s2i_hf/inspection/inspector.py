@@ -12,17 +12,16 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from ..data.storage import META_FILE, read_meta, shard_files
 from ..data.stored_clips import count_rows, custom_layouts, read_rows
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
-from ..protocols import DATASETS, PROTOCOLS, Protocol
+from ..protocols import DATASETS, PROTOCOLS
 from ..readers import NoClip, ReadError
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
@@ -114,8 +113,8 @@ def _raw(report: Inspection, max_files: int | None) -> Clips:
     """Raw files of a known data set; labels are those of the protocol that fits best."""
     found = report.detection
     rules = [one.protocol for one in found.recordings] or protocols_of(found.files[0], found.reader)
-    rule = rules[0] if rules else None
-    report.protocol, report.num_files = rule, len(found.files)
+    rule = report.protocol = rules[0] if rules else None
+    report.num_files = len(found.files)
     report.class_names = rule.class_names if rule is not None else ()
     for file in spread(found.files, max_files or len(found.files)):
         report.num_read += 1
@@ -123,15 +122,11 @@ def _raw(report: Inspection, max_files: int | None) -> Clips:
             if isinstance(clip, ReadError) or rule is None:
                 yield "", clip
                 continue
-            split = rule.split(clip.sample_id)
-            yield split or "", _labelled(clip, rule)
-
-
-def _labelled(clip: SkeletonSequence, rule: Protocol) -> SkeletonSequence:
-    try:
-        return replace(clip, label=rule.label(clip.sample_id))
-    except ValueError:
-        return replace(clip, label=-1)
+            try:
+                label = rule.label(clip.sample_id)
+            except ValueError:
+                label = -1
+            yield rule.split(clip.sample_id) or "", replace(clip, label=label)
 
 
 def _folder(report: Inspection, layout: LayoutLike | None, max_files: int | None) -> Clips:
@@ -141,30 +136,28 @@ def _folder(report: Inspection, layout: LayoutLike | None, max_files: int | None
         best = first  # but for motion capture, which says itself what its joints are
     with quietly():
         recordings = find_folder(found.path, layout=best, unit=found.unit, files=found.files)
-    files = recordings.all_files
+    rule, files = recordings.protocol, recordings.all_files
+    report.protocol, report.class_names, report.num_files = rule, rule.class_names, len(files)
     if found.unit:
         found.notes.append(
             f"Coordinates are in {UNIT_NAMES[found.unit]}; with --unit {found.unit} they are read as metres."
         )
-    if not recordings.protocol.class_names:
+    if not rule.class_names:
         found.notes.append(
             "Nothing says what the clips show: put each in a folder named after its class, or list them in a labels.csv with the "
             "columns id and label."
         )
-    report.protocol, report.num_files = recordings.protocol, len(files)
-    report.class_names = recordings.protocol.class_names
     for reason, names in recordings.left_out.items():
         found.notes.append(f"Not read, {reason}: {len(names):,}, such as {names[0]}.")
     for file in spread(files, max_files or len(files)):
         report.num_read += 1
-        for clip in read_file(file, recordings.protocol):
+        for clip in read_file(file, rule):
             yield ("", clip) if isinstance(clip, ReadError) else (clip.split, clip.sequence)
 
 
 def _converted(report: Inspection, max_files: int | None) -> Clips:
-    found = report.detection
+    found, meta = report.detection, {}
     files = dict(sorted(shard_files(found.path).items(), key=lambda item: (item[0] == "test", item[0] != "train")))
-    meta: dict[str, Any] = {}
     if (found.path / META_FILE).is_file():
         meta = read_meta(found.path)
         report.class_names = tuple(meta["class_names"])
@@ -176,28 +169,25 @@ def _converted(report: Inspection, max_files: int | None) -> Clips:
     else:
         found.notes.append(f"It has no {META_FILE}, so names of classes and the protocol are not known.")
     found.commands = [f"s2i pretrain --data {shlex.quote(str(found.path))} --output_dir runs/mae"]
-    layouts = custom_layouts(found.path)
-    places: dict[Path, int] = {}
-    for path in (path for paths in files.values() for path in paths):
+    sizes: dict[Path, int] = {}
+    for path in chain.from_iterable(files.values()):
         try:
-            places[path] = count_rows(path)
+            sizes[path] = count_rows(path)
         except ReadError as error:
-            places[path] = 0
+            sizes[path] = 0
             report.add_broken(str(error))
     for split, count in meta.get("counts", {}).items():  # clips that are promised
-        there = sum(places[path] for path in files.get(split, ()))
+        there = sum(sizes[path] for path in files.get(split, ()))
         if there != count:
             report.add_broken(f"{META_FILE} says that split {split} has {count:,} clips, but {there:,} are there.")
-    report.num_files = sum(places.values())
-    chosen, start = np.array(spread(range(report.num_files), max_files or report.num_files)), 0
-    for split, paths in files.items():
-        for path in paths:
-            here = chosen[(chosen >= start) & (chosen < start + places[path])] - start
-            start += places[path]
-            wanted = set(here.tolist())
-            report.num_read += len(wanted)
-            try:
-                for clip in read_rows(path, layouts, wanted.__contains__) if wanted else ():
-                    yield split, clip
-            except ReadError as error:
-                yield split, error
+    report.num_files, layouts = sum(sizes.values()), custom_layouts(found.path)
+    chosen, start = set(spread(range(report.num_files), max_files or report.num_files)), 0
+    for split, path in ((split, path) for split, paths in files.items() for path in paths):
+        wanted = {row for row in range(sizes[path]) if start + row in chosen}
+        start += sizes[path]
+        report.num_read += len(wanted)
+        try:
+            for clip in read_rows(path, layouts, wanted.__contains__) if wanted else ():
+                yield split, clip
+        except ReadError as error:
+            yield split, error
