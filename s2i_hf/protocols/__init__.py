@@ -34,20 +34,16 @@ _NAMES: Mapping[str, NameParser] = {
 
 
 def _read(match: re.Match[str]) -> SampleName:
-    found = {field: text for field, text in match.groupdict().items() if text is not None}
-    video = found.pop("video", "")
-    return SampleName(**{"action": -1, **{field: int(number) for field, number in found.items()}}, video=video)
+    found = {name: text for name, text in match.groupdict().items() if text is not None}
+    return SampleName(**{name: text if name == "video" else int(text) for name, text in found.items()})  # type: ignore[arg-type]
 
 
 def parse_name(reader: str, sample_id: str) -> SampleName | None:
-    """Read the numbers in the name of a sample or of a raw file.
+    """Read the numbers in the name of a sample or of a raw file; None if it is not named like that.
 
     Args:
         reader: Whose names these are: "ntu_rgbd" (S001C002P003R002A013), "nw_ucla" (a01_s02_e03_v01), ...
         sample_id: Id of a sample, or file name without folder and extension.
-
-    Returns:
-        The numbers, or None if `sample_id` is not named like that.
     """
     parser = _NAMES[reader]
     pattern, read = parser if isinstance(parser, tuple) else (parser, _read)
@@ -56,16 +52,11 @@ def parse_name(reader: str, sample_id: str) -> SampleName | None:
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol called `name`.
-
-    Raises:
-        ValueError: there is none; the message names the closest one.
-    """
+    """The protocol called `name`. Raises ValueError if there is none; the message names the closest one."""
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    raise ValueError(
-        f"Unknown protocol {name!r}.{did_you_mean(str(name), PROTOCOLS)} Known: {', '.join(short_names())}."
-    )
+    hint = did_you_mean(str(name), PROTOCOLS)
+    raise ValueError(f"Unknown protocol {name!r}.{hint} Known: {', '.join(short_names())}.")
 
 
 def short_names() -> list[str]:

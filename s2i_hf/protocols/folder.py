@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..processing.skeleton_layout import SkeletonLayout
-from .protocol import SPLITS, Protocol, Split
+from .protocol import Protocol, Split
 
 
 class FolderSample(NamedTuple):
@@ -24,16 +24,15 @@ class FolderSample(NamedTuple):
 class FolderProtocol(Protocol):
     """Who trains and who tests in a folder of custom data; made by `readers.generic.folder.find_folder`.
 
+    Nothing is known about a complete data set, so `expected` is None, and of the fields of `Protocol` most are empty.
+
     Args:
-        layout: Name of the joint format, as rows hold it.
-        skeleton: The joint format itself, which need not be one of `LAYOUTS`.
+        skeleton: The joint format, which need not be one of `LAYOUTS`; `layout` is its name, as rows hold it.
         names: Names of the classes, in the order of the labels; empty if nothing says what the clips show.
         unit: What the coordinates in the files are given in: "m", "cm" or "mm"; None: the unit of the layout.
         root: The folder, archive or file; ids of files are their paths in it.
         table: Id of each clip -> its split, label, subject and camera.
         containers: Id of each file that holds many clips -> the splits these are in.
-
-    The other fields are those of `Protocol`; nothing is known about a complete data set, so `expected` is None.
     """
 
     dataset: str = "folder"
@@ -42,7 +41,7 @@ class FolderProtocol(Protocol):
     layout: str = ""
     actions: tuple[int, ...] = ()
     classes: str = ""
-    source: str = "your own recordings"
+    source: str = "custom data"
     skeleton: SkeletonLayout | None = None
     names: tuple[str, ...] = ()
     unit: str | None = None
@@ -53,27 +52,13 @@ class FolderProtocol(Protocol):
     __eq__ = object.__eq__  # not that of Protocol, which looks at the fields it knows
     __hash__ = object.__hash__
 
-    @property
-    def name(self) -> str:
-        """Always "folder"."""
-        return self.dataset
-
-    @property
-    def splits(self) -> tuple[Split, ...]:
-        """("train", "test"); either may be empty."""
-        return SPLITS
-
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the labels."""
         return self.names
 
     def file_splits(self, stem: str) -> tuple[Split, ...]:
-        """Splits that the clips of a file are in; none if it is not to be read.
-
-        Args:
-            stem: Id of the file or of a clip.
-        """
+        """Splits that the clips of a file are in, by the id of the file or of a clip; none if it is not to be read."""
         split = self.split(stem)
         return self.containers.get(stem, () if split is None else (split,))
 
@@ -83,11 +68,7 @@ class FolderProtocol(Protocol):
         return None if sample is None else sample.split
 
     def label(self, sample_id: str) -> int:
-        """0-based label of a clip; -1 if nothing says what it shows.
-
-        Raises:
-            ValueError: the folder has no such clip.
-        """
+        """0-based label of a clip; -1 if nothing says what it shows. Raises ValueError if the folder has no such clip."""
         if sample_id not in self.table:
             raise ValueError(f"{sample_id!r} is no clip of {self.root}.")
         return self.table[sample_id].label

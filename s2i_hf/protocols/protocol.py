@@ -25,7 +25,7 @@ class SampleName(NamedTuple):
     `video` is the untrimmed recording that a segment is cut from; "" where recordings are clips.
     """
 
-    action: int
+    action: int = -1
     subject: int = -1
     camera: int = -1
     setup: int = -1
@@ -67,12 +67,7 @@ class Dataset:
     fps: float | None = 30.0
 
     def protocol(self, rule: str, actions: Iterable[int], classes: str = "", **fields: Any) -> Protocol:
-        """A rule of this dataset, published where the dataset is.
-
-        Args:
-            rule, actions, **fields: As `Protocol` has them.
-            classes: Resource with the class names; "": the one named after the dataset.
-        """
+        """A rule of this dataset, published where the dataset is, with fields of `Protocol`; its classes are named after it, or given."""
         classes = classes or f"{self.name}_classes.txt"
         return Protocol(self.name, rule, self.reader, self.layout, tuple(actions), classes, self.citation, **fields)
 
@@ -124,7 +119,7 @@ class Protocol:
     @property
     def name(self) -> str:
         """Such as "ntu60_xsub"."""
-        return f"{self.dataset}_{self.rule}"
+        return f"{self.dataset}_{self.rule}" if self.rule else self.dataset
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -179,27 +174,21 @@ class Protocol:
         return ("test",) if self.test is None or value in self.test else ()
 
     def split(self, sample_id: str) -> Split | None:
-        """Where a sample belongs, from its name alone.
+        """Where a sample belongs, from its name alone; None if it is no sample of this protocol.
 
-        Returns:
-            "train", "test" or "exemplars"; None if it is no sample of this protocol: named otherwise, an action or setup of
-            another dataset, on the list of missing skeletons, or in neither part of the rule.
+        It is none if it is named otherwise, has an action or setup of another dataset, is on the list of missing skeletons, or in
+        neither part of the rule.
         """
         sample = self._parse(sample_id)
         splits = self._splits(sample_id, sample)
         return splits[0] if len(splits) == 1 and sample is not None and sample.action >= 0 else None
 
     def label(self, sample_id: str) -> int:
-        """0-based label of a sample, from its name.
-
-        Raises:
-            ValueError: `sample_id` is not a name of this dataset, or names an action that is not in this protocol.
-        """
+        """0-based label of a sample, from its name. Raises ValueError if it names none of this protocol's actions."""
         sample = self._parse(sample_id)
         if sample is None or sample.action not in self._labels:
-            raise ValueError(
-                f"{sample_id!r} is no sample of {self.name}; its actions are {self.actions[0]}..{self.actions[-1]}."
-            )
+            known = f"its actions are {self.actions[0]}..{self.actions[-1]}"
+            raise ValueError(f"{sample_id!r} is no sample of {self.name}; {known}.")
         return self._labels[sample.action]
 
     def expected(self, split: Split) -> int | None:

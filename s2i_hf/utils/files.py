@@ -34,10 +34,3 @@ def write_atomically(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any, indent: int = 2) -> None:
     """Write JSON so that the file is whole or not there."""
     write_atomically(path, json.dumps(value, indent=indent) + "\n")
-
-
-def umask() -> int:
-    """The permissions that this process takes from new files; it can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -93,7 +93,7 @@ def named_sequence(
         label: Where it is not the action of the name - 1.
         body_ids: (M,), those of the sensor; None: 0..M-1.
     """
-    name = parse_name(reader, sample_id) or SampleName(-1)
+    name = parse_name(reader, sample_id) or SampleName()
     return SkeletonSequence(
         joints=joints[:, None] if joints.ndim == 3 else joints,
         layout=LAYOUTS[next(dataset.layout for dataset in DATASETS.values() if dataset.reader == reader)],

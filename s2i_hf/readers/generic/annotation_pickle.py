@@ -13,8 +13,6 @@ from __future__ import annotations
 import csv
 import mmap
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ import numpy as np
 
 from ...processing.layouts import get_layout
 from ...processing.skeleton_layout import SkeletonLayout
-from ...utils.files import umask
+from ...utils.files import replacing
 from ..raw_files import ReadError
 from .folder_labels import SPLIT_NAMES
 from .pickles import load
@@ -42,8 +40,7 @@ def convert_pickle(
             rule, if the pickle has several (xsub, xview). Either all of it is written or nothing.
         layout: Joint format; keypoints of another number of joints are an error. None: not checked.
 
-    Returns:
-        Lines that say what was done, and what to do next.
+    Returns lines that say what was done, and what to do next.
 
     Raises:
         ReadError: the file holds anything but arrays, text, numbers and containers, is damaged, or is no such annotation
@@ -54,17 +51,11 @@ def convert_pickle(
     wanted = None if layout is None else get_layout(layout)
     if output.exists():
         raise ValueError(f"{output} is there already; choose another folder.")
-    content = _load(path)
-    annotations, splits = _parts(content, path.name)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        folder.chmod(0o777 & ~umask())  # mkdtemp makes it private
+    annotations, splits = _parts(_load(path), path.name)
+    with replacing(output) as folder:
+        (folder / "clips").mkdir(parents=True)
         names, lines, joints = _write_clips(annotations, folder, wanted, path.name)
         tables = _write_tables(names, splits, folder, path.name)
-        folder.rename(output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     known = wanted.name if wanted else {17: "coco_17", 25: "kinect_v2"}.get(joints, "LAYOUT")
     labels = "" if len(tables) == 1 else f" --labels {output / tables[0]}"
     return [
@@ -76,8 +67,7 @@ def convert_pickle(
 
 def _load(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
-            # lives as long as the arrays that are views of it
+        with path.open("rb") as file:  # the map lives as long as the arrays that are views of it
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ReadError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
@@ -91,9 +81,7 @@ def _parts(content: Any, name: str) -> tuple[list[Any], dict[str, list[Any]]]:
     if isinstance(content, list):  # the older form of MMAction2, a file a split
         return content, {}
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        raise ReadError(
-            f"{name}: no dict with 'annotations'; expected a skeleton annotation file of PYSKL or MMAction2."
-        )
+        raise ReadError(f"{name}: no dict with 'annotations'; expected annotations of PYSKL or MMAction2.")
     splits = content.get("split", {})
     if not isinstance(splits, dict) or not all(isinstance(value, list) for value in splits.values()):
         raise ReadError(f"{name}: 'split' is no dict of lists; expected the names of the clips of each split.")
@@ -102,12 +90,11 @@ def _parts(content: Any, name: str) -> tuple[list[Any], dict[str, list[Any]]]:
 
 def _write_clips(
     annotations: Sequence[Any], folder: Path, layout: SkeletonLayout | None, name: str
-) -> tuple[dict[str, tuple[str, int]], list[str], int]:
+) -> tuple[dict[str, tuple[str, int | str]], list[str], int]:
     """Write the clips. Returns frame_dir -> (file, label), lines about those left out, and the joints of the last one."""
-    names: dict[str, tuple[str, int]] = {}
+    names: dict[str, tuple[str, int | str]] = {}
     left_out: list[str] = []
     joints = 0
-    (folder / "clips").mkdir()
     for number, item in enumerate(annotations, 1):
         where = f"{name}: annotation {number} of {len(annotations):,}"
         if not isinstance(item, dict) or not isinstance(item.get("frame_dir"), str):
@@ -127,7 +114,7 @@ def _write_clips(
         if item["frame_dir"] in names or path.exists():
             raise ReadError(f"{where}: {file!r} is there twice; every clip needs a name of its own.")
         np.save(path, clip, allow_pickle=False)
-        names[item["frame_dir"]] = file, label
+        names[item["frame_dir"]] = file, label if label >= 0 else ""
     if not names:
         raise ReadError(f"{name}: none of its {len(annotations):,} annotations has keypoints.")
     lines = []
@@ -149,16 +136,15 @@ def _clip(item: Mapping[str, Any], where: str) -> np.ndarray:
     clip[~(clip != 0).any(axis=(2, 3))] = np.nan
     if score is not None:
         if not isinstance(score, np.ndarray) or score.shape != keypoint.shape[:3]:
-            raise ReadError(
-                f"{where}: 'keypoint_score' does not fit 'keypoint'; expected a score for each of {keypoint.shape[:3]}."
-            )
+            expected = f"expected a score for each of {keypoint.shape[:3]}"
+            raise ReadError(f"{where}: 'keypoint_score' does not fit 'keypoint'; {expected}.")
         clip[~(score.swapaxes(0, 1) > 0)] = np.nan
     there = ~np.isnan(clip).all(axis=(0, 2, 3))  # people; keep one, so that the file says what is wrong
     return np.ascontiguousarray(clip[:, there] if there.any() else clip[:, :1])
 
 
 def _write_tables(
-    names: Mapping[str, tuple[str, int]], splits: Mapping[str, Sequence[Any]], folder: Path, source: str
+    names: Mapping[str, tuple[str, int | str]], splits: Mapping[str, Sequence[Any]], folder: Path, source: str
 ) -> list[str]:
     """Write the CSV files: one a rule of splitting. Returns their names."""
     rules: dict[str, dict[str, str]] = {}
@@ -171,9 +157,7 @@ def _write_tables(
             if not isinstance(member, str):
                 raise ReadError(f"{source}: split {split[:40]!r} holds something else than names of clips.")
             if sides.setdefault(member, side) != side:
-                raise ReadError(
-                    f"{source}: {member[:80]!r} trains and tests under the same rule; expected one of the two."
-                )
+                raise ReadError(f"{source}: {member[:80]!r} trains and tests under one rule; expected one of the two.")
     tables = []
     for rule, sides in (rules or {"": dict.fromkeys(names, "train")}).items():
         suffix = re.sub(r"[^\w-]+", "_", rule)[:50]
@@ -181,9 +165,5 @@ def _write_tables(
         with (folder / tables[-1]).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "label", "split"])
-            writer.writerows(
-                [stem, "" if label < 0 else label, sides[name]]
-                for name, (stem, label) in names.items()
-                if name in sides
-            )
+            writer.writerows([*names[name], sides[name]] for name in names if name in sides)
     return tables

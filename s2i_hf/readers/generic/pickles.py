@@ -16,6 +16,7 @@ import math
 import pickletools
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,13 @@ def load(data: bytes | memoryview, name: str) -> Any:
 
     Returns:
         dict with text as keys, list, tuple, str, int, float, bool, None, memoryview for bytes, and read-only numpy arrays of numbers
-        or bools, nested.
-
-    Raises:
-        ReadError: it holds anything else, or is damaged.
+        or bools, nested. Raises ReadError if it holds anything else, or is damaged.
     """
     machine = _Machine(memoryview(data))
     try:
         return machine.run()
     except _Refused as error:
-        raise ReadError(f"{name}: {error}") from None
+        raise ReadError(f"{name}: byte {machine.at:,}: {error}; nothing of it was run.") from None
     except (IndexError, struct.error):
         raise ReadError(f"{name}: byte {machine.at:,}: no pickle, or a damaged one; download it again.") from None
     except (ValueError, TypeError, OverflowError, KeyError, RecursionError) as error:
@@ -54,25 +52,26 @@ def load(data: bytes | memoryview, name: str) -> Any:
 
 
 class _Refused(Exception):
-    """What is wrong, without the name of the file."""
+    """What is wrong, without the name of the file and the place in it."""
 
 
 class _NotData:
     """What data is made from, and which is never given out; as it is, the mark where the items of a container begin."""
 
 
+@dataclass
 class _Name(_NotData):
     """A function or class that the pickle names; only ever compared."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    kind: str
 
 
+@dataclass
 class _Type(_NotData):
     """A dtype in the making: its byte order follows in a BUILD."""
 
-    def __init__(self, code: str) -> None:
-        self.code, self.order = code, "|"
+    code: str
+    order: str = "|"
 
     def dtype(self) -> np.dtype:
         return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]  # checked against _BYTE_ORDERS
@@ -101,22 +100,20 @@ class _Machine:
     def run(self) -> Any:
         """Go through the opcodes up to STOP."""
         if self.data[:1] != b"\x80":
-            raise _Refused("does not begin as a pickle of protocol 2 to 5; save it again with a current Python.")
+            raise _Refused("does not begin as a pickle of protocol 2 to 5; save it again with a current Python")
         while (code := self.data[self.at]) != ord("."):  # STOP
             self.at += 1
             if code not in _STEPS:
                 known = {ord(opcode.code): f"opcode {opcode.name}" for opcode in pickletools.opcodes}
-                raise _Refused(
-                    f"byte {self.at - 1:,}: {known.get(code, f'byte {code:#04x}')} is no part of plain data (arrays, text, "
-                    "numbers, containers); nothing of it was run."
-                )
+                found = known.get(code, f"byte {code:#04x}")
+                raise _Refused(f"{found} is no part of plain data (arrays, text, numbers, containers)")
             argument, action = _STEPS[code]
             action(self, None if argument is None else argument(self))
         if len(self.stack) != 1:
-            raise _Refused("the pickle ends with an unfinished object; it is damaged.")
+            raise _Refused("the pickle ends with an unfinished object; it is damaged")
         return _finished(self.stack[0])
 
-    # -- what pickletools reads from -----------------------------------------------------------------------------------
+    # What pickletools reads from
 
     def read(self, count: int) -> memoryview:
         """The next bytes, fewer at the end of the file."""
@@ -130,17 +127,13 @@ class _Machine:
         self.at += end
         return rest[:end]
 
-    # -- the stack -----------------------------------------------------------------------------------------------------
-
     def push(self, value: Any) -> None:
-        """Put an object on the stack."""
         self.items += 1
         if self.items > _MAX_ITEMS:
-            raise _Refused(f"more than {_MAX_ITEMS:,} objects; expected the annotations of a data set.")
+            raise _Refused(f"more than {_MAX_ITEMS:,} objects; expected the annotations of a data set")
         self.stack.append(value)
 
     def pop(self, count: int) -> list[Any]:
-        """Take off the last objects."""
         if count > len(self.stack):
             raise IndexError
         values = self.stack[-count:]
@@ -153,19 +146,17 @@ class _Machine:
         return self.pop(place)[1:]
 
     def get(self, index: int) -> None:
-        """Put a remembered object on the stack."""
         if index not in self.memo:
-            raise _Refused(f"byte {self.at:,}: refers to object {index}, which does not exist; the file is damaged.")
+            raise _Refused(f"refers to object {index}, which does not exist; the file is damaged")
         self.push(self.memo[index])
 
     def put(self, index: int) -> None:
-        """Remember the object on top of the stack."""
         self.memo[index] = self.stack[-1]
 
     def top(self, kind: type) -> Any:
         """The container on top of the stack."""
         if type(self.stack[-1]) is not kind:
-            raise _Refused(f"byte {self.at:,}: items for something that is no {kind.__name__}; nothing of it was run.")
+            raise _Refused(f"items for something that is no {kind.__name__}")
         return self.stack[-1]
 
     def extend(self, values: list[Any]) -> None:
@@ -177,33 +168,28 @@ class _Machine:
         into = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
             if not isinstance(key, str):  # numbers could be chosen to make a dict slow
-                raise _Refused(f"a dict with a key of type {type(key).__name__}; expected text.")
+                raise _Refused(f"a dict with a key of type {type(key).__name__}; expected text")
             into[key] = _finished(value)
-
-    # -- what numpy writes ---------------------------------------------------------------------------------------------
 
     def name(self, module: Any, name: Any) -> None:
         """A global: one of `_NAMES`, or an error."""
         texts = isinstance(module, str) and isinstance(name, str)
         if not texts or (module, name) not in _NAMES:
             asked = f"{module}.{name}"[:80] if texts else "something without a name"
-            raise _Refused(
-                f"asks for {asked!r}, which is no array, text, number or container; nothing of it was run. Do not load this file "
-                "with pickle unless you trust its author."
-            )
+            raise _Refused(f"asks for {asked!r}; do not load this file with pickle unless you trust its author")
         self.push(_Name(_NAMES[module, name]))
 
     def reduce(self, function: Any, arguments: Any) -> None:
         """A call: one of the forms that stand for arrays, or an error."""
         if not isinstance(function, _Name) or not isinstance(arguments, tuple):
-            raise _Refused(f"byte {self.at:,}: calls something that is no function; nothing of it was run.")
+            raise _Refused("calls something that is no function")
         if function.kind not in _MADE:
-            raise _Refused("makes an object in a way that arrays are not written; nothing of it was run.")
+            raise _Refused("makes an object in a way that arrays are not written")
         made = _MADE[function.kind](*arguments)
         if isinstance(made, bytes):  # the only data that is a copy: no more of it than the file is long
             self.copied += len(made)
             if self.copied > len(self.data):
-                raise _Refused("more data than the file holds; nothing of it was run.")
+                raise _Refused("more data than the file holds")
         self.push(made)
 
     def build(self) -> None:
@@ -212,13 +198,13 @@ class _Machine:
         size = len(state) if isinstance(state, tuple) else 0
         if isinstance(made, _Type) and size >= 2 and state[1] in _BYTE_ORDERS:
             if any(part is not None for part in state[2:5]):
-                raise _Refused("an array of records; expected plain numbers.")
+                raise _Refused("an array of records; expected plain numbers")
             made.order = state[1]
         elif isinstance(made, _Array) and made.value is None and size == 5:
             _, shape, kind, fortran, data = state
             made.value = _array_of(data, kind, shape, "F" if fortran else "C")
         else:
-            raise _Refused(f"byte {self.at:,}: sets the state of something that is no array; nothing of it was run.")
+            raise _Refused("sets the state of something that is no array")
 
 
 def _unwrapped(value: Any) -> Any:
@@ -229,10 +215,7 @@ def _finished(value: Any) -> Any:
     """An object as it is given out."""
     value = _unwrapped(value)
     if isinstance(value, _NotData):
-        raise _Refused(
-            "an array without data, or the name of a type or function, where data should be; expected arrays, text, numbers and "
-            "containers."
-        )
+        raise _Refused("an array without data, or the name of a type or function, where data should be")
     return value
 
 
@@ -245,12 +228,12 @@ def _tuple(values: list[Any]) -> tuple[Any, ...]:
 def _array_of(data: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
     """The array that these bytes are: a view of them."""
     if not isinstance(kind, _Type) or not isinstance(data, bytes | memoryview):
-        raise _Refused("an array of Python objects; expected plain numbers.")
+        raise _Refused("an array of Python objects; expected plain numbers")
     dtype = kind.dtype()
     if type(shape) is not tuple or len(shape) > 8 or any(type(side) is not int or side < 0 for side in shape):
-        raise _Refused("an array with a shape that is none; the file is damaged.")
+        raise _Refused("an array with a shape that is none; the file is damaged")
     if math.prod(shape) * dtype.itemsize != len(data):
-        raise _Refused(f"an array of shape {shape} with {len(data):,} bytes; the file is damaged.")
+        raise _Refused(f"an array of shape {shape} with {len(data):,} bytes; the file is damaged")
     flat = np.frombuffer(data, dtype) if len(data) else np.empty(0, dtype)
     return flat.reshape(shape, order=order)  # type: ignore[call-overload]
 
@@ -260,19 +243,19 @@ def _type(code: Any = None, *_: Any) -> _Type:
         code = bytes(code).decode("ascii", "replace")
     if not isinstance(code, str) or code.lstrip("<>|=") not in _CODES:
         shown = repr(code[:20]) if isinstance(code, str) else type(code).__name__
-        raise _Refused(f"an array of type {shown}; expected plain numbers.")
+        raise _Refused(f"an array of type {shown}; expected plain numbers")
     return _Type(code)
 
 
 def _array(kind: Any = None, *_: Any) -> _Array:
     if not isinstance(kind, _Name) or kind.kind != "ndarray":
-        raise _Refused("an object of another class than numpy's array; nothing of it was run.")
+        raise _Refused("an object of another class than numpy's array")
     return _Array()
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
     if not isinstance(text, str) or encoding != "latin1":
-        raise _Refused("calls _codecs.encode in another way than bytes are written; nothing of it was run.")
+        raise _Refused("calls _codecs.encode in another way than bytes are written")
     return text.encode("latin-1")
 
 
@@ -300,14 +283,13 @@ _NAMES = {
 
 def _check_protocol(machine: _Machine, version: int) -> None:
     if not 2 <= version <= 5:
-        raise _Refused(f"pickle protocol {version}; expected 2 to 5. Save it again with a current Python.")
+        raise _Refused(f"pickle protocol {version}; expected 2 to 5; save it again with a current Python")
 
 
 _VALUES = "BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8"
 _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "PROTO": _check_protocol,
-    "FRAME": lambda m, _: None,  # a hint for reading from a stream
-    "READONLY_BUFFER": lambda m, _: None,
+    **dict.fromkeys(("FRAME", "READONLY_BUFFER"), lambda m, _: None),  # hints for reading from a stream
     **dict.fromkeys(_VALUES.split(), _Machine.push),
     "NONE": lambda m, _: m.push(None),
     "NEWTRUE": lambda m, _: m.push(True),
