@@ -16,7 +16,7 @@ import numpy as np
 from ..data.loading import describe
 from ..data.skeleton_rows import SkeletonRows
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
-from ..models.loading import load_weights, model_type
+from ..models.loading import load_config, load_weights
 from ..models.saved_models import check_size, layout_note, pick_device, processor_for
 from ..processing.layouts import get_layout
 from ..runs.class_report import class_report, write_class_report
@@ -76,7 +76,7 @@ def load_model_and_processor(name: str) -> tuple[PreTrainedModel, SkeletonProces
     """
     from transformers import ViTMAEForPreTraining
 
-    kind = model_type(name)
+    kind = load_config(name).model_type
     model: Any
     if kind == "vit_mae":
         model, _ = load_weights(ViTMAEForPreTraining, name)

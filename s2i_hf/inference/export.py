@@ -175,9 +175,7 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
     """
     layout = processor.layout if layout is None else layout
     if layout is None:
-        raise ValueError(
-            "the processor names no joint format; pass --layout, such as kinect_v2, for the file to be for."
-        )
+        raise ValueError("the processor names no joint format; pass --layout, such as kinect_v2.")
     joints = get_layout(layout)
     options = processor.encoding_options
     width = options.size[1]
@@ -236,9 +234,7 @@ def _write_onnx(program: torch.export.ExportedProgram, facts: dict[str, Any], op
 
     size = sum(tensor.nbytes for tensor in program.state_dict.values()) / 2**30
     if size > _LARGEST:
-        raise ValueError(
-            f"the weights are {size:.1f} GiB, and one ONNX file holds 2 GiB; use --format torch for this model."
-        )
+        raise ValueError(f"the weights are {size:.1f} GiB, and one ONNX file holds 2 GiB; use --format torch.")
     options: dict[str, Any] = {"input_names": ["pixel_values"], "output_names": ["logits"], "opset_version": opset}
     with _quiet():
         exported: Any = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, **options)

@@ -9,8 +9,8 @@ with its gaps bridged by `fill_linear`. A patch is hidden if a lost joint reache
 Hidden patches hold measured joints as well, so there it is known how far off the answer is. What is found for a joint is shifted by this
 difference, interpolated over the gap, so that its path starts and ends where the measured path does (`meet=False` leaves it as it is).
 
-A model that predicts normalised patches (`norm_pix_loss`) says nothing of their brightness and contrast, and those of the truth are not
-known here: those of the bridged clip are taken. That is a guess; models without the option need none.
+A model that predicts normalised patches (`norm_pix_loss`) says nothing of their brightness and contrast: those of the bridged clip are
+taken, a guess that models without the option do not need.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.loading import load_weights, model_type
+from ..models.loading import load_config, load_weights
 from ..processing.encoding import EncodingOptions, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import SkeletonLayout, get_layout
@@ -81,22 +81,21 @@ class InfillingOutput:
     def write(self, path: str | Path) -> None:
         """Write a file, whole or not at all, that readers of arrays take back.
 
-        Args:
-            path: .npy: joints (T, M, V, 3) alone; .npz: joints, samples, spread, filled; .json: layout, joints, and filled as
-                [frame, person, joint] triples.
+        .npy holds joints (T, M, V, 3) alone, .npz joints, samples, spread and filled, .json layout, joints, and filled as [frame, person,
+        joint] triples.
         """
         with replacing(path) as file:
             if file.suffix == ".json":
                 rounded = np.round(self.joints.astype(np.float64), 6).astype(object)
                 rounded[np.isnan(self.joints).any(axis=-1)] = None  # JSON has no NaN
-                joints, filled = rounded.tolist(), np.argwhere(self.filled).tolist()
-                content = {"layout": self.layout.name, "joints": joints, "filled": filled}
+                filled = np.argwhere(self.filled).tolist()
+                content = {"layout": self.layout.name, "joints": rounded.tolist(), "filled": filled}
                 file.write_text(json.dumps(content) + "\n", encoding="utf-8")
             elif file.suffix == ".npy":
                 np.save(file, self.joints)
             else:
-                arrays = {name: getattr(self, name) for name in ("joints", "samples", "spread", "filled")}
-                np.savez_compressed(file, **arrays)
+                names = ("joints", "samples", "spread", "filled")
+                np.savez_compressed(file, **{name: getattr(self, name) for name in names})
 
 
 @dataclass
@@ -121,8 +120,7 @@ def _fill(gap: _Gap, decoded: np.ndarray, method: str, meet: bool) -> InfillingO
     filled = np.zeros(gap.joints.shape[:3], dtype=bool)
     filled[:, gap.people] = gap.lost
     samples = np.repeat(gap.joints[None], len(found), axis=0)
-    whole = samples[:, :, gap.people]
-    samples[:, :, gap.people] = np.where(gap.lost[..., None], found, whole)  # measured joints stay bit for bit
+    samples[:, :, gap.people] = np.where(gap.lost[..., None], found, samples[:, :, gap.people])  # the rest bit for bit
     joints = np.where(filled[..., None], samples.mean(axis=0, dtype=np.float64), gap.joints).astype(np.float32)
     away = ((samples.astype(np.float64) - joints) ** 2).sum(axis=-1).mean(axis=0)
     spread = np.where(filled & (len(samples) > 1), np.sqrt(away), 0.0).astype(np.float32)
@@ -130,10 +128,7 @@ def _fill(gap: _Gap, decoded: np.ndarray, method: str, meet: bool) -> InfillingO
 
 
 def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
-    """A pretrained MAE or DiffMAE, decoder included, in evaluation mode, and its processor.
-
-    Args:
-        name: Run folder or Hub id.
+    """The pretrained MAE or DiffMAE of a run folder or Hub id, decoder included, in evaluation mode, and its processor.
 
     Raises:
         ValueError: a model of another kind, one without its decoder, or one that predicts something else than its own image.
@@ -144,30 +139,20 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     from ..models.modeling_diffmae import DiffMAEForPreTraining
 
     classes: dict[str, Any] = {"vit_mae": ViTMAEForPreTraining, "diffmae": DiffMAEForPreTraining}
-    kind = model_type(name)
+    kind = load_config(name).model_type
     if kind not in classes:
-        raise ValueError(
-            f"model {name!r} is a {kind!r}, which cannot fill in motion; expected a 'vit_mae' or 'diffmae'."
-        )
+        raise ValueError(f"model {name!r} is a {kind!r}, which cannot fill in motion; expected a vit_mae or diffmae.")
     if Path(name).is_dir() and RunFolder(Path(name)).settings.get("target", "joint") != "joint":
-        raise ValueError(
-            f"model {name!r} was trained to predict the motion stream of its image, so it cannot fill gaps of the image; take one "
-            "pretrained with --target joint."
-        )
+        raise ValueError(f"model {name!r} predicts the motion stream of its image; take one of --target joint.")
     try:
         processor = SkeletonProcessor.from_pretrained(name)
     except (OSError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name!r} has no usable preprocessor_config.json ({' '.join(str(error).split())[:120].rstrip('.')}); expected a run "
-            "folder of the pretraining examples."
-        ) from None
+        reason = " ".join(str(error).split())[:120].rstrip(".")
+        raise ValueError(f"{name!r} has no usable preprocessor_config.json ({reason}); give a run folder.") from None
     with no_progress_bars():
         model, absent = load_weights(classes[kind], name)
     if absent:
-        raise ValueError(
-            f"{name!r} holds no decoder ({len(absent)} tensors are missing), so it cannot fill in anything; take the folder of the "
-            "pretraining run."
-        )
+        raise ValueError(f"{name!r} holds no decoder ({len(absent)} tensors); take the folder of the pretraining run.")
     return model.eval(), processor
 
 
@@ -204,7 +189,6 @@ def infill(
     chosen = layout if layout is not None else processor.layout
     if chosen is None:
         raise ValueError("which joints are these? Pass layout=..., as the processor has none of its own.")
-    chosen = get_layout(chosen)
     clip = _as_clip(joints)
     lost = lost_joints(clip, chosen, drop_joints, drop_frames, missing)
     return infill_clips([clip], [lost], model, processor, chosen, pose=pose, **options)[0]
@@ -227,22 +211,16 @@ def infill_clips(
     sample_ids: Sequence[str] | None = None,
     batch_size: int = 64,
 ) -> list[InfillingOutput]:
-    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others.
+    """Fill the gaps of many clips of one format; what comes out for a clip does not depend on the others. See `infill`; further:
 
     Args:
-        clips: (T, M, V, 3) each.
-        lost: (T, M, V) bool each, from `lost_joints`.
-        model, processor, layout, pose: See `infill`.
+        clips, lost: (T, M, V, 3) and, from `lost_joints`, (T, M, V) bool of each clip.
         meet: Shift the path of a joint so that it meets the measured path at both ends of a gap.
         num_samples: Samples of a DiffMAE for each clip; an MAE has one.
-        num_inference_steps, scheduler: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single sample, which
-            is the mean of what may be there and on average nearest to the truth; 50 for several samples.
-        seed: Of the noise of a DiffMAE.
+        num_inference_steps, scheduler, seed: Of `DiffMAEForPreTraining.generate`; an MAE needs none. None: 1 step for a single sample,
+            which is the mean of what may be there and on average nearest to the truth; 50 for several samples.
         sample_ids: Names of the clips, which the noise goes with; None: all alike, so a clip gets what it gets alone.
         batch_size: Clips in memory as images at a time.
-
-    Raises:
-        ValueError: see `infill`.
     """
     layout, options = get_layout(layout), processor.encoding_options
     kind, patch = _check_model(model, options)
@@ -266,13 +244,11 @@ def infill_clips(
         if kind == "mae":
             filled = predict_hidden(model, images, hidden)[:, None]
         else:
-            device, statistics = next(model.parameters()).device, None
+            given = [table.to(next(model.parameters()).device) for table in (images, hidden.float())]
+            draw = {"seed": seed, "sample_ids": [ids[place] for place in part], "num_samples": num_samples}
             if model.config.norm_pix_loss:
-                statistics = tuple(value.to(device) for value in _statistics(model.patchify(images)))
-            filled = model.generate(
-                images.to(device), hidden.float().to(device), num_inference_steps, scheduler, patch_statistics=statistics,
-                seed=seed, sample_ids=[ids[place] for place in part], num_samples=num_samples,
-            ).cpu()  # fmt: skip
+                draw["patch_statistics"] = _statistics(model.patchify(images))
+            filled = model.generate(*given, num_inference_steps, scheduler, **draw).cpu()
         for place, clip, drawn in zip(part, metadata, filled, strict=True):
             decoded = torch.stack(decode(drawn.float(), [clip] * len(drawn))).numpy()
             outputs[place] = _fill(gaps[place], decoded, kind, meet)
@@ -291,16 +267,13 @@ def _check_model(model: Any, options: EncodingOptions) -> tuple[str, int]:
     """ "mae" or "diffmae", and the side of a patch."""
     config = getattr(model, "config", None)
     kind = {"vit_mae": "mae", "diffmae": "diffmae"}.get(getattr(config, "model_type", ""))
-    if kind is None or not (hasattr(model, "generate") if kind == "diffmae" else hasattr(model, "decoder")):
-        raise ValueError(
-            f"{type(model).__name__} cannot fill in motion; expected a ViTMAEForPreTraining or a DiffMAEForPreTraining."
-        )
-    assert config is not None
-    if options.size != (config.image_size, config.image_size):
-        raise ValueError(
-            f"the processor makes images of {options.size[0]} x {options.size[1]} pixels, but the model takes {config.image_size} x "
-            f"{config.image_size}; use the processor that was saved with the model."
-        )
+    if config is None or kind is None or not hasattr(model, "generate" if kind == "diffmae" else "decoder"):
+        wanted = "a ViTMAEForPreTraining or a DiffMAEForPreTraining"
+        raise ValueError(f"{type(model).__name__} cannot fill in motion; expected {wanted}.")
+    side = config.image_size
+    if options.size != (side, side):
+        sizes = f"images of {options.size[0]} x {options.size[1]} pixels, but the model takes {side} x {side}"
+        raise ValueError(f"the processor makes {sizes}; use the processor that was saved with the model.")
     return kind, int(config.patch_size)
 
 
@@ -315,44 +288,34 @@ def _find_gap(
     joints = with_people(joints)
     known = np.where(lost[..., None], np.float32(np.nan), joints)
     prepare(known, layout)  # its checks, in its words; of what is lost anything may be said
-    people = present_people(known)
-    if options.people == "first":
-        people = people[:1]
+    people = present_people(known)[: 1 if options.people == "first" else None]
     if not lost.any():
         raise ValueError(
-            "nothing is lost in this clip: no joint is NaN and none was named, so there is nothing to fill; name joints (drop_joints) or "
-            "frames (drop_frames)."
+            "nothing is lost in this clip, no joint is NaN; name lost joints (drop_joints) or drop_frames."
         )
     if len(people) == 0:
         raise ValueError(
-            "everything in this clip is lost, so there is nothing to fill it from; name fewer joints or frames."
+            "everything in this clip is lost, so nothing is there to fill from; name fewer joints or frames."
         )
     lost = lost[:, people]
     if not lost.any():
         raise ValueError("nothing is lost of the people that the model sees, so there is nothing to fill.")
     bridged = fill_linear(known[:, people], lost, layout, pose)
     touched = touched_pixels(lost, layout, options)
-    grid = (options.size[0] // patch, options.size[1] // patch)
-    hidden = touched.reshape(grid[0], patch, grid[1], patch).any(axis=(1, 3)).reshape(-1)
+    side = options.size[0] // patch
+    hidden = touched.reshape(side, patch, side, patch).any(axis=(1, 3)).reshape(-1)
     if hidden.all():
-        raise ValueError(
-            f"what is lost touches all {hidden.size} patches of the image, so the model would see nothing; name fewer joints or frames."
-        )
+        reach = f"touches all {hidden.size} patches of the image, so the model would see nothing"
+        raise ValueError(f"what is lost {reach}; name fewer joints or frames.")
     if not hidden.any():  # of the motion stream, a first frame that alone is lost
         raise ValueError("what is lost touches no patch of the image, so the model has nothing to fill.")
     return _Gap(joints, people, lost, bridged, layout, hidden)
 
 
 def predict_hidden(model: Any, images: Tensor, hidden: Tensor) -> Tensor:
-    """What a ViTMAE puts into hidden patches.
+    """Images (B, 3, H, W) float32 with what a ViTMAE puts into hidden patches (B, L) bool, whose config is as before afterwards.
 
-    Args:
-        model: `ViTMAEForPreTraining`; its config is as before afterwards.
-        images: (B, 3, H, W); what hidden patches hold is not seen by the model, but with `norm_pix_loss` gives brightness and contrast.
-        hidden: (B, L) bool.
-
-    Returns:
-        (B, 3, H, W) float32, predictions in hidden patches and the images elsewhere.
+    What hidden patches hold is not seen by the model, but with `norm_pix_loss` gives brightness and contrast.
     """
     length = hidden.shape[1]
     patches, device = model.patchify(images), next(model.parameters()).device
@@ -362,9 +325,8 @@ def predict_hidden(model: Any, images: Tensor, hidden: Tensor) -> Tensor:
     try:
         for count in counts.unique().tolist():  # a ViTMAE hides equally many patches in all images of a batch
             rows = (counts == count).nonzero()[:, 0]
-            visible = length - count
-            # the half keeps int(L (1 - ratio)) at `visible` whatever the rounding; setting the config is how ViTMAE is told
-            model.config.mask_ratio = 1 - (visible + 0.5) / length
+            # half a patch more keeps int(L (1 - ratio)) right whatever the rounding; setting the config is how ViTMAE is told
+            model.config.mask_ratio = 1 - (length - count + 0.5) / length
             noise = torch.where(hidden[rows], length, 0) + torch.arange(length)  # visible patches come first
             outputs = model(images[rows].to(device), noise=noise.float().to(device))
             logits = outputs.logits.float().cpu()

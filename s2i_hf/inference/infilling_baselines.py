@@ -36,12 +36,8 @@ class MeanPose:
 def mean_pose(rows: Sequence[Mapping[str, Any]] | SkeletonRows, layout: str | SkeletonLayout) -> MeanPose:
     """The mean, over bodies, of the joints relative to the centre; directions stay those of the camera.
 
-    Args:
-        rows: Row dicts with joints (T, M, V, 3) and layout, such as the training split; rows of other formats are passed over.
-        layout: Joint format.
-
-    Raises:
-        ValueError: no row shows this format, or some joint is never measured.
+    Rows have joints (T, M, V, 3) and layout, such as the training split; those of other formats are passed over. Raises a ValueError if
+    no row shows this format, or some joint is never measured.
     """
     layout = get_layout(layout)
     total, count, bodies = np.zeros((layout.num_joints, 3)), np.zeros(layout.num_joints), 0
@@ -71,10 +67,7 @@ def fill_linear(
     joints if the centre is lost throughout as well; without a pose it takes the place of the mean of the other joints.
 
     Args:
-        joints: (T, M, V, 3); what it holds where `lost` does not matter.
-        lost: (T, M, V) bool.
-        layout: Joint format.
-        pose: Mean body, for joints lost throughout.
+        joints: (T, M, V, 3); what it holds where `lost`, (T, M, V) bool, does not matter.
 
     Returns:
         (T, M, V, 3) float32; NaN for a person who was never measured.
@@ -102,30 +95,16 @@ def fill_linear(
 
 
 def fill_mean_pose(joints: np.ndarray, lost: np.ndarray, pose: MeanPose) -> np.ndarray:
-    """Put lost joints where the mean body has them, around the person's own centre, interpolated where it was lost.
-
-    Args:
-        joints, lost: See `fill_linear`.
-        pose: Mean body.
-
-    Returns:
-        (T, M, V, 3) float32.
-    """
+    """As `fill_linear`, but lost joints where the mean body has them, around the person's own centre, interpolated where it was lost."""
     linear = fill_linear(joints, lost, pose.layout, pose)
     centre = linear[:, :, list(pose.layout.center_indices)].mean(axis=2, keepdims=True)
     return np.where(lost[..., None], centre + pose.offsets, linear).astype(np.float32)
 
 
 def mean_error(predicted: np.ndarray, truth: np.ndarray, where: np.ndarray, layout: SkeletonLayout) -> float:
-    """Mean distance of predicted to true joints (MPJPE) over chosen joints; in millimetres for layouts in metres.
+    """Mean distance of predicted to true joints, (T, M, V, 3) each, over chosen joints (MPJPE), in `error_unit(layout)`.
 
-    Args:
-        predicted, truth: (T, M, V, 3).
-        where: (T, M, V) bool: which joints count; those whose truth is not known are passed over.
-        layout: Joint format.
-
-    Returns:
-        The error in `error_unit(layout)`; NaN if no joint counts.
+    Joints count where `where`, (T, M, V) bool, says so and the truth is known; NaN if none does.
     """
     where = where & ~find_missing(truth)
     distance = np.linalg.norm(predicted[where].astype(np.float64) - truth[where], axis=-1)

@@ -33,7 +33,7 @@ def lost_joints(
     drop_frames: str | tuple[int, int] | Sequence[Any] | None = None,
     missing: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Where a clip has gaps: what is not measured in it, and what is named.
+    """Where a clip has gaps, (T, M, V) bool: what is not measured in it, and what is named.
 
     Args:
         joints: (T, M, V, 3) or (T, V, 3); NaN where not measured, or zero as sensors write it (`transforms.find_missing`).
@@ -42,9 +42,6 @@ def lost_joints(
             follow an "@": "left_arm,ElbowR@10:20". The words of a joint may come in any spelling: "elbow_right" is ElbowR.
         drop_frames: Frames lost with all joints, counted from 0, the second excluded: "30:60", (30, 60), or several.
         missing: (T, M, V) or (T, V) bool, further lost joints.
-
-    Returns:
-        (T, M, V) bool.
 
     Raises:
         ValueError: an unknown name, frames outside the clip, or a mask of another shape.
@@ -69,22 +66,18 @@ def lost_joints(
 
 def _joints_of(name: str, layout: SkeletonLayout) -> list[int]:
     """Indices of a joint or of the joints of a part, whatever the case and the order of words."""
-    parts = {part.lower(): joints for part, joints in layout.parts.items()}
-    known = {joint.lower(): joint for joint in layout.joint_names}
-    if name.lower() in parts:
-        if not parts[name.lower()]:
+    known = {joint.lower(): [joint] for joint in layout.joint_names}
+    known |= {part.lower(): list(joints) for part, joints in layout.parts.items()}
+    if (joints := known.get(name.lower())) is not None:
+        if not joints:
             raise ValueError(f"layout {layout.name!r} has no joint in its {name}, so there is nothing to drop.")
-        return [layout.joint_names.index(joint) for joint in parts[name.lower()]]
-    if name.lower() in known:
-        return [layout.joint_names.index(known[name.lower()])]
+        return [layout.joint_names.index(joint) for joint in joints]
     alike = [index for index, joint in enumerate(layout.joint_names) if name_key(joint) == name_key(name)]
     if len(alike) == 1:
         return alike
     hint = did_you_mean(name, [*PARTS, *layout.joint_names])
-    raise ValueError(
-        f"{name!r} is no body part and no joint of layout {layout.name!r}.{hint} Parts: {', '.join(PARTS)}; joints: "
-        f"{', '.join(layout.joint_names)}."
-    )
+    choice = f"Parts: {', '.join(PARTS)}; joints: {', '.join(layout.joint_names)}"
+    raise ValueError(f"{name!r} is no body part and no joint of layout {layout.name!r}.{hint} {choice}.")
 
 
 def _spans(given: Any) -> Iterable[Any]:
@@ -106,9 +99,8 @@ def _frames(span: Any, length: int) -> tuple[int, int]:
     else:
         first, stop = (int(number) for number in span)
     if not 0 <= first < stop <= length:
-        raise ValueError(
-            f"frames {first}:{stop} are not inside this clip of {length} frames; expected 0 <= first < stop <= {length}."
-        )
+        inside = f"0 <= first < stop <= {length}"
+        raise ValueError(f"frames {first}:{stop} are not inside this clip of {length} frames; expected {inside}.")
     return first, stop
 
 
@@ -120,9 +112,8 @@ def touched_pixels(lost: np.ndarray, layout: SkeletonLayout, options: EncodingOp
     elif options.stream == "motion":  # a difference is lost with either frame
         lost = lost | np.concatenate([lost[:1], lost[:-1]])
     frames, people = lost.shape[:2]
-    in_time = (
-        np.abs(resize_weights(frames, options.size[0], options.interpolation)) > _NO_WEIGHT
-    )  # cubic: negative, too
+    # cubic weights are negative, too
+    in_time = np.abs(resize_weights(frames, options.size[0], options.interpolation)) > _NO_WEIGHT
     in_width = np.abs(joint_weights(layout, people, options.size[1], options.columns)) > _NO_WEIGHT
     flat = lost.reshape(frames, -1).astype(np.float32)
     return in_time.astype(np.float32) @ flat @ in_width.T.astype(np.float32) > 0

@@ -22,11 +22,7 @@ from ..readers import ReadError
 
 
 def frames_in(length: int | str, fps: float | None = None) -> int:
-    """How many frames a length of time is, at least one.
-
-    Args:
-        length: 64 or "64" frames; "2s" or "0.5s" seconds.
-        fps: Frames a second, which seconds need.
+    """How many frames, at least one, are 64 or "64" frames, or "2s" or "0.5s" of `fps` frames a second.
 
     Raises:
         ValueError: it is no length of time, or in seconds and nobody knows how long a frame is.
@@ -76,9 +72,7 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        values = dict(vars(self))
-        values["classes"] = [{"label": name, "score": score} for name, score in self.classes]
-        return values
+        return {**vars(self), "classes": [{"label": name, "score": score} for name, score in self.classes]}
 
 
 _View = tuple[Prediction, dict[str, Any] | None]
@@ -86,28 +80,17 @@ _View = tuple[Prediction, dict[str, Any] | None]
 
 
 def sliding_windows(num_frames: int, window: int, stride: int) -> list[tuple[int, int]]:
-    """(start, stop) of windows over a recording, every frame in one of them.
+    """(start, stop) of windows over a recording, every frame in one of them; a shorter recording is one window.
 
-    Args:
-        num_frames: T.
-        window: Frames a window; a shorter recording is one window.
-        stride: Frames from the start of one to that of the next. The last window ends with the recording, so it may begin earlier.
-
-    Raises:
-        ValueError: a number is below 1, or frames would lie between the windows.
+    From the start of one to that of the next are `stride` frames. The last window ends with the recording, so it may begin earlier.
+    Raises a ValueError if a number is below 1, or frames would lie between the windows.
     """
     if min(num_frames, window, stride) < 1:
         raise ValueError(f"{num_frames} frames, window {window} and stride {stride}; expected 1 or more of each.")
     if stride > window:
-        raise ValueError(
-            f"--stride is {stride} frames, longer than the --window of {window}; frames would be left out."
-        )
-    if num_frames <= window:
-        return [(0, num_frames)]
-    starts = list(range(0, num_frames - window + 1, stride))
-    if starts[-1] + window < num_frames:
-        starts.append(num_frames - window)
-    return [(start, start + window) for start in starts]
+        raise ValueError(f"--stride is {stride} frames, more than the --window of {window}; frames would be left out.")
+    last = max(0, num_frames - window)
+    return [(start, min(start + window, num_frames)) for start in (*range(0, last, stride), last)]
 
 
 def predict_clips(
@@ -126,8 +109,7 @@ def predict_clips(
     """Classify recordings.
 
     Args:
-        model: Classifier: (B, 3, H, W) -> `.logits` (B, C), with the names of its classes in its config.
-        processor: The `SkeletonProcessor` of the model.
+        model, processor: Classifier and its `SkeletonProcessor`, as `open_classifier` gives them.
         clips: (file name, recording or the error of a broken one), as `inputs.FoundClips.read` gives them.
         top_k: How many classes to name.
         window: Length of the windows in frames or seconds, see `frames_in`; None: each recording as a whole.
@@ -163,24 +145,23 @@ def predict_clips(
         return replace(view, classes=tuple((names[index], float(probabilities[index])) for index in best))
 
     def classified() -> Iterator[tuple[str, list[Prediction] | ReadError]]:
-        views = [view for _, part in waiting if not isinstance(part, ReadError) for view in part]
-        rows = [row for _, row in views if row is not None]
+        rows = [row for _, part in waiting if isinstance(part, list) for _, row in part if row is not None]
         found = predict_scores(model, rows, processor, batch_size=batch_size, device=device) if rows else np.empty(0)
         if not np.isfinite(found).all():
             raise ValueError("the model answers with numbers that are not finite; are its weights damaged?")
         scores = iter(np.exp(found.astype(np.float64)))
         for file, part in waiting:
-            if isinstance(part, ReadError):
-                yield file, part
-            else:
+            if isinstance(part, list):
                 yield file, [view if row is None else named(view, next(scores)) for view, row in part]
+            else:
+                yield file, part
         waiting.clear()
 
     count = 0
     for file, clip in clips:
         part = clip if isinstance(clip, ReadError) else _views(file, clip, frames, per_person, processor.people, fps)
         waiting.append((file, part))
-        count += 0 if isinstance(part, ReadError) else len(part)
+        count += len(part) if isinstance(part, list) else 0
         if count >= batch_size:
             yield from classified()
             count = 0
@@ -203,10 +184,10 @@ def _views(
         since, until = (None, None) if fps is None else (round(start / fps, 3), round(stop / fps, 3))
         view = Prediction(file, clip.sample_id, clip.layout.name, length, start, stop, since, until, len(there))
         row = {"joints": joints, "layout": clip.layout, "sample_id": clip.sample_id}
-        if per_person:
-            for person in map(int, there):
-                alone = replace(view, person=person, body_id=int(clip.body_ids[person]))
-                views.append((alone, {**row, "joints": joints[:, [person]]}))
         if len(there) == 0 or not per_person:
             views.append((view, row if len(there) else None))
+            continue
+        for person in map(int, there):
+            alone = replace(view, person=person, body_id=int(clip.body_ids[person]))
+            views.append((alone, {**row, "joints": joints[:, [person]]}))
     return views

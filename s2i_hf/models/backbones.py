@@ -17,8 +17,7 @@ from .building import encoder_of
 from .configuration_pooled_vit import PooledBackboneConfig, side_and_patch, stride_of
 from .initialization import initialize_mae
 from .loading import load_config, load_weights
-from .modeling_diffmae import DiffMAEForPreTraining
-from .modeling_pooled_vit import PooledBackboneForImageClassification, PooledViTForImageClassification
+from .modeling_pooled_vit import PooledBackboneForImageClassification
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -66,18 +65,11 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-_OWN: dict[str, type[transformers.PreTrainedModel]] = {
-    "diffmae": DiffMAEForPreTraining,
-    "pooled_vit": PooledViTForImageClassification,
-    "pooled_backbone": PooledBackboneForImageClassification,
-}
-
-
 def family_of(config: Any) -> Family:
     """The family of a config. Raises ValueError for a kind of model that is none of them."""
-    kind = str(config.model_type)
+    name, kind = config.name_or_path, str(config.model_type)
     if kind not in FAMILIES:
-        raise ValueError(f"the model is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
+        raise ValueError(f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
     return FAMILIES[kind]
 
 
@@ -96,14 +88,11 @@ def load_backbone(name: str) -> nn.Module:
     """
     config = load_config(name)
     kind = config.model_type
-    if kind in _OWN:
-        model = load_weights(_OWN[kind], name)[0].float()
-        return model.backbone.eval() if kind == "pooled_backbone" else encoder_of(model)
-    if kind not in FAMILIES:
-        raise ValueError(f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
-    options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit") else {}
-    encoder = load_weights(getattr(transformers, FAMILIES[kind].encoder), name, **options)[0].float()
-    return encoder_of(encoder) if kind == "vit_mae" else encoder.eval()
+    if kind == "pooled_backbone":
+        return load_weights(PooledBackboneForImageClassification, name)[0].float().backbone.eval()
+    options: dict[str, Any] = {"add_pooling_layer": False} if kind in ("vit", "deit", "pooled_vit") else {}
+    encoder = load_weights(getattr(transformers, family_of(config).encoder), name, **options)[0].float()
+    return encoder_of(encoder) if kind in ("vit_mae", "diffmae", "pooled_vit") else encoder.eval()
 
 
 def _is_vit(model: Any) -> bool:
@@ -153,9 +142,13 @@ def fits(config: Any, side: int) -> bool:
     if inner is not None:
         return side == known or (config.pooling != "columns" and fits(inner, side))
     family = FAMILIES.get(str(config.model_type))
-    if family is None or not family.any_size:
-        return bool(side == known)
-    return side % stride_of(config) == 0
+    return side % stride_of(config) == 0 if family and family.any_size else bool(side == known)
+
+
+def sides_of(config: Any) -> str:
+    """The sides of images that a model takes, in words: "224", or "a multiple of 32"."""
+    family = FAMILIES.get(str(config.model_type))
+    return f"a multiple of {stride_of(config)}" if family and family.any_size else str(side_and_patch(config)[0])
 
 
 def fresh_classifier(
@@ -168,9 +161,7 @@ def fresh_classifier(
         labels: Fields of the config that name the classes.
         pooling: "cls": the stock classifier of the family (which reads the mean in some), or the class token where there is none
             (DINOv3); "mean" or "columns" of its patches.
-        image_size: Side of the images; that of the config if None.
-        source: Name of the encoder, for messages.
-        seed: Of the new weights.
+        image_size, source, seed: As in `classification.build_classifier`.
 
     Returns:
         The classifier and the encoder inside it.
@@ -182,8 +173,8 @@ def fresh_classifier(
     family = family_of(config)
     side = image_size or side_and_patch(config)[0]
     if not fits(config, side):
-        expected = f"a multiple of {stride_of(config)}" if family.any_size else str(side_and_patch(config)[0])
-        raise ValueError(f"images of {side} x {side} do not fit the weights of {source!r}; set the size to {expected}.")
+        fitting = f"set the size to {sides_of(config)}"
+        raise ValueError(f"images of {side} x {side} do not fit the weights of {source!r}; {fitting}.")
     if config.model_type.startswith("siglip"):
         config.vision_use_head = False  # SigLIP's own summary, which its classifier does not read
     with torch.random.fork_rng(devices=[]):
@@ -200,13 +191,10 @@ def fresh_classifier(
                 PooledBackboneConfig(backbone_config=config.to_dict(), pooling=pooling, image_size=side, **labels)
             )
         fill_positions(model)
-    model.requires_grad_(True)
     # ConvNeXt norms its own mean of the map, which a pooling of the patches does not read
-    unused = family.unused
-    if hasattr(model, "fc_norm") and "convnext" in config.model_type:
-        unused += ("backbone.layernorm",)
+    more = ("backbone.layernorm",) if hasattr(model, "fc_norm") and "convnext" in config.model_type else ()
     for name, parameter in model.named_parameters():
-        if any(part in name for part in unused):
-            parameter.requires_grad_(False)  # without a gradient, which several processes would wait for in vain
+        # where there is no gradient, several processes would wait for it in vain
+        parameter.requires_grad_(not any(part in name for part in family.unused + more))
     inner = next(child for child in model.children() if type(child) is type(encoder))
     return model, inner

@@ -7,37 +7,25 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    PreTrainedConfig,
-    ViTConfig,
-    ViTMAEConfig,
-    ViTMAEForPreTraining,
-    ViTMAEModel,
-    ViTModel,
-)
+from transformers import PreTrainedConfig, ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
 
 from .configuration_diffmae import DiffMAEConfig
 from .initialization import freeze_positions, initialize_mae
 from .loading import Model, load_config, load_weights
 from .modeling_diffmae import DiffMAEForPreTraining
 
-# hidden_size, num_hidden_layers, num_attention_heads, decoder_hidden_size, decoder_num_hidden_layers, decoder_num_attention_heads.
-# base and large are those of MAE, small is ViT-S of DeiT; tiny and micro train on a laptop and in tests.
-_SIZES: dict[str, tuple[int, int, int, int, int, int]] = {
-    "micro": (64, 2, 2, 32, 1, 2),
-    "tiny": (192, 8, 3, 128, 2, 4),
-    "small": (384, 12, 6, 256, 4, 8),
-    "base": (768, 12, 12, 512, 8, 16),
-    "large": (1024, 24, 16, 512, 8, 16),
+# Width, layers, heads and MLP width of the encoder, and the same of the decoder. base and large are those of MAE, small is ViT-S of DeiT;
+# tiny and micro train on a laptop and in tests.
+_SIZES: dict[str, tuple[int, ...]] = {
+    "micro": (64, 2, 2, 256, 32, 1, 2, 128),
+    "tiny": (192, 8, 3, 768, 128, 2, 4, 512),
+    "small": (384, 12, 6, 1536, 256, 4, 8, 1024),
+    "base": (768, 12, 12, 3072, 512, 8, 16, 2048),
+    "large": (1024, 24, 16, 4096, 512, 8, 16, 2048),
 }
-_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
-
+_NAMES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 MODEL_SIZES: dict[str, dict[str, int]] = {
-    name: {
-        **dict(zip((*_NAMES, *(f"decoder_{field}" for field in _NAMES)), sizes, strict=True)),
-        "intermediate_size": 4 * sizes[0],
-        "decoder_intermediate_size": 4 * sizes[3],
-    }
+    name: dict(zip((*_NAMES, *(f"decoder_{field}" for field in _NAMES)), sizes, strict=True))
     for name, sizes in _SIZES.items()
 }
 # What a ViT is made of; nothing of a decoder, a mask or another task's labels gets into the config of an encoder.
@@ -81,22 +69,18 @@ def build_mae(
     """
     changes = {"mask_ratio": mask_ratio, "norm_pix_loss": norm_pix_loss}
     if name.startswith("config:"):
-        fields = {**size_fields(name, image_size, patch_size), **config_changes, **changes}
+        fields = size_fields(name, image_size, patch_size) | config_changes | changes
         return _fresh(ViTMAEForPreTraining, ViTMAEConfig(**fields), seed)
     config = load_config(name)
     if config.model_type != "vit_mae":
-        raise ValueError(
-            f"model {name!r} is a {config.model_type!r}; masked pretraining starts from a 'vit_mae' model."
-        )
+        raise ValueError(f"model {name!r} is a {config.model_type!r}; masked pretraining starts from a 'vit_mae'.")
     check_image_size(name, config.image_size, image_size)
     model, missing = load_weights(ViTMAEForPreTraining, name, **changes)
     if missing:
         fresh = _fresh(ViTMAEForPreTraining, model.config, seed).decoder.state_dict()
         if len(missing) < len(fresh):  # a new decoder in place of half of one would be a silent loss
-            raise ValueError(
-                f"the weights in {name!r} lack {len(missing)} of {len(fresh)} decoder tensors, such as {min(missing)!r}; expected "
-                "all or none."
-            )
+            lack = f"lack {len(missing)} of {len(fresh)} decoder tensors, such as {min(missing)!r}"
+            raise ValueError(f"the weights in {name!r} {lack}; expected all or none.")
         model.decoder.load_state_dict(fresh)
     return _ready(model)
 
@@ -114,10 +98,8 @@ def build_diffmae(
     """A DiffMAE from a size (`"config:small"`), or from the weights of a DiffMAE or of a ViTMAE in a folder or on the Hub.
 
     Args:
-        name: "config:micro", "config:tiny", "config:small", "config:base", "config:large"; or what `from_pretrained` takes. A ViTMAE
-            gives its encoder; the decoder is new, of the same width and depth as the ViTMAE's.
-        image_size, patch_size, mask_ratio, norm_pix_loss: As in `build_mae`.
-        seed: Seed of the initial weights.
+        name: As in `build_mae`. A ViTMAE gives its encoder; the decoder is new, of the same width and depth as the ViTMAE's.
+        image_size, patch_size, mask_ratio, norm_pix_loss, seed: As in `build_mae`.
         **config_changes: Further fields of `DiffMAEConfig`.
 
     Returns:
@@ -128,9 +110,8 @@ def build_diffmae(
         FileNotFoundError: the folder or repository does not exist.
     """
     known = DiffMAEConfig().to_dict()
-    for field in config_changes:
-        if field not in known:
-            raise ValueError(f"{field!r} is no field of DiffMAEConfig.")
+    if odd := sorted(config_changes.keys() - known.keys()):
+        raise ValueError(f"{odd[0]!r} is no field of DiffMAEConfig.")
     changes = {"mask_ratio": mask_ratio, "norm_pix_loss": norm_pix_loss, **config_changes}
     if name.startswith("config:"):
         fields = size_fields(name, image_size, patch_size) | changes
@@ -142,16 +123,14 @@ def build_diffmae(
     check_image_size(name, source.image_size, image_size)
     fields = {field: value for field, value in source.to_dict().items() if field in known and field != "model_type"}
     if kind == "vit_mae":
-        model = _fresh(DiffMAEForPreTraining, DiffMAEConfig(**{**fields, "architectures": None, **changes}), seed)
+        model = _fresh(DiffMAEForPreTraining, DiffMAEConfig(**fields | {"architectures": None} | changes), seed)
         model.vit.load_state_dict(load_weights(ViTMAEModel, name)[0].state_dict())
         return _ready(model)
     for field, value in changes.items():
         if field not in _FREE and fields[field] != value:
-            raise ValueError(
-                f"the weights of {name!r} have {field} {fields[field]!r}, not {value!r}; set it to {fields[field]!r}, or start "
-                "from a size."
-            )
-    return _ready(load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**{**fields, **changes}))[0])
+            had = fields[field]
+            raise ValueError(f"the weights of {name!r} have {field} {had!r}, not {value!r}; set it to {had!r}.")
+    return _ready(load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**fields | changes))[0])
 
 
 def size_fields(name: str, image_size: int, patch_size: int) -> dict[str, Any]:
@@ -167,10 +146,8 @@ def size_fields(name: str, image_size: int, patch_size: int) -> dict[str, Any]:
 def check_image_size(source: str, known: object, wanted: int | None) -> None:
     """Raise ValueError if the images are not of the size that the weights are for."""
     if wanted is not None and known != wanted:
-        raise ValueError(
-            f"the weights of {source!r} are for {known} x {known} images, but the processor makes {wanted} x {wanted}; set the size "
-            f"to {known}."
-        )
+        sizes = f"are for {known} x {known} images, but the processor makes {wanted} x {wanted}"
+        raise ValueError(f"the weights of {source!r} {sizes}; set the size to {known}.")
 
 
 def _fresh(model_class: Callable[[Any], Model], config: PreTrainedConfig, seed: int) -> Model:
@@ -192,10 +169,7 @@ def encoder_fields(config: Any) -> dict[str, Any]:
 
 
 def encoder_of(model: nn.Module) -> ViTModel:
-    """The encoder as a stock `ViTModel` that sees every patch in order, for features and fine-tuning.
-
-    Args:
-        model: `ViTMAEForPreTraining`, `ViTMAEModel` or `ViTModel`; its weights are copied.
+    """The encoder as a stock `ViTModel` that sees every patch in order, for features and fine-tuning; its weights are copied.
 
     Returns:
         `ViTModel` without pooling layer, in evaluation mode: (B, 3, H, W) -> last_hidden_state (B, 1 + L, D).
@@ -205,9 +179,7 @@ def encoder_of(model: nn.Module) -> ViTModel:
     """
     source = getattr(model, "vit", model)
     if not hasattr(source, "embeddings") or not hasattr(source, "layernorm"):
-        raise ValueError(
-            f"{type(model).__name__} has no ViT encoder; expected ViTMAEForPreTraining, ViTMAEModel or ViTModel."
-        )
+        raise ValueError(f"{type(model).__name__} has no ViT encoder; expected a ViTMAEForPreTraining or a ViTModel.")
     with torch.random.fork_rng(devices=[]):
         encoder = ViTModel(ViTConfig(**encoder_fields(source.config)), add_pooling_layer=False)
     wanted = encoder.state_dict()

@@ -16,12 +16,12 @@ from transformers import ViTConfig, ViTForImageClassification
 
 from .backbones import fresh_classifier, load_backbone
 from .building import check_image_size, encoder_fields, size_fields
-from .configuration_pooled_vit import POOLINGS, PooledViTConfig
+from .configuration_pooled_vit import POOLINGS, PooledViTConfig, check_choice
 from .initialization import initialize_mae
 from .layerwise import set_drop_path
 from .loading import checkpoint_parts, load_config, load_weights, part_of, shown, unused
 from .modeling_pooled_vit import PooledViTForImageClassification
-from .saved_models import class_names_of, is_classifier
+from .saved_models import class_difference, class_names_of, is_classifier
 
 # Deviation of the new head's weights. As MAE has it: the first predictions are uniform whatever the features are and however many
 # (columns have thousands), so that the first steps teach the head before they disturb the encoder.
@@ -71,13 +71,9 @@ def build_classifier(
         raise ValueError(f"there {'is 1 class' if names else 'are no classes'}; a classifier needs at least two.")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(f"the class name {twice[0]!r} stands for more than one class; expected names that differ.")
-    for name, value, known in (
-        ("pooling", pooling, POOLINGS),
-        ("encoder", encoder, ("pretrained", "untrained")),
-        ("head", head, ("auto", "keep", "new")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}.")
+    check_choice("pooling", pooling, POOLINGS)
+    check_choice("encoder", encoder, ("pretrained", "untrained"))
+    check_choice("head", head, ("auto", "keep", "new"))
     labels: dict[str, Any] = {
         "id2label": dict(enumerate(names)),
         "label2id": {name: index for index, name in enumerate(names)},
@@ -121,11 +117,11 @@ def _on_encoder(
 
 def _fresh_vit(fields: dict[str, Any], pooling: str, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):  # the constructors draw weights that are overwritten here
-        model: Any
-        if pooling == "cls":
-            model = ViTForImageClassification(ViTConfig(**fields))
-        else:
-            model = PooledViTForImageClassification(PooledViTConfig(**fields, pooling=pooling))
+        model: Any = (
+            ViTForImageClassification(ViTConfig(**fields))
+            if pooling == "cls"
+            else PooledViTForImageClassification(PooledViTConfig(**fields, pooling=pooling))
+        )
     initialize_mae(model.vit, seed)
     initialize_head(model, seed)
     return model.requires_grad_(True)  # positions too, which `initialize_mae` freezes for pretraining
@@ -146,20 +142,12 @@ def initialize_head(model: Any, seed: int) -> None:
 
 
 def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
-    """Copy the weights of `loaded` into `target`, all of them and bit for bit.
-
-    Returns:
-        A sentence that says so.
-
-    Raises:
-        ValueError: a weight of the encoder is missing, or of another shape.
-    """
+    """Copy the weights of `loaded` into `target`, all of them and bit for bit; a sentence that says so, or a ValueError."""
     given, wanted = loaded.state_dict(), target.state_dict()
     wrong = [name for name, tensor in wanted.items() if name not in given or given[name].shape != tensor.shape]
     if wrong:
-        raise ValueError(
-            f"the weights of {source!r} do not fit the classifier's encoder: {len(wrong)} tensors, such as {wrong[0]!r}."
-        )
+        shown_wrong = f"{len(wrong)} tensors, such as {wrong[0]!r}"
+        raise ValueError(f"the weights of {source!r} do not fit the classifier's encoder: {shown_wrong}.")
     target.load_state_dict({name: given[name] for name in wanted})
     left = [name for name in given if name not in wanted]
     also = f" Unused of it: {', '.join(left[:3])}{' ...' if len(left) > 3 else ''}." if left else ""
@@ -172,19 +160,12 @@ def _new_head(model: Any) -> str:
 
 
 def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
-    """Put an earlier classifier's head into the model, if its classes are the same and it reads the same features.
-
-    Returns:
-        A sentence about the head.
-
-    Raises:
-        ValueError: the head was to be kept, and cannot be.
-    """
+    """Put an earlier classifier's head into the model if it fits, and say so in a sentence; ValueError if it was to be kept."""
     config: Any = load_config(source)
     known = class_names_of(config) if is_classifier(source) else None
     if head == "new" or (known is None and head == "auto"):
         return _new_head(model)
-    reason = "it has none" if known is None else _difference(known, names)
+    reason = "it has none" if known is None else class_difference(known, names)
     poolings = [getattr(one, "pooling", "cls") for one in (config, model.config)]
     if not reason and (type(model).__name__ not in config.architectures or poolings[0] != poolings[1]):
         reason = "it reads other features"
@@ -194,11 +175,3 @@ def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
         return f"{_new_head(model)} That of {shown(source)!r} is unused: {reason}."
     model.load_state_dict(load_weights(type(model), source)[0].state_dict())
     return f"{_HEAD_KEPT} {shown(source)!r}, as its {len(names)} classes are the same."
-
-
-def _difference(known: list[str], names: list[str]) -> str:
-    """How the classes of an earlier classifier differ from these, in words; "" if they do not."""
-    if len(known) != len(names):
-        return f"it has {len(known)} classes, and here are {len(names)}"
-    pairs = [(index, *pair) for index, pair in enumerate(zip(known, names, strict=True)) if pair[0] != pair[1]]
-    return f"its class {pairs[0][0]} is {pairs[0][1]!r}, and here it is {pairs[0][2]!r}" if pairs else ""

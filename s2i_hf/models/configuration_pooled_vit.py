@@ -12,14 +12,14 @@ from transformers import AutoConfig, PreTrainedConfig, ViTConfig
 POOLINGS: tuple[str, ...] = ("cls", "mean", "columns")
 
 
-def check_pooling(pooling: str, known: tuple[str, ...] = POOLINGS) -> None:
-    """Raise ValueError for a pooling that is none of the known ones."""
-    if pooling not in known:
-        raise ValueError(f"pooling is {pooling!r}; expected one of {', '.join(known)}.")
+def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise ValueError for a value that is none of the known ones."""
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}.")
 
 
 def side_and_patch(config: Any) -> tuple[Any, Any]:
-    """image_size and patch_size of the vision part of a config; None where it has none."""
+    """image_size and patch_size in the vision part of a config; None where it has none."""
     config = getattr(config, "vision_config", config)
     return getattr(config, "image_size", None), getattr(config, "patch_size", None)
 
@@ -33,15 +33,9 @@ def stride_of(config: PreTrainedConfig) -> int:
 
 @strict
 class PooledViTConfig(ViTConfig):
-    """Configuration of `PooledViTForImageClassification`. All fields of `ViTConfig` mean what they mean there.
+    """Configuration of `PooledViTForImageClassification`: a `ViTConfig` whose `pooling` is "mean" or "columns" (else a ValueError).
 
     It has a model type of its own: saved as "vit", a checkpoint would silently be loaded as the stock class, which reads the CLS token.
-
-    Args:
-        pooling: "mean" or "columns" of `POOLINGS`.
-
-    Raises:
-        ValueError: an unknown pooling.
     """
 
     model_type = "pooled_vit"
@@ -50,7 +44,7 @@ class PooledViTConfig(ViTConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        check_pooling(self.pooling, POOLINGS[1:])
+        check_choice("pooling", self.pooling, POOLINGS[1:])
 
 
 @strict
@@ -80,5 +74,5 @@ class PooledBackboneConfig(PreTrainedConfig):
             if kind is None:
                 raise ValueError("backbone_config has no model_type, so nobody knows what backbone it describes.")
             self.backbone_config = AutoConfig.for_model(kind, **fields)
-        check_pooling(self.pooling)
+        check_choice("pooling", self.pooling, POOLINGS)
         super().__post_init__(**kwargs)

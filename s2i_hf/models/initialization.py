@@ -14,12 +14,7 @@ from torch import nn
 
 @torch.no_grad()
 def initialize_mae(model: nn.Module, seed: int) -> None:
-    """Initialise a ViTMAE in place, the same for the same seed whatever ran before.
-
-    Args:
-        model: `ViTMAEForPreTraining`, `ViTMAEModel` or `ViTModel` with square grids.
-        seed: Seed; the global random state is left as it was.
-    """
+    """Initialise a ViTMAE or ViT with a square grid in place, the same for the same seed; the global random state is left as it was."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -34,10 +29,9 @@ def initialize_mae(model: nn.Module, seed: int) -> None:
     for name, parameter in model.named_parameters():
         if name.endswith(("cls_token", "mask_token")):
             parameter.copy_(torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator))
-    for table in position_tables(model):
+    for table in freeze_positions(model):
         side = round((table.shape[1] - 1) ** 0.5)
         table.copy_(sincos_positions((side, side), table.shape[2]))
-    freeze_positions(model)
 
 
 def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
@@ -57,24 +51,12 @@ def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
         raise ValueError(f"hidden size {dim} is not a multiple of 4, which 2-D sine-cosine positions need.")
     frequency = 1.0 / 10000 ** (torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
     row, column = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    halves = []
-    for place in (column, row):
-        angle = place.reshape(-1, 1).double() * frequency
-        halves += [angle.sin(), angle.cos()]
-    table = torch.cat(halves, dim=1)
+    angles = [place.reshape(-1, 1).double() * frequency for place in (column, row)]
+    table = torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
     return torch.cat([torch.zeros(1, dim, dtype=torch.float64), table])[None].float()
 
 
-def position_tables(model: nn.Module) -> list[nn.Parameter]:
-    """The frozen tables of a ViTMAE: encoder positions, and decoder positions if it has a decoder."""
-    return [
-        parameter
-        for name, parameter in model.named_parameters()
-        if name.endswith(("embeddings.position_embeddings", "decoder_pos_embed"))
-    ]
-
-
-def freeze_positions(model: nn.Module) -> None:
-    """Freeze the position tables of a ViTMAE; `from_pretrained` of transformers 5 un-freezes them."""
-    for table in position_tables(model):
-        table.requires_grad_(False)
+def freeze_positions(model: nn.Module) -> list[torch.Tensor]:
+    """Freeze the position tables of a ViTMAE's encoder and decoder, which `from_pretrained` of transformers 5 un-freezes, and list them."""
+    ends = ("embeddings.position_embeddings", "decoder_pos_embed")
+    return [table.requires_grad_(False) for name, table in model.named_parameters() if name.endswith(ends)]

@@ -18,12 +18,8 @@ MAX_LEVELS = 12  # levels of learning rate in models with stages; the authors of
 class DropPath(nn.Module):
     """Stochastic depth (Huang et al., arXiv 1603.09382): in training, a residual branch is left out of whole samples at random.
 
-    Stands where a block has its dropout of the residual branch, which goes on beside it. It has no weights, and its draws come from
-    the global generator of torch as those of dropout do.
-
-    Args:
-        rate: Probability that a sample loses the branch, 0 to below 1; what is left is scaled by 1 / (1 - rate).
-        dropout: Probability of the dropout that it stands in for.
+    Stands where a block has its dropout of the residual branch, of probability `dropout`, which goes on beside it. It has no weights, and
+    draws from the global generator of torch as dropout does.
     """
 
     def __init__(self, rate: float, dropout: float = 0.0) -> None:
@@ -32,11 +28,7 @@ class DropPath(nn.Module):
 
     def forward(self, branch: Tensor) -> Tensor:
         """(B, ...) -> (B, ...)."""
-        if not self.training:
-            return branch
-        if self.p > 0:
-            branch = nn.functional.dropout(branch, self.p)
-        return drop_samples(branch, self.rate)
+        return drop_samples(nn.functional.dropout(branch, self.p), self.rate) if self.training else branch
 
     def extra_repr(self) -> str:
         """What print shows."""
@@ -71,20 +63,14 @@ def blocks_of(model: nn.Module) -> tuple[list[tuple[str, nn.Module]], bool]:
     Returns:
         (name, block) pairs, and whether they come in stages of different widths. No pairs where none were found.
     """
-    lists = [
-        (name, module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList) and len(module)
-    ]
-    for name, stages in lists:  # outermost first
-        inner = [
-            [found for at, found in lists if at.startswith(f"{name}.{index}.") and _is_block(found[0])]
-            for index in range(len(stages))
-        ]
-        if all(inner):
-            names = {id(module): at for at, module in model.named_modules()}
-            blocks = [block for found in inner for block in found[0]]
-            return [(names[id(block)], block) for block in blocks], True
-        if _is_block(stages[0]):
-            return [(f"{name}.{index}", block) for index, block in enumerate(stages)], False
+    lists = {name: list(module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    of_blocks = {name: blocks for name, blocks in lists.items() if blocks and _is_block(blocks[0])}
+    for name, stages in lists.items():  # outermost first
+        inner = [[at for at in of_blocks if at.startswith(f"{name}.{index}.")] for index in range(len(stages))]
+        whole = [found[0] for found in inner if found] if stages and all(inner) else []
+        if whole or name in of_blocks:
+            chosen = whole or [name]
+            return [(f"{at}.{index}", block) for at in chosen for index, block in enumerate(lists[at])], bool(whole)
     return [], False
 
 
@@ -123,8 +109,7 @@ def set_drop_path(model: nn.Module, rate: float) -> nn.Module:
 
 
 def _set_block(block: nn.Module, rate: float) -> None:
-    inner = getattr(block, "drop_path", None)
-    if isinstance(inner, nn.Module):  # DINOv2, DINOv3, ConvNeXt, Swin: the place is there
+    if isinstance(getattr(block, "drop_path", None), nn.Module):  # DINOv2, DINOv3, ConvNeXt, Swin: the place is there
         block.drop_path = (DropPath(rate) if rate > 0 else nn.Identity()).train(block.training)
         if isinstance(getattr(block, "dropout", None), nn.Dropout):
             _set_hook(block.mlp, rate)  # Swin has it on the attention only; its dropout sees windows and not samples
@@ -158,7 +143,7 @@ def lr_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay: flo
         model: A classifier whose head is called `classifier`.
         lr: Learning rate of the head.
         weight_decay: Of matrices; vectors, tokens and positions have none.
-        layer_decay: Factor from one level to the next below, above 0 to 1; 1 gives the same rate to all.
+        layer_decay: Factor from one level to the next below, above 0 to 1.
 
     Returns:
         Groups for an optimizer of torch, deepest first: params, lr, weight_decay and a name such as "level_3_decay". Frozen parameters are
@@ -170,25 +155,23 @@ def lr_groups(model: nn.Module, lr: float, weight_decay: float, layer_decay: flo
     if not 0 < layer_decay <= 1:
         raise ValueError(f"layer_decay is {layer_decay}; expected a number above 0 and at most 1.")
     depths, top = _depths(model)
-    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         plain = parameter.squeeze().ndim <= 1 or "position" in name or "token" in name
-        depth = depths[name]
-        group = groups.setdefault(
-            (depth, plain),
-            {
-                "params": [],
-                "lr": lr * layer_decay ** (top - depth),
-                "weight_decay": 0.0 if plain else weight_decay,
-                "name": f"level_{depth}_{'plain' if plain else 'decay'}",
-            },
-        )
-        group["params"].append(parameter)
+        groups.setdefault((depths[name], plain), []).append(parameter)
     if not groups:
         raise ValueError(f"all parameters of {type(model).__name__} are frozen; there is nothing to train.")
-    return [groups[key] for key in sorted(groups)]
+    return [
+        {
+            "params": parameters,
+            "lr": lr * layer_decay ** (top - depth),
+            "weight_decay": 0.0 if plain else weight_decay,
+            "name": f"level_{depth}_{'plain' if plain else 'decay'}",
+        }
+        for (depth, plain), parameters in sorted(groups.items())
+    ]
 
 
 def _depths(model: nn.Module) -> tuple[dict[str, int], int]:
@@ -196,9 +179,7 @@ def _depths(model: nn.Module) -> tuple[dict[str, int], int]:
     blocks, staged = blocks_of(model)
     levels = min(len(blocks), MAX_LEVELS) if staged else len(blocks)
     level = {name: 1 + index * levels // len(blocks) for index, (name, _) in enumerate(blocks)}
-    owner: dict[str, int] = {}
-    for name, block in blocks:
-        owner |= {f"{name}.{inner}": level[name] for inner, _ in block.named_parameters()}
+    owner = {f"{name}.{inner}": level[name] for name, block in blocks for inner, _ in block.named_parameters()}
     names = [name for name, _ in model.named_parameters()]
     last = max((index for index, name in enumerate(names) if name in owner), default=-1)
     depths, current = {}, 0

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -53,34 +54,19 @@ def load_config(name: str) -> PreTrainedConfig:
 
     check_model_name(name)
     file = model_file(name, "config.json")
-    if file is None and Path(name).is_dir():
-        raise FileNotFoundError(f"{name!r} holds no config.json; expected the folder of a finished run (did it end?).")
     if file is None:
-        raise FileNotFoundError(f"the repository {name!r} has no config.json; expected a pushed model.")
-    check_object(file, name)
+        wanted = "the folder of a finished run (did it end?)" if Path(name).is_dir() else "a pushed model"
+        raise FileNotFoundError(f"{name!r} holds no config.json; expected {wanted}.")
+    read_object(file, name)
     try:
         return AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"cannot load model {name!r} ({first_line(error)}); expected a run folder or a Hub id."
-        ) from None
-
-
-def model_type(name: str) -> str:
-    """`model_type` of `load_config`, which says what it raises."""
-    return str(load_config(name).model_type)
+        reason = f"cannot load model {name!r} ({first_line(error)})"
+        raise FileNotFoundError(f"{reason}; expected a run folder or a Hub id.") from None
 
 
 def model_file(name: str, file: str) -> Path | None:
-    """Path of one file of a model, None if there is none of this name.
-
-    Args:
-        name: Folder or Hub id.
-        file: Such as "preprocessor_config.json".
-
-    Raises:
-        FileNotFoundError: the Hub does not give it; the message says why and what to do.
-    """
+    """Path of a file such as "config.json" in a folder or Hub repository, None if there is none; raises what `load_config` raises."""
     if not Path(name).is_dir():
         try:
             return hub_file(name, file)
@@ -90,23 +76,17 @@ def model_file(name: str, file: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def check_object(file: Path, name: str) -> None:
-    """Raise FileNotFoundError unless a file of a model holds a JSON object."""
-    try:
-        whole = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-    except ValueError:  # bytes that are no text are one, too
-        whole = False
-    if not whole:
-        raise FileNotFoundError(
-            f"cannot load model {name!r}: {file.name} is damaged, it holds no JSON object; save or push it again."
-        )
+def read_object(file: Path, name: str) -> dict[str, Any]:
+    """The JSON object in a file of a model. Raises FileNotFoundError if it holds none."""
+    with suppress(ValueError):  # bytes that are no text are one, too
+        if isinstance(content := json.loads(file.read_text(encoding="utf-8")), dict):
+            return content
+    damage = f"{file.name} is damaged, it holds no JSON object"
+    raise FileNotFoundError(f"cannot load model {name!r}: {damage}; save or push it again.")
 
 
 def weight_files(name: str) -> list[Path]:
-    """The safetensors files of a model's weights, fetched if it is on the Hub.
-
-    Args:
-        name: Folder or Hub id.
+    """The safetensors files of the weights in a folder or Hub repository, fetched from there.
 
     Raises:
         ValueError: the weights are pickles, not there, or lack a file.
@@ -122,11 +102,9 @@ def weight_files(name: str) -> list[Path]:
                 f"model {name!r} has its weights as pickles (.bin) only, which may run code when they are read, and is not loaded; if "
                 "you trust it, load it with transformers, write it with save_pretrained(DIR), and pass DIR and its processor."
             )
-        raise ValueError(
-            f"cannot load the weights in {name!r}: no {_WHOLE} is there; expected a complete model (did its run end?)."
-        )
-    check_object(index, name)
-    shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map")
+        reason = f"cannot load the weights in {name!r}: no {_WHOLE} is there"
+        raise ValueError(f"{reason}; expected a complete model (did its run end?).")
+    shards = read_object(index, name).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise ValueError(f"{_INDEX} of model {name!r} is damaged: it names no files of weights; save the model again.")
     files = []
@@ -146,18 +124,13 @@ def _check_sum(file: Path, name: str) -> None:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != wanted:
         raise ValueError(
-            f"{file.name} of {name!r} is not what the Hub announced (SHA-256 {digest[:12]}..., not {wanted[:12]}...): damaged on the way "
-            f"or changed in the cache; remove it with `hf cache rm model/{name}` and load it again."
+            f"{file.name} of {name!r} is not what the Hub announced (SHA-256 {digest[:12]}..., not {wanted[:12]}...); remove it with "
+            f"`hf cache rm model/{name}` and load it again."
         )
 
 
 def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[Model, set[str]]:
-    """`model_class.from_pretrained(name)` that accepts nothing but a whole encoder.
-
-    Args:
-        model_class: Class of transformers.
-        name: Folder or Hub id.
-        **changes: Further arguments of `from_pretrained`, such as fields of the config.
+    """`model_class.from_pretrained(name, **changes)` that accepts nothing but a whole encoder.
 
     Returns:
         The model, and the names of the weights that were not in the checkpoint, all of them the decoder's.
@@ -176,18 +149,15 @@ def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[M
     try:
         loaded: Any = model_class.from_pretrained(name, output_loading_info=True, use_safetensors=True, **changes)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ValueError(
-            f"cannot load the weights in {name!r} ({first_line(error)}); they are damaged or cut off: save, push or fetch the model again."
-        ) from None
+        reason = f"cannot load the weights in {name!r} ({first_line(error)})"
+        raise ValueError(f"{reason}; they are damaged or cut off: save, push or fetch the model again.") from None
     finally:
         logging.set_verbosity(verbosity)
     model, report = loaded
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("decoder."))
     wrong = sorted(key if isinstance(key, str) else key[0] for key in report["mismatched_keys"])
     if wrong:
-        raise ValueError(
-            f"the weights in {name!r} do not fit their config.json: {len(wrong)} tensors, such as {wrong[0]!r}."
-        )
+        raise ValueError(f"the weights in {name!r} do not fit config.json: {len(wrong)} tensors, such as {wrong[0]!r}.")
     if absent:
         raise ValueError(f"the weights in {name!r} lack {len(absent)} encoder tensors, such as {absent[0]!r}.")
     return model, set(report["missing_keys"])
@@ -248,13 +218,7 @@ def part_of(module: nn.Module) -> Part:
 
 
 def start_notes(source: str, model: Any, seed: int = 0) -> list[str]:
-    """The loading report of a masked autoencoder, in sentences: loaded, newly initialised, unused.
-
-    Args:
-        source: What `build_mae` or `build_diffmae` was called with.
-        model: What it returned: `ViTMAEForPreTraining` or `DiffMAEForPreTraining`.
-        seed: Seed of new weights.
-    """
+    """The loading report, in sentences, of the model that `build_mae` or `build_diffmae` made of a source: loaded, new, unused."""
     config = model.config
     side = config.image_size // config.patch_size
     grid = f"{side} x {side} patches of {config.patch_size} pixels"
@@ -274,8 +238,7 @@ def start_notes(source: str, model: Any, seed: int = 0) -> list[str]:
         f"{part_of(model.vit)}.",
         f"Positions: the checkpoint's table of {grid}, which stays fixed.",
     ]
-    if name in parts:
-        notes.append(f"Loaded: its {kind}, {size}.")
-    elif parts:
-        notes.append(f"Newly initialised: a {kind} (seed {seed}), {size}.")
-    return [*notes, *filter(None, [unused(parts, ("encoder", name))])]
+    if parts:
+        made = f"Loaded: its {kind}" if name in parts else f"Newly initialised: a {kind} (seed {seed})"
+        notes += [f"{made}, {size}.", unused(parts, ("encoder", name))]
+    return notes

@@ -8,17 +8,13 @@ from typing import Any
 
 
 def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
-    """Parameters and FLOPs of a ViTMAE, DiffMAE or ViT, counted on weightless (meta) tensors.
+    """Parameters and FLOPs of a ViTMAE, DiffMAE or ViT by its config.json, counted on weightless (meta) tensors.
 
-    Of a classifier the encoder is counted, and not its last linear layer.
-
-    Args:
-        config: Content of config.json.
+    Of a classifier the encoder is counted, and not its last linear layer. A multiplication and an addition are two FLOPs.
 
     Returns:
         encoder_parameters, encoder_flops (one clip, every patch, as for features), and for a ViTMAE or DiffMAE parameters and
-        pretraining_flops (one clip, forward, masked; of a DiffMAE with all its `noise_levels`). A multiplication and an addition are
-        two FLOPs. Empty for another kind of model.
+        pretraining_flops (one clip, forward, masked; of a DiffMAE with all its `noise_levels`). Empty for another kind of model.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -52,8 +48,7 @@ def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
     def parameters(module: Any) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
 
-    if kind not in ("vit_mae", "diffmae"):
-        return {"encoder_parameters": parameters(model), "encoder_flops": flops(model)}
-    counts = {"parameters": parameters(model), "pretraining_flops": flops(model)}
-    model.vit.config.mask_ratio = 0.0
-    return counts | {"encoder_parameters": parameters(model.vit), "encoder_flops": flops(model.vit)}
+    encoder = getattr(model, "vit", model)
+    counts = {} if encoder is model else {"parameters": parameters(model), "pretraining_flops": flops(model)}
+    encoder.config.mask_ratio = 0.0
+    return counts | {"encoder_parameters": parameters(encoder), "encoder_flops": flops(encoder)}

@@ -55,7 +55,7 @@ def backbone_tokens(encoder: nn.Module, pixel_values: Tensor) -> BackboneTokens:
     _, patch = side_and_patch(encoder.config)
     rows, columns = (side // patch for side in pixel_values.shape[2:]) if isinstance(patch, int) else (0, 0)
     extra = length - rows * columns
-    if 0 < rows * columns <= length:
+    if 0 <= extra < length:
         summary = hidden[:, 0] if extra else getattr(output, "pooler_output", None)
         return BackboneTokens(hidden[:, extra:], (rows, columns), summary)
     side = isqrt(length)  # stages that merged patches
@@ -65,15 +65,9 @@ def backbone_tokens(encoder: nn.Module, pixel_values: Tensor) -> BackboneTokens:
 
 
 def pool_patches(patches: Tensor, grid: tuple[int, int], pooling: str) -> Tensor:
-    """Patch tokens as features.
+    """Patch tokens (B, rows * columns, D), row by row, as features: (B, 1, D) for "mean", (B, columns, D) for "columns".
 
-    Args:
-        patches: (B, rows * columns, D), row by row.
-        grid: (rows, columns); rows are time, columns are body parts.
-        pooling: "mean" or "columns".
-
-    Returns:
-        (B, 1, D) for "mean", (B, columns, D) for "columns".
+    Of the grid (rows, columns) rows are time, and columns are body parts.
     """
     if pooling == "mean":
         return patches.mean(dim=1, keepdim=True)
@@ -94,15 +88,9 @@ class PooledHeadMixin:
     def forward(
         self: Any, pixel_values: Tensor | None = None, labels: Tensor | None = None, **kwargs: Any
     ) -> ImageClassifierOutput:
-        """Logits of images.
+        """Images (B, 3, H, W) -> logits (B, num_labels), and with class indices (B,) as `labels` the mean cross-entropy as `loss`.
 
-        Args:
-            pixel_values: (B, 3, H, W).
-            labels: (B,) class indices; with them the output has the mean cross-entropy as `loss`.
-            **kwargs: Passed on to a ViT, such as output_hidden_states.
-
-        Returns:
-            `ImageClassifierOutput` with logits (B, num_labels).
+        `kwargs` are passed on to a ViT, such as output_hidden_states.
         """
         if pixel_values is None:
             raise ValueError("pixel_values are missing; expected images (B, 3, H, W).")
@@ -135,9 +123,7 @@ class PooledViTForImageClassification(PooledHeadMixin, ViTPreTrainedModel):
         super().__init__(config)
         side, patch = config.image_size, config.patch_size
         if not isinstance(side, int) or not isinstance(patch, int):
-            raise ValueError(
-                f"image_size is {side} and patch_size {patch}; expected one number each, as images are square."
-            )
+            raise ValueError(f"image_size is {side} and patch_size {patch}; expected one number each, for squares.")
         self.grid = (side // patch, side // patch)
         self.vit = ViTModel(config, add_pooling_layer=False)
         self.add_head(self.grid[1], config.hidden_size, config.layer_norm_eps)

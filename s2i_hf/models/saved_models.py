@@ -7,7 +7,6 @@ size of the image and the mean and deviation of the pixels mean anything for ske
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,9 +15,9 @@ from transformers import AutoModelForImageClassification, PreTrainedModel
 
 from ..data.skeleton_rows import SkeletonRows
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from .backbones import FAMILIES, Family, fits
-from .configuration_pooled_vit import side_and_patch, stride_of
-from .loading import check_object, load_config, load_weights, model_file
+from .backbones import FAMILIES, Family, fits, sides_of
+from .configuration_pooled_vit import side_and_patch
+from .loading import load_config, load_weights, model_file, read_object
 
 # --- processors -------------------------------------------------------------------------------------------------------
 
@@ -48,11 +47,12 @@ def processor_for(config: Any, name: str, size: int | None = None, **options: An
         processor = SkeletonProcessor.from_pretrained(name, **own)
     else:
         fallback = FAMILIES.get(str(config.model_type), Family("", ""))
-        mean, std = (
-            values.get(key) or known for key, known in zip(("image_mean", "image_std"), fallback.mean_std, strict=True)
-        )
-        side = size or _side(config, values)
-        processor = SkeletonProcessor(**{"size": side, "image_mean": mean, "image_std": std, **options})
+        numbers = zip(("image_mean", "image_std"), fallback.mean_std, strict=True)
+        found: dict[str, Any] = {
+            "size": size or _side(config, values),
+            **{key: values.get(key) or known for key, known in numbers},
+        }
+        processor = SkeletonProcessor(**found | options)
     check_size(processor, config)
     return processor
 
@@ -81,10 +81,8 @@ def check_size(processor: SkeletonProcessor, config: Any) -> None:
     """Raise ValueError if a processor makes images that the model does not take."""
     height, width = processor.size["height"], processor.size["width"]
     if height != width or not fits(config, height):
-        family = FAMILIES.get(str(config.model_type))
-        several = family is not None and family.any_size
-        takes = f"squares of a multiple of {stride_of(config)}" if several else f"{side_and_patch(config)[0]} squares"
-        raise ValueError(f"the processor makes {processor.size} images, but the model takes {takes}.")
+        takes = f"squares of {sides_of(config)}"
+        raise ValueError(f"the processor makes {processor.size} images, but the model takes {takes} pixels.")
 
 
 # --- classifiers ------------------------------------------------------------------------------------------------------
@@ -98,16 +96,12 @@ def is_classifier(name: str) -> bool:
 def check_classifier(name: str) -> None:
     """Raise ValueError if a folder or Hub repository holds another kind of model, FileNotFoundError if it holds none."""
     if not is_classifier(name):
-        raise ValueError(
-            f"{name!r} is a {load_config(name).model_type!r} without a classifier's head; expected the folder of a fine-tuning."
-        )
+        kind = load_config(name).model_type
+        raise ValueError(f"{name!r} is a {kind!r} without a classifier's head; expected the folder of a fine-tuning.")
 
 
 def open_classifier(name: str) -> tuple[PreTrainedModel, SkeletonProcessor]:
-    """A classifier, ready to predict, and the `SkeletonProcessor` that makes its images.
-
-    Args:
-        name: Folder written by a fine-tuning, or Hub id.
+    """The classifier in the folder of a fine-tuning or on the Hub, ready to predict, and the `SkeletonProcessor` that makes its images.
 
     Raises:
         FileNotFoundError: there is no such model.
@@ -119,10 +113,7 @@ def open_classifier(name: str) -> tuple[PreTrainedModel, SkeletonProcessor]:
     if fresh:
         raise ValueError(f"the weights in {name!r} lack {len(fresh)} tensors, such as {min(fresh)!r}.")
     file = model_file(name, "preprocessor_config.json")
-    if file is not None:
-        check_object(file, name)
-    values = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
-    if values.get("image_processor_type") != "SkeletonProcessor":
+    if file is None or read_object(file, name).get("image_processor_type") != "SkeletonProcessor":
         raise ValueError(f"{name!r} has no SkeletonProcessor (preprocessor_config.json); how are its images made?")
     return model.float().eval(), SkeletonProcessor.from_pretrained(name)
 
@@ -135,19 +126,22 @@ def class_names_of(model: Any) -> list[str]:
 
 def check_classes(model: Any, rows: SkeletonRows, name: str) -> None:
     """Raise ValueError unless the classes of a classifier are those of the clips, in the same order, and every clip has one."""
-    known, wanted = class_names_of(model), list(rows.class_names)
-    if wanted and known != wanted:
-        differing = next((pair for pair in zip(known, wanted, strict=False) if pair[0] != pair[1]), None)
-        shown = f", such as {differing[0]!r} for {differing[1]!r}" if differing else ""
-        raise ValueError(
-            f"{name!r} knows {len(known)} classes and the data has {len(wanted)}{shown}; use its own data."
-        )
+    known = class_names_of(model)
+    if rows.class_names and (differing := class_difference(known, list(rows.class_names))):
+        raise ValueError(f"{name!r} does not fit the data: {differing}; use its own data.")
     if len(rows) == 0:
         raise ValueError("there are no test clips; check the data folder and the protocol.")
-    if rows.labels.min() < 0 or rows.labels.max() >= len(known):
-        raise ValueError(
-            f"test labels go from {rows.labels.min()} to {rows.labels.max()}; {name!r} has {len(known)} classes."
-        )
+    low, high = rows.labels.min(), rows.labels.max()
+    if low < 0 or high >= len(known):
+        raise ValueError(f"test labels go from {low} to {high}; {name!r} has {len(known)} classes.")
+
+
+def class_difference(known: list[str], names: list[str]) -> str:
+    """How the classes of a classifier differ from these, in words; "" if they do not."""
+    if len(known) != len(names):
+        return f"it has {len(known)} classes, and here are {len(names)}"
+    pairs = [(index, *pair) for index, pair in enumerate(zip(known, names, strict=True)) if pair[0] != pair[1]]
+    return f"its class {pairs[0][0]} is {pairs[0][1]!r}, and here it is {pairs[0][2]!r}" if pairs else ""
 
 
 def pick_device(name: str) -> str:

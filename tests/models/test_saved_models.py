@@ -79,8 +79,8 @@ def test_classes_of_the_data(folder):
     model = folder[1]
     check_classes(model, as_rows(data()["test"]), "run")
     for names, message in (
-        (("still", "up", "left", "away"), "such as 'right' for 'left'"),
-        (CLASSES[:3], "knows 4 classes and the data has 3"),
+        (("still", "up", "left", "away"), "its class 2 is 'right', and here it is 'left'"),
+        (CLASSES[:3], "it has 4 classes, and here are 3"),
     ):
         rows = as_rows(data()["test"])
         rows.class_names = list(names)
@@ -144,7 +144,7 @@ def test_the_processor_of_skeletons_is_taken_as_it_is(tmp_path: Path) -> None:
     found = processor_for(ViTConfig(image_size=64), str(tmp_path))
     assert (found.stream, found.layout, found.image_mean) == ("motion", "kinect_v1", [0.1, 0.2, 0.3])
     assert processor_for(ViTConfig(image_size=64), str(tmp_path), stream="joint").stream == "joint"
-    with pytest.raises(ValueError, match="but the model takes 96 squares") as error:
+    with pytest.raises(ValueError, match="but the model takes squares of 96") as error:
         processor_for(ViTConfig(image_size=96), str(tmp_path))
     assert one_sentence(error.value)
 
@@ -152,7 +152,7 @@ def test_the_processor_of_skeletons_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "size", "message"),
     [
-        (ViTConfig(image_size=64), 32, "the model takes 64 squares"),
+        (ViTConfig(image_size=64), 32, "the model takes squares of 64"),
         (ConvNextConfig(), 80, "squares of a multiple of 32"),
         (Dinov2Config(patch_size=14), 64, "squares of a multiple of 14"),
         (Dinov2Config(patch_size=14), (28, 56), "squares of a multiple of 14"),
