@@ -88,7 +88,9 @@ def sliding_windows(num_frames: int, window: int, stride: int) -> list[tuple[int
     if min(num_frames, window, stride) < 1:
         raise ValueError(f"{num_frames} frames, window {window} and stride {stride}; expected 1 or more of each.")
     if stride > window:
-        raise ValueError(f"--stride is {stride} frames, more than the --window of {window}; frames would be left out.")
+        raise ValueError(
+            f"--stride is {stride} frames, longer than the --window of {window}; frames would be left out."
+        )
     last = max(0, num_frames - window)
     return [(start, min(start + window, num_frames)) for start in (*range(0, last, stride), last)]
 
