@@ -7,6 +7,7 @@ and after a resume. Each step reads numbers of its own: switching one on leaves 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,12 @@ _PARTS = slice(9, 14)
 _FRAMES = slice(14, 16)
 _NUM_LATER = 16
 FASTEST = 10.0  # and its inverse the slowest; beyond it one frame is left of a clip, or a clip fills the memory
+_RANGES = (
+    ("mirror drop_joints drop_parts", 0, 1, "a probability from 0 to 1"),
+    ("drop_frames", 0, math.nextafter(1, 0), "a share of the frames from 0 to 1, 1 excluded"),
+    ("yaw tilt scale jitter shear", 0, sys.float_info.max, "a size of zero or more"),
+    ("jitter_frames", 1, sys.float_info.max, "a number of frames, 1 or more"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,26 +72,15 @@ class Augmentation:
     jitter_frames: int = 1
 
     def __post_init__(self) -> None:
-        low, high = self.crop
-        if not 0 < low <= high <= 1:
-            raise ValueError(f"crop is {self.crop}; expected two shares of the clip with 0 < low <= high <= 1.")
-        low, high = self.speed
-        if not 1 / FASTEST <= low <= high <= FASTEST:
-            raise ValueError(
-                f"speed is {self.speed}; expected two relative speeds with {1 / FASTEST:g} <= low <= high <= {FASTEST:g}."
-            )
-        for name in ("mirror", "drop_joints", "drop_parts"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a probability from 0 to 1.")
-        if not 0 <= self.drop_frames < 1:
-            raise ValueError(
-                f"drop_frames is {self.drop_frames}; expected a share of the frames from 0 to 1, 1 excluded."
-            )
-        for name in ("yaw", "tilt", "scale", "jitter", "shear"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a size of zero or more.")
-        if not 1 <= self.jitter_frames < math.inf:
-            raise ValueError(f"jitter_frames is {self.jitter_frames}; expected a number of frames, 1 or more.")
+        for name, lowest, highest in (("crop", 0, 1), ("speed", 1 / FASTEST, FASTEST)):
+            low, high = getattr(self, name)
+            if not (lowest <= low <= high <= highest and low > 0):
+                limits = f"above 0, from {lowest:g} to {highest:g}, the lower first"
+                raise ValueError(f"{name} is {getattr(self, name)}; expected two numbers {limits}.")
+        for names, lowest, highest, wanted in _RANGES:
+            for name in names.split():
+                if not lowest <= getattr(self, name) <= highest:
+                    raise ValueError(f"{name} is {getattr(self, name)}; expected {wanted}.")
 
     def __call__(self, joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray) -> np.ndarray:
         """Augment one prepared clip.
@@ -99,7 +95,10 @@ class Augmentation:
         """
         if self == NO_AUGMENTATION:
             return joints
-        later = self._later_draws(draws[7])
+        key = int(draws[7] * 2**_KEY_BITS)
+        later = np.zeros(_NUM_LATER)  # for the steps that came after the first runs, whose own draws had to stay
+        if self.speed != (1, 1) or self.shear or self.drop_parts or self.drop_frames:
+            later = np.random.Generator(np.random.Philox(key=key + (1 << 64))).random(_NUM_LATER)  # no key of the noise
         low, high = self.crop
         length = max(1, round(len(joints) * (low + (high - low) * draws[0])))
         start = int(draws[1] * (len(joints) - length + 1))
@@ -121,16 +120,9 @@ class Augmentation:
         if self.drop_frames:
             joints = _without_span(joints, self.drop_frames, *later[_FRAMES])
         if self.jitter:
-            generator = np.random.Generator(np.random.Philox(key=_key(draws[7])))
+            generator = np.random.Generator(np.random.Philox(key=key))
             joints = joints + _noise(joints.shape, self.jitter, self.jitter_frames, generator)
         return joints
-
-    def _later_draws(self, key: float) -> np.ndarray:
-        """Numbers of the steps that came after the first runs, whose own draws had to stay where they are."""
-        if self.speed == (1, 1) and not (self.shear or self.drop_parts or self.drop_frames):
-            return np.zeros(_NUM_LATER)  # nobody reads them
-        # a key the noise cannot have, so the two draw independently
-        return np.random.Generator(np.random.Philox(key=_key(key) + (1 << 64))).random(_NUM_LATER)
 
     def _lost_joints(self, layout: SkeletonLayout, draws: np.ndarray, later: np.ndarray) -> np.ndarray:
         """(V,) bool: joints to lose for the whole clip, never all of them."""
@@ -140,11 +132,9 @@ class Augmentation:
         if not self.drop_parts:
             return alone
         number = {part: draw for part, draw in zip(PARTS, later[_PARTS], strict=True) if layout.parts[part]}
-        kept = max(number, key=lambda part: number[part])  # lost only if all are, and one stays
-        lost = np.zeros_like(alone)
-        for part in number:
-            if part != kept and number[part] < self.drop_parts:
-                lost[[layout.joint_names.index(joint) for joint in layout.parts[part]]] = True
+        kept = max(number.values())  # lost only if all are, and one stays
+        gone = [part for part in number if number[part] < min(kept, self.drop_parts)]
+        lost = np.isin(layout.joint_names, [joint for part in gone for joint in layout.parts[part]])
         return lost if (lost | alone).all() else lost | alone
 
 
@@ -180,10 +170,6 @@ def shear_matrix(shares: np.ndarray) -> np.ndarray:
     """(3, 3) float64 with ones on the diagonal and six `shares` beside it, row by row: how much of y and z goes into x, and so on."""
     a, b, c, d, e, f = shares
     return np.array([[1, a, b], [c, 1, d], [e, f, 1]])
-
-
-def _key(draw: float) -> int:
-    return int(draw * 2**_KEY_BITS)
 
 
 def _without_joints(joints: np.ndarray, lost: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:

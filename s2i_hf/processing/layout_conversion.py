@@ -10,27 +10,13 @@ v2 says SpineShoulder. One pair is loose: Spine of Kinect v1 lies lower (7 cm ab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
-from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout
+from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, five_parts, get_layout
 
-_PLACES = (
-    "head neck shoulder_center spine pelvis",
-    "{}_shoulder {}_elbow {}_wrist {}_hand",
-    "{}_hip {}_knee {}_ankle {}_foot",
-)
-PLACES: tuple[str, ...] = tuple(
-    word.format(side)
-    for line, sides in zip(_PLACES, ("-", ("left", "right"), ("left", "right")), strict=True)
-    for side in sides
-    for word in line.split()
-)
-"""Places of the body that formats share; a layout of one's own whose joints have these names takes part."""
-
-# What each format calls the places above ("-": it has no such joint), and how it writes left and right. Markers on the skin (vicon_39)
+# What each format calls the `PLACES` ("-": it has no such joint), and how it writes left and right. Markers on the skin (vicon_39)
 # are no joints. UI-PRMD names a segment where it begins: by the bone lengths of its recordings, HeadTip is Kinect's Head, Head its Neck.
 _KINECT = ("Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}", "L R")
 _PLAIN = ("{}_shoulder {}_elbow {}_wrist {}_hand", "{}_hip {}_knee {}_ankle {}_foot", "left right")
@@ -56,18 +42,20 @@ _CALLED: dict[str, tuple[str, str, str, str]] = {
 }  # fmt: skip
 
 
-def places(layout: LayoutLike) -> dict[str, str]:
-    """Joint name -> one of `PLACES`, for the joints of a layout that have one.
+def _joints(*body: str) -> list[str]:
+    return [joint for part in five_parts(*body).values() for joint in part]
 
-    Joints of a layout that is not in `LAYOUTS` have a place if they are called like it ("left_elbow").
-    """
+
+PLACES: tuple[str, ...] = tuple(_joints("head neck shoulder_center spine pelvis", *_PLAIN))
+"""Places of the body that formats share; a layout of one's own whose joints have these names takes part."""
+
+
+def places(layout: LayoutLike) -> dict[str, str]:
+    """Joint name -> one of `PLACES`, for joints that have one; of a layout not in `LAYOUTS` if they are called like it ("left_elbow")."""
     layout = get_layout(layout)
     if layout.name not in _CALLED or LAYOUTS.get(layout.name) != layout:
         return {name: name for name in layout.joint_names if name in PLACES}
-    *lines, sides = _CALLED[layout.name]
-    words = [(lines[0], "-")] + [(line, side) for line in lines[1:] for side in sides.split()]
-    called = [word.format(side) for line, side in words for word in line.split()]
-    return {name: place for name, place in zip(called, PLACES, strict=True) if name != "-"}
+    return {name: place for name, place in zip(_joints(*_CALLED[layout.name]), PLACES, strict=True) if name != "-"}
 
 
 @lru_cache(maxsize=256)
@@ -84,20 +72,21 @@ def joint_indices(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, 
             f"layout {source.name!r} is in {source.unit} and {target.name!r} in {target.unit}; name a format of one unit."
         )
     have = {place: source.joint_names.index(name) for name, place in places(source).items()}
-    if lacking := _lacking(target, have):
+    found = [have.get(place, -1) for place in _places_of(target)]
+    if -1 in found:
         others = [layout for layout in LAYOUTS.values() if layout != source and layout.unit == source.unit]
-        fitting = [layout.name for layout in others if not _lacking(layout, have)]
+        fitting = [layout.name for layout in others if set(_places_of(layout)) <= set(have)]
         raise ValueError(
-            f"{len(lacking)} of the {target.num_joints} joints of {target.name!r} have no counterpart in {source.name!r}, such as "
-            f"{lacking[0]!r}; {source.name!r} can become {', '.join(fitting) or 'no other known layout'}."
+            f"{found.count(-1)} of the {target.num_joints} joints of {target.name!r} have no counterpart in {source.name!r}, such as "
+            f"{target.joint_names[found.index(-1)]!r}; {source.name!r} can become {', '.join(fitting) or 'no other known layout'}."
         )
-    wanted = places(target)
-    return tuple(have[wanted[name]] for name in target.joint_names)
+    return tuple(found)
 
 
-def _lacking(target: SkeletonLayout, have: Mapping[str, int]) -> list[str]:
-    wanted = places(target)
-    return [name for name in target.joint_names if wanted.get(name) not in have]
+def _places_of(layout: SkeletonLayout) -> list[str]:
+    """The place of each joint, "" if it has none."""
+    known = places(layout)
+    return [known.get(name, "") for name in layout.joint_names]
 
 
 def to_layout(joints: np.ndarray, source: LayoutLike, target: LayoutLike) -> np.ndarray:

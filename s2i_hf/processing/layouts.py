@@ -13,10 +13,8 @@ from .suggestions import did_you_mean
 
 __all__ = ["LAYOUTS", "PARTS", "LayoutLike", "SkeletonLayout", "get_layout", "register_layout"]
 
-
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
 """A name in `LAYOUTS`, a layout, or its `to_dict` form."""
-
 LAYOUTS: dict[str, SkeletonLayout] = {}
 OWN_LAYOUTS: set[str] = set()  # names of those that were registered: a stored data set must bring them along
 
@@ -36,35 +34,23 @@ def get_layout(layout: LayoutLike) -> SkeletonLayout:
 
 
 def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
-    """Make a joint format of your own known by its name, as rows of a dataset call it; twice does no harm.
+    """Make a joint format of your own known by its name, as rows of a dataset call it, in this process; twice does no harm.
 
-    Args:
-        layout: What `get_layout(layout.name)` shall give from now on, in this process.
-
-    Returns:
-        The registered layout.
-
-    Raises:
-        ValueError: another layout has this name.
+    Returns the layout. Raises ValueError if another one has this name.
     """
     if layout.name not in LAYOUTS:
         OWN_LAYOUTS.add(layout.name)
     known = LAYOUTS.setdefault(layout.name, layout)
     if known != layout:
-        raise ValueError(
-            f"The name {layout.name!r} stands for another layout, of {known.num_joints} joints; give yours another name."
-        )
+        other = f"stands for another layout, of {known.num_joints} joints; give yours another name."
+        raise ValueError(f"The name {layout.name!r} {other}")
     return known
 
 
-def _parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tuple[str, ...]]:
-    """The five parts of a body whose two sides are named alike: "{}" is where a joint of an arm or leg says its side."""
-    limbs = {
-        f"{side}_{limb}": tuple(joints.replace("{}", mark).split())
-        for limb, joints in (("arm", arm), ("leg", leg))
-        for side, mark in zip(("left", "right"), sides.split(), strict=True)
-    }
-    return {"torso": tuple(torso.split()), **limbs}
+def five_parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tuple[str, ...]]:
+    """`PARTS` of a body whose two sides are named alike: "{}" is where a joint of an arm or leg says its side."""
+    limbs = [joints.replace("{}", side) for joints in (arm, leg) for side in sides.split()]
+    return {part: tuple(joints.split()) for part, joints in zip(PARTS, (torso, *limbs), strict=True)}
 
 
 def _add(name: str, tree: str, **fields: Any) -> None:
@@ -82,7 +68,6 @@ _add(
     "ShoulderR<SpineShoulder ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<SpineBase KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<SpineBase KneeR<HipR AnkleR<KneeR FootR<AnkleR "
     "SpineShoulder<SpineMid HandTipL<HandL ThumbL<HandL HandTipR<HandR ThumbR<HandR",
-    center=("SpineMid",),
     source="Kinect for Windows SDK 2.0 JointType; the order of NTU RGB+D and PKU-MMD",
 )
 _add(
@@ -91,7 +76,6 @@ _add(
     "ShoulderL<ShoulderCenter ElbowL<ShoulderL WristL<ElbowL HandL<WristL "
     "ShoulderR<ShoulderCenter ElbowR<ShoulderR WristR<ElbowR HandR<WristR "
     "HipL<HipCenter KneeL<HipL AnkleL<KneeL FootL<AnkleL HipR<HipCenter KneeR<HipR AnkleR<KneeR FootR<AnkleR",
-    center=("Spine",),
     source="Kinect for Windows SDK 1.8 JointType; the order of NW-UCLA",
 )
 _add(
@@ -101,7 +85,6 @@ _add(
     "right_shoulder<shoulder_center right_elbow<right_shoulder right_wrist<right_elbow right_hand<right_wrist "
     "left_hip<hip_center left_knee<left_hip left_ankle<left_knee left_foot<left_ankle "
     "right_hip<hip_center right_knee<right_hip right_ankle<right_knee right_foot<right_ankle",
-    center=("spine",),
     source="UTD-MHAD, Chen et al., ICIP 2015: Kinect v1 joints, head first",
 )
 _add(
@@ -117,7 +100,6 @@ _add(
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow "
     "left_hip<left_shoulder right_hip<right_shoulder left_knee<left_hip right_knee<right_hip left_ankle<left_knee "
     "right_ankle<right_knee",
-    center=("left_hip", "right_hip"),
     unit="px",
     source="COCO keypoints, Lin et al., ECCV 2014",
 )
@@ -133,7 +115,7 @@ _add(
     "Nose<Neck Neck<MidHip RShoulder<Neck RElbow<RShoulder RWrist<RElbow LShoulder<Neck LElbow<LShoulder LWrist<LElbow MidHip "
     "RHip<MidHip RKnee<RHip RAnkle<RKnee LHip<MidHip LKnee<LHip LAnkle<LKnee REye<Nose LEye<Nose REar<REye LEar<LEye "
     "LBigToe<LAnkle LSmallToe<LBigToe LHeel<LAnkle RBigToe<RAnkle RSmallToe<RBigToe RHeel<RAnkle",
-    parts=_parts(
+    parts=five_parts(
         "LEar REar LEye REye Nose Neck MidHip",
         "{}Shoulder {}Elbow {}Wrist",
         "{}Hip {}Knee {}Ankle {}Heel {}BigToe {}SmallToe",
@@ -151,13 +133,12 @@ _add(
     "right_index<right_wrist left_thumb<left_wrist right_thumb<right_wrist left_hip<left_shoulder right_hip<right_shoulder "
     "left_knee<left_hip right_knee<right_hip left_ankle<left_knee right_ankle<right_knee left_heel<left_ankle "
     "right_heel<right_ankle left_foot_index<left_ankle right_foot_index<right_ankle",
-    parts=_parts(
+    parts=five_parts(
         "left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear nose mouth_left mouth_right",
         "{}_shoulder {}_elbow {}_wrist {}_pinky {}_index {}_thumb",
         "{}_hip {}_knee {}_ankle {}_heel {}_foot_index",
         "left right",
     ),
-    center=("left_hip", "right_hip"),
     source="MediaPipe Pose, Bazarevsky et al., 2020 (world landmarks in metres; their y axis points down)",
 )
 _add(
@@ -167,7 +148,6 @@ _add(
     "left_collar<spine3 right_collar<spine3 head<neck left_shoulder<left_collar right_shoulder<right_collar "
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow left_hand<left_wrist "
     "right_hand<right_wrist",
-    center=("spine2",),
     source="SMPL, Loper et al., SIGGRAPH Asia 2015",
 )
 _add(
@@ -192,7 +172,6 @@ _add(
     "ShoulderL<ShoulderCenter ShoulderR<ShoulderCenter ShoulderCenter<Spine Spine<HipCenter HipL<HipCenter HipR<HipCenter HipCenter "
     "ElbowL<ShoulderL ElbowR<ShoulderR WristL<ElbowL WristR<ElbowR HandL<WristL HandR<WristR "
     "KneeL<HipL KneeR<HipR AnkleL<KneeL AnkleR<KneeR FootL<AnkleL FootR<AnkleR Head<ShoulderCenter",
-    center=("Spine",),
     source="MSR-Action3D, Li et al., CVPR-W 2010; the order is read off its bone lengths, the sides off its single-arm actions",
 )
 _add(
@@ -202,7 +181,6 @@ _add(
     "CollarR<Chest UpperArmR<CollarR ForearmR<UpperArmR HandR<ForearmR "
     "UpperLegL<Waist LowerLegL<UpperLegL FootL<LowerLegL ToesL<FootL "
     "UpperLegR<Waist LowerLegR<UpperLegR FootR<LowerLegR ToesR<FootR",
-    center=("Spine",),
     source="UI-PRMD by Kinect, Vakanski et al., Data 2018; a segment stands for the joint where it begins",
 )
 _PAIRED_MARKERS = "FHD BHD SHO UPA ELB FRM WRA WRB FIN ASI PSI THI KNE TIB ANK HEE TOE"
@@ -212,12 +190,12 @@ _add(
     "LSHO<C7 LUPA<LSHO LELB<LSHO LFRM<LELB LWRA<LELB LWRB<LWRA LFIN<LWRA "
     "RSHO<C7 RUPA<RSHO RELB<RSHO RFRM<RELB RWRA<RELB RWRB<RWRA RFIN<RWRA LASI<LPSI RASI<RPSI LPSI RPSI<LPSI "
     "LTHI<LASI LKNE<LASI LTIB<LKNE LANK<LKNE LHEE<LANK LTOE<LANK RTHI<RASI RKNE<RASI RTIB<RKNE RANK<RKNE RHEE<RANK RTOE<RANK",
-    parts=_parts(
+    parts=five_parts(
         "LFHD RFHD LBHD RBHD C7 CLAV RBAK STRN T10 LPSI RPSI",
         "{}SHO {}UPA {}ELB {}FRM {}WRA {}WRB {}FIN",
         "{}ASI {}THI {}KNE {}TIB {}ANK {}HEE {}TOE",
     ),
-    mirror_pairs=tuple((f"L{marker}", f"R{marker}") for marker in _PAIRED_MARKERS.split()),
+    mirror_pairs=tuple((f"L{name}", f"R{name}") for name in _PAIRED_MARKERS.split()),
     center=("T10",),
     source="Plug-in Gait markers of Vicon in the order of UI-PRMD; RBAK, on the right shoulder blade, has no partner",
 )
@@ -225,6 +203,5 @@ _add(
     "florence_15",
     "head<neck neck<spine spine LShoulder<neck LElbow<LShoulder LWrist<LElbow RShoulder<neck RElbow<RShoulder RWrist<RElbow "
     "LHip<spine LKnee<LHip LAnkle<LKnee RHip<spine RKnee<RHip RAnkle<RKnee",
-    center=("spine",),
     source="Florence 3D Actions, Seidenari et al., CVPR-W 2013",
 )

@@ -12,6 +12,7 @@ range: as a model keeps the same number of patches of every clip in a batch, one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -41,14 +42,12 @@ def mask_weights(mask: str) -> dict[str, float]:
     Raises:
         ValueError: an unknown or repeated strategy, or weights that are no numbers, negative or all zero.
     """
-    words = [word.strip() for word in mask.split(",")]
-    if len(words) == 1 and "=" not in mask:
-        _check_strategy(mask, mask)
-        return {mask: 1.0}
     weights: dict[str, float] = {}
-    for word in words:
+    for word in mask.split(",") if {",", "="} & set(mask) else [f"{mask}=1"]:
         name, equals, number = (part.strip() for part in word.partition("="))
-        _check_strategy(name, mask)
+        if name not in MASKS:
+            where = "" if name == mask else f" in {mask!r}"
+            raise ValueError(f"mask is {name!r}{where}; expected one of {', '.join(MASKS)}.{did_you_mean(name, MASKS)}")
         try:
             weight = float(number)
         except ValueError:
@@ -65,18 +64,10 @@ def mask_weights(mask: str) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items() if weight > 0}
 
 
-def _check_strategy(name: str, mask: str) -> None:
-    if name not in MASKS:
-        where = "" if name == mask else f" in {mask!r}"
-        raise ValueError(f"mask is {name!r}{where}; expected one of {', '.join(MASKS)}.{did_you_mean(name, MASKS)}")
-
-
 def describe_mask(mask: str) -> str:
     """A mask in words: "joint", or "a mixture of random (50 %) and joint (50 %)"."""
-    parts = [f"{name} ({100 * weight:.3g} %)" for name, weight in mask_weights(mask).items()]
-    if len(parts) == 1:
-        return next(iter(mask_weights(mask)))
-    return f"a mixture of {', '.join(parts[:-1])} and {parts[-1]}"
+    *others, last = [f"{name} ({100 * weight:.3g} %)" for name, weight in mask_weights(mask).items()]
+    return f"a mixture of {', '.join(others)} and {last}" if others else next(iter(mask_weights(mask)))
 
 
 def drawn_strategies(mask: str, sample_ids: Sequence[str], seed: int = 0, epoch: int = 0) -> list[str]:
@@ -107,16 +98,13 @@ def ratio_range(ratio: Ratio) -> tuple[float, float]:
 
 def typical_ratio(ratio: Ratio) -> float:
     """A single ratio as it is, the middle of a range: what a model's config says after training with it."""
-    low, high = ratio_range(ratio)
-    return low if low == high else (low + high) / 2
+    return sum(ratio_range(ratio)) / 2
 
 
 def ratio_of_step(ratio: Ratio, seed: int, step: int) -> float:
     """The share of patches hidden in one optimizer step: of a range a number drawn from (seed, step) alone, so that all processes
     and micro-batches of the step, and a resumed run, have the same."""
     low, high = ratio_range(ratio)
-    if low == high:
-        return low
     return low + (high - low) * float(uniform(seed, step, hash_ids(["step"]), 1, "mask_ratio")[0, 0])
 
 
@@ -139,18 +127,10 @@ def patch_parts(part_of_column: np.ndarray, grid: tuple[int, int]) -> np.ndarray
         part_of_column: (W,) int from `resizing.part_columns`.
         grid: (rows, columns) of patches; W is a multiple of the columns.
     """
-    columns = np.asarray(part_of_column)
-    patch = len(columns) // grid[1]
-    if patch * grid[1] != len(columns):
-        raise ValueError(f"{len(columns)} pixel columns do not divide into {grid[1]} patch columns.")
-    owners = []
-    for column in range(grid[1]):
-        parts, first, counts = np.unique(
-            columns[column * patch : (column + 1) * patch], return_index=True, return_counts=True
-        )
-        best = counts == counts.max()
-        owners.append(int(parts[best][first[best].argmin()]))
-    return np.array(owners)
+    if len(part_of_column) % grid[1]:
+        raise ValueError(f"{len(part_of_column)} pixel columns do not divide into {grid[1]} patch columns.")
+    patches = np.reshape(part_of_column, (grid[1], -1)).tolist()
+    return np.array([Counter(patch).most_common(1)[0][0] for patch in patches])  # equal counts: the first, on the left
 
 
 def _units(
@@ -161,14 +141,11 @@ def _units(
     block_size: int,
 ) -> np.ndarray:
     """(B, L) int: the unit of every patch. `draws` (B, 2) place the block grid."""
-    rows, columns = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
-    batch = len(draws)
-    if strategy == "random":
-        return np.tile(np.arange(len(rows)), (batch, 1))
-    if strategy == "joint":
-        return np.tile(columns, (batch, 1))
-    if strategy == "temporal":
-        return np.tile(rows, (batch, 1))
+    patches = np.arange(grid[0] * grid[1])
+    rows, columns = np.divmod(patches, grid[1])
+    alike = {"random": patches, "joint": columns, "temporal": rows}
+    if strategy in alike:
+        return np.tile(alike[strategy], (len(draws), 1))
     if strategy == "block":  # tiles of block_size x block_size patches, their grid at a random place
         shift = (draws * block_size).astype(np.int64)
         across = (grid[1] + block_size - 2) // block_size + 1

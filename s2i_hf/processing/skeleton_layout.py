@@ -28,32 +28,25 @@ _WORDS = {
     "ank bigtoe smalltoe",
 }
 _TORSO_WORDS, _ARM_WORDS, _LEG_WORDS = (frozenset(words.split()) for words in _WORDS.values())
+_BODY_WORDS = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
 _SIDES = {"left": "left", "l": "left", "lft": "left", "right": "right", "r": "right", "rgt": "right", "rt": "right"}
 
 
-def _words(name: str) -> list[str]:
-    """Words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all give a side and a word."""
+def _read(name: str) -> tuple[str | None, list[str]]:
+    """Side and other words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all have both."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    words = [word for word in re.split(r"[^A-Za-z]+", spaced.lower()) if word]
-    return [part for word in words for part in _apart(word)]
-
-
-def _apart(word: str) -> list[str]:
-    """ "lhumerus" and "leftelbow" as a side and a word of the body; any other word as it is."""
-    known = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
-    sides = (side for side in ("left", "right", "l", "r") if word.startswith(side) and word[len(side) :] in known)
-    side = None if word in known or word in _SIDES else next(sides, None)
-    return [word] if side is None else [side, word[len(side) :]]
-
-
-def _side(name: str) -> str | None:
-    return next((_SIDES[word] for word in _words(name) if word in _SIDES), None)
+    words: list[str] = []
+    for word in re.findall(r"[a-z]+", spaced.lower()):
+        apart = re.fullmatch(r"(left|right|l|r)(.+)", word)
+        glued = apart and apart[2] in _BODY_WORDS and word not in _BODY_WORDS and word not in _SIDES
+        words += apart.groups() if apart and glued else [word]
+    side = next((_SIDES[word] for word in words if word in _SIDES), None)
+    return side, [word for word in words if word not in _SIDES]
 
 
 def _mirror_key(name: str) -> tuple[str, ...]:
     """What two mirrored joints share: the words of the name, with the side taken out."""
-    digits = tuple(re.findall(r"\d+", name))
-    return (*(word for word in _words(name) if word not in _SIDES), *digits)
+    return (*_read(name)[1], *re.findall(r"\d+", name))
 
 
 def joint_depths(parents: Sequence[int]) -> list[int]:
@@ -69,7 +62,7 @@ def joint_depths(parents: Sequence[int]) -> list[int]:
 
 def name_key(name: str) -> tuple[str | None, list[str]]:
     """What two spellings of a joint share: HandL, left_hand and hand-left are all ("left", ["hand"])."""
-    return _side(name), sorted(_mirror_key(name))
+    return _read(name)[0], sorted(_mirror_key(name))
 
 
 def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> dict[str, tuple[str, ...]]:
@@ -77,40 +70,38 @@ def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> d
     depths = joint_depths(parents)
     part_of: dict[int, str] = {}
     for joint in sorted(range(len(names)), key=lambda j: depths[j]):
-        words, side = _words(names[joint]), _side(names[joint])
-        inherited = part_of.get(parents[joint])
-        if side is not None and any(word in _LEG_WORDS for word in words):  # before arms: "foot_index"
+        side, words = _read(names[joint])
+        inherited = part_of.get(parents[joint], "torso")
+        if side and not _LEG_WORDS.isdisjoint(words):  # before arms: "foot_index"
             part_of[joint] = f"{side}_leg"
-        elif side is not None and any(word in _ARM_WORDS for word in words):
+        elif side and not _ARM_WORDS.isdisjoint(words):
             part_of[joint] = f"{side}_arm"
-        elif any(word in _TORSO_WORDS for word in words):
+        elif not _TORSO_WORDS.isdisjoint(words):
             part_of[joint] = "torso"
-        elif inherited is not None and inherited != "torso" and (side is None or inherited.startswith(side)):
+        elif inherited != "torso" and (side is None or inherited.startswith(side)):
             part_of[joint] = inherited  # an oddly named joint further down a known limb
         else:
             raise ValueError(
                 f"Layout {layout!r}: cannot tell which body part joint {names[joint]!r} belongs to. Use a name with a side "
                 f"and a body word (such as 'left_elbow'), or pass parts={{'torso': [...], 'left_arm': [...], ...}}."
             )
-    heads = [
-        depths[j] for j, part in part_of.items() if part == "torso" and {"head", "neck", "nose"} & set(_words(names[j]))
-    ]
-    grows_upwards = bool(heads) and min(heads) > 0  # rooted at the pelvis or the spine, not at the head
-    parts = {}
-    for part in PARTS:
-        joints = [j for j in range(len(names)) if part_of[j] == part]
-        joints.sort(key=lambda j: (-depths[j] if part == "torso" and grows_upwards else depths[j], j))
-        parts[part] = tuple(names[j] for j in joints)
-    return parts
+    torso = [j for j, part in part_of.items() if part == "torso"]
+    heads = [depths[j] for j in torso if {"head", "neck", "nose"} & set(_read(names[j])[1])]
+    upwards = -1 if heads and min(heads) > 0 else 1  # rooted at the pelvis or the spine, not at the head
+    order = {
+        part: sorted(part_of, key=lambda j: (upwards * depths[j] if part == "torso" else depths[j], j))
+        for part in PARTS
+    }
+    return {part: tuple(names[j] for j in order[part] if part_of[j] == part) for part in PARTS}
 
 
 def _infer_mirror_pairs(names: Sequence[str], layout: str) -> tuple[tuple[str, str], ...]:
-    left = {_mirror_key(name): name for name in names if _side(name) == "left"}
-    right = {_mirror_key(name): name for name in names if _side(name) == "right"}
-    lonely = [left.get(key, right.get(key)) for key in {**left, **right} if (key in left) != (key in right)]
+    left, right = ({_mirror_key(name): name for name in names if _read(name)[0] == side} for side in ("left", "right"))
+    both = {**left, **right}
+    lonely = next((key for key in both if (key in left) != (key in right)), None)
     if lonely:
         raise ValueError(
-            f"Layout {layout!r}: joint {lonely[0]!r} has no partner on the other side of the body. Name its partner alike, "
+            f"Layout {layout!r}: joint {both[lonely]!r} has no partner on the other side of the body. Name its partner alike, "
             "or pass mirror_pairs=[('left ...', 'right ...'), ...] (an empty list switches mirroring off)."
         )
     return tuple((left[key], right[key]) for key in left)
@@ -153,9 +144,9 @@ class SkeletonLayout:
         if repeated:
             raise self._error(f"joint name {repeated[0]!r} is used twice; joint names must differ.")
         object.__setattr__(self, "joint_names", names)
-        object.__setattr__(self, "parents", self._check_parents(names, self.parents))
+        object.__setattr__(self, "parents", self._check_parents(self.parents))
         parts = _infer_parts(names, self.parents, self.name) if self.parts is None else self.parts
-        object.__setattr__(self, "parts", self._check_parts(names, parts))
+        object.__setattr__(self, "parts", self._check_parts(parts))
         pairs = _infer_mirror_pairs(names, self.name) if self.mirror_pairs is None else self.mirror_pairs
         pairs = tuple((str(left), str(right)) for left, right in pairs)
         seen: set[str] = set()
@@ -183,34 +174,27 @@ class SkeletonLayout:
             hint = did_you_mean(joint, self.joint_names)
             raise self._error(f"{where} names joint {joint!r}, which is not in joint_names.{hint}")
 
-    def _check_parents(self, names: tuple[str, ...], given: Sequence[Any]) -> tuple[int, ...]:
-        if len(given) != len(names):
-            raise self._error(
-                f"{len(names)} joint names but {len(given)} parents; give one parent a joint, -1 for a root."
-            )
+    def _check_parents(self, given: Sequence[Any]) -> tuple[int, ...]:
+        names, count = self.joint_names, self.num_joints
+        if len(given) != count:
+            raise self._error(f"{count} joint names but {len(given)} parents; give one parent a joint, -1 for a root.")
         parents = []
         for joint, parent in zip(names, given, strict=True):
-            if parent is None or (not isinstance(parent, str) and int(parent) == -1):
-                parents.append(-1)
-                continue
             if isinstance(parent, str):
                 self._check_joint(parent, f"the parent of {joint!r}")
-                parents.append(names.index(parent))
-            elif 0 <= int(parent) < len(names):
-                parents.append(int(parent))
-            else:
-                raise self._error(f"the parent of {joint!r} is {parent}, not one of -1..{len(names) - 1}.")
-        for start in range(len(names)):
-            at, steps = start, 0
-            while parents[at] >= 0:
-                at, steps = parents[at], steps + 1
-                if steps > len(names):
-                    raise self._error(f"the parents of joint {names[start]!r} form a cycle; a skeleton is a tree.")
+                parent = names.index(parent)
+            parents.append(-1 if parent is None else int(parent))
+            if not -1 <= parents[-1] < count:
+                raise self._error(f"the parent of {joint!r} is {parent}, not one of -1..{count - 1}.")
+        for start, at in enumerate(parents):
+            for _ in range(count):
+                at = at if at < 0 else parents[at]
+            if at >= 0:
+                raise self._error(f"the parents of joint {names[start]!r} form a cycle; a skeleton is a tree.")
         return tuple(parents)
 
-    def _check_parts(self, names: tuple[str, ...], given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-        unknown = [part for part in given if part not in PARTS]
-        if unknown:
+    def _check_parts(self, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        if unknown := [part for part in given if part not in PARTS]:
             raise self._error(f"unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
         parts = {part: tuple(str(joint) for joint in given.get(part, ())) for part in PARTS}
         seen: dict[str, str] = {}
@@ -220,23 +204,20 @@ class SkeletonLayout:
                 if joint in seen:
                     raise self._error(f"joint {joint!r} is in parts {seen[joint]!r} and {part!r}; it belongs to one.")
                 seen[joint] = part
-        missing = [joint for joint in names if joint not in seen]
-        if missing:
-            raise self._error(f"joint {missing[0]!r} is in none of the five parts; add it to one.")
+        missing = next((joint for joint in self.joint_names if joint not in seen), None)
+        if missing is not None:
+            raise self._error(f"joint {missing!r} is in none of the five parts; add it to one.")
         return parts
 
     def _infer_center(self) -> tuple[str, ...]:
-        spine = [name for name in self.parts["torso"] if "spine" in _words(name)]
+        spine = [name for name in self.parts["torso"] if "spine" in _read(name)[1]]
         if spine:
             return (spine[len(spine) // 2],)
-        hips = tuple(
-            name
-            for name in self.joint_names
-            if _side(name) and {"hip", "hipjoint", "thigh", "femur"} & set(_words(name))
-        )
-        if len(hips) == 2:
-            return hips
-        return (self.joint_names[self.parents.index(-1)],)
+        read = {name: _read(name) for name in self.joint_names}
+        hips = [
+            name for name, (side, words) in read.items() if side and {"hip", "hipjoint", "thigh", "femur"} & set(words)
+        ]
+        return tuple(hips) if len(hips) == 2 else (self.joint_names[self.parents.index(-1)],)
 
     @property
     def num_joints(self) -> int:

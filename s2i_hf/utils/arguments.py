@@ -16,19 +16,28 @@ import os
 import re
 import sys
 import textwrap
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..processing.suggestions import did_you_mean
 from .configs import find_config
 from .files import write_atomically
 
 Arguments = TypeVar("Arguments")
+Result = TypeVar("Result")
 SETTINGS_HEADER = "# Every setting of this run; repeat it with --config and this file.\n"
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Path: "a path",
+    NoneType: "none",
+}
 
 
 def arg(
@@ -69,9 +78,24 @@ class Setting(NamedTuple):
         return self.name.upper() if self.positional else f"--{self.name}"
 
     @property
-    def choices(self) -> tuple[Any, ...]:
+    def required(self) -> bool:
+        """Whether it must be set."""
+        return self.default is dataclasses.MISSING
+
+    @property
+    def kinds(self) -> list[Any]:
+        """The types that it may have."""
+        return _options(self.kind)
+
+    @property
+    def choices(self) -> list[Any]:
         """The words it may be, if it is one of several words."""
-        return tuple(choice for kind in _options(self.kind) if get_origin(kind) is Literal for choice in get_args(kind))
+        return [choice for kind in self.kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+
+    @property
+    def items(self) -> tuple[Any, ...]:
+        """The types of its items, if it is a tuple."""
+        return next((get_args(kind) for kind in self.kinds if get_origin(kind) is tuple), ())
 
 
 def settings_of(kinds: type | Mapping[str, type]) -> dict[str, Setting]:
@@ -90,14 +114,11 @@ def _of_methods(known: Mapping[str, Mapping[str, Setting]]) -> dict[str, Setting
     """The settings of all methods; the help says which are not for every method, and where a default is another."""
     first = next(iter(known))
     found = {"method": Setting("method", Literal[tuple(known)], first, "What is trained; see its own flags below.")}
-    for settings in [*known.values()][::-1]:
-        found |= settings
-    for name in list(found)[1:]:
+    for name, setting in ChainMap(*map(dict, known.values())).items():
         defaults = {method: settings[name].default for method, settings in known.items() if name in settings}
         notes = [f"For --method {' or '.join(defaults)}."] if len(defaults) < len(known) else []
-        usual = found[name].default
-        notes += [f"With --method {method}: {_shown(one)}." for method, one in defaults.items() if one != usual]
-        found[name] = found[name]._replace(help=" ".join([found[name].help, *notes]))
+        notes += [f"With --method {name}: {_shown(one)}." for name, one in defaults.items() if one != setting.default]
+        found[name] = setting._replace(help=" ".join([setting.help, *notes]))
     return found
 
 
@@ -109,23 +130,15 @@ def _shown(default: Any) -> str:
 
 
 def parse(dataclass_type: type[Arguments], argv: Sequence[str] | None = None, description: str = "") -> Arguments:
-    """Fill a dataclass from `--config` and flags, or explain what is wrong and exit.
+    """Fill a dataclass from `--config` and flags, or explain what is wrong and exit, as `run_main` does.
 
     Args:
         dataclass_type: Its fields are the flags; its `__post_init__` may raise ValueError to check values against each other.
         argv: Words after the program name; `sys.argv[1:]` if None.
         description: Text above the flags in `--help`.
-
-    Raises:
-        SystemExit: code 2 after one sentence on stderr for a user's mistake, code 0 after `--help`.
     """
     words = sys.argv[1:] if argv is None else argv
-    try:
-        return read_arguments(dataclass_type, words, Path(sys.argv[0]).name, description)
-    except BrokenPipeError:  # `--help | head`
-        raise
-    except (ValueError, OSError) as error:
-        fail(error)
+    return run_main(lambda: read_arguments(dataclass_type, words, Path(sys.argv[0]).name, description))
 
 
 def read_arguments(kinds: Any, words: Sequence[str], program: str, description: str = "") -> Any:
@@ -157,7 +170,7 @@ def read_arguments(kinds: Any, words: Sequence[str], program: str, description: 
                 raise ValueError(f"--{name} is a setting of --method {owner}, and this is --method {method}.")
         kinds, settings = kinds[method], known[method]
     values.update(flags)
-    missing = [one for name, one in settings.items() if one.default is dataclasses.MISSING and name not in values]
+    missing = [one for name, one in settings.items() if one.required and name not in values]
     if missing:
         names = " and ".join(one.shown for one in missing)
         more = f"is not set, but required. {missing[0].help}" if len(missing) == 1 else "are not set, but required."
@@ -177,10 +190,10 @@ def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], wher
         ValueError: an unknown setting, a value of the wrong kind, or a setting that is missing.
     """
     settings = settings_of(dataclass_type)
-    renamed = {setting.was: setting.name for setting in settings.values() if setting.was}
-    converted = _converted({renamed.get(key, key): value for key, value in values.items()}, settings, where)
+    now = {setting.was or name: name for name, setting in settings.items()}
+    converted = _converted({now.get(key, key): value for key, value in values.items()}, settings, where)
     for name, setting in settings.items():
-        if setting.default is dataclasses.MISSING and name not in converted:
+        if setting.required and name not in converted:
             raise ValueError(f"{where} does not set {name}. {setting.help}".rstrip())
     return dataclass_type(**converted)
 
@@ -223,7 +236,7 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
     write_atomically(path, SETTINGS_HEADER + yaml.safe_dump(values, sort_keys=False))
 
 
-def run_main(main: Callable[[], Any], program: str = "") -> Any:
+def run_main(main: Callable[[], Result], program: str = "") -> Result:
     """Run a program; what a user can mend becomes one sentence on stderr and exit code 2, an interruption code 130.
 
     Set S2I_TRACEBACK=1 in the environment to see the traceback instead.
@@ -238,44 +251,37 @@ def run_main(main: Callable[[], Any], program: str = "") -> Any:
     try:
         return main()
     except KeyboardInterrupt as interruption:
-        _complain(str(interruption) or "interrupted; nothing half-written was left behind.", program)
-        raise SystemExit(130) from None
+        code, text = 130, str(interruption) or "interrupted; nothing half-written was left behind."
     except BrokenPipeError:  # `s2i ... | head`: the reader went away, which is no error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except (ValueError, OSError, ImportError) as error:
-        fail(error, program)
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, of any device
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        out_of_memory = type(error).__name__ == "OutOfMemoryError"  # torch's, of any device
+        if os.environ.get("S2I_TRACEBACK") or (isinstance(error, RuntimeError) and not out_of_memory):
             raise
         advice = "The accelerator ran out of memory; halve --batch_size and double --gradient_accumulation."
-        fail(MemoryError(advice), program)
+        code, text = 2, advice if out_of_memory else _sentence(error)
+    rank = os.environ.get("RANK", "0")  # under a launcher every process complains; tell them apart
+    names = [*([f"[process {rank}]"] if rank != "0" else []), *([f"{program}:"] if program else [])]
+    print(*names, text, file=sys.stderr, flush=True)
+    raise SystemExit(code)
 
 
-def fail(error: BaseException, program: str = "") -> NoReturn:
-    """Print an error as one sentence and exit with code 2."""
-    if os.environ.get("S2I_TRACEBACK"):
-        raise error
+def _sentence(error: BaseException) -> str:
+    """An error in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.filename}: {error.strerror.lower()}."
-    else:
-        text = str(error).strip() or type(error).__name__
+        return f"{error.filename}: {error.strerror.lower()}."
+    text = str(error).strip() or type(error).__name__
     if text.startswith("Caught ") and "Original Traceback" in text:  # torch wraps what a DataLoader worker raised
         text = re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])
-    _complain(" ".join(text.split()), program)
-    raise SystemExit(2) from None
-
-
-def _complain(sentence: str, program: str) -> None:
-    rank = os.environ.get("RANK", "0")  # under a launcher every process complains; tell them apart
-    sentence = f"{program}: {sentence}" if program else sentence
-    print(sentence if rank == "0" else f"[process {rank}] {sentence}", file=sys.stderr, flush=True)
+    return " ".join(text.split())
 
 
 def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[str, Any]:
     """Flag -> value, converted; `config` as it was given."""
     places = [setting for setting in settings.values() if setting.positional]
-    renamed = {setting.was: setting for setting in settings.values() if setting.was}
+    known = {"config": Setting("config", str), **settings}
+    renamed = {setting.was: name for name, setting in settings.items() if setting.was}
     values: dict[str, Any] = {}
     loose: list[str] = []
     rest = list(argv)
@@ -288,28 +294,23 @@ def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[st
             continue
         typed, inline, value = word.partition("=")
         name = typed[2:].replace("-", "_")
-        setting = settings.get(name)
-        off = settings.get(name.removeprefix("no_")) if setting is None else None
-        if setting is None and name == "config":
-            setting = Setting("config", str)
+        off = name not in known and bool in known.get(name.removeprefix("no_"), known["config"]).kinds
+        name = name.removeprefix("no_") if off else name
         if name in renamed:
-            raise ValueError(f"{typed} is called --{renamed[name].name} now.")
-        if setting is None and (off is None or bool not in _options(off.kind)):
-            style = typed.replace("_", "-") if "-" in typed[2:] else typed
-            flags = [f"--{known}" for known in (*settings, "config", "help")]
-            flags = [flag[:2] + flag[2:].replace("_", "-") for flag in flags] if "-" in typed[2:] else flags
-            raise ValueError(f"Unknown flag {typed}.{did_you_mean(style, flags) or ' See --help for all flags.'}")
+            raise ValueError(f"{typed} is called --{renamed[name]} now.")
+        if name not in known:
+            old, new = "_-" if "-" in typed[2:] else "-_"  # flags as this one is written
+            flags = ["--" + flag.replace(old, new) for flag in (*known, "help")]
+            close = did_you_mean("--" + typed[2:].replace(old, new), flags)
+            raise ValueError(f"Unknown flag {typed}.{close or ' See --help for all flags.'}")
         following = next((at for at, one in enumerate(rest) if one.startswith("--")), len(rest))
-        taken = following
         if places:  # a word that the flag cannot take is one that stands without a flag
-            taken = min(following, _most_words(off or setting, rest, off is not None))
-        words, rest = ([value], rest) if inline else (rest[:taken], rest[taken:])
-        if off is not None:
-            if words:
-                raise ValueError(f"{typed} takes no value, got {words[0]!r}.")
-            values[off.name] = False
-        elif setting is not None:
-            values[name] = _from_words(words, setting, typed)
+            following = min(following, 0 if off else _most_words(known[name], rest))
+        words = [value] if inline else rest[:following]
+        rest = rest if inline else rest[following:]
+        if off and words:
+            raise ValueError(f"{typed} takes no value, got {words[0]!r}.")
+        values[name] = False if off else _from_words(words, known[name], typed)
     for setting, word in zip(places, loose, strict=False):
         values[setting.name] = _convert(word, setting.kind, setting.shown)
     if len(loose) > len(places):
@@ -319,27 +320,20 @@ def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[st
     return values
 
 
-def _most_words(setting: Any, words: Sequence[str], off: bool) -> int:
+def _most_words(setting: Setting, words: Sequence[str]) -> int:
     """How many of the words that follow a flag may be its value."""
-    several_of = _tuple_of(setting.kind)
-    if off or (bool in _options(setting.kind) and words[:1] and words[0].lower() not in _TRUE + _FALSE):
+    if bool in setting.kinds and words and words[0].lower() not in _TRUE + _FALSE:
         return 0
-    if several_of is not None:
-        return len(words) if Ellipsis in get_args(several_of) else len(get_args(several_of))
-    return 1
+    return len(words) if Ellipsis in setting.items else len(setting.items) or 1
 
 
 def _from_words(words: list[str], setting: Setting, where: str) -> Any:
-    if not words and bool in _options(setting.kind):
-        return True
-    if not words and setting.bare is not dataclasses.MISSING:
-        return setting.bare
-    if _tuple_of(setting.kind) is not None and len(words) != 1:
-        return _convert(words, setting.kind, where)
-    if len(words) != 1:
+    if not words and (bool in setting.kinds or setting.bare is not dataclasses.MISSING):
+        return True if bool in setting.kinds else setting.bare
+    if len(words) != 1 and not setting.items:
         got = f"got {len(words)} values ({' '.join(words)})" if words else "has no value"
         raise ValueError(f"{where} {got}; expected {_describe(setting.kind)}.")
-    return _convert(words[0], setting.kind, where)
+    return _convert(words[0] if len(words) == 1 else words, setting.kind, where)
 
 
 def _read_yaml(name: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
@@ -357,7 +351,7 @@ def _read_yaml(name: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 def _converted(given: Mapping[str, Any], settings: Mapping[str, Setting], where: str) -> dict[str, Any]:
     values = {}
-    renamed = {setting.was: setting.name for setting in settings.values() if setting.was}
+    renamed = {setting.was: name for name, setting in settings.items() if setting.was}
     for key, value in given.items():
         name = str(key).replace("-", "_")
         if name in renamed:
@@ -372,56 +366,48 @@ def _options(hint: Any) -> list[Any]:
     return list(get_args(hint)) if get_origin(hint) in (Union, UnionType) else [hint]
 
 
-def _tuple_of(hint: Any) -> Any:
-    """The tuple type in a hint such as `tuple[float, float] | None`, or None."""
-    return next((option for option in _options(hint) if get_origin(option) is tuple), None)
-
-
 def _describe(hint: Any) -> str:
-    kinds = []
-    for option in _options(hint):
-        if option is NoneType:
-            kinds.append("none")
-        elif get_origin(option) is Literal:
-            kinds.append("one of " + ", ".join(str(choice) for choice in get_args(option)))
-        elif get_origin(option) is tuple:
-            items = get_args(option)
-            kinds.append("several values" if Ellipsis in items else f"{len(items)} values, each {_describe(items[0])}")
+    texts = []
+    for kind in _options(hint):
+        items = get_args(kind)
+        if get_origin(kind) is Literal:
+            texts.append("one of " + ", ".join(map(str, items)))
+        elif get_origin(kind) is tuple:
+            texts.append("several values" if Ellipsis in items else f"{len(items)} values, each {_describe(items[0])}")
         else:
-            kinds.append(_KINDS.get(option, str(option)))
-    return " or ".join(kinds)
+            texts.append(_KINDS.get(kind, str(kind)))
+    return " or ".join(texts)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """`value`, a command-line word or what YAML made of it, in the type of the field; ValueError names `where`."""
-    options = _options(hint)
-    if NoneType in options and (value is None or (isinstance(value, str) and value.lower() in _NONE)):
+    setting = Setting(where, hint)
+    if NoneType in setting.kinds and str(value).lower() in _NONE:
         return None
-    for option in options:
-        converted = NotImplemented if option is NoneType else _convert_one(value, option, where)
+    for kind in setting.kinds:
+        converted = _convert_one(value, kind, where)
         if converted is not NotImplemented:
             return converted
-    choices = [str(choice) for option in options if get_origin(option) is Literal for choice in get_args(option)]
-    shown = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-    raise ValueError(f"{where} is {shown!r}; expected {_describe(hint)}.{did_you_mean(str(shown), choices)}")
+    shown = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    close = did_you_mean(str(shown), map(str, setting.choices))
+    raise ValueError(f"{where} is {shown!r}; expected {_describe(hint)}.{close}")
 
 
 def _convert_one(value: Any, kind: Any, where: str) -> Any:
+    """`value` as one of the types of a field; NotImplemented if it is none."""
     if get_origin(kind) is Literal:
-        text = (
-            {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-        )  # a bare no is false in YAML
+        text = ("no", "yes")[value] if isinstance(value, bool) else str(value)  # a bare no is false in YAML
         return next((choice for choice in get_args(kind) if str(choice) == text), NotImplemented)
     if get_origin(kind) is tuple:
-        items, wanted = re.split(r"[\s,]+", value.strip("()[] ")) if isinstance(value, str) else value, get_args(kind)
-        if not isinstance(items, (list, tuple)) or (Ellipsis not in wanted and len(items) != len(wanted)):
+        items, kinds = re.split(r"[\s,]+", value.strip("()[] ")) if isinstance(value, str) else value, get_args(kind)
+        if not isinstance(items, list | tuple) or (Ellipsis not in kinds and len(items) != len(kinds)):
             return NotImplemented
-        kinds = [wanted[0]] * len(items) if Ellipsis in wanted else wanted
+        kinds = kinds[:1] * len(items) if Ellipsis in kinds else kinds
         return tuple(_convert(item, kind, where) for item, kind in zip(items, kinds, strict=True))
     if kind is bool:
         text = str(value).lower()
         return text in _TRUE if text in _TRUE + _FALSE else NotImplemented
-    if value is None or isinstance(value, (bool, dict, list)):
+    if value is None or isinstance(value, bool | dict | list):
         return NotImplemented
     try:
         if kind is int and not isinstance(value, int):
@@ -433,18 +419,14 @@ def _convert_one(value: Any, kind: Any, where: str) -> Any:
 
 
 def _help(settings: Mapping[str, Setting], program: str, description: str) -> Iterator[str]:
-    places = [
-        f"{setting.shown} " if setting.default is dataclasses.MISSING else f"[{setting.shown}] "
-        for setting in settings.values()
-        if setting.positional
-    ]
-    yield f"usage: {program} {''.join(places)}[--config FILE.yaml] [--flag value ...]\n"
+    places = [one.shown if one.required else f"[{one.shown}]" for one in settings.values() if one.positional]
+    yield f"usage: {' '.join([program, *places])} [--config FILE.yaml] [--flag value ...]\n"
     if description:
         yield f"{description.strip()}\n"
     if "config" not in settings:  # it may be a setting of the program's own
         yield "  --config FILE.yaml"
         yield "      Settings from a file, a recipe (s2i configs) or a pushed run, hf://user/name[@revision]; flags win over them."
     for setting in settings.values():
-        ending = "(required)" if setting.default is dataclasses.MISSING else f"(default {_shown(setting.default)})"
+        ending = "(required)" if setting.required else f"(default {_shown(setting.default)})"
         yield f"  {setting.shown} <{_describe(setting.kind)}>"
         yield textwrap.fill(f"{setting.help} {ending}".strip(), 112, initial_indent=" " * 6, subsequent_indent=" " * 6)
