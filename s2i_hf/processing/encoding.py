@@ -14,9 +14,8 @@ block; longer clips come back smoothed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -72,7 +71,7 @@ class EncodingOptions:
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size is {self.size}; expected one positive number of pixels, or (height, width).")
         object.__setattr__(self, "size", size)
-        for name, allowed in _choices().items():
+        for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}.")
         if self.part_widths == "equal" and self.joint_order != "parts":
@@ -98,14 +97,11 @@ class EncodingOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """All options as JSON types."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
-@lru_cache(maxsize=1)
-def _choices() -> dict[str, tuple[str, ...]]:
-    """The values of each option that is a `Literal`."""
-    hints = {name: get_args(hint) for name, hint in get_type_hints(EncodingOptions).items()}
-    return {name: values for name, values in hints.items() if values and isinstance(values[0], str)}
+_HINTS = get_type_hints(EncodingOptions)
+_CHOICES = {name: get_args(hint) for name, hint in _HINTS.items() if get_origin(hint) is Literal}
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
@@ -164,16 +160,14 @@ def bones_of(layout: SkeletonLayout) -> tuple[list[int], list[int]]:
 
 def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOptions) -> tuple[np.ndarray, ClipMetadata]:
     """Centre one clip, turn it into its stream and measure its value range. (T, M, V, 3) -> the same, and its metadata."""
-    if options.center == "none":
-        offset = np.zeros((1, 3), dtype=np.float32)
-    else:
+    offset = np.zeros((1, 3), dtype=np.float32)
+    if options.center != "none":
         body = joints[:1, 0] if options.center == "first_frame" else joints[:, 0]
         center = layout.center_indices
-        offset = body[:, center[0]] if len(center) == 1 else body[:, list(center)].mean(axis=1)
-        offset = offset.copy()
-        num_frames, num_people = joints.shape[:2]  # numpy is slow at a last axis of three: subtract from whole frames
-        everywhere = np.tile(offset, (1, num_people * layout.num_joints))
-        joints = (joints.reshape(num_frames, -1) - everywhere).reshape(joints.shape)
+        offset = body[:, center[0]].copy() if len(center) == 1 else body[:, list(center)].mean(axis=1)
+        # numpy is slow at a last axis of three: subtract from whole frames
+        everywhere = np.tile(offset, (1, joints.shape[1] * layout.num_joints))
+        joints = (joints.reshape(len(joints), -1) - everywhere).reshape(joints.shape)
     anchor = None
     if options.stream == "bone":
         child, parent = bones_of(layout)
@@ -184,15 +178,12 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
         anchor = joints[0].copy()
         joints = np.concatenate([np.zeros_like(joints[:1]), np.diff(joints, axis=0)])
     if options.value_range == "fixed":
-        low = np.zeros(3, dtype=np.float32)
-        high = np.full(3, options.value_scale, dtype=np.float32)
+        low, high = np.zeros(3, dtype=np.float32), np.full(3, options.value_scale, dtype=np.float32)
     elif options.value_range == "per_axis":
-        low = np.array([joints[..., axis].min() for axis in range(3)])
-        high = np.array([joints[..., axis].max() for axis in range(3)])
+        low, high = (np.array([find(joints[..., axis]) for axis in range(3)]) for find in (np.min, np.max))
     else:
         low, high = np.full(3, joints.min()), np.full(3, joints.max())
-    metadata = ClipMetadata(joints.shape[0], joints.shape[1], layout, options, offset, low, high, anchor)
-    return joints, metadata
+    return joints, ClipMetadata(len(joints), joints.shape[1], layout, options, offset, low, high, anchor)
 
 
 # --- joints -> images, host -------------------------------------------------------------------------------------------
@@ -233,8 +224,7 @@ def encode(
     if getattr(clips, "ndim", 5) != 5:
         raise ValueError(f"clips is one array of shape {tuple(clips.shape)}; pass a list of clips, such as [clip].")  # type: ignore[attr-defined]
     layouts = as_layouts(layouts, len(clips))
-    height, width = options.size
-    shape = (len(clips), 3, height, width)
+    shape = (len(clips), 3, *options.size)
     if out is None:
         # memory from numpy, which asks for huge pages: a third of the cost of touching torch's
         out = torch.from_numpy(np.empty(shape, dtype=np.float32))
@@ -254,8 +244,7 @@ def write_image(
 ) -> ClipMetadata:
     """Encode one prepared clip (T, M, V, 3) into `image` (3, H, W); `scratch` is memory of the same shape."""
     values, metadata = _measure(joints, layout, options)
-    num_frames, num_people = values.shape[:2]
-    height, width = options.size
+    (num_frames, num_people), (height, width) = values.shape[:2], options.size
     scale, shift = affine(metadata.low, metadata.high, options, np)
     planes = np.empty((3, num_frames, num_people * layout.num_joints), dtype=np.float32)
     np.multiply(values.reshape(num_frames, -1, 3).transpose(2, 0, 1), scale[:, None, None], out=planes)
@@ -295,7 +284,7 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
     pixels = torch.as_tensor(images).detach().to("cpu", torch.float64).numpy()
     if pixels.ndim != 4 or len(pixels) != len(metadata):
         raise ValueError(
-            f"images have shape {pixels.shape} for {len(metadata)} clips' metadata; expected (B, 3, H, W)."
+            f"images are {pixels.shape} for {len(metadata)} clips; expected (B, 3, H, W), an image a clip."
         )
     clips = []
     for image, clip in zip(pixels, metadata, strict=True):

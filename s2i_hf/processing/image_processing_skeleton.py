@@ -34,12 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 # What a processor starts from: ImageNet's mean and deviation, and otherwise what `EncodingOptions` has.
-_DEFAULTS = {
-    **EncodingOptions().to_dict(),
-    "do_normalize": True,
-    "image_mean": IMAGENET_MEAN,
-    "image_std": IMAGENET_STD,
-}
+_DEFAULTS = EncodingOptions(image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD).to_dict() | {"do_normalize": True}
 # Keys that transformers itself writes into a preprocessor_config.json.
 _FOREIGN_KEYS = frozenset({"image_processor_type", "feature_extractor_type", "processor_class", "auto_map"})
 
@@ -99,17 +94,13 @@ class SkeletonProcessor(BaseImageProcessor):
         options.pop("auto_map", None)  # says where a pushed folder has its code, and is no part of the recipe
         super().__init__(**options)
         if recipe["image_mean"] is None or recipe["image_std"] is None:
-            raise ValueError(
-                "image_mean or image_std is None; give three numbers, or do_normalize=False to leave both out."
-            )
+            raise ValueError("image_mean or image_std is None; give three numbers, or do_normalize=False for neither.")
         height, width = _height_width(size)
         recipe |= {"size": {"height": height, "width": width}, "do_normalize": bool(do_normalize)}
         for name, value in {"layout": _layout_json(layout), **recipe}.items():
             kind = type(_DEFAULTS.get(name))  # as JSON has them, whatever numbers and sequences were given
             setattr(self, name, kind(value) if kind in (int, float) else value)
-        self.image_mean, self.image_std = (
-            [float(number) for number in recipe[name]] for name in ("image_mean", "image_std")
-        )
+        self.image_mean, self.image_std = (list(map(float, recipe[name])) for name in ("image_mean", "image_std"))
         _ = self.encoding_options  # refuses bad values now, not at the first clip
 
     @classmethod
@@ -192,33 +183,21 @@ class SkeletonProcessor(BaseImageProcessor):
             raise TypeError(_unknown_option(next(iter(kwargs))))
         layout = layout if layout is not None else self.layout
         if layout is None:
-            raise ValueError(
-                "which joints are these? Pass layout=..., or make the processor with SkeletonProcessor(layout=...)."
-            )
+            raise ValueError("which joints are these? Pass layout=..., here or to SkeletonProcessor.")
         if return_tensors not in ("pt", "np", None):
             raise ValueError(f"return_tensors is {return_tensors!r}; expected 'pt', 'np' or None.")
         clips = _as_clips(images)
         if not clips:
             raise ValueError("got an empty list of clips; pass at least one (T, M, V, 3) clip.")
-        pixel_values, metadata = encode(clips, layout, options)
-        data: dict[str, Any] = {"pixel_values": pixel_values}
-        if return_tensors is None:
-            data["pixel_values"] = list(pixel_values.numpy())
-        elif return_tensors == "np":
-            data["pixel_values"] = pixel_values.numpy()
-        if return_metadata:
-            data["metadata"] = metadata
-        return BatchFeature(data=data)
+        images, metadata = encode(clips, layout, options)
+        pixel_values = images if return_tensors == "pt" else images.numpy()
+        data = {"pixel_values": list(pixel_values) if return_tensors is None else pixel_values}
+        return BatchFeature(data=data | {"metadata": metadata} if return_metadata else data)
 
     def decode(self, pixel_values: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) -> list[torch.Tensor]:
-        """Joints of images, in absolute metres: the inverse of the processor; see `encoding.decode`.
+        """Joints (T, M, V, 3) of each of (B, 3, H, W) images of this processor, or of reconstructions: `encoding.decode`.
 
-        Args:
-            pixel_values: (B, 3, H, W) images made by this processor, or reconstructions of them.
-            metadata: `metadata` of the call that made them.
-
-        Returns:
-            B tensors (T, M, V, 3) float32.
+        `metadata` is that of the call that made the images.
         """
         return decode(pixel_values, metadata)
 
@@ -265,7 +244,5 @@ def _as_clips(images: Any) -> list[Any]:
     try:
         return [np.asarray(images, dtype=np.float32)]
     except (TypeError, ValueError):
-        raise ValueError(
-            "the nested lists of joints are ragged or not numbers; pass one clip as (T, V, 3) or (T, M, V, 3), and several clips "
-            "as a list of arrays."
-        ) from None
+        shapes = "pass one clip as (T, V, 3) or (T, M, V, 3), several as a list of arrays."
+        raise ValueError(f"the nested lists of joints are ragged or not numbers; {shapes}") from None

@@ -97,8 +97,7 @@ def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarr
         The filled joints and how many (frame, person, joint) entries were filled.
     """
     missing = find_missing(joints)
-    count = int(missing.sum())
-    if count == 0:
+    if not missing.any():
         return joints, 0
     filled = np.array(joints, dtype=np.float32)
     frames = np.arange(len(joints))
@@ -110,7 +109,7 @@ def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarr
     for person in np.flatnonzero(never.any(axis=1)):
         lost = never[person]
         filled[:, person, lost] = 0.0 if lost.all() else impute(filled[:, person], lost, parents)
-    return filled, count
+    return filled, int(missing.sum())
 
 
 # --- people and checks ------------------------------------------------------------------------------------------------
@@ -118,10 +117,13 @@ def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarr
 
 def present_people(joints: np.ndarray) -> np.ndarray:
     """Indices of the people who are there: at least one joint that is neither NaN nor zero."""
-    extremes = [
-        (np.fmin.reduce(person, axis=None), np.fmax.reduce(person, axis=None)) for person in joints.swapaxes(0, 1)
-    ]
+    extremes = map(_extremes, joints.swapaxes(0, 1))
     return np.flatnonzero([low < 0 or high > 0 for low, high in extremes])
+
+
+def _extremes(joints: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest coordinate beside NaN."""
+    return float(np.fmin.reduce(joints, axis=None)), float(np.fmax.reduce(joints, axis=None))
 
 
 def prepare(
@@ -159,16 +161,14 @@ def prepare(
             f"{clip}joints have {joints.shape[2]} joints a person, but layout {layout.name!r} has {layout.num_joints}; "
             "pass the layout of this data, or your own SkeletonLayout."
         )
-    if joints.shape[0] == 0 or joints.shape[1] == 0:
-        raise ValueError(
-            f"{clip}joints have shape {joints.shape}, without a frame or a person; a clip needs one of each."
-        )
+    if not joints.size:
+        raise ValueError(f"{clip}joints have shape {joints.shape}, without a frame or a person; a clip needs both.")
     if people not in PEOPLE:
         raise ValueError(f"people is {people!r}; expected one of {', '.join(PEOPLE)}.")
     low, high = float(joints.min()), float(joints.max())
     complete = low == low  # a NaN anywhere makes both NaN
     if not complete:
-        low, high = float(np.fmin.reduce(joints, axis=None)), float(np.fmax.reduce(joints, axis=None))
+        low, high = _extremes(joints)
     if np.isinf(low) or np.isinf(high):
         raise ValueError(f"{clip}joints hold infinite values; mark joints that were not measured with NaN.")
     if layout.unit == "m" and max(-low, high) > MAX_METRES:
@@ -176,9 +176,7 @@ def prepare(
             f"{clip}coordinates reach {max(-low, high):.6g}, but layout {layout.name!r} is in metres; millimetres? Divide by 1000."
         )
     if joints.shape[1] > 1 or low == high or np.isnan(low):
-        there = present_people(joints)
-        if people == "first":
-            there = there[:1]
+        there = present_people(joints)[: 1 if people == "first" else None]
         if len(there) == 0:
             return np.zeros((joints.shape[0], 1, *joints.shape[2:]), dtype=np.float32), 0
         if len(there) < joints.shape[1]:
