@@ -35,6 +35,7 @@ import numpy as np
 
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
+from ..generic.motion_capture import positions, rotations
 from ..number_text import read_table
 from ..raw_files import FileLike, RawFile, ReadError
 from . import Selected, only_clip, recording_name
@@ -49,31 +50,28 @@ def _of_sensor(files: Sequence[RawFile], sensor: str) -> tuple[list[RawFile], li
 
     Where no folder is named after a sensor, all files are taken to be of the one that is asked for.
     """
-    positions: list[RawFile] = []
+    offsets: list[RawFile] = []
     angles: list[RawFile] = []
-    left_out: dict[str, list[str]] = {}
+    incorrect, other = [], []
     for file in files:
         folders = {folder.lower() for folder in file.folders}
         if file.stem.endswith("_inc") or any(folder.startswith("incorrect") for folder in folders):
-            left_out.setdefault("incorrect executions of the exercises", []).append(file.name)
+            incorrect.append(file.name)
         elif sensor not in folders and folders & _SENSORS:
-            left_out.setdefault("of the other sensor", []).append(file.name)
+            other.append(file.name)
         else:
-            (angles if file.stem.endswith("_angles") else positions).append(file)
-    return positions, angles, left_out
-
-
-# -- Kinect ------------------------------------------------------------------------------------------------------------
+            (angles if file.stem.endswith("_angles") else offsets).append(file)
+    return offsets, angles, {"incorrect executions of the exercises": incorrect, "of the other sensor": other}
 
 
 def select_kinect(files: Sequence[RawFile]) -> Selected:
     """Positions, each with its angles as companion: those in the folder beside it, where there are several."""
-    positions, angles, left_out = _of_sensor(files, "kinect")
+    offsets, angles, left_out = _of_sensor(files, "kinect")
     by_id: dict[str, list[RawFile]] = {}
     for file in angles:
         by_id.setdefault(file.stem.removesuffix("_angles"), []).append(file)
     chosen = []
-    for file in positions:
+    for file in offsets:
         candidates = by_id.pop(recording_name("ui_prmd_kinect", file), [])
         near = [other for other in candidates if other.folders[:-1] == file.folders[:-1]]
         chosen.append(file.with_companions((near or candidates)[0]) if candidates else file)
@@ -82,12 +80,9 @@ def select_kinect(files: Sequence[RawFile]) -> Selected:
 
 
 def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one execution of an exercise, such as `Positions/m01_s01_e01_positions.txt`.
+    """Read one execution of an exercise, `Positions/m01_s01_e01_positions.txt`: joints (T, 1, 22, 3), y being the height above the floor.
 
     The angles are its companion, else `m01_s01_e01_angles.txt` beside it or in the folder `Angles` beside its own.
-
-    Returns:
-        joints (T, 1, 22, 3); y is the height above the floor.
 
     Raises:
         ReadError: lines that are no 66 finite numbers, no angles, or another number of frames in them.
@@ -105,34 +100,13 @@ def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
 
 
 def forward_kinematics(offsets: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Absolute positions from bone offsets and joint angles.
+    """Absolute positions, (T, 22, 3) in the unit and the axes of the waist.
 
     Args:
         offsets: (T, 22, 3): the waist itself, and each other joint in the frame of its parent.
         angles: (T, 22, 3) degrees about x, y, z.
-
-    Returns:
-        (T, 22, 3) in the unit and the axes of the waist.
     """
-    turns = _rotations(angles)
-    joints = offsets.copy()
-    for joint, parent in enumerate(_JOINTS.parents):  # parents come first
-        if parent >= 0:
-            joints[:, joint] = joints[:, parent] + np.einsum("tij,tj->ti", turns[:, parent], offsets[:, joint])
-            turns[:, joint] = turns[:, parent] @ turns[:, joint]
-    return joints
-
-
-def _rotations(angles: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) matrices Rz Rx Ry, from (..., 3) degrees about x, y, z."""
-    radians = np.radians(angles)
-    (sx, sy, sz), (cx, cy, cz) = (np.moveaxis(part, -1, 0) for part in (np.sin(radians), np.cos(radians)))
-    rows = [
-        [cz * cy - sz * sx * sy, -sz * cx, cz * sy + sz * sx * cy],
-        [sz * cy + cz * sx * sy, cz * cx, sz * sy - cz * sx * cy],
-        [-cx * sy, sx, cx * cy],
-    ]
-    return np.moveaxis(np.array(rows), (0, 1), (-2, -1)).copy()
+    return positions(_JOINTS.parents, rotations("ZXY", angles[..., [2, 0, 1]]), offsets)
 
 
 def _beside(file: RawFile) -> RawFile:
@@ -146,25 +120,18 @@ def _beside(file: RawFile) -> RawFile:
             return other
         except ReadError:
             continue
-    raise ReadError(
-        f"{file.name}: no angles ({name}) with it; expected them in a folder Angles, because its positions are offsets."
-    )
-
-
-# -- Vicon -------------------------------------------------------------------------------------------------------------
+    expected = "expected them in a folder Angles, because its positions are offsets"
+    raise ReadError(f"{file.name}: no angles ({name}) with it; {expected}.")
 
 
 def select_vicon(files: Sequence[RawFile]) -> Selected:
     """Positions; the angles of joints, which are not needed here, are left out."""
-    positions, angles, left_out = _of_sensor(files, "vicon")
-    return positions, left_out | {"angles, which Vicon positions do not need": [file.name for file in angles]}
+    markers, angles, left_out = _of_sensor(files, "vicon")
+    return markers, left_out | {"angles, which Vicon positions do not need": [file.name for file in angles]}
 
 
 def read_vicon(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one execution of an exercise, such as `Vicon/Positions/m01_s01_e01_positions.txt`.
-
-    Returns:
-        joints (T, 1, 39, 3); y is the height above the floor.
+    """Read one execution of an exercise: joints (T, 1, 39, 3), y being the height above the floor.
 
     Raises:
         ReadError: lines that are no 117 finite numbers, no markers, or not millimetres.

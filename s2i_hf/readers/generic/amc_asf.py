@@ -18,6 +18,7 @@ import numpy as np
 
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_layout import SkeletonLayout
+from ..benchmarks import Selected
 from ..raw_files import RawFile, ReadError
 from .motion_capture import Lines, in_blocks, named_layout, pick, positions, rotations
 
@@ -54,26 +55,21 @@ class _Skeleton:
         return [bone.parent for bone in self.bones]
 
 
-def select(files: Sequence[RawFile]) -> tuple[list[RawFile], dict[str, list[str]]]:
-    """Give every AMC file the ASF file of its subject: `07_01.amc` goes with `07.asf`, `HDM_bd_x.amc` with `HDM_bd.asf`.
+def select(files: Sequence[RawFile]) -> Selected:
+    """The AMC files with the ASF file of their subject as companion, and the names of those without one, by reason.
 
-    It is looked for in the same folder, then anywhere: the longest name that the AMC's begins with, else the only one there.
-
-    Returns:
-        The AMC files with their ASF file as companion, and {reason: names} of those without one.
+    `07_01.amc` goes with `07.asf`, `HDM_bd_x.amc` with `HDM_bd.asf`: looked for in the same folder, then anywhere, is the longest name
+    that the AMC's begins with, else the only one there.
     """
     skeletons = [file for file in files if file.suffix == ".asf"]
     paired, alone = [], []
-    for file in files:
-        if file.suffix != ".amc":
-            continue
+    for file in (file for file in files if file.suffix == ".amc"):
         near = [other for other in skeletons if (other.path.parent, other.folders) == (file.path.parent, file.folders)]
-        found = next((found for there in (near, skeletons) if (found := _belongs(file, there)) is not None), None)
-        if found is None:
-            alone.append(file.name)
-        else:
+        if found := _belongs(file, near) or _belongs(file, skeletons):
             paired.append(file.with_companions(found))
-    return paired, {"no .asf file belongs to it": sorted(alone)} if alone else {}
+        else:
+            alone.append(file.name)
+    return paired, {"no .asf file belongs to it": alone}
 
 
 def _belongs(file: RawFile, skeletons: Sequence[RawFile]) -> RawFile | None:
@@ -84,22 +80,18 @@ def _belongs(file: RawFile, skeletons: Sequence[RawFile]) -> RawFile | None:
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> np.ndarray:
-    """Read a clip, the AMC file with its ASF file as companion, and pick the joints of a layout by name.
+    """Read a clip, (T, 1, V, 3) float64 with y up: the joints of a layout, picked by name.
 
     Args:
-        file: The AMC file.
+        file: The AMC file, with its ASF file as companion.
         layout: Joint format; "cmu_31" holds all joints of CMU and HDM05.
         metres: Apply the scale of CMU and HDM05; False: numbers as in the files.
 
-    Returns:
-        (T, 1, V, 3) float64, y up.
-
     Raises:
-        ReadError: one of the files is damaged, they do not belong together, or a joint of the layout is not there; names
-            the line.
+        ReadError: one of the files is damaged, they do not belong together, or a joint of the layout is not there; names the line.
     """
     skeleton = _read_skeleton(file)
-    root, bones = skeleton.bones[0], skeleton.bones
+    bones = skeleton.bones
     picked = pick(skeleton.names, layout, file.name)
     channels, columns = _read_motion(file, skeleton)
 
@@ -112,7 +104,9 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
             axes = "".join(axis for axis, _ in turns)
             local[:, index] = bone.axis @ rotations(axes, block[:, [column for _, column in turns]]) @ bone.axis.T
             offsets[:, index] = local[:, index] @ (bone.direction * bone.length)
-        offsets[:, 0] = block[:, [columns[0][root.dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
+        offsets[:, 0] = (
+            block[:, [columns[0][bones[0].dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
+        )
         return positions(skeleton.parents, local, offsets)[:, picked]
 
     scale = _INCH / skeleton.unit if metres else 1.0
@@ -122,16 +116,12 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
 def read_layout(file: RawFile) -> SkeletonLayout:
     """The layout that the bones of an AMC file's skeleton make: "cmu_31" if they are its joints, else one of their names.
 
-    Raises:
-        ReadError: no such skeleton, or names that do not say which part of the body a bone belongs to.
+    Raises ReadError if there is no such skeleton, or the names do not say which part of the body a bone belongs to.
     """
     skeleton = _read_skeleton(file)
     if set(skeleton.names) == set(LAYOUTS["cmu_31"].joint_names):
         return LAYOUTS["cmu_31"]
     return named_layout("asf", skeleton.names, skeleton.parents, file.name)
-
-
-# -- the skeleton ------------------------------------------------------------------------------------------------------
 
 
 def _lines(file: RawFile) -> Lines:
@@ -233,9 +223,6 @@ def _read_tree(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
         raise ReadError(f"{lines.name}: bone {loose!r} is nowhere in :hierarchy; the file is truncated or damaged.")
 
 
-# -- the motion --------------------------------------------------------------------------------------------------------
-
-
 def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[range]]:
     """(T, C) float64, angles in degrees; and the columns of each bone's degrees of freedom."""
     lines = _lines(file)
@@ -261,7 +248,7 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
                 raise lines.error(words, f"the number of a frame, or a bone of {skeleton.name} once a frame")
             waiting.remove(index)
             held = columns[index]
-            try:
+            try:  # `lines.floats` would take most of the time
                 values = [float(word) for word in words[1:]]
             except ValueError:
                 values = []
@@ -272,9 +259,8 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
         raise ReadError(f"{file.name}: holds no frames; expected an AMC motion.")
     if waiting:
         lacking = skeleton.names[min(waiting)]
-        raise ReadError(
-            f"{file.name}: frame {len(rows)} lacks {lacking!r}; the file is truncated or belongs to another .asf."
-        )
+        problem = f"frame {len(rows)} lacks {lacking!r}"
+        raise ReadError(f"{file.name}: {problem}; the file is truncated or belongs to another .asf.")
     channels = np.array(rows)
     if not degrees:
         names = [name for bone in skeleton.bones for name in bone.dof]

@@ -45,13 +45,10 @@ class _Joint:
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip and pick the joints of a layout by name ("LeftArm", "left_arm" and "mixamorig:LeftArm" are one).
+    """Read a clip, (T, 1, V, 3) float64 in the unit of the file: the joints of a layout, picked by name.
 
-    Returns:
-        (T, 1, V, 3) float64, in the unit of the file.
-
-    Raises:
-        ReadError: no BVH, damaged, or without a joint of the layout; names the line.
+    "LeftArm", "left_arm" and "mixamorig:LeftArm" are one. Raises ReadError if it is no BVH, damaged, or without a joint of the layout;
+    names the line.
     """
     lines = Lines(file)
     joints, columns = _hierarchy(lines)
@@ -74,8 +71,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
 def read_layout(file: RawFile) -> SkeletonLayout:
     """The layout that the joints of a file make: their names and tree, parts and mirror pairs read off the names.
 
-    Raises:
-        ReadError: no BVH, or names that do not say which part of the body a joint belongs to.
+    Raises ReadError if it is no BVH, or the names do not say which part of the body a joint belongs to.
     """
     joints, _ = _hierarchy(Lines(file))
     return named_layout("bvh", [joint.name for joint in joints], [joint.parent for joint in joints], file.name)
@@ -114,9 +110,7 @@ def _hierarchy(lines: Lines) -> tuple[list[_Joint], int]:
         elif key == "MOTION" and joints and not open_joints:
             return joints, columns
         else:
-            raise lines.error(
-                words, "JOINT, OFFSET, CHANNELS, End Site or a closing brace, and MOTION after the last one"
-            )
+            raise lines.error(words, "JOINT, OFFSET, CHANNELS, End Site or }, and MOTION after the last one")
 
 
 def _channels(lines: Lines, words: Sequence[str], joint: _Joint, columns: int) -> int:
@@ -149,13 +143,9 @@ def _motion(lines: Lines, columns: int) -> np.ndarray:
     for _ in range(count):
         words = lines.take(f"{count} frames, and found {len(rows)}")
         if len(words) != columns:
-            raise ReadError(
-                f"{lines.name}: line {lines.number}: frame {len(rows) + 1} has {len(words)} numbers; expected {columns}, one "
-                "a channel."
-            )
+            problem = f"frame {len(rows) + 1} has {len(words)} numbers"
+            raise ReadError(f"{lines.name}: line {lines.number}: {problem}; expected {columns}, one a channel.")
         rows.append(lines.floats(words, columns, f"{columns} numbers"))
     for extra in lines:
-        raise ReadError(
-            f"{lines.name}: line {lines.number}: {' '.join(extra)[:40]!r} follows the last of {count} frames."
-        )
+        raise lines.error(extra, f"nothing after the last of {count} frames")
     return np.array(rows)

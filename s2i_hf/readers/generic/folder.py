@@ -144,7 +144,7 @@ def _find(
     if not clips:
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
-        hint += f" {next(iter(left_out.values()))[0]}: {next(iter(left_out))}." if left_out else ""
+        hint += "".join(f" {names[0]}: {reason}." for reason, names in left_out.items() if names)
         raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)} four levels deep.{hint}")
     return clips, table_file, left_out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from graphlib import TopologicalSorter
 
 import numpy as np
 
@@ -62,8 +63,7 @@ class Lines:
 def named_layout(kind: str, names: Sequence[str], parents: Sequence[int], file: str) -> SkeletonLayout:
     """A layout named after what is in it, so that the same skeleton is called the same wherever it is found.
 
-    Raises:
-        ReadError: the names do not say which part of the body a joint belongs to.
+    Raises ReadError if the names do not say which part of the body a joint belongs to.
     """
     digest = hashlib.sha256(repr((tuple(names), tuple(parents))).encode()).hexdigest()[:8]
     try:
@@ -82,19 +82,12 @@ def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
     return [found[joint_key(joint)] for joint in layout.joint_names]
 
 
-# -- forward kinematics ------------------------------------------------------------------------------------------------
-
-
 def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
-    """Rotation matrices of Euler angles.
+    """Rotation matrices of Euler angles, (..., 3, 3) float64: "ZXY" gives Rz @ Rx @ Ry, the last one acts first on a column vector.
 
     Args:
         axes: The axis of each angle, such as "ZXY"; upper or lower case.
         degrees: (..., len(axes)).
-
-    Returns:
-        (..., 3, 3) float64: the product of the single rotations in the order of `axes`, so that the last one acts first on a
-        column vector. "ZXY" gives Rz @ Rx @ Ry.
     """
     angles = np.radians(degrees)
     matrix = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
@@ -109,54 +102,25 @@ def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
     return np.array(matrix)
 
 
-def topological_order(parents: Sequence[int]) -> list[int]:
-    """Joints with every parent (-1 for a root) before its children.
-
-    Raises:
-        ValueError: the parents form a cycle.
-    """
-    children: dict[int, list[int]] = {}
-    for joint, parent in enumerate(parents):
-        children.setdefault(parent, []).append(joint)
-    order = list(children.get(-1, []))
-    for joint in order:  # which grows meanwhile
-        order += children.get(joint, [])
-    if len(order) != len(parents):
-        raise ValueError("the joints form a cycle")
-    return order
-
-
 def positions(parents: Sequence[int], local: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Where the joints are, down the tree: p = p_parent + R_parent @ offset, R = R_parent @ local.
 
     Args:
-        parents: Parent of each of V joints, -1 for a root.
+        parents: Parent of each of V joints, -1 for a root. Raises ValueError if they form a cycle.
         local: (T, V, 3, 3), rotation of each joint relative to its parent.
         offsets: (T, V, 3), place of each joint in the frame of its parent; of a root in the world.
 
     Returns:
         (T, V, 3) float64, in the unit of the offsets.
-
-    Raises:
-        ValueError: the parents form a cycle.
     """
     turned, placed = local.copy(), offsets.copy()
-    for joint in topological_order(parents):
-        parent = parents[joint]
-        if parent >= 0:
+    for joint in TopologicalSorter({joint: [parent] for joint, parent in enumerate(parents)}).static_order():
+        if joint >= 0 and (parent := parents[joint]) >= 0:
             turned[:, joint] = turned[:, parent] @ local[:, joint]
             placed[:, joint] = placed[:, parent] + (turned[:, parent] @ offsets[:, joint, :, None])[..., 0]
     return placed
 
 
 def in_blocks(pose: Callable[[np.ndarray], np.ndarray], channels: np.ndarray) -> np.ndarray:
-    """`pose` of many frames, some thousand at a time, because rotation matrices take much more memory than what they are made from.
-
-    Args:
-        pose: (t, C) -> (t, V, 3).
-        channels: (T, C), T at least 1.
-
-    Returns:
-        (T, V, 3).
-    """
+    """`pose`, (t, C) -> (t, V, 3), of (T, C) channels, some thousand frames at a time, since rotation matrices take much memory."""
     return np.concatenate([pose(channels[start : start + _BLOCK]) for start in range(0, len(channels), _BLOCK)])

@@ -139,7 +139,7 @@ def test_every_motion_finds_the_skeleton_of_its_subject(tmp_path: Path) -> None:
         "08_11.amc": ["08.asf"],
         "HDM_tr_x_1.amc": ["HDM_tr.asf"],
     }
-    assert not left_out
+    assert not any(left_out.values())
     (tmp_path / "lost.amc").touch()
     paired, left_out = amc_asf.select([*files, RawFile(tmp_path / "lost.amc")])
     assert len(paired) == 3 and left_out == {"no .asf file belongs to it": ["lost.amc"]}
