@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..readers.generic.numpy_files import DAMAGE
+from ..readers.generic.arrays import DAMAGE
 
 
 class Columns(Protocol):

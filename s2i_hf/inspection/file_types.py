@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..readers import RawFile, ReadError, read_bytes
-from ..readers.generic.numpy_files import DAMAGE, Header, parse_header, sound
+from ..readers.generic.arrays import DAMAGE, Header, parse_header, sound
 from ..readers.mat_files import variable_names
 from ..readers.number_text import is_number
 from ..readers.raw_files import open_archive

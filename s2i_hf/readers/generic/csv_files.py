@@ -23,14 +23,9 @@ _MAX_COLUMNS = 20_000
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip.
+    """Read a clip, (T, M, V, 2 or 3) float64, NaN where a cell is empty.
 
-    Returns:
-        (T, M, V, 2 or 3) float64, NaN where a cell is empty.
-
-    Raises:
-        ReadError: no text, a cell that is no number, rows of different lengths, or a joint of the layout without a column;
-            names the line.
+    Raises ReadError, which names the line, for what is no text or number, rows of different lengths, or a joint without a column.
     """
     text = read_bytes(file, limit=MAX_CLIP).decode("utf-8", "replace")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -40,12 +35,11 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
     first = _cells(lines[0][1], separator)
     if len(first) > _MAX_COLUMNS:
         raise ReadError(f"{file.name}: line {lines[0][0]} has {len(first):,} columns; expected x y z of each joint.")
-    if all(map(_is_value, first)):
-        return as_clip(_numbers(lines, separator, len(first), file.name), layout, file.name)
-    if len(lines) == 1:
+    header = not all(map(_is_value, first))
+    if header and len(lines) == 1:
         raise ReadError(f"{file.name}: a header and no rows; expected a row a frame.")
-    table = _numbers(lines[1:], separator, len(first), file.name)
-    picked = _columns(first, layout, file.name)
+    table = _numbers(lines[1:] if header else lines, separator, len(first), file.name)
+    picked = _columns(first, layout, file.name) if header else None
     return as_clip(table if picked is None else table[:, picked], layout, file.name)
 
 
@@ -68,9 +62,7 @@ def _numbers(lines: Sequence[tuple[int, str]], separator: str | None, columns: i
     for index, (number, line) in enumerate(lines):
         cells = _cells(line, separator)
         if len(cells) != columns:
-            raise ReadError(
-                f"{name}: line {number} has {len(cells)} columns; expected the {columns} of the first line."
-            )
+            raise ReadError(f"{name}: line {number} has {len(cells)} columns; expected the {columns} of line 1.")
         for column, cell in enumerate(cells):
             if not _is_value(cell):
                 raise ReadError(f"{name}: line {number}, column {column + 1}: {cell[:40]!r} is no number.")

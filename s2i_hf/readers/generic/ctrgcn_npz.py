@@ -16,7 +16,7 @@ import numpy as np
 from ...processing.skeleton_layout import SkeletonLayout
 from ...protocols import Split
 from ..raw_files import RawFile, ReadError
-from .numpy_files import Npz, open_npz
+from .arrays import Npz, open_npz
 
 _ARRAYS: dict[Split, tuple[str, str]] = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
 _MAX_CLIPS = 10_000_000
@@ -35,18 +35,14 @@ def is_container(file: RawFile) -> bool:
 
 
 def clip_id(file_id: str, split: Split, index: int) -> str:
-    """Id of a clip: those of the file and of the split, and its place there from 0."""
+    """Id of a clip: those of file and split, and its place there from 0."""
     return f"{file_id}_{split}_{index:06}"
 
 
 def read_labels(file: RawFile) -> tuple[dict[Split, np.ndarray], int]:
-    """Labels of all clips, without reading the clips.
+    """Labels of all clips, without reading these: for each split that is there (N,) int64, -1 if it has none; and the number of classes.
 
-    Returns:
-        For each split that is there (N,) int64, -1 if the file has no labels; and the number of classes.
-
-    Raises:
-        ReadError: damaged, labels that are neither one-hot nor whole numbers, or not as many as clips.
+    Raises ReadError if they are damaged, neither one-hot nor whole numbers, or not as many as clips.
     """
     labels: dict[Split, np.ndarray] = {}
     classes = 0
@@ -82,14 +78,10 @@ def _labels(arrays: Npz, key: str, name: str) -> tuple[np.ndarray, int]:
 
 
 def read_clips(file: RawFile, layout: SkeletonLayout) -> Iterator[tuple[Split, int, np.ndarray | ReadError]]:
-    """Read all clips, one after the other.
+    """Read all clips: split, index in it from 0, and (T, M, V, 3) float64 without the padding, or what is wrong with this clip.
 
-    Yields:
-        Split, index in it from 0, and (T, M, V, 3) float64 without the padding (or what is wrong with this clip): people
-        who are zero in a frame are NaN there, those who are zero throughout are left out.
-
-    Raises:
-        ReadError: the file is damaged, or its rows are not made of V * 3 numbers a person.
+    People who are zero in a frame are NaN there, those who are zero throughout are left out. Raises ReadError if the file is damaged,
+    or its rows are not made of V * 3 numbers a person.
     """
     person = layout.num_joints * 3
     with open_npz(file) as arrays:
@@ -98,9 +90,8 @@ def read_clips(file: RawFile, layout: SkeletonLayout) -> Iterator[tuple[Split, i
                 continue
             shape = arrays.header(key).shape
             if len(shape) != 3 or shape[1] == 0 or shape[2] == 0 or shape[2] % person:
-                raise ReadError(
-                    f"{file.name}: {key} has shape {shape}; expected (N, T, M * {person}) for layout {layout.name!r}."
-                )
+                expected = f"expected (N, T, M * {person}) for layout {layout.name!r}"
+                raise ReadError(f"{file.name}: {key} has shape {shape}; {expected}.")
             for index, row in enumerate(arrays.rows(key)):
                 joints = row.reshape(shape[1], -1, layout.num_joints, 3)
                 there = (joints != 0).any(axis=(2, 3))  # (T, M); NaN counts as there
@@ -110,5 +101,8 @@ def read_clips(file: RawFile, layout: SkeletonLayout) -> Iterator[tuple[Split, i
                     clip[~there[:last]] = np.nan
                     yield split, index, clip[:, people]
                 else:
-                    problem = f"{file.name}: clip {index + 1} of {key} is all zero; nobody is in it."
-                    yield split, index, ReadError(problem)
+                    yield (
+                        split,
+                        index,
+                        ReadError(f"{file.name}: clip {index + 1} of {key} is all zero; nobody is in it."),
+                    )

@@ -45,11 +45,7 @@ class Labels:
 
 
 def from_folders(ids: Sequence[str]) -> Labels:
-    """Read splits and classes off the paths of files.
-
-    Args:
-        ids: Paths in the data folder without extension, with / between their parts.
-    """
+    """Read splits and classes off the paths of files: `ids`, in the data folder, without extension, with / between their parts."""
     folders = [name.split("/")[:-1] for name in ids]
     shared = takewhile(
         lambda level: len(set(level)) == 1 and level[0].lower() not in SPLIT_NAMES, zip(*folders, strict=False)
@@ -86,9 +82,7 @@ def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
         ValueError: no such table, or a row that is wrong or names several clips; names the line.
     """
     rows = _rows(file)
-    known: dict[
-        str, list[str]
-    ] = {}  # every way to name a clip, its path and the last part of it -> the clips it can be
+    known: dict[str, list[str]] = {}  # every way to name a clip: its path, or the last part of it -> what it can be
     for name in ids:
         for text in {name, name.rpartition("/")[2]}:
             known.setdefault(text, []).append(name)

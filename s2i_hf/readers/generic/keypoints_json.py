@@ -36,13 +36,9 @@ class _Body(NamedTuple):
 
 
 def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip in one of the forms above, or as nested lists (see `arrays`).
+    """Read a clip in one of the forms above, or as nested lists (see `arrays`): (T, M, V, 2 or 3) float64, NaN where not seen.
 
-    Returns:
-        (T, M, V, 2 or 3) float64 in the file's axes, NaN where not seen.
-
-    Raises:
-        ReadError: no JSON of these forms, or keypoints of another count than the layout has; names the frame.
+    Raises ReadError if it is no JSON of these forms, or has keypoints of another count than the layout; names the frame.
     """
     content = read_json(file, MAX_CLIP)
     found = _bodies(content, file.name)
@@ -59,12 +55,12 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
 
 def _bodies(content: Any, name: str) -> tuple[list[Hashable], list[_Body]] | None:
     """Ids of the frames, maybe several times, and who is in them; None if the content has none of the known forms."""
-    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
-        images = content.get("images")
-        listed = [image["id"] for image in images if _has(image, "id")] if isinstance(images, list) else []
-        return _from_annotations(content["annotations"], listed, name)
-    if isinstance(content, dict) and isinstance(content.get("instance_info"), list):
-        content = content["instance_info"]
+    if isinstance(content, dict):
+        if isinstance(content.get("annotations"), list):
+            images = content.get("images")
+            listed = [image["id"] for image in images if _has(image, "id")] if isinstance(images, list) else []
+            return _from_annotations(content["annotations"], listed, name)
+        content = content.get("instance_info")
     if not isinstance(content, list) or not content or not isinstance(content[0], dict):
         return None
     if "instances" in content[0]:
@@ -109,8 +105,7 @@ def _from_frames(content: Sequence[Any], name: str) -> tuple[list[Hashable], lis
 
 
 def _body(frame: Hashable, item: Mapping[str, Any], place: int) -> _Body:
-    track = next((item[key] for key in _TRACK_KEYS if _has(item, key)), None)
-    person = ("place", place) if track is None else ("track", track)
+    person = next((("track", item[key]) for key in _TRACK_KEYS if _has(item, key)), ("place", place))
     return _Body(frame, person, item["keypoints"], item.get("keypoint_scores"))
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,9 @@ from hypothesis import given, settings, strategies as st
 from own_files import FLAT_STAR, STAR, damages, joints, npy, npz, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
-from s2i_hf.readers import ReadError
+from s2i_hf.readers import RawFile, ReadError
 from s2i_hf.readers.generic import arrays
+from s2i_hf.readers.generic.arrays import open_npz, read_array
 
 ONE, TWO = joints(12), joints(12, people=2)  # (T, M, V, 3)
 
@@ -109,3 +113,114 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     name = data.draw(st.sampled_from(sorted(whole)))
     file = raw(tmp_path_factory.getbasetemp(), name, data.draw(damages(whole[name])))
     reads_or_refuses(lambda: arrays.read_joints(file, STAR), name)
+
+
+# -- files of numpy ----------------------------------------------------------------------------------------------------
+
+
+def read_npy(file: RawFile) -> np.ndarray:
+    return read_array(io.BytesIO(file.read()), file.name)
+
+
+CLIP = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "array", [CLIP, CLIP.astype(">f8"), np.asfortranarray(CLIP), np.zeros((0, 3)), np.arange(6).reshape(2, 3)]
+)
+def test_reads_what_numpy_wrote(tmp_path: Path, array: np.ndarray) -> None:
+    np.testing.assert_array_equal(read_npy(raw(tmp_path, "a.npy", npy(array))), array)
+    with open_npz(raw(tmp_path, "a.npz", npz(x=array, y=CLIP))) as arrays:
+        assert arrays.keys == ["x", "y"] and arrays.header("x").shape == array.shape
+        np.testing.assert_array_equal(arrays.array("x"), array)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_rows_come_one_by_one(tmp_path: Path, compressed: bool) -> None:
+    with open_npz(raw(tmp_path, "a.npz", npz(compressed, x=CLIP))) as arrays:
+        np.testing.assert_array_equal(np.stack(list(arrays.rows("x"))), CLIP)
+
+
+class Harmful:
+    def __reduce__(self) -> object:
+        return print, ("this must not run",)
+
+
+def test_objects_are_never_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([Harmful()], dtype=object), allow_pickle=True)
+    with pytest.raises(ReadError, match=r"a\.npy: holds Python objects, which are never loaded"):
+        read_npy(raw(tmp_path, "a.npy", buffer.getvalue()))
+    with pytest.raises(ReadError, match=r"a\.npy: no \.npy data"):
+        read_npy(raw(tmp_path, "a.npy", pickle.dumps(Harmful())))
+    np.savez(tmp_path / "a.npz", x=np.array([Harmful()], dtype=object))
+    with open_npz(RawFile(tmp_path / "a.npz")) as arrays, pytest.raises(ReadError, match="never loaded"):
+        arrays.array("x")
+    assert capsys.readouterr().out == ""
+
+
+def header(shape: str, descr: str = "'<f4'") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (header("(1000000000, 1000, 1000)"), "MB"),  # a bomb: no memory is taken for it
+        (header("(4, 5, 3)"), "ends after 0 of 240 bytes"),
+        (header("(-1, 3)") + bytes(12), "shape (-1, 3)"),
+        (header(f"({10**30},)"), "shape"),
+        (header("(2,)", "'<U5'"), "holds"),
+        (header("(2,)", "[('x', '<f4')]"), "holds"),
+        (header("(2,)", "'<c8'"), "complex"),
+        (header("__import__('os')"), "no .npy data"),
+        (npy(CLIP)[:100], "no .npy data"),
+        (b"PK\x03\x04", "no .npy data"),
+    ],
+)
+def test_bad_headers_are_one_clear_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    with pytest.raises(ReadError) as caught:
+        read_npy(raw(tmp_path, "a.npy", content))
+    assert one_sentence(caught.value) and "a.npy" in str(caught.value) and words in str(caught.value)
+
+
+def test_archives_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=r"gone\.npz: no readable"), open_npz(RawFile(tmp_path / "gone.npz")):
+        pass
+    with (
+        open_npz(raw(tmp_path, "a.npz", npz(x=CLIP))) as arrays,
+        pytest.raises(ReadError, match=r"a\.npz: y is damaged"),
+    ):
+        arrays.array("y")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("x.npy", header("(9, 5, 3)") + CLIP.tobytes())
+    with open_npz(RawFile(tmp_path / "b.npz")) as arrays, pytest.raises(ReadError, match="ends in clip 5 of 9"):
+        list(arrays.rows("x"))
+
+
+def test_an_archive_inside_an_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("clips/a.npz", npz(x=CLIP))
+    with open_npz(RawFile(tmp_path / "all.zip", "clips/a.npz")) as arrays:
+        np.testing.assert_array_equal(arrays.array("x"), CLIP)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), compressed=st.booleans())
+def test_damaged_files_of_numpy_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, compressed: bool
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    file = raw(folder, "fuzz.npy", data.draw(damages(npy(CLIP))))
+    reads_or_refuses(lambda: read_npy(file), "fuzz.npy")
+    archive = raw(folder, "fuzz.npz", data.draw(damages(npz(compressed, x=CLIP))))
+
+    def read() -> None:
+        with open_npz(archive) as arrays:
+            for key in arrays.keys:
+                arrays.array(key)
+                list(arrays.rows(key))
+
+    reads_or_refuses(read, "fuzz.npz")
