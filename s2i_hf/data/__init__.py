@@ -9,6 +9,6 @@ __getattr__, __all__ = lazy_names(
         "collator": "SkeletonCollator",
         "label_subsets": "stratified_share",
         "loading": "describe load_skeletons",
-        "skeleton_rows": "AsLayout SkeletonRows as_rows",
+        "skeleton_rows": "SkeletonRows as_layout as_rows",
     },
 )

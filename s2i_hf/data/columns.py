@@ -1,4 +1,4 @@
-"""Columns of clips, whatever they are stored in: the small ones in memory, the joints of a clip on demand.
+"""Columns of clips as they are stored: the small ones in memory, the joints of a clip on demand.
 
 `datasets` decodes a row to Python objects before anything can use it. Here joints are views of the Arrow or .npz buffers, which the
 operating system maps from the file: random reads run near the speed of memory, and a data set of any size opens at once.
@@ -8,147 +8,96 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..readers.generic.arrays import DAMAGE
 
-
-class Columns(Protocol):
-    """N clips: small columns in memory, joints on demand."""
-
-    shapes: np.ndarray  # (N, 4) int64: T, M, V, 3
-    labels: np.ndarray  # (N,)
-    subjects: np.ndarray
-    cameras: np.ndarray
-    sample_ids: list[str]
-    layouts: list[str]
-    class_names: list[str]
-    protocol: str
-
-    def joints(self, index: int) -> np.ndarray:
-        """Flat float32 joints of one clip; a view, not to be written to."""
+Chunk = tuple[np.ndarray, np.ndarray]
+"""Offsets of some clips, and their joints, flat, behind one another."""
 
 
-class _ChunkedColumns:
-    """Joints in chunks: flat values, and the offsets of their clips."""
+class ChunkedJoints:
+    """Place of a clip -> its flat float32 joints: a view, not to be written to. Each process maps the files itself.
 
-    indices: np.ndarray | None = None  # which rows of the chunks the clips are
-    _chunks: list[tuple[np.ndarray, np.ndarray]] | None = None
+    Args:
+        opened: Returns the chunks; called when the first clip is read.
+    """
 
-    def _open(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(offsets, values) of each chunk."""
-        raise NotImplementedError
+    def __init__(self, opened: Callable[[], list[Chunk]]) -> None:
+        self.opened = opened
+        self._chunks: list[Chunk] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_chunks": None}  # each process maps the files itself
+        return {**self.__dict__, "_chunks": []}
 
-    def joints(self, index: int) -> np.ndarray:
-        """Flat float32 joints of one clip; a view, not to be written to."""
-        if self._chunks is None:
-            self._chunks = self._open()
+    def __call__(self, place: int) -> np.ndarray:
+        if not self._chunks:
+            self._chunks = self.opened()
             self._starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _ in self._chunks)])
-        row = index if self.indices is None else int(self.indices[index])
-        at = int(np.searchsorted(self._starts, row, side="right")) - 1
+        at = int(np.searchsorted(self._starts, place, side="right")) - 1
         offsets, values = self._chunks[at]
-        row -= int(self._starts[at])
+        row = place - int(self._starts[at])
         return values[offsets[row] : offsets[row + 1]]
 
 
-class ArrowColumns(_ChunkedColumns):
-    """A table with the columns of `storage.row_features`.
-
-    Args:
-        source: Has the `pyarrow.Table` as `table`; the data of a `datasets.Dataset` is sent to another process as the files it is in.
-        indices: Rows of the table, after a select, shuffle or split; None: all.
-        class_names: Names of the classes.
-        protocol: Its name.
+def arrow_columns(table: Any) -> dict[str, Any]:
+    """The small columns of a `pyarrow.Table` of `storage.row_features`, as `SkeletonRows` takes them.
 
     Raises:
         ValueError: a column is lacking.
     """
-
-    def __init__(
-        self, source: Any, indices: np.ndarray | None = None, class_names: Sequence[str] = (), protocol: str = ""
-    ) -> None:
-        columns = set(source.table.column_names)
-        lacking = {"joints", "shape", "layout", "label", "sample_id"} - columns
-        if lacking:
-            raise ValueError(
-                f"The dataset has no column {sorted(lacking)[0]!r}; expected rows of joints, shape, layout, label, subject, "
-                "camera, body_ids and sample_id, as `s2i convert` writes them."
-            )
-        self.source, self.indices = source, indices
-        shapes = self._column("shape").combine_chunks()
-        self.shapes: np.ndarray = shapes.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4).astype(np.int64)
-        self.labels: np.ndarray = self._column("label").to_numpy().astype(np.int64)
-        self.subjects, self.cameras = (
-            self._column(name).to_numpy().astype(np.int64) if name in columns else np.full(len(self.labels), -1)
-            for name in ("subject", "camera")
+    lacking = {"joints", "shape", "layout", "label", "sample_id"} - set(table.column_names)
+    if lacking:
+        raise ValueError(
+            f"The dataset has no column {sorted(lacking)[0]!r}; expected rows of joints, shape, layout, label, subject, "
+            "camera, body_ids and sample_id, as `s2i convert` writes them."
         )
-        self.sample_ids: list[str] = self._column("sample_id").to_pylist()
-        self.layouts: list[str] = self._column("layout").to_pylist()
-        self.class_names, self.protocol = list(class_names), protocol
-
-    @classmethod
-    def of_dataset(cls, dataset: Any) -> ArrowColumns:
-        """The rows of a `datasets.Dataset`."""
-        indices = None if dataset._indices is None else dataset._indices.column(0).to_numpy().astype(np.int64)
-        name = dataset.info.config_name or ""
-        class_names = getattr(dataset.features.get("label"), "names", None) or []
-        # "default" is what datasets calls files without a configuration
-        return cls(dataset.data, indices, class_names, "" if name == "default" else name)
-
-    def _column(self, name: str) -> Any:
-        column = self.source.table.column(name)
-        return column if self.indices is None else column.take(self.indices)
-
-    def _open(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [
-            (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=chunk.values.null_count == 0))
-            for chunk in self.source.table.column("joints").chunks
-        ]
+    shapes = table.column("shape").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    numbers = {
+        f"{name}s": table.column(name).to_numpy().astype(np.int64)
+        if name in table.column_names
+        else np.full(len(table), -1)
+        for name in ("label", "subject", "camera")
+    }
+    names = {f"{name}s": table.column(name).to_pylist() for name in ("layout", "sample_id")}
+    return {"shapes": shapes.reshape(-1, 4).astype(np.int64), **numbers, **names}
 
 
-class NpzColumns(_ChunkedColumns):
-    """Shards in the format npz, read by numpy alone.
+def arrow_chunks(source: Any) -> list[Chunk]:
+    """The joints of what has a `pyarrow.Table` as `table`; that of a `datasets.Dataset` goes to other processes as its files."""
+    return [
+        (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=chunk.values.null_count == 0))
+        for chunk in source.table.column("joints").chunks
+    ]
 
-    Args:
-        files: The shards of one split, in order.
-        class_names: Names of the classes.
-        protocol: Its name.
+
+def npz_columns(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """The small columns of .npz files behind one another, as `SkeletonRows` takes them."""
+
+    def joined(name: str, *shape: int) -> np.ndarray:
+        return np.concatenate([np.empty((0, *shape), np.int64), *(part[name] for part in parts)])
+
+    numbers = {name: joined(name) for name in ("labels", "subjects", "cameras")}
+    names = {name: [text for part in parts for text in part[name].tolist()] for name in ("layouts", "sample_ids")}
+    return {"shapes": joined("shapes", 4), **numbers, **names}
+
+
+def npz_chunks(files: Sequence[Path], offsets: Sequence[np.ndarray]) -> list[Chunk]:
+    """The joints of .npz files, mapped."""
+    joints = [np.memmap(path, "<f4", "r", *_place_of_joints(path)) for path in files]
+    return list(zip(offsets, map(np.asarray, joints), strict=True))  # a slice of an array takes half as long
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All columns of an .npz but its joints.
 
     Raises:
-        ValueError: a file is not one of ours, or damaged.
+        ValueError: it is not one of ours, or damaged.
     """
-
-    def __init__(self, files: Sequence[Path], class_names: Sequence[str] = (), protocol: str = "") -> None:
-        self.files = list(files)
-        parts = [_read_npz(path) for path in files]
-        self._offsets = [part["offsets"] for part in parts]
-
-        def joined(name: str, *shape: int) -> np.ndarray:
-            return np.concatenate([np.empty((0, *shape), np.int64), *(part[name] for part in parts)])
-
-        self.shapes: np.ndarray = joined("shapes", 4)
-        self.labels: np.ndarray = joined("labels")
-        self.subjects: np.ndarray = joined("subjects")
-        self.cameras: np.ndarray = joined("cameras")
-        self.body_ids: np.ndarray = joined("body_ids")
-        self.sample_ids: list[str] = [name for part in parts for name in part["sample_ids"].tolist()]
-        self.layouts: list[str] = [name for part in parts for name in part["layouts"].tolist()]
-        self.class_names, self.protocol = list(class_names), protocol
-
-    def _open(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        joints = [np.memmap(path, "<f4", "r", *_place_of_joints(path)) for path in self.files]
-        return list(zip(self._offsets, joints, strict=True))
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All columns of an .npz but its joints."""
     try:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in file.files if name != "joints"}
@@ -180,42 +129,3 @@ def _place_of_joints(path: Path) -> tuple[int, tuple[int, ...]]:
     if info.compress_type != zipfile.ZIP_STORED or dtype != np.dtype("<f4"):
         raise ValueError("its joints are compressed, or of another type")
     return info.header_offset + 30 + names + length, shape
-
-
-class ListedColumns:
-    """Any sequence of row dicts, such as a torch Dataset; read once to learn what is in it."""
-
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-        self.sample_ids: list[str] = []
-        self.layouts: list[str] = []
-        shapes, numbers = [], []
-        for index in range(len(dataset)):
-            row = dataset[index]
-            if not isinstance(row, Mapping) or not {"joints", "layout"} <= row.keys():
-                raise ValueError(
-                    f"Row {index} of the dataset is no dict with 'joints' and 'layout'; expected a row of `s2i convert`."
-                )
-            shapes.append(_array(row).shape)
-            numbers.append([int(row.get(name, -1)) for name in ("label", "subject", "camera")])
-            self.layouts.append(row["layout"])
-            self.sample_ids.append(str(row.get("sample_id", index)))
-        self.shapes: np.ndarray = np.array(shapes, dtype=np.int64).reshape(-1, 4)
-        self.labels, self.subjects, self.cameras = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
-        self.class_names: list[str] = list(getattr(dataset, "class_names", []))
-        self.protocol: str = str(getattr(dataset, "name", ""))
-
-    def joints(self, index: int) -> np.ndarray:
-        return _array(self.dataset[index]).reshape(-1)
-
-
-def _array(row: Mapping[str, Any]) -> np.ndarray:
-    """(T, M, V, 3) float32 of a row with flat joints and a shape, or with joints in their shape."""
-    joints = row["joints"]
-    joints = np.asarray(joints.detach().cpu() if hasattr(joints, "detach") else joints, dtype=np.float32)
-    joints = joints.reshape([int(size) for size in row["shape"]]) if "shape" in row else joints
-    if joints.ndim == 3:
-        joints = joints[:, None]
-    if joints.ndim != 4 or joints.shape[-1] != 3:
-        raise ValueError(f"Clip {row.get('sample_id', '')!r}: joints have shape {joints.shape}; expected (T, M, V, 3).")
-    return joints

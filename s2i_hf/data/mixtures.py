@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,50 +64,44 @@ def held_out(rows: SkeletonRows, protocol: Protocol) -> np.ndarray:
 # -- joining -----------------------------------------------------------------------------------------------------------
 
 
-class JoinedColumns:
-    """The clips of several `SkeletonRows` behind one another; joints stay where they are.
+def _joined(parts: Mapping[str, SkeletonRows], prefixed: set[str], weights: tuple[float, ...] | None) -> SkeletonRows:
+    """The clips of several sets behind one another; joints stay where they are.
 
-    Args:
-        parts: Name of each dataset -> its rows.
-        prefixed: Datasets whose ids get their name in front.
-        weights: Share of an epoch that each gives; None: as many clips as it has.
-
-    Labels are those of the parts, moved up so that no two sets share one; -1 stays -1. A class is called "set: class".
-    Subjects and cameras keep the numbers of their own set.
+    Labels are those of the sets, moved up so that no two share one; -1 stays -1. A class is called "set: class". Subjects and
+    cameras keep the numbers of their own set. Ids of the sets in `prefixed` get the name of their set in front.
     """
+    rows = list(parts.values())
+    sizes = [len(part) for part in rows]
+    counts = [max(len(part.class_names), int(part.labels.max(initial=-1)) + 1) for part in rows]
+    part_of = np.repeat(np.arange(len(rows)), sizes)
+    labels = np.concatenate([part.labels for part in rows])
+    classes = [
+        f"{name}: {part.class_names[label] if label < len(part.class_names) else label}"
+        for (name, part), count in zip(parts.items(), counts, strict=True)
+        for label in range(count)
+    ]
+    ids = [
+        f"{name}/{sample_id}" if name in prefixed else sample_id
+        for name, part in parts.items()
+        for sample_id in part.sample_ids
+    ]
+    return SkeletonRows(
+        partial(_joints_of_part, rows, part_of, np.cumsum([0, *sizes])),
+        np.concatenate([part.shapes for part in rows]),
+        np.where(labels < 0, -1, labels + np.cumsum([0, *counts])[part_of]),
+        np.concatenate([part.subjects for part in rows]),
+        np.concatenate([part.cameras for part in rows]),
+        ids,
+        [layout for part in rows for layout in part.layouts],
+        classes,
+        " + ".join(parts),
+        sources=Sources(tuple(parts), part_of, weights),
+    )
 
-    def __init__(
-        self, parts: Mapping[str, SkeletonRows], prefixed: set[str], weights: tuple[float, ...] | None = None
-    ) -> None:
-        rows = list(parts.values())
-        self._columns = [part.columns for part in rows]
-        self._part = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-        self._index = np.concatenate([part.indices for part in rows])
-        self.shapes: np.ndarray = np.concatenate([part.shapes for part in rows])
-        self.subjects: np.ndarray = np.concatenate([part.subjects for part in rows])
-        self.cameras: np.ndarray = np.concatenate([part.cameras for part in rows])
-        counts = [max(len(part.class_names), int(part.labels.max(initial=-1)) + 1) for part in rows]
-        first = np.cumsum([0, *counts])
-        self.labels: np.ndarray = np.concatenate(
-            [np.where(part.labels < 0, -1, part.labels + first[at]) for at, part in enumerate(rows)]
-        )
-        self.class_names: list[str] = [
-            f"{name}: {part.class_names[label] if label < len(part.class_names) else label}"
-            for (name, part), count in zip(parts.items(), counts, strict=True)
-            for label in range(count)
-        ]
-        self.sample_ids: list[str] = [
-            f"{name}/{sample_id}" if name in prefixed else sample_id
-            for name, part in parts.items()
-            for sample_id in part.sample_ids
-        ]
-        self.layouts: list[str] = [layout for part in rows for layout in part.layouts]
-        self.protocol = " + ".join(parts)
-        self.sources = Sources(tuple(parts), self._part, weights)
 
-    def joints(self, index: int) -> np.ndarray:
-        """Flat float32 joints of one clip; a view, not to be written to."""
-        return self._columns[self._part[index]].joints(int(self._index[index]))
+def _joints_of_part(rows: Sequence[SkeletonRows], part_of: np.ndarray, starts: np.ndarray, index: int) -> np.ndarray:
+    at = part_of[index]
+    return rows[at].joints(index - int(starts[at]))
 
 
 def join(
@@ -140,9 +135,9 @@ def join(
     tested = _first_of_each(test, seen)
     used = {name: rows for name, rows in used.items() if len(rows)}
     weights = set_weights(mixture, {name: len(rows) for name, rows in used.items()}, list(parts))
-    joined = {"train": SkeletonRows(JoinedColumns(used, prefixed, weights))}
+    joined = {"train": _joined(used, prefixed, weights)}
     if tested:
-        joined["test"] = SkeletonRows(JoinedColumns(tested, prefixed))
+        joined["test"] = _joined(tested, prefixed, None)
     return joined, {"duplicates": duplicates, "tests_that_train": tests_that_train}
 
 

@@ -17,7 +17,6 @@ from ..protocols.folder import FolderProtocol
 from ..readers import get_reader
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
-from .columns import ArrowColumns, NpzColumns
 from .recorded_rows import CUSTOM, check_options, code_hash, find_source
 from .skeleton_rows import SkeletonRows
 from .storage import (
@@ -202,7 +201,7 @@ def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | 
     data: Mapping[str, Any]
     if meta["format"] == "npz":
         data = {
-            split: SkeletonRows(NpzColumns(files.get(split, []), meta["class_names"], meta["protocol"]))
+            split: SkeletonRows.of_npz(files.get(split, []), meta["class_names"], meta["protocol"])
             for split in meta["counts"]
         }
     else:
@@ -240,7 +239,7 @@ def _read_tables(folder: Path, meta: Mapping[str, Any], files: Sequence[Path]) -
         ) from None
     tables = [pq.ParquetFile(path).read() for path in files] or [arrow_schema(meta["class_names"]).empty_table()]
     source = SimpleNamespace(table=pa.concat_tables(tables))
-    return SkeletonRows(ArrowColumns(source, class_names=meta["class_names"], protocol=meta["protocol"]))
+    return SkeletonRows.of_table(source, meta["class_names"], meta["protocol"])
 
 
 # -- the Hub -----------------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ class _ParquetFile:
 
 
 class _NpzFile:
-    """Rows to an uncompressed .npz, which `columns.NpzColumns` maps into memory; they wait in memory for `close`.
+    """Rows to an uncompressed .npz, which `columns.npz_chunks` maps into memory; they wait in memory for `close`.
 
     joints, flat float32 of all clips, which begins at a multiple of 4 bytes; offsets (N + 1,) of clips in it; shapes (N, 4);
     labels, subjects, cameras, layouts, sample_ids (N,); body_ids of all clips, flat.

@@ -11,13 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
-from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.layouts import SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import ReadError
 from ..utils.hub_errors import first_line
-from .columns import ArrowColumns, NpzColumns
+from .skeleton_rows import SkeletonRows
 from .storage import META_FILE, read_meta, shard_files
 
 Wanted = Callable[[int], bool]
@@ -45,11 +43,7 @@ def custom_layouts(folder: Path) -> dict[str, SkeletonLayout]:
 
 
 def count_rows(path: Path) -> int:
-    """Clips in one shard, from its header or index.
-
-    Raises:
-        ReadError: it is damaged.
-    """
+    """Clips in one shard, from its header or index. Raises ReadError if it is damaged."""
     return sum(count for count, _ in _blocks(path))
 
 
@@ -66,56 +60,39 @@ def read_rows(
         inside = [index for index in range(count) if wanted(start + index)]
         if inside:
             with _damage(path):
-                columns = read()
+                rows = read()
         for index in inside:
-            yield _clip(path, columns, index, start + index, layouts)
+            try:
+                row = rows[index]
+                yield SkeletonSequence(**{**row, "layout": layouts.get(row["layout"]) or row["layout"]})
+            except (ValueError, TypeError) as error:
+                yield ReadError(f"{path.name}: row {start + index + 1} is no clip ({first_line(error)})")
         start += count
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, Callable[[], ArrowColumns | NpzColumns]]]:
+def _blocks(path: Path) -> Iterator[tuple[int, Callable[[], SkeletonRows]]]:
     """Number of rows and a way to read them, for one part of a shard after the other."""
     if path.suffix == ".npz":
         with _damage(path):
-            columns = NpzColumns([path])
-        yield len(columns.labels), lambda: columns
+            rows = SkeletonRows.of_npz([path])
+        yield len(rows), lambda: rows
         return
     file = _parquet(path)
     for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        yield rows, lambda group=group: ArrowColumns(SimpleNamespace(table=file.read_row_group(group)))  # type: ignore[misc]
-
-
-def _clip(
-    path: Path, columns: ArrowColumns | NpzColumns, index: int, number: int, layouts: dict[str, SkeletonLayout]
-) -> SkeletonSequence | ReadError:
-    try:
-        name = columns.layouts[index]
-        return SkeletonSequence(
-            np.array(columns.joints(index)).reshape(columns.shapes[index]),
-            layouts.get(name) or get_layout(name),
-            label=int(columns.labels[index]),
-            subject=int(columns.subjects[index]),
-            camera=int(columns.cameras[index]),
-            sample_id=columns.sample_ids[index],
-        )
-    except (ValueError, TypeError) as error:
-        return ReadError(f"{path.name}: row {number + 1} is no clip ({first_line(error)})")
+        count = file.metadata.row_group(group).num_rows
+        yield count, lambda group=group: SkeletonRows.of_table(SimpleNamespace(table=file.read_row_group(group)))  # type: ignore[misc]
 
 
 def read_facts(path: Path) -> Iterator[dict[str, Any]]:
-    """shape, layout, label, subject and camera of every row of a shard, without its joints.
-
-    Raises:
-        ReadError: the file is damaged.
-    """
+    """shape, layout, label, subject and camera of every row of a shard, without its joints. Raises ReadError if it is damaged."""
     names = ["shape", "layout", "label", "subject", "camera"]
     with _damage(path):
         if path.suffix == ".parquet":
             for batch in _parquet(path).iter_batches(columns=names):
                 yield from batch.to_pylist()
             return
-        columns = NpzColumns([path])
-    for values in zip(*(getattr(columns, f"{name}s") for name in names), strict=True):
+        rows = SkeletonRows.of_npz([path])
+    for values in zip(*(getattr(rows, f"{name}s") for name in names), strict=True):
         yield dict(zip(names, values, strict=True))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from ..data.skeleton_rows import AsLayout
+from ..data.skeleton_rows import as_layout
 from ..evaluation.arguments import EncoderArguments, facts_of
 from ..evaluation.features import extract_features
 from ..evaluation.metrics import metric_rows, shown
@@ -78,7 +78,7 @@ def cross_layout_run(
     gallery = arguments.gallery or recorded[0]
     # every layout once; one whose joints are not there is refused before anything is computed
     layouts = list(dict.fromkeys((gallery, *arguments.queries)))
-    clips = {layout: (AsLayout(train, layout), AsLayout(test, layout)) for layout in layouts}
+    clips = {layout: (as_layout(train, layout), as_layout(test, layout)) for layout in layouts}
     if model is None or processor is None:
         model, processor = load_model_and_processor(arguments.model)
     device = pick_device(arguments.device)

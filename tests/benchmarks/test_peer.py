@@ -245,7 +245,7 @@ def test_a_run_writes_rows_cost_and_scores(tmp_path):
 def test_validation_reads_no_test_clip_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     test = make_rows([9])
-    monkeypatch.setattr(test.columns, "joints", lambda index: pytest.fail("a test clip was read"))
+    monkeypatch.setattr(test, "read", lambda index: pytest.fail("a test clip was read"))
     arguments = PeerArguments(**{**QUICK, "epochs": 1, "repeat": 1}, validate=True)
     lines: list[str] = []
     peer_run(arguments, {"train": make_rows([1, 2, 3, 4], per_class=2), "test": test}, lines.append)

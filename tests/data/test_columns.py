@@ -12,7 +12,7 @@ import pytest
 from conftest import one_sentence
 from hypothesis import given, settings, strategies as st
 
-from s2i_hf.data.columns import ArrowColumns, NpzColumns
+from s2i_hf.data.skeleton_rows import SkeletonRows
 from s2i_hf.data.storage import ShardWriter
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 
@@ -40,22 +40,21 @@ def write(folder: Path, clips: list[SkeletonSequence], number: str = "0") -> Pat
 def test_clips_of_several_npz_files_come_back(tmp_path: Path) -> None:
     first, second = some_clips(7), some_clips(3, 1)
     files = [write(tmp_path, first, "0"), write(tmp_path, second, "1")]
-    columns = NpzColumns(files, ["one", "zwei"], "some_rule")
-    assert (columns.class_names, columns.protocol) == (["one", "zwei"], "some_rule")
+    columns = SkeletonRows.of_npz(files, ["one", "zwei"], "some_rule")
+    assert (columns.class_names, columns.name) == (["one", "zwei"], "some_rule")
     for again in (columns, pickle.loads(pickle.dumps(columns))):
         assert again.sample_ids == [clip.sample_id for clip in (*first, *second)]
-        assert again.body_ids.tolist() == [number for clip in (*first, *second) for number in clip.body_ids]
         for index, clip in enumerate((*first, *second)):
-            np.testing.assert_array_equal(again.joints(index).reshape(again.shapes[index]), clip.joints)
+            np.testing.assert_array_equal(again.joints(index), clip.joints)
             assert again.layouts[index] == clip.layout.name and again.labels[index] == clip.label
             assert (again.subjects[index], again.cameras[index]) == (clip.subject, -1)
     joints = columns.joints(9)
-    assert isinstance(joints, np.memmap) and joints.flags.aligned and not joints.flags.writeable
+    assert isinstance(joints.base.base, np.memmap) and joints.flags.aligned and not joints.flags.writeable
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["train-0.npz", "train-1.npz"]
 
 
 def test_no_files_are_no_clips() -> None:
-    columns = NpzColumns([])
+    columns = SkeletonRows.of_npz([])
     assert columns.shapes.shape == (0, 4) and columns.sample_ids == [] and len(columns.labels) == 0
 
 
@@ -67,6 +66,7 @@ def test_numpy_reads_an_npz_without_pickle(tmp_path: Path) -> None:
         assert file["shapes"].tolist() == [list(clip.joints.shape) for clip in clips]
         assert file["layouts"].tolist() == ["kinect_v2", "kinect_v1", "kinect_v1", "kinect_v2", "kinect_v1"]
         assert file["labels"].tolist() == [clip.label for clip in clips]
+        assert file["body_ids"].tolist() == [number for clip in clips for number in clip.body_ids]
 
 
 def test_damaged_npz_files_are_refused(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_damaged_npz_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", **{**columns, "labels": np.array([None] * 4)})
     for name in ("short", "text", "empty", "compressed", "other", "sum", "less", "objects", "none"):
         with pytest.raises(ValueError) as caught:
-            NpzColumns([tmp_path / f"{name}.npz"])
+            SkeletonRows.of_npz([tmp_path / f"{name}.npz"])
         assert one_sentence(str(caught.value).replace(str(tmp_path), "")) and f"{name}.npz" in str(caught.value)
 
 
@@ -100,7 +100,7 @@ def test_any_damage_is_a_named_error_or_does_no_harm(
     else:
         path.write_bytes(good[:at] + bytes([good[at] ^ data.draw(st.integers(1, 255))]) + good[at + 1 :])
     try:
-        columns = NpzColumns([path])
+        columns = SkeletonRows.of_npz([path])
         assert all(len(columns.joints(index)) for index in range(len(columns.labels)))
     except ValueError as error:
         assert "train-0.npz" in str(error)
@@ -108,7 +108,7 @@ def test_any_damage_is_a_named_error_or_does_no_harm(
 
 def test_a_table_needs_its_columns() -> None:
     with pytest.raises(ValueError, match="no column 'joints'") as caught:
-        ArrowColumns(
+        SkeletonRows.of_table(
             SimpleNamespace(table=pa.table({"shape": [[1]], "layout": ["x"], "label": [1], "sample_id": ["a"]}))
         )
     assert one_sentence(str(caught.value))

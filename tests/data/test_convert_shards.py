@@ -16,7 +16,6 @@ from skeleton_files import write_nw_ucla
 
 import s2i_hf.data.convert_shards as shards
 import s2i_hf.data.recorded_rows as recorded_rows
-from s2i_hf.data.columns import NpzColumns
 from s2i_hf.data.convert_shards import (
     Plan,
     cut,
@@ -29,6 +28,7 @@ from s2i_hf.data.convert_shards import (
     shards_folder,
     working_on,
 )
+from s2i_hf.data.skeleton_rows import SkeletonRows
 from s2i_hf.data.storage import protocol_of
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers import RawFile
@@ -122,7 +122,7 @@ def test_a_shard_holds_clips_and_errors(tmp_path: Path, recordings: Recordings) 
     shard = load_shard(folder, 0)
     assert shard is not None and shard.ids == {"train": NAMES[:2], "test": NAMES[2:]} and shard.layouts == {}
     assert len(shard.broken) == 1 and shard.broken[0].startswith("a03_s01_e00_v01.json: ")
-    assert NpzColumns([folder / "train-00000.npz"]).sample_ids == NAMES[:2]
+    assert SkeletonRows.of_npz([folder / "train-00000.npz"]).sample_ids == NAMES[:2]
     assert {path.name for path in folder.iterdir()} == {"00000.json", "train-00000.npz", "test-00000.npz"}
     assert set(shard.sha256) == {"train-00000.npz", "test-00000.npz"}
     before = (folder / "train-00000.npz").read_bytes()

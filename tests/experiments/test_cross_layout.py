@@ -7,7 +7,7 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data
 
-from s2i_hf.data.skeleton_rows import AsLayout
+from s2i_hf.data.skeleton_rows import as_layout
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import K_GRID, evaluate_probe
 from s2i_hf.evaluation.validation_splits import probe_folds
@@ -51,7 +51,7 @@ def test_one_layout_is_the_knn_of_the_probe(tmp_path, model, rotations, monkeypa
 
     monkeypatch.setattr("s2i_hf.experiments.cross_layout.evaluate_probe", evaluate)
     found = run(tmp_path, model, queries=("lcrnet_13",), encoders=("pretrained",), rotations=rotations)["results"]
-    splits = {name: AsLayout(rows, "lcrnet_13") for name, rows in data().items()}
+    splits = {name: as_layout(rows, "lcrnet_13") for name, rows in data().items()}
     features = {
         name: extract_features(encoder_of(model), rows, SkeletonProcessor(size=32), rotations=rotations)
         for name, rows in splits.items()

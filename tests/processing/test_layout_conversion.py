@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.data.skeleton_rows import AsLayout, as_rows, splits_as_layout
+from s2i_hf.data.skeleton_rows import as_layout, as_rows, splits_as_layout
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.layout_conversion import _CALLED, PLACES, joint_indices, places, to_layout
 from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
@@ -118,7 +118,7 @@ def rows(make_clip):
 
 def test_rows_of_any_format_are_read_in_one(make_clip):
     before = rows(make_clip)
-    after = AsLayout(before, "lcrnet_13")
+    after = as_layout(before, "lcrnet_13")
     assert as_rows(after) is after and len(after) == 4
     assert after.layouts == ["lcrnet_13"] * 4 and after.shapes.tolist() == [[5 + i, 1, 13, 3] for i in range(4)]
     for index in range(4):
@@ -134,8 +134,8 @@ def test_rows_of_any_format_are_read_in_one(make_clip):
 def test_formats_of_clips_that_are_left_out_do_not_matter(make_clip):
     before = rows(make_clip)
     with pytest.raises(ValueError, match="'lcrnet_13'"):
-        AsLayout(before, "kinect_v1")
-    assert AsLayout(before.select([0, 1, 2]), "kinect_v1")[1]["joints"].shape == (6, 1, 20, 3)
+        as_layout(before, "kinect_v1")
+    assert as_layout(before.select([0, 1, 2]), "kinect_v1")[1]["joints"].shape == (6, 1, 20, 3)
 
 
 def test_splits(make_clip):

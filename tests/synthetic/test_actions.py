@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2i_hf.data.skeleton_rows import AsLayout, as_rows
+from s2i_hf.data.skeleton_rows import as_layout, as_rows
 from s2i_hf.evaluation.features import extract_features
 from s2i_hf.evaluation.probes import evaluate_probe
 from s2i_hf.experiments.robustness import Damage
@@ -41,7 +41,7 @@ def accuracy(people: str, train, test) -> float:
 
 @pytest.mark.parametrize("layout", ["kinect_v1", "lcrnet_13"])
 def test_what_the_partner_does_is_seen(layout):
-    train, test = AsLayout(pairs(60, 0), layout), AsLayout(pairs(30, 1), layout)
+    train, test = as_layout(pairs(60, 0), layout), as_layout(pairs(30, 1), layout)
     assert test[0]["joints"].shape[1] == 2
     assert accuracy("adaptive", train, test) > 0.9
     assert accuracy("first", train, test) < 0.6  # a third is chance

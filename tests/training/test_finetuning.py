@@ -12,7 +12,7 @@ import torch
 from conftest import one_sentence
 from finetune_clips import CLASSES, Rows, arguments, clips, curve, data, run, weights
 
-from s2i_hf.data.skeleton_rows import AsLayout, as_rows
+from s2i_hf.data.skeleton_rows import as_layout, as_rows
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
@@ -114,7 +114,7 @@ def test_called_directly_it_reads_clips_in_the_format_asked_for(tmp_path: Path) 
     model, processor, _ = load_classifier(settings, as_rows(rows["train"]))
     assert processor.layout == "lcrnet_13"
     found = finetune(settings, model, processor, rows)  # as `s2i finetune` does it, which converts them itself
-    converted = {split: AsLayout(clips, "lcrnet_13") for split, clips in rows.items()}
+    converted = {split: as_layout(clips, "lcrnet_13") for split, clips in rows.items()}
     twin = run(tmp_path / "converted", converted, max_steps=2)
     np.testing.assert_array_equal(found["scores"], twin["scores"])
     assert json.loads((tmp_path / "direct" / "data.json").read_text())["layouts"] == ["lcrnet_13"]
