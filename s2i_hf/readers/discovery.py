@@ -23,7 +23,7 @@ _PARTS = {"train": "train", "val": "test", "test": "test"}  # what a header says
 def find_recordings(
     protocol: str | Protocol, data_dir: str | Path | None, files: Sequence[RawFile] | None = None
 ) -> Recordings:
-    """Find the recordings of a protocol in `data_dir`.
+    """Find the recordings of a protocol, or of the protocol of that name.
 
     Args:
         protocol: The protocol or its name.
@@ -31,15 +31,13 @@ def find_recordings(
         files: What is in it, if `list_raw_files` was asked before.
 
     Raises:
-        ValueError: no such protocol or folder, no recording of it there, or one recording there in two versions. The
-            message says what was looked for.
+        ValueError: no such protocol or folder, no recording of it there, or one there in two versions; says what was looked for.
     """
     protocol = get_protocol(protocol) if isinstance(protocol, str) else protocol
     reader = READERS[protocol.reader]
     if data_dir is None:
-        raise ValueError(
-            f"{protocol.name} is made from raw files: pass data_dir, the folder with files like {reader.example}."
-        )
+        expected = f"pass data_dir, the folder with files like {reader.example}"
+        raise ValueError(f"{protocol.name} is made from raw files: {expected}.")
     folder = Path(data_dir).expanduser()
     if not folder.is_dir() and folder.suffix.lower() != ".zip":
         kind = "a file, not a folder or zip archive" if folder.exists() else "not there"
@@ -136,19 +134,14 @@ def raw_clips(reader: str, file: RawFile, denoise: bool = True) -> Iterator[Skel
 
 
 def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Videos that train and videos that test, such as "0002-L".
+    """Videos that train and videos that test, such as "0002-L", from the contents of the file `name`.
 
         Training videos:
         0002-L, 0002-M, 0002-R, ...,
         Validataion videos:                   (spelled like this)
         0291-L, ...
 
-    Args:
-        data: Contents of the file.
-        name: Its name, for errors.
-
-    Raises:
-        ReadError: it is not such a list, a video is in both parts, or a part is empty; the message names the line.
+    Raises ReadError, which names the line, if it is not such a list, a video is in both parts, or a part is empty.
     """
     if len(data) > _MAX_SPLIT_FILE:
         raise ReadError(f"{name}: {len(data) >> 10:,} kB large; expected two lists of videos.")
@@ -165,19 +158,16 @@ def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[s
         if header or colon:
             part = next((part for word, part in _PARTS.items() if word in header.lower()), "")
             if not part:
-                raise ReadError(
-                    f"{where} is {line[:40]!r}; expected a list of videos, or a header such as 'Training videos:'."
-                )
+                expected = "expected a list of videos, or a header such as 'Training videos:'"
+                raise ReadError(f"{where} is {line[:40]!r}; {expected}.")
         for video in videos:
             if not part:
                 raise ReadError(f"{where} lists videos before any header; expected 'Training videos:' first.")
             if not _VIDEO.fullmatch(video):
                 raise ReadError(f"{where}: {video[:40]!r} is no video; expected names such as 0002-L.")
             parts[part].add(video)
-    for part, found in parts.items():
-        if not found:
-            raise ReadError(f"{name}: lists no video that {part}s; the file is cut off, or no split file.")
-    both = sorted(parts["train"] & parts["test"])
-    if both:
+    for part in (part for part, found in parts.items() if not found):
+        raise ReadError(f"{name}: lists no video that {part}s; the file is cut off, or no split file.")
+    if both := sorted(parts["train"] & parts["test"]):
         raise ReadError(f"{name}: {both[0]} is in both lists; expected every video in one of them.")
     return frozenset(parts["train"]), frozenset(parts["test"])

@@ -31,18 +31,14 @@ class _Damaged(Exception):
 
 
 def read_array(data: bytes, variable: str, file: str) -> np.ndarray:
-    """The values of one variable.
+    """The values of one variable: an array of any shape, in the type that is stored.
 
     Args:
         data: Contents of the file.
         variable: Its name.
         file: Name of the file, for messages.
 
-    Returns:
-        Array of any shape, in the type that is stored.
-
-    Raises:
-        ReadError: no MATLAB 5 file, damaged, without that variable, or it is not an array of real numbers.
+    Raises ReadError if it is no MATLAB 5 file, damaged, without that variable, or that is no array of real numbers.
     """
     names = []
     for name, array in _variables(data, variable, file):
@@ -64,18 +60,16 @@ def _variables(data: bytes, wanted: str | None, file: str) -> Iterator[tuple[str
         version = "MATLAB 7.3 file; save it again with -v7" if data.startswith(b"MATLAB 7.3") else "no MATLAB 5 file"
         raise ReadError(f"{file}: {version}; expected one with {f'the array {wanted}' if wanted else 'arrays'}.")
     order = "<" if data[126:128] == b"IM" else ">"
-    count = 0
     try:
-        for kind, element in _elements(data[_HEADER:], order):
+        for count, (kind, element) in enumerate(_elements(data[_HEADER:], order)):
             if kind == _COMPRESSED:
                 element = zlib.decompressobj().decompress(element, _MAX_UNPACKED + 1)
                 if len(element) > _MAX_UNPACKED:
                     raise _Damaged(f"a variable of more than {_MAX_UNPACKED >> 20} MB")
                 kind, element = next(_elements(element, order), (0, b""))
+            if count >= _MAX_VARIABLES:
+                raise _Damaged(f"more than {_MAX_VARIABLES} variables")
             if kind == _MATRIX:
-                count += 1
-                if count > _MAX_VARIABLES:
-                    raise _Damaged(f"more than {_MAX_VARIABLES} variables")
                 yield _variable(element, order, wanted)
     except (_Damaged, zlib.error) as error:
         raise ReadError(f"{file}: damaged MATLAB file ({error}); download it again.") from None

@@ -28,7 +28,7 @@ def is_number(word: str) -> bool:
 
 
 def read_table(file: RawFile, columns: int, row: str, separator: bytes | None = None) -> np.ndarray:
-    """Read a table; blank lines are skipped.
+    """Read a table, (rows, columns) float64, all finite and below 1e9; blank lines are skipped.
 
     Args:
         file: The file, plain or `.gz`.
@@ -36,11 +36,7 @@ def read_table(file: RawFile, columns: int, row: str, separator: bytes | None = 
         row: What a line holds, for messages: "x y z confidence of a joint".
         separator: b"," or the like; None: blanks.
 
-    Returns:
-        (rows, columns) float64, all finite and below 1e9.
-
-    Raises:
-        ReadError: unreadable, a line with more or fewer numbers, or a word that is no finite number; names the line.
+    Raises ReadError if it is unreadable, a line has more or fewer numbers, or a word is no finite number; names the line.
     """
     values, lines = array("d"), array("q")
     for number, line in enumerate(io.BytesIO(read_bytes(file)), 1):
@@ -70,8 +66,6 @@ def read_table(file: RawFile, columns: int, row: str, separator: bytes | None = 
     return table
 
 
-# -- many numbers ------------------------------------------------------------------------------------------------------
-
 _BLOCK = 1 << 20  # bytes; the arrays of a block are some twenty times as large
 _MAX_TOKEN = 60  # bytes of a number; longer ones are read singly, or refused
 _SEPARATORS = b"\t\n\r ,"
@@ -80,19 +74,14 @@ _TOKENS = re.compile(rb"[^\t\n\r ,]+")
 
 
 def read_rows(data: bytes, file: str, width: int) -> np.ndarray:
-    """All numbers of a file.
+    """All numbers of a file, (rows, width) float32, each the nearest one to what is written.
 
     Args:
         data: Its contents, a row a line; blank lines at the end are left out.
         file: Its name, for errors.
         width: Numbers in a row.
 
-    Returns:
-        (rows, width) float32, each the nearest one to what is written.
-
-    Raises:
-        ReadError: a line has more or fewer numbers, or something that is none (NaN and infinity are none); the message names
-            the line.
+    Raises ReadError, which names the line, for more or fewer numbers in it, or something that is none (NaN and infinity are none).
     """
     data = data.rstrip(_SEPARATORS)
     longest = width * (_MAX_TOKEN + 4)
@@ -144,8 +133,6 @@ def _parse_singly(block: bytes, file: str, width: int, line: int) -> np.ndarray:
         rows.append(row)
     return np.array(rows, dtype=np.float32)
 
-
-# -- digits ------------------------------------------------------------------------------------------------------------
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 

@@ -35,14 +35,10 @@ def select(files: Sequence[RawFile]) -> Selected:
 
 
 def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
-    """Read all clips of a file, or the only one.
+    """Read all clips of a file, or the only one, in their order: joints (T, 1, 15, 3).
 
-    Yields:
-        Clips with joints (T, 1, 15, 3), in the order of the file; or an error for a clip whose actor or category changes, is none
-        of the dataset's, or that is there twice.
-
-    Raises:
-        ReadError: the file is not in the format, or not in millimetres; the message names the line.
+    A clip whose actor or category changes, is none of the dataset's, or that is there twice comes out as its error. Raises ReadError,
+    which names the line, if the file is not in the format, or not in millimetres.
     """
     path = RawFile.of(file)
     name = parse_name("florence3d", path.stem)

@@ -24,7 +24,9 @@ _MAX_DENSE_BYTES = 1 << 30  # of joints with denoise=False: frames x bodies, whi
 
 
 def read(file: FileLike, denoise: bool = True, contiguous: bool = False) -> SkeletonSequence:
-    """Read one recording.
+    """Read one recording: joints (T, M, 25, 3) in metres, neither centred nor scaled; NaN where a person is absent.
+
+    `body_ids` are the sensor's tracking ids; an actor put together from several bodies has the id of the one that moves most.
 
     Args:
         file: A `.skeleton` file. Label, subject and camera come from its name (S001C002P003R002A013: label 12, subject
@@ -35,29 +37,14 @@ def read(file: FileLike, denoise: bool = True, contiguous: bool = False) -> Skel
             leaves and returns is moved to the frames right after those in which it left, as if it had never been away,
             and who is who is decided by first and last frames. Without effect if `denoise` is False.
 
-    Returns:
-        joints (T, M, 25, 3) in metres, neither centred nor scaled; NaN where a person is absent. `body_ids` are the
-        sensor's tracking ids; an actor put together from several bodies has the id of the one that moves most.
-
-    Raises:
-        ReadError: the file is truncated, corrupt, in millimetres or without any body; the message names line or frame.
+    Raises ReadError, which names line or frame, if the file is truncated, corrupt, in millimetres or without any body.
     """
     file = RawFile.of(file)
     return parse(read_bytes(file), file.stem, denoise, contiguous)
 
 
 def parse(data: bytes, sample_id: str, denoise: bool = True, contiguous: bool = False) -> SkeletonSequence:
-    """`read` for a recording that is in memory already.
-
-    Args:
-        data: Contents of a `.skeleton` file.
-        sample_id: Name of the recording without folder and extension.
-        denoise: As in `read`.
-        contiguous: As in `read`.
-
-    Raises:
-        ReadError: as in `read`.
-    """
+    """`read` for the contents of a recording; `sample_id` is its name without folder and extension."""
     file = f"{sample_id}.skeleton"
     bodies = parse_text(data, file)
     if len(bodies.frame) == 0:
@@ -166,15 +153,12 @@ def _merge_spans(tracks: list[_Track], frame: np.ndarray) -> list[_Track]:
     Only frames with a body are counted. A body has as many frames as it was seen in, one after the other from its first
     one on: what comes after a gap moves forward. Bodies belong to one actor if the spans from first to last frame share
     one frame at most, which the later one then gets; the span of actor 2 begins at the first frame whenever it was seen.
-
-    Args:
-        tracks: The bodies without those that are noise.
-        frame: (N,) int64, the frame of every body in the file, noise among them.
+    `frame`, (N,) int64, has the frame of every body in the file, those among them that are noise and not in `tracks`.
     """
     counted = np.unique(frame)
+    starts = [np.searchsorted(counted, track.frames[0]) for track in tracks]
     tracks = [
-        replace(track, frames=np.searchsorted(counted, track.frames[0]) + np.arange(len(track.frames)))
-        for track in tracks
+        replace(track, frames=start + np.arange(len(track.frames))) for start, track in zip(starts, tracks, strict=True)
     ]
     if len(tracks) == 1:
         return tracks

@@ -43,14 +43,9 @@ class BodyFrames:
 
 
 def parse_lines(data: bytes, file: str) -> BodyFrames:
-    """Read line by line. Memory stays within a few times the size of the file, whatever the file declares.
+    """Read the contents of `file` line by line; memory stays within a few times its size, whatever it declares.
 
-    Args:
-        data: Contents of the file, lines ended by LF or CRLF.
-        file: Its name, for errors.
-
-    Raises:
-        ReadError: the text is not in this format; the message names the line and the frame.
+    Raises ReadError, which names the line and the frame, if the text is not in this format.
     """
     lines = _Lines(data, file)
     num_frames = lines.count("the number of frames")
@@ -91,9 +86,8 @@ class _Lines:
 
     def next(self, expected: str) -> bytes:
         if self.at >= len(self.data):
-            raise ReadError(
-                f"{self.file}: the file ends at line {self.number} ({self.where}); expected {expected} next."
-            )
+            place = f"line {self.number} ({self.where})"
+            raise ReadError(f"{self.file}: the file ends at {place}; expected {expected} next.")
         end = self.data.find(b"\n", self.at)
         end = len(self.data) if end < 0 else end
         line = self.data[self.at : end].strip()
@@ -129,8 +123,6 @@ def _parse_joints(lines: _Lines) -> np.ndarray:
             joints[joint, axis] = number
     return joints
 
-
-# -- whole arrays ------------------------------------------------------------------------------------------------------
 
 # Nothing is split. One bit per byte says where the blanks and line breaks are; from those bits come the number of values
 # in every line and the ends of x, y and z, for all lines at once. Only these three become numbers, eight digits in one
@@ -265,8 +257,6 @@ def _first_three(bits: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
     return ends
 
 
-# -- which way ---------------------------------------------------------------------------------------------------------
-
 Way = Literal["auto", "numba", "numpy", "lines"]
 WAY_VARIABLE = "S2I_SKELETON_WAY"  # environment variable that stands in for "auto"
 
@@ -286,7 +276,7 @@ def parse_text(data: bytes, file: str, way: Way = "auto") -> BodyFrames:
             once this process has read 128 MB and if it is installed and works, else numpy.
 
     Raises:
-        ReadError: the text is not in this format; the message names the line and the frame.
+        ReadError: the text is not in this format; names the line and the frame.
         ValueError: there is no such way.
         ImportError: way is "numba", which is not installed or does not work.
     """
@@ -294,9 +284,9 @@ def parse_text(data: bytes, file: str, way: Way = "auto") -> BodyFrames:
     if way == "auto":
         way = os.environ.get(WAY_VARIABLE) or "auto"  # type: ignore[assignment]  # checked in the next lines
     if way not in get_args(Way):
+        where = f"(argument way, or environment variable {WAY_VARIABLE})"
         raise ValueError(
-            f"Unknown way {way!r} to read .skeleton files (argument way, or environment variable {WAY_VARIABLE}); "
-            f"expected one of {', '.join(get_args(Way))}."
+            f"Unknown way {way!r} to read .skeleton files {where}; expected one of {', '.join(get_args(Way))}."
         )
     if way == "lines":
         return parse_lines(data, file)

@@ -22,9 +22,8 @@ _NUM_JOINTS = 20
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a01_s02_e03_v01.json`: joints (T, 1, 20, 3). The camera is the view.
 
-    Raises:
-        ReadError: the file is no such JSON, its joints are not T x 20 x 3 finite numbers in metres, or its label is
-            not 1..10 or not the one its name stands for; the message names the file and the frame.
+    Raises ReadError, which names the frame, if it is no such JSON, its joints are not T x 20 x 3 finite numbers in metres, or its label
+    is not 1..10 or not the one its name stands for.
     """
     path = RawFile.of(file)
     content = read_json(path)

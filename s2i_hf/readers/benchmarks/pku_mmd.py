@@ -71,28 +71,26 @@ class _Segment(NamedTuple):
     end: int
 
 
-def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
-    """Read a video once and cut out all its actions.
+_Found = SkeletonSequence | ReadError
+
+
+def read_clips(file: FileLike, denoise: bool = True) -> Iterator[_Found]:
+    """Read a video once and cut out all its actions: joints (T, M, 25, 3), M = 1 or 2, NaN in frames where somebody was not seen.
+
+    An action that goes on after the end of the video is cut there. Rows of the label file that cannot be used come out as errors:
+    start not before end, start after the video, an action that is not 1..51, nobody seen, a row for the second time.
 
     Args:
         file: The video, with its label file as companion, as `select` pairs them.
         denoise: Order the people by motion, as is done for NTU RGB+D; False: as the file has them. Nobody is dropped either
             way: a body 2 that the sensor saw in an action of one person is returned, too.
 
-    Yields:
-        Clips with joints (T, M, 25, 3), M = 1 or 2, NaN in frames where somebody was not seen. An action that goes on after the
-        end of the video is cut there. Rows of the label file that cannot be used come out as errors: start not before end, start
-        after the video, an action that is not 1..51, nobody seen, a row for the second time.
-
-    Raises:
-        ReadError: there is no label file, or one of the two files is not in the format; the message names the line.
+    Raises ReadError, which names the line, if there is no label file, or one of the two files is not in the format.
     """
     video = RawFile.of(file)
     if not video.companions:
-        raise ReadError(
-            f"{video.name}: no label file is given; pass RawFile(video).with_companions(RawFile(labels)), or read the "
-            "whole folder, where files of the same name are paired."
-        )
+        expected = "pass RawFile(video).with_companions(RawFile(labels)), or read the whole folder, where they are paired by name"
+        raise ReadError(f"{video.name}: no label file is given; {expected}.")
     label_file = video.companions[0]
     segments = _read_labels(read_bytes(label_file), f"{label_file.name} (labels)")
     rows = read_rows(read_bytes(video), video.name, _PEOPLE * _NUM_JOINTS * 3)
@@ -112,9 +110,7 @@ def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequenc
             yield _cut(bodies, present, segment, video, denoise)
 
 
-def _cut(
-    bodies: np.ndarray, present: np.ndarray, segment: _Segment, video: RawFile, denoise: bool
-) -> SkeletonSequence | ReadError:
+def _cut(bodies: np.ndarray, present: np.ndarray, segment: _Segment, video: RawFile, denoise: bool) -> _Found:
     where = f"{video.name} (labels): row {segment.row}"
     if segment.start >= len(bodies):
         return NoClip(f"{where} starts at frame {segment.start}, but the video has {len(bodies)} frames.")
@@ -137,25 +133,21 @@ def _read_labels(data: bytes, name: str) -> list[_Segment | ReadError]:
     lines = data.rstrip().split(b"\n")
     if len(lines) > _MAX_ROWS:
         raise ReadError(f"{name}: {len(lines):,} rows; expected the few actions of one video.")
-    segments: list[_Segment | ReadError] = []
-    malformed: list[ReadError] = []
-    for row, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        match = _ROW.fullmatch(line)
-        where = f"{name}: row {row}"
-        if match is None:
-            shown = line.strip()[:40].decode("ascii", errors="backslashreplace")
-            malformed.append(ReadError(f"{where} is {shown!r}; expected action,start,end,confidence."))
-            segments.append(malformed[-1])
-            continue
-        action, start, end = map(int, match.groups())
-        if not 1 <= action <= NUM_ACTIONS:
-            segments.append(ReadError(f"{where} has action {action}; expected 1 to {NUM_ACTIONS}."))
-        elif start >= end:
-            segments.append(NoClip(f"{where} goes from frame {start} to {end}; expected the start before the end."))
-        else:
-            segments.append(_Segment(row, action, start, end))
-    if len(malformed) == len(segments):
-        raise malformed[0]
+    rows = [(row, line.strip()) for row, line in enumerate(lines, start=1) if line.strip()]
+    segments = [_segment(row, line, f"{name}: row {row}") for row, line in rows]
+    if not any(_ROW.fullmatch(line) for _, line in rows) and isinstance(segments[0], ReadError):
+        raise segments[0]
     return segments
+
+
+def _segment(row: int, line: bytes, where: str) -> _Segment | ReadError:
+    match = _ROW.fullmatch(line)
+    if match is None:
+        shown = line[:40].decode("ascii", errors="backslashreplace")
+        return ReadError(f"{where} is {shown!r}; expected action,start,end,confidence.")
+    action, start, end = map(int, match.groups())
+    if not 1 <= action <= NUM_ACTIONS:
+        return ReadError(f"{where} has action {action}; expected 1 to {NUM_ACTIONS}.")
+    if start >= end:
+        return NoClip(f"{where} goes from frame {start} to {end}; expected the start before the end.")
+    return _Segment(row, action, start, end)

@@ -24,15 +24,10 @@ _MAX_NORMALISED = 8.0
 
 
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording, such as `s01s02/01/001/skeleton_pos.txt`; pair and action come from its folders.
+    """Read one recording, such as `s01s02/01/001/skeleton_pos.txt`: joints (T, 2, 15, 3), people in the order of the file.
 
-    Returns:
-        joints (T, 2, 15, 3), people in the order of the file. Somebody all of whose numbers are zero in a frame is NaN in it. The
-        subject is the pair: s01s02 is 102.
-
-    Raises:
-        ReadError: the file has not 91 numbers in every line, they are not normalised, or nobody is in it; the message names the
-            file and the line.
+    Pair and action come from its folders; the subject is the pair: s01s02 is 102. Somebody all of whose numbers are zero in a frame is
+    NaN in it. Raises ReadError, which names the line, for other than 91 numbers in it, none that are normalised, or nobody there.
     """
     path = RawFile.of(file)
     table = read_table(path, 1 + _PEOPLE * _NUM_JOINTS * 3, "the frame and 2 x 15 x (x, y, z)", separator=b",")

@@ -19,16 +19,11 @@ _MAX_FRAMES = 1_000_000  # the longest clips have 4,000
 
 
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording, such as `Cook.Cleandishes_p02_r00_v03_c03.json`.
+    """Read one recording, such as `Cook.Cleandishes_p02_r00_v03_c03.json`: joints (T, 1, 13, 3).
 
-    Returns:
-        joints (T, 1, 13, 3): in every frame the detection with the highest `cumscore`, or the first one where
-        there is no score (these people live alone; who is detected besides is mostly an error). Frames without a detection
-        are NaN, and stay, because clips are timed by them.
-
-    Raises:
-        ReadError: the file is no such JSON, a detection has not 39 finite numbers, or nobody is detected in any frame; the
-            message names the file and the frame.
+    They are in every frame those of the detection with the highest `cumscore`, or the first one where there is no score (these people
+    live alone; who is detected besides is mostly an error). Frames without one are NaN, and stay, because clips are timed by them.
+    Raises ReadError, which names the frame, for another JSON, other than 39 finite numbers, or nobody in any frame.
     """
     path = RawFile.of(file)
     content = read_json(path)

@@ -47,15 +47,10 @@ def select(files: Sequence[RawFile]) -> Selected:
 
 
 def read_clips(file: FileLike, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:
-    """Read a recording, such as `joints_s01_e01.txt`, once and cut it into its actions.
+    """Read a recording, such as `joints_s01_e01.txt`, once and cut it into its actions, in the order of the labels: joints (T, 1, 20, 3).
 
-    `actionLabel.txt` is its companion, or beside it, or one folder above.
-
-    Yields:
-        A clip an action, in the order of the labels: joints (T, 1, 20, 3); or the error of an action that cannot be cut out.
-
-    Raises:
-        ReadError: the lines are no 61 finite numbers each, not metres, or there are no labels for the recording.
+    `actionLabel.txt` is its companion, or beside it, or one folder above. An action that cannot be cut out comes out as its error.
+    Raises ReadError if the lines are no 61 finite numbers each, not metres, or there are no labels for the recording.
     """
     file = RawFile.of(file)
     name = parse_name("utkinect", file.stem)

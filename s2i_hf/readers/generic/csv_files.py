@@ -62,7 +62,7 @@ def _numbers(lines: Sequence[tuple[int, str]], separator: str | None, columns: i
     for index, (number, line) in enumerate(lines):
         cells = _cells(line, separator)
         if len(cells) != columns:
-            raise ReadError(f"{name}: line {number} has {len(cells)} columns; expected the {columns} of line 1.")
+            raise ReadError(f"{name}: line {number} has {len(cells)} columns; expected the {columns} of the first.")
         for column, cell in enumerate(cells):
             if not _is_value(cell):
                 raise ReadError(f"{name}: line {number}, column {column + 1}: {cell[:40]!r} is no number.")
