@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NamedTuple, get_type_hints
 
 from ..processing.suggestions import did_you_mean
-from ..utils.arguments import read_arguments, run_main, settings_of
+from ..utils.arguments import naming_flags, read_arguments, run_main, settings_of
 
 
 class Command(NamedTuple):
@@ -33,12 +33,14 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "inspect": Command("inspect", "what is in a folder of recordings, and what is wrong with it"),
+    "inspect": Command("recordings", "what is in a folder of recordings, and what is wrong with it"),
     "convert": Command("convert", "raw recordings to a folder that training reads"),
     "convert-pickle": Command("convert", "annotation pickles to a folder of arrays, safely"),
-    "synthesize": Command("synthesize", "synthetic people as NTU RGB+D .skeleton files"),
+    "synthesize": Command("recordings", "synthetic people as NTU RGB+D .skeleton files"),
     "pretrain": Command("pretrain", "a ViT masked autoencoder or a DiffMAE on skeletons"),
-    "probe": Command("probe", "linear probe and kNN of a pretrained encoder, beside the untrained one and raw joints"),
+    "probe": Command(
+        "experiments", "linear probe and kNN of a pretrained encoder, beside the untrained one and raw joints"
+    ),
     "finetune": Command("finetune", "a classifier from a pretrained encoder, or from scratch"),
     "robustness": Command("experiments", "how a trained model stands lost joints and lost time"),
     "fuse": Command("experiments", "classifiers of joints, bones and motion as one"),
@@ -49,7 +51,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("hub_commands", "a fine-tuned classifier for ONNX or torch.export"),
     "card": Command("hub_commands", "write the model card of a run folder anew"),
     "push": Command("hub_commands", "a run folder to the Hub, private by default, in one commit"),
-    "configs": Command("configs", "the recipes that --config knows by name"),
+    "configs": Command("hub_commands", "the recipes that --config knows by name"),
     "demo": Command("demo", "the whole chain in minutes, on synthetic people or on a data set"),
     "env": Command("hub_commands", "versions and devices, for bug reports"),
 }
@@ -57,13 +59,7 @@ _FLAGS = ("--help", "--version", "--print-completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: Arguments without the name of the program; None: those of this process.
-
-    Returns:
-        Exit code of the command, mostly 0.
+    """Run the command that `argv`, or this process, names; returns its exit code, mostly 0.
 
     Raises:
         SystemExit: code 2 after an error, which is one sentence on stderr; 130 after Ctrl-C.
@@ -77,8 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, words: Sequence[str]) -> int | None:
     if name in COMMANDS:
         function, kinds = COMMANDS[name].load(name)
-        description = "\n\n".join(filter(None, [f"{COMMANDS[name].help}.", _description(function)]))
-        return function(read_arguments(kinds, words, f"s2i {name}", description[0].upper() + description[1:]))
+        help = COMMANDS[name].help
+        examples = "\n".join(map(str.strip, (function.__doc__ or "").splitlines()[1:]))
+        description = f"{help[0].upper()}{help[1:]}.\n\n{examples.strip()}"
+        try:
+            return function(read_arguments(kinds, words, f"s2i {name}", description))
+        except ValueError as error:
+            raise ValueError(naming_flags(str(error), settings_of(kinds))) from error
     if name in ("-h", "--help"):
         print("usage: s2i COMMAND [--flag value ...]\n\nSkeleton-to-Image Encoding for vision transformers.\n")
         print("\n".join(f"  {command:16}{one.help}" for command, one in COMMANDS.items()))
@@ -93,11 +94,6 @@ def _run(name: str, words: Sequence[str]) -> int | None:
         known = did_you_mean(name, _FLAGS if kind == "flag" else COMMANDS)
         raise ValueError(f"There is no {kind} {name!r}.{known} `s2i --help` lists what there is.")
     return 0
-
-
-def _description(function: Callable[..., Any]) -> str:
-    """What follows the first line of a docstring, without its indentation."""
-    return "\n".join(line.strip() for line in (function.__doc__ or "").splitlines()[1:]).strip()
 
 
 def completion(shell: str) -> str:

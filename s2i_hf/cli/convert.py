@@ -24,8 +24,7 @@ class ConvertArguments:
     output: str = arg(help="Folder to make; the other commands take it as --data.")
     data_dir: str | None = arg(None, "Folder with the raw recordings or the archives they come in, or its parent.")
     format: Literal["parquet", "npz"] | None = arg(
-        None,
-        "parquet: small, for training and the Hub, the default; npz: for machines with numpy alone.",
+        None, "parquet: small, the default; npz: for machines with numpy alone."
     )
     num_proc: int = arg(1, "Processes that read.")
     strict: bool = arg(False, "Fail, and make no --output, if a recording is broken or missing.")
@@ -38,9 +37,7 @@ class ConvertArguments:
     merge: tuple[str, ...] = arg((), "Make the --output of the .OUT.shards folders that parts left.")
     push_to_hub: str | None = arg(None, "Upload to user/name[@branch] as a private data set; implies --format parquet.")
     public: bool = arg(False, "Let --push-to-hub make a public data set.")
-    layout: str | None = arg(
-        None, "For NAME folder: joint format, such as kinect_v2, or a JSON file that describes one."
-    )
+    layout: str | None = arg(None, "For NAME folder: joint format, such as kinect_v2, or a JSON file that has one.")
     labels: str | None = arg(None, "For NAME folder: CSV with id,label and maybe subject,camera,split.")
     unit: str | None = arg(None, "For NAME folder: m, cm or mm, where a format does not say it.")
 
@@ -48,9 +45,7 @@ class ConvertArguments:
         if self.data_dir is None and not self.merge:
             raise ValueError("--data-dir is required: the folder with the raw recordings (only --merge needs none).")
         if self.push_to_hub and self.format not in (None, "parquet"):
-            raise ValueError(
-                f"--push-to-hub uploads Parquet, not {self.format}; leave out --format, or pass --format parquet."
-            )
+            raise ValueError(f"--push-to-hub uploads Parquet, not {self.format}; leave out --format.")
         if self.part and (self.push_to_hub or self.merge):
             later = "--push-to-hub" if self.push_to_hub else "--merge"
             raise ValueError(f"--shard makes shards only; pass {later} when all of them are there.")
@@ -70,33 +65,26 @@ class ConvertArguments:
 
 def convert(arguments: ConvertArguments) -> None:
     """Raw recordings to a folder that training reads."""
-    output, shard = arguments.output, arguments.part
-    progress = sys.stderr.isatty()
-    common: dict[str, Any] = {"strict": arguments.strict, "overwrite": arguments.overwrite, "progress": progress}
-    common["write_card"] = None if arguments.format == "npz" else write_dataset_card
+    output, shard, progress = arguments.output, arguments.part, sys.stderr.isatty()
+    options: dict[str, Any] = {"output": output, "progress": progress}
+    options["write_card"] = None if arguments.format == "npz" else write_dataset_card
+    options |= {name: getattr(arguments, name) for name in ("strict", "overwrite")}
     try:
         if arguments.merge:
-            report = conversion.merge(arguments.name, list(arguments.merge), output, arguments.format, **common)
+            report = conversion.merge(arguments.name, arguments.merge, format=arguments.format, **options)
         else:
-            own: dict[str, Any] = {
-                name: getattr(arguments, name)
-                for name in ("layout", "labels", "unit", "denoise", "num_proc", "data_dir")
-            }
-            report = conversion.convert(
-                arguments.name, output=output, format=arguments.format or "parquet", **common, **own, shard=shard
-            )
+            own = ("layout", "labels", "unit", "denoise", "num_proc", "data_dir")
+            options |= {name: getattr(arguments, name) for name in own}
+            report = conversion.convert(arguments.name, format=arguments.format or "parquet", shard=shard, **options)
     except conversion.StrictError as error:
         print("\n".join(error.report.lines()))
         raise
     print("\n".join(report.lines()))
     if shard:
-        made, total = report.done, report.meta["shards"]
         place = shards_folder(Path(output).expanduser())
-        print(f"Part {shard[0]}/{shard[1]} is done; {made:,} of {total:,} shards are in {place}.")
-        print(
-            f"When all are, run the same command without --shard here, or `s2i convert {arguments.name} --merge DIR... --output "
-            "OUT` where all folders of shards are."
-        )
+        print(f"Part {arguments.shard} is done; {report.done:,} of {report.meta['shards']:,} shards are in {place}.")
+        merge = f"`s2i convert {arguments.name} --merge DIR... --output OUT` where all folders of shards are."
+        print(f"When all are, run the same command without --shard here, or {merge}")
         return
     print(f"Written to {output} ({read_meta(Path(output).expanduser())['format']}).")
     if arguments.push_to_hub:

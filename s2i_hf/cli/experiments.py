@@ -1,12 +1,24 @@
-"""`s2i robustness`, `fuse`, `cross-layout` and `ablate`: several runs or models compared."""
+"""`s2i probe`, `robustness`, `fuse`, `cross-layout` and `ablate`: what runs and models are worth, beside others."""
 
 from __future__ import annotations
 
+from ..evaluation.probing import ProbeArguments, probe_run
 from ..experiments.ablation import AblateArguments, ablate as run_ablation
 from ..experiments.cross_layout import CrossLayoutArguments, cross_layout_run
 from ..experiments.fusion import FuseArguments, fuse_runs
 from ..experiments.robustness import RobustnessArguments, robustness_run
 from ..utils.configs import find_config
+
+
+def probe(arguments: ProbeArguments) -> None:
+    """Frozen features.
+
+    s2i probe --model runs/mae_nw_ucla_xview --data nw_ucla_xview --data_dir DIR
+
+    Settings are chosen on held-out training people; test labels are only counted. Writes results.json, per_class.json, confusion.png
+    and README.md into the run folder.
+    """
+    print(f"Done: {probe_run(arguments)['run_dir']}/README.md")
 
 
 def robustness(arguments: RobustnessArguments) -> None:

@@ -1,13 +1,34 @@
-"""`s2i card`, `push`, `export` and `env`: what a run folder becomes for others."""
+"""`s2i configs`, `card`, `push`, `export` and `env`: recipes, and what a run folder becomes for others."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..utils.arguments import arg
+from ..utils.configs import find_config, recipes
+
+
+@dataclass
+class ConfigsArguments:
+    """Flags of `s2i configs`."""
+
+    name: str | None = arg(None, "Print this recipe, such as nw_ucla_xview/finetune.", positional=True)
+
+
+def configs(arguments: ConfigsArguments) -> None:
+    """Recipes.
+
+    s2i configs nw_ucla_xview/finetune > mine.yaml     # to change it
+    """
+    if arguments.name is not None:
+        print(find_config(arguments.name).read_text(encoding="utf-8"), end="")
+        return
+    for name in recipes():
+        comment = find_config(name).read_text(encoding="utf-8").partition("\n")[0]
+        print(f"{name:44}{comment.removeprefix('#').strip()}")
 
 
 @dataclass
@@ -30,7 +51,7 @@ class PushArguments:
 
     folder: str = arg(help="Run folder of a finished pretraining or fine-tuning.", positional=True)
     repository: str = arg(
-        help="user/name[@branch]: model repository; made, and private, if it is not there.", positional=True
+        help="user/name[@branch]: model repository; made, and private, if not there.", positional=True
     )
     public: bool = arg(False, "Make it public, or upload to a public one.")
     branch: str = arg("main", "Branch to commit to.")
@@ -49,14 +70,12 @@ def push(arguments: PushArguments) -> None:
         print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
         return
     check_repository(arguments.repository)
-    address = publish_run(
-        arguments.folder,
-        arguments.repository,
-        private=not arguments.public,
-        branch=arguments.branch,
-        message=arguments.message,
-        progress=sys.stderr.isatty(),
-    )
+    options: dict[str, Any] = {
+        "branch": arguments.branch,
+        "message": arguments.message,
+        "progress": sys.stderr.isatty(),
+    }
+    address = publish_run(arguments.folder, arguments.repository, private=not arguments.public, **options)
     print(f"Uploaded: {address}")
 
 

@@ -30,20 +30,18 @@ class InfillArguments:
     """Flags of `s2i infill`."""
 
     clip: str = arg(
-        help="A recording: .skeleton, NW-UCLA .json, .npy, or whatever else `s2i inspect` knows.", positional=True
+        help="A recording: .skeleton, NW-UCLA .json, .npy, or whatever `s2i inspect` knows.", positional=True
     )
     model: str = arg(help="Folder or Hub id of a pretrained MAE or DiffMAE.")
     drop_joints: str | None = arg(
-        None,
-        "Joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone.",
+        None, "Joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone."
     )
     drop_frames: str | None = arg(
         None, "Frames to take out and fill, from A (the first is 0) up to B, B excluded: A:B; A:B,C:D: both."
     )
     samples: int = arg(1, "Answers of a DiffMAE, for their mean and spread.")
     steps: int | None = arg(
-        None,
-        "Sampling steps of a DiffMAE; 1 for a single answer, the mean of what may be there, 50 for several samples.",
+        None, "Sampling steps of a DiffMAE; 1 for the mean of what may be there, 50 for samples of it."
     )
     seed: int = arg(0, "Of a DiffMAE's noise.")
     layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
@@ -66,11 +64,11 @@ class InfillArguments:
                 raise ValueError(f"--{flag} is {value}; expected 1 or more.")
         if self.data_dir is not None and self.data is None:
             raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
-        for flag, name in (("output", self.output), ("picture", self.picture)):
-            if name and not _writable(Path(name)):
-                raise ValueError(
-                    f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours."
-                )
+        for name in filter(None, (self.output, self.picture)):
+            file = Path(name).absolute()
+            folder = next(folder for folder in file.parents if folder.exists())
+            if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise ValueError(f"{name!r} cannot be written; expected the name of a file in a folder of yours.")
         file = Path(self.clip).expanduser()
         if not file.is_file():
             kind = "a folder" if file.is_dir() else "not there"
@@ -128,9 +126,7 @@ def infill(arguments: InfillArguments) -> None:
     if not truth_known:
         print("  The sensor itself lost these joints, so the truth is not known and there is no error to state.")
     elif pose is None:
-        print(
-            "  The mean pose of a data set is compared as well with --data (a protocol with --data-dir, or a converted folder)."
-        )
+        print("  The mean pose is compared as well with --data (a protocol with --data-dir, or a converted folder).")
     if arguments.output:
         result.write(arguments.output)
         print(f"Written to {arguments.output}.")
@@ -151,16 +147,9 @@ def _read_clip(arguments: InfillArguments, default_layout: LayoutLike | None) ->
     found = {clip.sample_id: clip for clip in clips if isinstance(clip, SkeletonSequence)}
     if not found:
         raise next((clip for clip in clips if isinstance(clip, ReadError)), ReadError(f"{name}: holds no clip."))
+    first = next(iter(found))
     if wanted is None and len(clips) > 1:
-        raise ValueError(
-            f"{name} holds {len(clips):,} clips; choose one with --sample-id, such as {next(iter(found))}."
-        )
+        raise ValueError(f"{name} holds {len(clips):,} clips; choose one with --sample-id, such as {first}.")
     if wanted is not None and wanted not in found:
         raise ValueError(f"{name} holds no clip {wanted!r}.{did_you_mean(wanted, found)}")
-    return found[wanted if wanted is not None else next(iter(found))]
-
-
-def _writable(file: Path) -> bool:
-    """Whether a file can be made there, with the folders above it that are missing."""
-    folder = next(folder for folder in file.absolute().parents if folder.exists())
-    return not file.is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
+    return found[wanted or first]

@@ -25,10 +25,7 @@ class PredictArguments:
     """Flags of `s2i predict`."""
 
     model: str = arg(help="Folder of a fine-tuning, or Hub id.", positional=True)
-    clips: str = arg(
-        help="A recording, such as .skeleton, .json or .npy; a folder, zip archive or converted folder.",
-        positional=True,
-    )
+    clips: str = arg(help="A recording, such as .skeleton or .npy; a folder, zip or converted folder.", positional=True)
     layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
     unit: str | None = arg(None, "m, cm or mm, where a format does not say it.")
     protocol: str | None = arg(None, "Whose recordings they are, where their names do not say it, such as ntu60_xsub.")

@@ -226,7 +226,7 @@ def write_dataset(
 ) -> list[Path]:
     """Write actions x subjects x replications x cameras files `SsssCcccPpppRrrrAaaa.skeleton`, every other one with CRLF.
 
-    All 14 `ACTIONS` if `actions` is None. The folder appears once all its files are written, or not at all.
+    All 14 `ACTIONS` if `actions` names none. The folder appears once all its files are written, or not at all.
 
     Raises:
         FileExistsError: the folder exists and is not empty.
@@ -242,7 +242,7 @@ def write_dataset(
     numbers = [range(1, count + 1) for count in (subjects, replications, cameras)]
     with replacing(folder.absolute()) as partial:
         partial.mkdir()
-        for action in ACTIONS if actions is None else actions:
+        for action in actions or ACTIONS:
             for subject, replication, camera in product(*numbers):
                 clip = generate(action, subject, camera, replication, seed)
                 names.append(f"{clip.sample_id}.skeleton")

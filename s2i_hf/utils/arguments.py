@@ -225,6 +225,17 @@ def pairs(flag: str, value: str | Sequence[str], names: Sequence[str]) -> dict[s
     return found
 
 
+def naming_flags(sentence: str, settings: Mapping[str, Setting]) -> str:
+    """What a function says of its arguments as the command line says it: `layout is ...`, `data_dir` and `layout=x` get their dashes.
+
+    A short word in the middle of a sentence stays, as it may be any word, and so does what follows the name of a file.
+    """
+    flags = [name for name, setting in settings.items() if not setting.positional]
+    short, long = "|".join(flags), "|".join(name for name in flags if "_" in name) or "(?!)"  # (?!) is nowhere
+    begins, named = rf"^({short})(?= (is|has|needs) )", rf"({short})(?==)|({long})(?![\w/.])"
+    return re.sub(rf"{begins}|(?<![\w./'\"-])(?<!: )({named})", r"--\g<0>", sentence)
+
+
 def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
     """Write a dataclass as YAML that `--config` reads back, in one step; `changes` replace single values."""
     import yaml

@@ -75,7 +75,7 @@ def test_convert_reports_and_ends_well(raw: Path, tmp_path: Path, capsys: pytest
         ([*NW_UCLA, "--merge", "RAW"], ["holds no shards"]),
         ([*NW_UCLA, "--push-to-hub", "a/b", "--format", "npz"], ["uploads Parquet, not npz"]),
         ([*NW_UCLA, "--push-to-hub", "no name"], ["'no name' is no repository", "user/name"]),
-        ([*NW_UCLA, "--layout", "kinect_v1"], ["layout is for custom data"]),
+        ([*NW_UCLA, "--layout", "kinect_v1"], ["convert: --layout is for custom data"]),
     ],
 )
 def test_errors_are_one_sentence(
@@ -168,7 +168,7 @@ def test_shards_say_what_to_do_next(raw: Path, tmp_path: Path, capsys: pytest.Ca
     [
         (
             ["inspect", "DIR", "--html", "x.html", "--max-files", "7"],
-            "s2i_hf.inspection", "run", (("DIR",), {"protocol": None, "layout": None, "html": "x.html", "max_files": 7}),
+            "s2i_hf.inspection", "run", ((), {"path": "DIR", "protocol": None, "layout": None, "html": "x.html", "max_files": 7}),
         ),
         (
             ["convert-pickle", "x.pkl", "--output", "OUT", "--layout", "coco_17"],

@@ -11,7 +11,16 @@ from typing import Literal
 
 import pytest
 
-from s2i_hf.utils.arguments import arg, from_values, parse, read_arguments, run_main, save_arguments
+from s2i_hf.utils.arguments import (
+    arg,
+    from_values,
+    naming_flags,
+    parse,
+    read_arguments,
+    run_main,
+    save_arguments,
+    settings_of,
+)
 
 
 @dataclasses.dataclass
@@ -70,6 +79,24 @@ def test_a_renamed_setting_says_its_new_name(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("levels: 2\n")  # the keys of a file tell the method that it is of
     words = ["x", "--config", str(tmp_path / "a.yaml")]
     assert read_arguments({"a": Renamed, "b": More}, words, "p") == More("x", levels=2)
+
+
+def test_sentences_of_the_package_name_flags() -> None:
+    @dataclasses.dataclass
+    class Flags:
+        name: str = arg(help="What.", positional=True)
+        data_dir: str | None = None
+        layout: str = ""
+
+    for said, shown in (
+        ("layout is for custom data", "--layout is for custom data"),
+        ("layout 'kinect_v2' is in px, name=x", "layout 'kinect_v2' is in px, name=x"),
+        ("data_dir is not set; pass data_dir or layout=x", "--data_dir is not set; pass --data_dir or --layout=x"),
+        ("a/data_dir/b: no file, --data_dir 'data_dir'", "a/data_dir/b: no file, --data_dir 'data_dir'"),
+        ("a.yaml: data_dir is 3", "a.yaml: data_dir is 3"),
+    ):
+        assert naming_flags(said, settings_of(Flags)) == shown
+    assert naming_flags("epochs is 0", settings_of(Settings)) == "--epochs is 0"
 
 
 def complaint(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
