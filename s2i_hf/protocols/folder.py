@@ -42,7 +42,7 @@ class FolderProtocol(Protocol):
     actions: tuple[int, ...] = ()
     classes: str = ""
     source: str = "custom data"
-    skeleton: SkeletonLayout | None = None
+    skeleton: SkeletonLayout = None  # type: ignore[assignment]  # `find_folder` sets it
     names: tuple[str, ...] = ()
     unit: str | None = None
     root: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from .protocol import Dataset, Protocol
 from .resources import read_list
@@ -22,22 +21,15 @@ _NW_UCLA = Dataset(
 DATASETS = (_NW_UCLA,)
 
 
-@lru_cache
 def _names() -> tuple[str, ...]:
-    return tuple(
-        f"{name}_v0{view}" for name, views in map(str.split, read_list("nw_ucla_samples.txt")) for view in views
-    )
+    rows = map(str.split, read_list("nw_ucla_samples.txt"))
+    return tuple(f"{name}_v0{view}" for name, views in rows for view in views)
 
 
 def _leave_out(view: int, rule: str, counts: tuple[int, int]) -> Protocol:
+    test = frozenset({view})
     return _NW_UCLA.protocol(
-        rule,
-        ACTIONS,
-        split_by="camera",
-        train=_VIEWS - {view},
-        test=frozenset({view}),
-        expected_clips=counts,
-        samples=_names,
+        rule, ACTIONS, split_by="camera", train=_VIEWS - test, test=test, expected_clips=counts, samples=_names
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
+from itertools import product
 
 from .protocol import Dataset, NameParser, Protocol, SampleName, numbers
 from .resources import read_list
@@ -87,35 +88,27 @@ FLORENCE3D = Dataset(
 DATASETS = (UTD_MHAD, MSR_ACTION3D, UTKINECT, UI_PRMD_KINECT, UI_PRMD_VICON, IRDS, FLORENCE3D)
 
 
-@lru_cache
+def _names(form: str, *counts: int) -> frozenset[str]:
+    """Names with every combination of numbers from 1 to each of `counts`."""
+    return frozenset(form.format(*numbers) for numbers in product(*(range(1, count + 1) for count in counts)))
+
+
 def _utd_mhad_names() -> Collection[str]:
     """The 861 recordings: four trials of each action and subject, but for three that were corrupted."""
-    names = {
-        f"a{action}_s{subject}_t{trial}" for action in range(1, 28) for subject in range(1, 9) for trial in range(1, 5)
-    }
-    return frozenset(names - {"a8_s1_t4", "a23_s6_t4", "a27_s8_t4"})
+    return _names("a{}_s{}_t{}", 27, 8, 4) - {"a8_s1_t4", "a23_s6_t4", "a27_s8_t4"}
 
 
-@lru_cache
 def _msr_action3d_names() -> Collection[str]:
     """The 567 recordings."""
-    names = {f"a{a:02}_s{s:02}_e{e:02}" for a in range(1, 21) for s in range(1, 11) for e in range(1, 4)}
-    return frozenset(names - set(read_list("msr_action3d_unrecorded.txt")))
+    return _names("a{:02}_s{:02}_e{:02}", 20, 10, 3) - set(read_list("msr_action3d_unrecorded.txt"))
 
 
-@lru_cache
 def _utkinect_names() -> Collection[str]:
     """The 199 segments: ten actions in each of 20 recordings; the label of one is NaN."""
-    names = {f"s{s:02}_e{e:02}_a{a:02}" for s in range(1, 11) for e in (1, 2) for a in range(1, 11)}
-    return frozenset(names - {"s10_e02_a05"})
+    return _names("s{:02}_e{:02}_a{:02}", 10, 2, 10) - {"s10_e02_a05"}
 
 
-@lru_cache
-def _ui_prmd_names() -> Collection[str]:
-    """The 1,000 recordings: ten executions of ten exercises by ten subjects."""
-    return frozenset(f"m{m:02}_s{s:02}_e{e:02}" for m in range(1, 11) for s in range(1, 11) for e in range(1, 11))
-
-
+_UI_PRMD_NAMES = partial(_names, "m{:02}_s{:02}_e{:02}", 10, 10, 10)
 _ODD = frozenset(range(1, 1000, 2))
 # Of Florence 3D; how many of its 215 clips each did is written nowhere that was at hand
 _ACTORS = frozenset(range(1, 11))
@@ -136,7 +129,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     _msr_action3d("as3", "6 14-20", (114, 112)),  # complex ones
     UTKINECT.protocol("xsub", range(1, 11), train=_ODD, expected_clips=(100, 99), samples=_utkinect_names),
     UI_PRMD_KINECT.protocol(
-        "xsub", range(1, 11), "ui_prmd_classes.txt", train=_ODD, expected_clips=(500, 500), samples=_ui_prmd_names
+        "xsub", range(1, 11), "ui_prmd_classes.txt", train=_ODD, expected_clips=(500, 500), samples=_UI_PRMD_NAMES
     ),
     UI_PRMD_VICON.protocol("xsub", range(1, 11), "ui_prmd_classes.txt", train=_ODD),
     IRDS.protocol("xsub", range(9), train=_ODD),

@@ -75,7 +75,6 @@ class Recordings:
             content.update(lists)
             changed.update(lists)
         if isinstance(rule, FolderProtocol):  # labels, layout and unit change the rows as the files do
-            assert rule.skeleton is not None
             known = repr((rule.skeleton.to_dict(), rule.unit, rule.names, sorted(rule.table.items()))).encode()
             changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
         return changed.hexdigest(), content.hexdigest()

@@ -92,30 +92,25 @@ def find_folder(
     containers = {name: file for name, file in ids.items() if ctrgcn_npz.is_container(file)}
     if containers:
         if table_file is not None:
-            raise ValueError(
-                f"{next(iter(containers.values())).name} has its labels in it; leave out {table_file.name}."
-            )
+            first = next(iter(containers.values()))
+            raise ValueError(f"{first.name} has its labels in it; leave out {table_file.name}.")
         known, splits = _contained(containers)
         protocol = replace(protocol, containers=splits)
-        if len(containers) < len(ids):
-            known.left_out["beside an .npz file that holds many clips"] = sorted(set(ids) - set(containers))
+        known.left_out["beside an .npz file that holds many clips"] = list(ids.keys() - containers.keys())
     elif not labelled:
         known = Labels({name: FolderSample("test") for name in ids})
     else:
         known = from_folders(list(ids)) if table_file is None else from_table(table_file, list(ids))
     protocol = replace(protocol, table=known.table, names=known.names)
-    for reason, names in known.left_out.items():
-        left_out.setdefault(reason, []).extend(names)
     if labelled and not protocol.names:
-        logger.warning(
-            "%s: nothing says what the clips show, so all labels are -1: put each clip in a folder named after its class, or list "
-            "them in a %s with the columns id and label.",
-            folder, _TABLE,
-        )  # fmt: skip
+        advice = (
+            f"put each clip in a folder named after its class, or list them in a {_TABLE} with the columns id and label"
+        )
+        logger.warning("%s: nothing says what the clips show, so all labels are -1: %s.", folder, advice)
     parts: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
-    return Recordings(protocol, parts, left_out)
+    return Recordings(protocol, parts, left_out | known.left_out)
 
 
 def _find(
@@ -133,9 +128,8 @@ def _find(
     tables = [file for file in found if file.name == _TABLE or re.fullmatch(r"labels_.*\.csv", file.name)]
     named = sorted((file for file in tables if file.name == _TABLE), key=lambda file: (len(file.folders), str(file)))
     if table is None and tables and not named:
-        raise ValueError(
-            f"{folder} has several tables of labels; pass one of {', '.join(file.name for file in tables)} as labels."
-        )
+        names = ", ".join(file.name for file in tables)
+        raise ValueError(f"{folder} has several tables of labels; pass one of {names} as labels.")
     table_file = on_disk(table) if table is not None else named[0] if named else None
     given = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
     clips = [file for file in found if file not in tables and (file.member or file.path.resolve() not in given)]
@@ -155,18 +149,16 @@ def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout
         try:
             return get_layout(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(
-                f"{path} is no layout: {error} Expected the JSON form of SkeletonLayout.to_dict()."
-            ) from None
+            expected = "Expected the JSON form of SkeletonLayout.to_dict()."
+            raise ValueError(f"{path} is no layout: {error} {expected}") from None
     if layout is not None:
         return get_layout(layout)
     problem = f"{files[0].name} does not say which joints it holds."
-    for file in (file for file in files if file.suffix in _MOCAP):
+    if motion := [file for file in files if file.suffix in _MOCAP]:
         try:
-            return _MOCAP[file.suffix].read_layout(file)
+            return _MOCAP[motion[0].suffix].read_layout(motion[0])
         except ReadError as error:
             problem = str(error)
-            break
     raise ValueError(f"{problem} Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own.")
 
 
@@ -184,51 +176,32 @@ def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Sp
     return known, splits
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
 def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequence | ReadError]:
-    """Read the clips of a file; broken ones come out as their errors.
+    """Read the clips of a file, as `find_folder` lists it with its protocol; broken ones come out as their errors.
 
-    Args:
-        file: As `find_folder` lists it.
-        protocol: The protocol of the `Recordings` it is from.
-
-    Raises:
-        ReadError: the file is damaged, of another joint format, or in another unit.
+    Raises ReadError if the file is damaged, of another joint format, or in another unit.
     """
-    layout, name, unit = protocol.skeleton, file_id(protocol, file), protocol.unit
-    assert layout is not None  # `find_folder` sets it
-    if name not in protocol.containers:
-        if file.suffix == ".amc":
-            joints = amc_asf.read_joints(file, layout, metres=unit is None)
-        else:
-            modules = {".bvh": bvh, ".csv": csv_files, ".json": keypoints_json}
-            joints = modules.get(file.suffix, arrays).read_joints(file, layout)
-        yield _sequence(joints, protocol, name, file.name)
+    layout, name = protocol.skeleton, file_id(protocol, file)
+    if name in protocol.containers:
+        for split, index, clip in ctrgcn_npz.read_clips(file, layout):
+            sample_id = ctrgcn_npz.clip_id(name, split, index)
+            try:
+                yield clip if isinstance(clip, ReadError) else _sequence(clip, protocol, sample_id, file.name)
+            except ReadError as error:
+                yield error
         return
-    for split, index, clip in ctrgcn_npz.read_clips(file, layout):
-        try:
-            if isinstance(clip, ReadError):
-                raise clip
-            sequence = _sequence(clip, protocol, ctrgcn_npz.clip_id(name, split, index), file.name)
-        except ReadError as error:
-            yield error
-        else:
-            yield sequence
+    if file.suffix == ".amc":
+        joints = amc_asf.read_joints(file, layout, metres=protocol.unit is None)
+    else:
+        modules = {".bvh": bvh, ".csv": csv_files, ".json": keypoints_json}
+        joints = modules.get(file.suffix, arrays).read_joints(file, layout)
+    yield _sequence(joints, protocol, name, file.name)
 
 
 def _sequence(joints: np.ndarray, protocol: FolderProtocol, sample_id: str, file: str) -> SkeletonSequence:
-    layout, sample = protocol.skeleton, protocol.table[sample_id]
-    assert layout is not None
-    return SkeletonSequence(
-        joints=_in_layout(joints, layout, file, protocol.unit),
-        layout=layout,
-        label=sample.label,
-        subject=sample.subject,
-        camera=sample.camera,
-        sample_id=sample_id,
-    )
+    _, label, subject, camera = protocol.table[sample_id]
+    joints = _in_layout(joints, protocol.skeleton, file, protocol.unit)
+    return SkeletonSequence(joints, protocol.skeleton, label, subject, camera, sample_id=sample_id)
 
 
 def _in_layout(joints: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> np.ndarray:

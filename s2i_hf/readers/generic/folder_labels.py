@@ -73,13 +73,8 @@ def from_folders(ids: Sequence[str]) -> Labels:
 def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
     """Read labels from a CSV file with a header.
 
-    Args:
-        file: The CSV file.
-        ids: Paths of the clips in the data folder without extension. The column id names them so, or by the last part alone, with or
-            without extension.
-
-    Raises:
-        ValueError: no such table, or a row that is wrong or names several clips; names the line.
+    Its column id names the clips as `ids` does, or by the last part of these paths alone, with or without extension. Raises
+    ValueError, which names the line, if it is no such table, or a row is wrong or names several clips.
     """
     rows = _rows(file)
     known: dict[str, list[str]] = {}  # every way to name a clip: its path, or the last part of it -> what it can be
@@ -130,15 +125,13 @@ def _rows(file: RawFile) -> list[tuple[int, dict[str, str]]]:
         if column not in header:
             hint = did_you_mean(column, header)
             raise ValueError(f"{file.name}: no column {column!r}; expected a header {_HEADER}.{hint}")
-    rows = []
     for number, cells in lines[1:]:
         where = f"{file.name}: line {number}"
         if len(cells) != len(header):
             raise ValueError(f"{where} has {len(cells)} cells; expected the {len(header)} of the header.")
-        rows.append((number, dict(zip(header, cells, strict=True))))
-        if not rows[-1][1]["id"]:
+        if not cells[header.index("id")]:
             raise ValueError(f"{where} has no id; expected the name of a clip.")
-    return rows
+    return [(number, dict(zip(header, cells, strict=True))) for number, cells in lines[1:]]
 
 
 def _find(text: str, known: Mapping[str, list[str]], where: str) -> str | None:
