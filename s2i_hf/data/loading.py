@@ -6,11 +6,24 @@
     data = load_skeletons(["ntu", "pku"], mixture="equal", holdout=["ntu60_xsub"])  # several as one
     loader = DataLoader(as_rows(data["train"]), batch_size=64, collate_fn=SkeletonCollator())
 
-Batches carry raw joints; the encoder turns them into images on the device.
+Batches carry raw joints; the encoder turns them into images on the device. Converted Parquet, on disk or on the Hub, can also be read
+as a stream, without building or downloading the whole first:
+
+    stream = load_skeletons("user/name", streaming=True)["train"]
+    stream = stream.shuffle(seed=0, buffer_size=1000)                          # order of the files, and a buffer of clips
+    stream = split_dataset_by_node(stream, rank=rank, world_size=world_size)   # from datasets.distributed: each clip on one node
+    loader = DataLoader(stream, batch_size=64, num_workers=2, collate_fn=SkeletonCollator())
+    stream.set_epoch(epoch)                                                    # another order; before each epoch
+
+Nodes and workers share out whole files where there are enough of them (`stream.num_shards`); a node takes every n-th clip otherwise, and
+workers without a file stay idle. Either way each clip comes exactly once an epoch. `stream.with_format("arrow")` is three times as fast.
+To go on where a run stopped, with the same seed, epoch, nodes and workers: `stream.load_state_dict(state)` is exact as long as there is no
+shuffle buffer (whose clips it would lose), `stream.skip(n)` with one as well, `itertools.islice(loader, n, None)` with workers too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -59,7 +72,8 @@ def load_skeletons(
             size such as 0.5, or a weight for each source; see `mixtures.set_weights`.
         holdout: Protocols whose test clips may not be trained on: they are taken out of the training split, told in the log and in
             `describe`. Equal names in NTU RGB+D 60 and 120 are one recording.
-        streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict`; see `streaming`.
+        streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict` of the splits that have clips, whose rows
+            are dicts as `SkeletonCollator` takes them.
         layout: For "folder": joint format.
         labels: For "folder": table of labels.
         unit: For "folder": unit of its coordinates.
@@ -81,12 +95,8 @@ def load_skeletons(
     rules = [get_protocol(name) for name in holdout]  # before any long work
     several = not isinstance(source, (str, Path))
     names = [str(name) for name in source] if isinstance(source, Iterable) and several else [str(source)]
-    if streaming:
-        from .streaming import open_stream
-
-        if several or holdout or mixture is not None:
-            raise ValueError("streaming=True is for one source as it is; a mixture or holdout needs clips by index.")
-        return open_stream(names[0])
+    if streaming and (several or holdout or mixture is not None):
+        raise ValueError("streaming=True is for one source as it is; a mixture or holdout needs clips by index.")
     if not several and mixture is not None:
         raise ValueError("mixture says how often to draw from each of several sources, and there is one; pass a list.")
     if not names:
@@ -100,6 +110,7 @@ def load_skeletons(
             **({"layout": layout, "labels": labels, "unit": unit} if name == CUSTOM or not several else {}),
             cache_dir=cache_dir,
             num_proc=num_proc,
+            streaming=streaming,
         )
         for name in names
     ]
@@ -179,20 +190,16 @@ def _decidable(rule: Protocol, opened: Sequence[Source]) -> Protocol:
     Raises:
         ValueError: they are not there, and clips of its dataset are.
     """
-    if not rule.split_files:
+    of_family = [one for one in opened if one.protocol is not None and family(one.protocol.name) == family(rule.name)]
+    if not rule.split_files or not of_family:
         return rule
-    concerned = [one for one in opened if one.protocol is not None and family(one.protocol.name) == family(rule.name)]
-    for one in concerned:
-        known = one.protocol
-        if known is not None and known.name == rule.name and known.split_by == "sample" and known.train:
+    for known in (one.protocol for one in of_family if one.protocol is not None):
+        if known.name == rule.name and known.split_by == "sample" and known.train:
             return known
-    for one in concerned:
-        if one.data_dir is not None:
-            try:
-                return find_recordings(rule, one.data_dir).protocol
-            except ValueError:
-                continue  # its list is not in that folder
-    if rule.train or not concerned:
+    for one in of_family:
+        with contextlib.suppress(ValueError):  # its list is not in that folder
+            return find_recordings(rule, one.data_dir, one.files).protocol
+    if rule.train:
         return rule
     raise ValueError(
         f"holdout names {rule.name}, which is decided by the file {rule.split_files[0]}, and no source has it; add {rule.name} itself, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from ..protocols import Protocol, Split
 from ..readers import RawFile, ReadError
 from ..readers.discovery import find_recordings, read_file
+from ..readers.generic.folder import find_folder
 from ..readers.recordings import Recordings
 
 _FOLDERS = ("processing", "protocols", "readers", "synthetic", "data", "dataset_scripts")
@@ -19,12 +20,15 @@ CUSTOM = "folder"
 """Name that stands for custom data."""
 
 
-def find_source(name: str, data_dir: str | Path | None, **options: Any) -> Recordings:
+def find_source(
+    name: str, data_dir: str | Path | None, files: Sequence[RawFile] | None = None, **options: Any
+) -> Recordings:
     """The recordings of a protocol, or of custom data.
 
     Args:
         name: Protocol, or "folder".
         data_dir: Folder with the raw files.
+        files: What is in it, if `list_raw_files` was asked before.
         options: layout, labels and unit of custom data; see `readers.generic.folder.find_folder`.
 
     Raises:
@@ -32,12 +36,10 @@ def find_source(name: str, data_dir: str | Path | None, **options: Any) -> Recor
     """
     if name != CUSTOM:
         check_options(name, options)
-        return find_recordings(name, data_dir)
-    from ..readers.generic.folder import find_folder
-
+        return find_recordings(name, data_dir, files)
     if data_dir is None:
         raise ValueError(f"{CUSTOM!r} stands for custom data: pass data_dir, the folder of the recordings.")
-    return find_folder(data_dir, **options)
+    return find_folder(data_dir, **options, files=files)
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -14,20 +14,13 @@ from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
 from ..protocols import PROTOCOLS, SPLITS, Protocol, parse_name, short_names
 from ..protocols.folder import FolderProtocol
-from ..readers import get_reader
+from ..readers import RawFile, get_reader
+from ..readers.raw_files import list_raw_files
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
 from .recorded_rows import CUSTOM, check_options, code_hash, find_source
 from .skeleton_rows import SkeletonRows
-from .storage import (
-    FORMATS,
-    META_FILE,
-    arrow_schema,
-    protocol_of,
-    read_meta,
-    row_features,
-    shard_files,
-)
+from .storage import FORMATS, META_FILE, arrow_schema, protocol_of, read_meta, row_features, shard_files
 
 logger = logging.getLogger(__name__)
 logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
@@ -37,14 +30,15 @@ class Source(NamedTuple):
     """A data set that was found and opened.
 
     Args:
-        splits: A `datasets.DatasetDict`, or a dict of `SkeletonRows`.
+        splits: A `datasets.DatasetDict`, or a dict of `SkeletonRows`; as a stream a `datasets.IterableDatasetDict`.
         protocol: How it was split, with what a file beside the data decided; None if that is not known.
-        data_dir: Folder of the raw files, if it was read from them.
+        data_dir: Folder of the raw files, if it was read from them, and `files`, what is in it.
     """
 
     splits: Mapping[str, Any]
     protocol: Protocol | None = None
     data_dir: Path | None = None
+    files: Sequence[RawFile] = ()
 
 
 def open_source(
@@ -56,6 +50,7 @@ def open_source(
     unit: str | None = None,
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
+    streaming: bool = False,
 ) -> Source:
     """Find a data set, build or load it, and say what is missing. The arguments are those of `data.load_skeletons`.
 
@@ -63,37 +58,32 @@ def open_source(
         ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
     """
     options = {"layout": layout, "labels": labels, "unit": unit}
-    if name == CUSTOM or name in PROTOCOLS:
-        return _build(find_source(name, data_dir, **options), Path(str(data_dir)), cache_dir, num_proc)
+    if name in (CUSTOM, *PROTOCOLS):
+        if streaming:
+            raise ValueError(
+                f"streaming reads converted data, and {name!r} means raw files: run `s2i convert {name} --format parquet` first, and "
+                "pass the folder that it makes."
+            )
+        files = list_raw_files(Path(data_dir).expanduser()) if data_dir is not None else []
+        recordings = find_source(name, data_dir, files=files, **options)
+        splits = _build(recordings, Path(str(data_dir)).expanduser(), cache_dir, num_proc)
+        return Source(splits, recordings.protocol, Path(str(data_dir)), files)
     check_options(name, options)
-    folder = Path(name).expanduser()
-    if folder.exists():
-        meta = folder_meta(folder)
-        return Source(_load_folder(folder, meta, cache_dir), protocol_of(meta))
-    if is_repository(name):
-        data, meta = _load_from_hub(name, cache_dir)
-        return Source(data, protocol_of(meta))
-    raise unknown_source(name)
-
-
-def unknown_source(name: str) -> ValueError:
-    """The error for a name that stands for nothing."""
-    return ValueError(
+    if (folder := Path(name).expanduser()).exists():
+        return _open_folder(folder, cache_dir, streaming)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return _open_repository(name, cache_dir, streaming)
+    raise ValueError(
         f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
         f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for custom data."
     )
 
 
-def is_repository(name: str) -> bool:
-    """Whether a name can be that of a Hub repository."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
 # -- raw files ---------------------------------------------------------------------------------------------------------
 
 
-def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None) -> Source:
-    protocol, data_dir = recordings.protocol, data_dir.expanduser()
+def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None, num_proc: int | None) -> Any:
+    protocol, files = recordings.protocol, recordings.all_files
     custom = isinstance(protocol, FolderProtocol)
     builder_class: Any
     if custom:
@@ -111,18 +101,16 @@ def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None,
         **({"features": row_features(protocol.class_names)} if custom else {}),
     )
     builder.recordings = recordings
-    count = len(recordings.all_files)
-    builder.download_and_prepare(num_proc=num_proc if num_proc is not None and 1 < num_proc < count else None)
+    builder.download_and_prepare(num_proc=num_proc if num_proc is not None and 1 < num_proc < len(files) else None)
     parts = {split: builder.as_dataset(split) for split in protocol.splits if builder.info.splits[split].num_examples}
     if not parts:
         raise ValueError(
-            f"None of the {count} recordings in {data_dir} can be read; the warnings say why, first of "
-            f"{recordings.all_files[0]}."
+            f"None of the {len(files)} recordings in {data_dir} can be read; the warnings say why, first of {files[0]}."
         )
     data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
     for split in protocol.splits:
         _report_gaps(recordings, split, data[split]["sample_id"])
-    return Source(data, protocol, data_dir)
+    return data
 
 
 def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str], splits: Sequence[str]) -> Any:
@@ -170,23 +158,7 @@ def _broken(recordings: Recordings, split: Any, found: Sequence[str]) -> list[st
     return [name for name in names if video(name) not in seen]
 
 
-# -- converted folders -------------------------------------------------------------------------------------------------
-
-
-def folder_meta(folder: Path) -> dict[str, Any]:
-    """`storage.read_meta` of a converted folder, once its joint formats are known.
-
-    Raises:
-        ValueError: it was not made by `s2i convert`.
-    """
-    if not (folder / META_FILE).is_file():
-        looked = f"expected a folder made by `s2i convert`, with {META_FILE} in it"
-        raise ValueError(
-            f"{folder} is no converted data set: {looked}. For raw files pass a protocol and data_dir={str(folder)!r}."
-        )
-    meta = read_meta(folder)
-    _register_layouts(meta)
-    return meta
+# -- converted data ----------------------------------------------------------------------------------------------------
 
 
 def _register_layouts(meta: Mapping[str, Any]) -> None:
@@ -195,9 +167,18 @@ def _register_layouts(meta: Mapping[str, Any]) -> None:
         register_layout(get_layout(layout))
 
 
-def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | None) -> Mapping[str, Any]:
+def _open_folder(folder: Path, cache_dir: str | Path | None, streaming: bool) -> Source:
     """The splits of a converted folder, as what can be had of them: a DatasetDict, or a dict of `SkeletonRows`."""
-    files = shard_files(folder)
+    if not (folder / META_FILE).is_file():
+        looked = f"expected a folder made by `s2i convert`, with {META_FILE} in it"
+        raise ValueError(
+            f"{folder} is no converted data set: {looked}. For raw files pass a protocol and data_dir={str(folder)!r}."
+        )
+    meta, files = read_meta(folder), shard_files(folder)
+    _register_layouts(meta)
+    names = {split: list(map(str, paths)) for split, paths in files.items()}
+    if streaming:
+        return Source(_stream(folder, meta, names), protocol_of(meta))
     data: Mapping[str, Any]
     if meta["format"] == "npz":
         data = {
@@ -205,27 +186,19 @@ def _load_folder(folder: Path, meta: Mapping[str, Any], cache_dir: str | Path | 
             for split in meta["counts"]
         }
     else:
-        data = _read_parquet(folder, meta, files, cache_dir)
+        try:
+            import datasets
+        except ImportError:  # by pyarrow alone, all of it in memory
+            data = {split: _read_tables(folder, meta, files.get(split, [])) for split in meta["counts"]}
+        else:  # through the Arrow cache of `datasets`, which maps it into memory
+            cache = str(cache_dir) if cache_dir else None
+            parts = datasets.load_dataset("parquet", data_files=names, cache_dir=cache) if names else {}
+            data = _complete(parts, meta["protocol"], meta["class_names"], list(meta["counts"]))
     for split, count in meta["counts"].items():
         if len(data[split]) != count:
             have = f"its {split} split has {len(data[split])} clips, but {META_FILE} says {count}"
             raise ValueError(f"{folder} is incomplete ({have}); make it again with `s2i convert`.")
-    return data
-
-
-def _read_parquet(
-    folder: Path, meta: Mapping[str, Any], files: Mapping[str, list[Path]], cache_dir: str | Path | None
-) -> Mapping[str, Any]:
-    """Through the Arrow cache of `datasets`, which maps it into memory; by pyarrow alone, all of it in memory, where that lacks."""
-    try:
-        import datasets
-    except ImportError:
-        return {split: _read_tables(folder, meta, files.get(split, [])) for split in meta["counts"]}
-    parts: Mapping[Any, Any] = {}
-    if files:
-        names = {split: list(map(str, paths)) for split, paths in files.items()}
-        parts = datasets.load_dataset("parquet", data_files=names, cache_dir=str(cache_dir) if cache_dir else None)
-    return _complete(parts, meta["protocol"], meta["class_names"], list(meta["counts"]))
+    return Source(data, protocol_of(meta))
 
 
 def _read_tables(folder: Path, meta: Mapping[str, Any], files: Sequence[Path]) -> SkeletonRows:
@@ -242,49 +215,55 @@ def _read_tables(folder: Path, meta: Mapping[str, Any], files: Sequence[Path]) -
     return SkeletonRows.of_table(source, meta["class_names"], meta["protocol"])
 
 
-# -- the Hub -----------------------------------------------------------------------------------------------------------
-
-
-def _load_from_hub(name: str, cache_dir: str | Path | None) -> tuple[Any, dict[str, Any]]:
+def _stream(folder: Path, meta: Mapping[str, Any], names: Mapping[str, list[str]]) -> Any:
     import datasets
 
-    meta = hub_meta(name)
-    try:
-        data = datasets.load_dataset(name, cache_dir=str(cache_dir) if cache_dir else None)
-    except Exception as error:  # whatever the network and the Hub come up with
-        raise hub_error(name, error) from error
-    lacking = [split for split in SPLITS if split not in data]
-    if lacking and meta:  # it says itself that the split has no clips
-        return _complete(data, meta["protocol"], meta["class_names"], list(meta["counts"])), meta
-    if lacking:
-        raise ValueError(f"{name!r} on the Hub has no {lacking[0]} split; expected a data set made by `s2i convert`.")
-    return data, meta
+    if meta["format"] != "parquet":
+        raise ValueError(
+            f"{folder} is in {meta['format']} format, which is mapped into memory and needs no streaming; for streaming convert "
+            "with --format parquet."
+        )
+    if not names:
+        raise ValueError(f"{folder} is incomplete (it has no data/*.parquet); make it again with `s2i convert`.")
+    features = row_features(meta["class_names"])
+    data = datasets.load_dataset("parquet", data_files=names, features=features, streaming=True)
+    for stream in data.values():
+        stream.info.config_name = meta["protocol"]
+    return data.with_format("numpy")
 
 
-def hub_meta(name: str) -> dict[str, Any]:
-    """`s2i.json` of a data set on the Hub, once its joint formats are known; empty if it has none.
+def _open_repository(name: str, cache_dir: str | Path | None, streaming: bool) -> Source:
+    """The splits of a data set on the Hub.
 
     Raises:
-        ValueError: the repository cannot be had, or the file is damaged.
+        ValueError: the repository cannot be had, its s2i.json is damaged, or it has no train or test split.
     """
+    import datasets
+
+    problem, meta = f"{name!r} is no folder here and cannot be loaded from the Hub", {}
     try:
-        path = hub_file(name, META_FILE, repo_type="dataset")
+        path = hub_file(name, META_FILE, repo_type="dataset")  # None: not by `s2i convert`
     except FileNotFoundError as error:
-        if is_offline():
-            return {}  # `datasets` has a cache of its own, and may have the rows
-        raise ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {error}") from None
-    if path is None:
-        return {}  # not by `s2i convert`
+        if not is_offline():  # `datasets` has a cache of its own, and may have the rows
+            raise ValueError(f"{problem}: {error}") from None
+        path = None
+    if path is not None:
+        try:
+            meta = read_meta(path.parent)
+        except ValueError:
+            raise ValueError(
+                f"{META_FILE} of data set {name!r} is damaged or of a newer version; push it again, or update s2i_hf."
+            ) from None
+        _register_layouts(meta)
     try:
-        meta = read_meta(path.parent)
-    except ValueError:
-        raise ValueError(
-            f"{META_FILE} of data set {name!r} is damaged or of a newer version; push it again, or update s2i_hf."
-        ) from None
-    _register_layouts(meta)
-    return meta
-
-
-def hub_error(name: str, error: Exception) -> ValueError:
-    """The error for a data set repository that cannot be loaded, with the way out."""
-    return ValueError(f"{name!r} is no folder here and cannot be loaded from the Hub: {explained(error, name)}.")
+        data = datasets.load_dataset(name, cache_dir=str(cache_dir) if cache_dir else None, streaming=streaming)
+    except Exception as error:  # whatever the network and the Hub come up with
+        raise ValueError(f"{problem}: {explained(error, name)}.") from error
+    if streaming:
+        return Source(data.with_format("numpy"), protocol_of(meta))
+    lacking = [split for split in SPLITS if split not in data]
+    if lacking and not meta:
+        raise ValueError(f"{name!r} on the Hub has no {lacking[0]} split; expected a data set made by `s2i convert`.")
+    if lacking:  # it says itself that the split has no clips
+        data = _complete(data, meta["protocol"], meta["class_names"], list(meta["counts"]))
+    return Source(data, protocol_of(meta))

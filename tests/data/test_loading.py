@@ -10,6 +10,7 @@ import pytest
 from conftest import one_sentence
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
+import s2i_hf.readers.raw_files
 from s2i_hf.data.collator import SkeletonCollator
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
@@ -174,7 +175,9 @@ def test_a_recording_in_two_sources_counts_once(folders: dict[str, Path], caplog
     assert "ntu120_xsub: 8 training clips are in a source before it as well and count once" in caplog.text
 
 
-def test_the_list_of_a_split_file_holds_out(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_the_list_of_a_split_file_holds_out(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PKU-MMD: who tests across subjects is in a file beside the data; view L tests across views."""
     pku, options = tmp_path / "pku", {"cache_dir": folders["cache"]}
     write_pku(pku)
@@ -185,7 +188,13 @@ def test_the_list_of_a_split_file_holds_out(folders: dict[str, Path], tmp_path: 
     held = load_skeletons("pku1_xsub", pku, holdout="pku1_xview", **options)
     assert {name[:6] for name in held["train"].sample_ids} == {"0002-M"}
     (pku / "cross_view.txt").write_text("Training videos:\n0003-L, 0002-L\nValidation videos:\n0002-M\n")
+    scans = []
+    original = s2i_hf.readers.raw_files._in_folder
+    monkeypatch.setattr(
+        s2i_hf.readers.raw_files, "_in_folder", lambda *place: scans.append(place[0]) or original(*place)
+    )
     views = load_skeletons("pku1_xview", pku, holdout="pku1_xsub", **options)  # finds the other file
+    assert scans.count(pku) == 1  # in the one list that there is of the folder
     assert describe(views)["held_out"] == {"pku1_xsub": 2}
     assert {name[:6] for name in views["train"].sample_ids} == {"0002-L"}
 

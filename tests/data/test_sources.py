@@ -183,11 +183,12 @@ def test_npz_needs_numpy_alone(raw: Path, tmp_path: Path) -> None:
     assert "pip install datasets" in done.stdout and one_sentence(done.stdout.strip().replace(str(tmp_path), ""))
 
 
-def test_folders_are_scanned_once(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_scanned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scans = []
-    original = s2i_hf.readers.discovery.list_raw_files
+    original = s2i_hf.readers.raw_files._in_folder
     monkeypatch.setattr(
-        "s2i_hf.readers.discovery.list_raw_files", lambda *given: scans.append(given) or original(*given)
+        "s2i_hf.readers.raw_files._in_folder", lambda *given: scans.append(given[0]) or original(*given)
     )
-    load_skeletons("nw_ucla_xview", raw, cache_dir=tmp_path / "cache")
-    assert len(scans) == 1
+    write_nw_ucla(tmp_path / "raw", NAMES)
+    load_skeletons("nw_ucla_xview", tmp_path / "raw", cache_dir=tmp_path / "cache")
+    assert scans == [tmp_path / "raw"]

@@ -37,7 +37,6 @@ from pathlib import Path
 from s2i_hf.utils.arguments import arg, parse, run_main
 from s2i_hf.cli import main
 from s2i_hf.data import load_skeletons
-from s2i_hf.data.streaming import open_stream
 import dataclasses
 
 @dataclasses.dataclass
@@ -48,7 +47,7 @@ def action(words):
     if words[0] == "data":
         run_main(lambda: load_skeletons(words[1]))
     elif words[0] == "stream":
-        run_main(lambda: open_stream(words[1]))
+        run_main(lambda: load_skeletons(words[1], streaming=True))
     elif words[0] == "config":
         parse(Settings, ["--config", words[1]])
     else:
