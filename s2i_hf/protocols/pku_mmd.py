@@ -23,13 +23,8 @@ _NAME = re.compile(
 def _read(match: re.Match[str]) -> SampleName:
     """`0002-L`, a video of part I; `A01N08-L`, one of part II; `0002-L_A05_00123-00245`, a clip: action and frames."""
     subject = match["subject"]
-    return SampleName(
-        action=int(match["action"] or -1),
-        subject=int(subject or -1),
-        camera=_VIEWS[match["view"]],
-        setup=2 if subject else 1,  # the part
-        video=match["video"],
-    )
+    action, part = int(match["action"] or -1), 2 if subject else 1
+    return SampleName(action, int(subject or -1), _VIEWS[match["view"]], part, match["video"])
 
 
 NAMES: dict[str, NameParser] = {"pku_mmd": (_NAME, _read)}

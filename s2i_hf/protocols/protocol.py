@@ -152,11 +152,7 @@ class Protocol:
         return parse_name(self.reader, sample_id)
 
     def file_splits(self, stem: str) -> tuple[Split, ...]:
-        """Splits that clips of a raw file may be in, from its name: none if it is no recording of this protocol.
-
-        Args:
-            stem: File name without folder and extension; of a clip, or of an untrimmed video, which has no action in it.
-        """
+        """Splits that clips of a raw file, or of an untrimmed video, may be in, by its stem; none if it is not of this protocol."""
         return self._splits(stem, self._parse(stem))
 
     def _splits(self, stem: str, sample: SampleName | None) -> tuple[Split, ...]:
@@ -204,11 +200,8 @@ class Protocol:
     @cached_property
     def _complete(self) -> Mapping[Split, list[str]]:
         """Sorted ids of each split of the complete dataset."""
-        ids: dict[Split, list[str]] = {split: [] for split in self.splits}
-        for name in self.samples() if self.samples else ():
-            if (split := self.split(name)) is not None:
-                ids[split].append(name)
-        return {split: sorted(names) for split, names in ids.items()}
+        splits = [(self.split(name), name) for name in (sorted(self.samples()) if self.samples else ())]
+        return {split: [name for at, name in splits if at == split] for split in self.splits}
 
 
 def numbers(text: str) -> frozenset[int]:

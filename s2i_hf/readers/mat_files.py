@@ -31,12 +31,7 @@ class _Damaged(Exception):
 
 
 def read_array(data: bytes, variable: str, file: str) -> np.ndarray:
-    """The values of one variable: an array of any shape, in the type that is stored.
-
-    Args:
-        data: Contents of the file.
-        variable: Its name.
-        file: Name of the file, for messages.
+    """The values of one variable in the contents of `file`: an array of any shape, in the type that is stored.
 
     Raises ReadError if it is no MATLAB 5 file, damaged, without that variable, or that is no array of real numbers.
     """

@@ -11,10 +11,6 @@ from importlib.resources import files
 
 @lru_cache
 def read_list(name: str) -> tuple[str, ...]:
-    """Lines of the resource `name` (such as "nw_ucla_classes.txt"), without its comments and blank lines.
-
-    Raises:
-        FileNotFoundError: there is no such resource.
-    """
+    """Lines of the resource `name` (such as "nw_ucla_classes.txt"), without its comments and blank lines."""
     text = files(__name__).joinpath(name).read_text(encoding="utf-8")
     return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))

@@ -94,15 +94,10 @@ def named_sequence(
         body_ids: (M,), those of the sensor; None: 0..M-1.
     """
     name = parse_name(reader, sample_id) or SampleName()
-    return SkeletonSequence(
-        joints=joints[:, None] if joints.ndim == 3 else joints,
-        layout=LAYOUTS[next(dataset.layout for dataset in DATASETS.values() if dataset.reader == reader)],
-        label=max(-1, name.action - 1) if label is None else label,
-        subject=name.subject,
-        camera=name.camera,
-        body_ids=body_ids,  # type: ignore[arg-type]  # None is 0..M-1
-        sample_id=sample_id,
-    )
+    layout = LAYOUTS[next(dataset.layout for dataset in DATASETS.values() if dataset.reader == reader)]
+    people = joints[:, None] if joints.ndim == 3 else joints
+    label = max(-1, name.action - 1) if label is None else label
+    return SkeletonSequence(people, layout, label, name.subject, name.camera, body_ids, sample_id)  # type: ignore[arg-type]
 
 
 def only_clip(

@@ -35,8 +35,7 @@ def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
             2 incorrect, 3 poorly executed), position.
         denoise: Keep the body that is there most of the time, and the frames it is in; else all bodies, NaN where absent.
 
-    Raises:
-        ReadError: a line that is none of this format, not metres, or nobody in it; the message names the line.
+    Raises ReadError, which names the line, for one that is none of this format, for other than metres, or nobody in it.
     """
     file = RawFile.of(file)
     rows: dict[tuple[int, int], np.ndarray] = {}

@@ -34,12 +34,8 @@ def select(files: Sequence[RawFile]) -> Selected:
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a01_s01_e01_skeleton3D.txt`: joints (T, 1, 20, 3).
 
-    Args:
-        file: The recording.
-        denoise: Drop the frames without anybody; else the person is NaN in them.
-
-    Raises:
-        ReadError: the lines are no four finite numbers each, no multiple of 20, not metres, or nobody is in any frame.
+    `denoise` drops the frames without anybody; else the person is NaN in them. Raises ReadError if the lines are no four finite numbers
+    each, no multiple of 20, not metres, or nobody is in any frame.
     """
     file = RawFile.of(file)
     if file.stem.endswith(_SCREEN):

@@ -284,10 +284,8 @@ def parse_text(data: bytes, file: str, way: Way = "auto") -> BodyFrames:
     if way == "auto":
         way = os.environ.get(WAY_VARIABLE) or "auto"  # type: ignore[assignment]  # checked in the next lines
     if way not in get_args(Way):
-        where = f"(argument way, or environment variable {WAY_VARIABLE})"
-        raise ValueError(
-            f"Unknown way {way!r} to read .skeleton files {where}; expected one of {', '.join(get_args(Way))}."
-        )
+        expected = f"expected one of {', '.join(get_args(Way))}, as argument or environment variable {WAY_VARIABLE}"
+        raise ValueError(f"Unknown way {way!r} to read .skeleton files; {expected}.")
     if way == "lines":
         return parse_lines(data, file)
     _bytes_parsed += len(data)

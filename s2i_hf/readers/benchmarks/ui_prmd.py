@@ -84,8 +84,7 @@ def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
 
     The angles are its companion, else `m01_s01_e01_angles.txt` beside it or in the folder `Angles` beside its own.
 
-    Raises:
-        ReadError: lines that are no 66 finite numbers, no angles, or another number of frames in them.
+    Raises ReadError for lines that are no 66 finite numbers, no angles, or another number of frames in them.
     """
     file = RawFile.of(file)
     beside = file.companions[0] if file.companions else _beside(file)
@@ -133,8 +132,7 @@ def select_vicon(files: Sequence[RawFile]) -> Selected:
 def read_vicon(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one execution of an exercise: joints (T, 1, 39, 3), y being the height above the floor.
 
-    Raises:
-        ReadError: lines that are no 117 finite numbers, no markers, or not millimetres.
+    Raises ReadError for lines that are no 117 finite numbers, no markers, or not millimetres.
     """
     file = RawFile.of(file)
     markers = read_table(file, 3 * _MARKERS.num_joints, "x y z of 39 markers, with commas", b",")

@@ -21,16 +21,16 @@ _TOO_LARGE = 1e6  # metres
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one recording, such as `a27_s8_t3_skeleton.mat`: joints (T, 1, 20, 3).
 
-    Raises:
-        ReadError: no MATLAB 5 file, or its `d_skel` is no 20 x 3 x T array of finite numbers in metres.
+    Raises ReadError if it is no MATLAB 5 file, or its `d_skel` is no 20 x 3 x T array of finite numbers in metres.
     """
     file = RawFile.of(file)
     array = read_array(read_bytes(file, text=False), _VARIABLE, file.name)
     if array.ndim == 2:
         array = array[..., None]  # MATLAB drops a last axis of length 1: a clip of one frame
     if array.ndim != 3 or array.shape[:2] != (_NUM_JOINTS, 3) or not array.size:
-        shape = " x ".join(map(str, array.shape))
-        raise ReadError(f"{file.name}: {_VARIABLE} is {shape}; expected {_NUM_JOINTS} x 3 x frames.")
+        raise ReadError(
+            f"{file.name}: {_VARIABLE} is {' x '.join(map(str, array.shape))}; expected {_NUM_JOINTS} x 3 x frames."
+        )
     joints = array.transpose(2, 0, 1).astype(np.float64)
     check_finite(joints, file.name, _TOO_LARGE)
     return only_clip("utd_mhad", file, joints)

@@ -91,7 +91,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
         ReadError: one of the files is damaged, they do not belong together, or a joint of the layout is not there; names the line.
     """
     skeleton = _read_skeleton(file)
-    bones = skeleton.bones
+    bones, root = skeleton.bones, skeleton.bones[0]
     picked = pick(skeleton.names, layout, file.name)
     channels, columns = _read_motion(file, skeleton)
 
@@ -104,9 +104,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
             axes = "".join(axis for axis, _ in turns)
             local[:, index] = bone.axis @ rotations(axes, block[:, [column for _, column in turns]]) @ bone.axis.T
             offsets[:, index] = local[:, index] @ (bone.direction * bone.length)
-        offsets[:, 0] = (
-            block[:, [columns[0][bones[0].dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
-        )
+        offsets[:, 0] = block[:, [columns[0][root.dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
         return positions(skeleton.parents, local, offsets)[:, picked]
 
     scale = _INCH / skeleton.unit if metres else 1.0
@@ -124,14 +122,10 @@ def read_layout(file: RawFile) -> SkeletonLayout:
     return named_layout("asf", skeleton.names, skeleton.parents, file.name)
 
 
-def _lines(file: RawFile) -> Lines:
-    return Lines(file, blanks=",()", comment="#")
-
-
 def _read_skeleton(file: RawFile) -> _Skeleton:
     if not file.companions:
         raise ReadError(f"{file.name}: no .asf file was found for it; put the subject's skeleton beside it.")
-    lines = _lines(file.companions[0])
+    lines = Lines(file.companions[0], ",()", "#")
     skeleton = _Skeleton(lines.name, [_Bone("root", dof=("tx", "ty", "tz", *_TURNS))])
     section: _Section = []
     sections: dict[str, _Section] = {}
@@ -225,7 +219,7 @@ def _read_tree(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
 
 def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[range]]:
     """(T, C) float64, angles in degrees; and the columns of each bone's degrees of freedom."""
-    lines = _lines(file)
+    lines = Lines(file, ",()", "#")
     ends = np.cumsum([len(bone.dof) for bone in skeleton.bones]).tolist()
     columns = [range(end - len(bone.dof), end) for bone, end in zip(skeleton.bones, ends, strict=True)]
     by_name = {name: index for index, name in enumerate(skeleton.names)}

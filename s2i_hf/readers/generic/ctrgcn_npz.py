@@ -101,8 +101,5 @@ def read_clips(file: RawFile, layout: SkeletonLayout) -> Iterator[tuple[Split, i
                     clip[~there[:last]] = np.nan
                     yield split, index, clip[:, people]
                 else:
-                    yield (
-                        split,
-                        index,
-                        ReadError(f"{file.name}: clip {index + 1} of {key} is all zero; nobody is in it."),
-                    )
+                    where = f"{file.name}: clip {index + 1} of {key}"
+                    yield split, index, ReadError(f"{where} is all zero; nobody is in it.")

@@ -104,7 +104,7 @@ def find_folder(
     protocol = replace(protocol, table=known.table, names=known.names)
     if labelled and not protocol.names:
         advice = (
-            f"put each clip in a folder named after its class, or list them in a {_TABLE} with the columns id and label"
+            f"put each clip in a folder named after its class, or list them in a {_TABLE} with columns id and label"
         )
         logger.warning("%s: nothing says what the clips show, so all labels are -1: %s.", folder, advice)
     parts: dict[Split, list[RawFile]] = {

@@ -29,15 +29,10 @@ _BYTE_ORDERS = ("<", ">", "|", "=")
 
 
 def load(data: bytes | memoryview, name: str) -> Any:
-    """The object in a pickle.
+    """The object in a pickle: `data` is its contents, such as a memoryview of a `mmap`, `name` what it is called in errors.
 
-    Args:
-        data: Contents of the file, such as a memoryview of a `mmap`.
-        name: What the file is called in errors.
-
-    Returns:
-        dict with text as keys, list, tuple, str, int, float, bool, None, memoryview for bytes, and read-only numpy arrays of numbers
-        or bools, nested. Raises ReadError if it holds anything else, or is damaged.
+    Returns dict with text as keys, list, tuple, str, int, float, bool, None, memoryview for bytes, and read-only numpy arrays of numbers
+    or bools, nested. Raises ReadError if it holds anything else, or is damaged.
     """
     machine = _Machine(memoryview(data))
     try:
