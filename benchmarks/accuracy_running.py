@@ -23,8 +23,9 @@ from typing import Any
 from accuracy_plan import Stage
 
 from s2i_hf.data.storage import META_FILE
-from s2i_hf.runs.checkpoints import CHECKPOINTS, METRICS_FILE, SUMMARY
+from s2i_hf.runs.checkpoints import CHECKPOINTS, SUMMARY
 from s2i_hf.runs.results import append_results, read_results
+from s2i_hf.runs.run_folder import METRICS_FILE
 from s2i_hf.training.interruption import RunInterrupted, StopRequest
 from s2i_hf.utils.files import write_json
 

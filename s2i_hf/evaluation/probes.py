@@ -148,17 +148,15 @@ class ProbeResult:
     note: str = ""
 
 
-def check_labels(train_y: np.ndarray, test_y: np.ndarray, data: str = "The data") -> None:
-    """Raise ValueError for labels of `data` that no probe works with: none, some below 0, or a single class to learn."""
-    for name, labels in (("training", train_y), ("test", test_y)):
+def check_labels(train_y: np.ndarray, test_y: np.ndarray | None = None, data: str = "") -> None:
+    """Raise ValueError for labels of `data` that nothing can be learned from: none, some below 0, or a single class."""
+    for name, labels in (("training", train_y), ("test", train_y if test_y is None else test_y)):
         if len(labels) == 0:
-            raise ValueError(f"{data} has no {name} clips to probe with; check the data folder and the protocol.")
+            raise ValueError(f"{data or 'The data'} has no {name} clips; check the data folder and the protocol.")
         if labels.min() < 0:
-            raise ValueError(
-                f"{int((labels < 0).sum())} {name} clips have no label (-1); a probe needs labelled clips."
-            )
+            raise ValueError(f"{(labels < 0).sum()} {name} clips have no label (-1); expected a label for every clip.")
     if len(np.unique(train_y)) < 2:
-        raise ValueError(f"All {len(train_y)} training clips have one label; a probe needs at least two classes.")
+        raise ValueError(f"All {len(train_y)} training clips have one label; expected at least two classes.")
 
 
 def evaluate_probe(

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from ..utils.files import write_json
-from .run_folder import MetricsFile
+from .run_folder import METRICS_FILE, MetricsFile
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-CHECKPOINTS, METRICS_FILE, SUMMARY = "checkpoints", "metrics.jsonl", "summary.json"
+CHECKPOINTS, SUMMARY = "checkpoints", "summary.json"
 # Everything a run and what is measured on it may leave in its folder; --overwrite removes these and nothing else.
 _RUN_FILES = (
     METRICS_FILE, SUMMARY, CHECKPOINTS, "run.yaml", "data.json", "config.json", "model*.safetensors",
@@ -208,26 +208,33 @@ def rewind(run_dir: Path, step: int) -> None:
     MetricsFile(run_dir / METRICS_FILE).keep_until(step)
 
 
-def read_progress(checkpoint: Path, num_processes: int, train_ids: str) -> Progress:
-    """Where a run stood at a checkpoint, if it can go on from it.
+def resume_point(
+    run_dir: Path, resume: str, settings: Mapping[str, Any], may_change: frozenset[str], start: Progress
+) -> tuple[Path | None, Progress]:
+    """The checkpoint that the run goes on from and where it stood there; None and `start` if there is none.
 
     Raises:
-        ValueError: the checkpoint is damaged, or of another number of processes, or of other clips.
+        ValueError: the checkpoint is damaged, or of other settings, clips, or another number of processes than these.
+        FileNotFoundError: `resume` is no checkpoint of this run.
     """
+    checkpoint = choose_checkpoint(run_dir, resume)
+    if checkpoint is None:
+        return None, start
+    check_same_settings(run_dir, settings, may_change)
     try:
         progress = Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"{checkpoint} has no readable progress.json ({error}); resume from another checkpoint."
         ) from None
-    if progress.num_processes != num_processes:
+    if progress.num_processes != start.num_processes:
         raise ValueError(
-            f"{checkpoint} was written by {progress.num_processes} processes, this run has {num_processes}; "
+            f"{checkpoint} was written by {progress.num_processes} processes, this run has {start.num_processes}; "
             f"launch it with --num_processes {progress.num_processes} to go on exactly where it stopped."
         )
-    if progress.train_ids != train_ids:
+    if progress.train_ids != start.train_ids:
         raise ValueError(f"The training clips are not those that {checkpoint} was trained on; pass the same --data.")
-    return progress
+    return checkpoint, progress
 
 
 def load_checkpoint(accelerator: Accelerator, checkpoint: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..utils.files import write_atomically
 
+METRICS_FILE = "metrics.jsonl"
 PUSHED = "hub.json"  # in a run folder: where it was pushed to
 # Meta's masked-autoencoder weights, on the Hub or in a local copy
 _VIT_MAE = re.compile(r"(^|/)vit-mae-(base|large|huge)(/|$)")
@@ -63,7 +64,7 @@ class RunFolder:
         self.robustness, self.fusion, self.cost = map(self._json, ("robustness", "fusion", "cost"))
         rows = self._json("results")
         self.results: list[dict[str, Any]] = rows if isinstance(rows, list) else []
-        rows = MetricsFile(run_dir / "metrics.jsonl").rows()
+        rows = MetricsFile(run_dir / METRICS_FILE).rows()
         self.start: dict[str, Any] = next((row for row in rows if row.get("event") == "start"), {})
         steps = [row for row in rows if "loss" in row and "step" in row]
         self.metrics: list[dict[str, Any]] = sorted(steps, key=lambda row: row["step"])

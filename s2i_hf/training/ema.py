@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -29,9 +31,7 @@ class WeightAverage(AveragedModel):
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         if not 0 <= decay < 1:
-            raise ValueError(
-                f"the decay of the weight average is {decay}; expected 0 or more and below 1, such as 0.999."
-            )
+            raise ValueError(f"the decay of the average is {decay}; expected 0 or more and below 1, such as 0.999.")
 
         @torch.no_grad()
         def update(averages: Any, weights: Any, _: Any) -> None:
@@ -43,10 +43,7 @@ class WeightAverage(AveragedModel):
 
     def save(self, path: str | Path) -> None:
         """Write the average and its count of steps as safetensors."""
-        from safetensors.torch import save_file
-
-        state = {name: value.contiguous() for name, value in self.module.state_dict().items()}
-        save_file(state, str(path), metadata={"steps": str(int(self.n_averaged) - 1)})
+        save_model(self.module, str(path), metadata={"steps": str(int(self.n_averaged) - 1)})
 
     def load(self, path: str | Path) -> None:
         """Go on from a saved average.
@@ -54,19 +51,12 @@ class WeightAverage(AveragedModel):
         Raises:
             ValueError: the file has other weights than the model.
         """
-        from safetensors import SafetensorError, safe_open
-        from safetensors.torch import load_file
-
         try:
             with safe_open(str(path), framework="pt") as file:
                 steps = int((file.metadata() or {}).get("steps", 0))
-            self.module.load_state_dict(load_file(str(path)), strict=True)
+            load_model(self.module, str(path))
         except (OSError, SafetensorError) as error:
-            raise ValueError(
-                f"{path} is no readable weight average ({error}); resume from another checkpoint."
-            ) from None
+            raise ValueError(f"{path} is no readable weight average ({error}); take another checkpoint.") from None
         except RuntimeError:
-            raise ValueError(
-                f"{path} averages other weights than this model has; resume the run it belongs to."
-            ) from None
+            raise ValueError(f"{path} averages other weights than this model has; resume its own run.") from None
         self.n_averaged.fill_(steps + 1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..evaluation.probes import check_labels
 from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
 from ..models.saved_models import check_size, layout_note, processor_for
@@ -17,33 +18,27 @@ from .finetune_arguments import FinetuneArguments
 def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, list[str]]:
     """The classifier and its processor for these training clips.
 
-    Args:
-        arguments: Settings.
-        rows: `SkeletonRows` of the training clips; their class names become id2label, and their layouts, or `arguments.to_layout`,
-            that of the processor.
+    The class names of the `SkeletonRows` become id2label, and their layouts, or `arguments.to_layout`, that of the processor.
 
     Returns:
         Model, `SkeletonProcessor`, and the loading report in sentences, and one where clips are of another joint format.
 
     Raises:
-        ValueError, FileNotFoundError: see `models.classification.build_classifier`; or there are no clips, one class, or clips
-            without a label.
+        ValueError, FileNotFoundError: as of `models.classification.build_classifier` and `class_names_of`.
     """
     layouts = sorted(set(map(str, rows.layouts)))
     if arguments.to_layout is not None:
         layouts = [get_layout(arguments.to_layout).name]
-    model, notes = build_classifier(
-        arguments.model, class_names_of(rows), pooling=arguments.pooling, drop_path=arguments.drop_path,
-        image_size=arguments.size, encoder=arguments.encoder, seed=arguments.seed,
-    )  # fmt: skip
+    options = {name: getattr(arguments, name) for name in ("pooling", "drop_path", "encoder", "seed")}
+    model, notes = build_classifier(arguments.model, class_names_of(rows), image_size=arguments.size, **options)
     before = processor_for(model.config, arguments.model, arguments.size)
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     options = {name: value for name in ("stream", "people") if (value := getattr(arguments, name)) is not None}
     processor = processor_for(model.config, arguments.model, arguments.size, layout=layout, **options)
     if not arguments.from_scratch:
         notes += filter(None, [layout_note(before, layouts)])
-    if not arguments.from_scratch and before.stream != processor.stream:
-        notes.append(f"The encoder learned from {before.stream} images, and these are {processor.stream} images.")
+        if before.stream != processor.stream:
+            notes.append(f"The encoder learned from {before.stream} images, and these are {processor.stream} images.")
     return model, processor, notes
 
 
@@ -53,14 +48,7 @@ def class_names_of(rows: Any) -> list[str]:
     Raises:
         ValueError: there are no clips, clips without a label, or clips of one class only.
     """
-    if len(rows) == 0:
-        raise ValueError(f"{rows.name or 'The data'} has no training clips; check the data folder and the protocol.")
-    if rows.labels.min() < 0:
-        raise ValueError(
-            f"{int((rows.labels < 0).sum())} training clips have no label (-1); fine-tuning needs labelled clips."
-        )
-    if len(np.unique(rows.labels)) < 2:
-        raise ValueError(f"All {len(rows)} training clips have one label; a classifier needs at least two classes.")
+    check_labels(rows.labels, data=rows.name)
     names = [str(name) for name in rows.class_names]
     if names and rows.labels.max() >= len(names):
         raise ValueError(f"A training clip has label {rows.labels.max()}, but there are {len(names)} class names.")
@@ -88,14 +76,13 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
             f"--validation {kind} needs training clips of several {kind}, and all {len(rows)} are of {kind[:-1]} {found[0]}; "
             "pass --validation stratified."
         )
+    generator = np.random.Generator(np.random.Philox(key=arguments.seed))
     if kind == "subjects":
         held, _ = validation_split(rows.subjects, rows.labels, arguments.seed)
     elif kind == "cameras":
-        views = np.random.Generator(np.random.Philox(key=arguments.seed)).permutation(np.unique(rows.cameras))
-        held = np.asarray(rows.cameras) == views[0]
+        held = np.asarray(rows.cameras) == generator.permutation(np.unique(rows.cameras))[0]
     else:
         held = np.zeros(len(rows), dtype=bool)
-        generator = np.random.Generator(np.random.Philox(key=arguments.seed))
         for label in np.unique(rows.labels):
             clips = generator.permutation(np.flatnonzero(rows.labels == label))
             held[clips[: round(len(clips) * share)]] = True
@@ -134,7 +121,5 @@ def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:
 def balanced_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
     """(C,) weights of the classes, inversely as frequent as their clips; 1 on the average of the clips, and for absent classes."""
     counts = np.bincount(labels, minlength=num_classes)
-    present = int((counts > 0).sum())
-    return torch.from_numpy(
-        np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 1.0).astype(np.float32)
-    )
+    weights = np.where(counts > 0, len(labels) / ((counts > 0).sum() * np.maximum(counts, 1)), 1.0)
+    return torch.from_numpy(weights.astype(np.float32))

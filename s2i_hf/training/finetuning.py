@@ -19,8 +19,8 @@ from ..runs.provenance import hardware_name
 from ..runs.results import append_results
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
-from .interruption import StopRequest, check_processes
-from .run_log import RunCallback, RunLog, check_start, wants_progress
+from .interruption import StopRequest, check_processes, wants_cpu
+from .run_log import RunLog, check_start, wants_progress
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -34,17 +34,13 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         ValueError: processes that do not know of each other, a precision or device that is not there, or a run folder in use.
         ImportError: the tracker's package is missing.
     """
-    import os
-
     from accelerate.state import AcceleratorState
     from transformers import TrainingArguments
 
     has_gpu = torch.cuda.is_available()
     if arguments.device == "cuda" and not has_gpu:
         raise ValueError("--device cuda needs a GPU, and torch sees none here; use --device auto or cpu.")
-    on_cpu = (
-        arguments.device == "cpu" or not has_gpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
-    )
+    on_cpu = arguments.device == "cpu" or not has_gpu or wants_cpu()
     check_start(arguments, on_cpu)
     AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     settings = TrainingArguments(
@@ -86,11 +82,8 @@ def finetune(
     """Train a classifier, or go on with it, test it once, and leave a run folder.
 
     Args:
-        arguments: Settings.
-        model: Classifier of `load_classifier` (or any: (B, 3, H, W) -> `.logits`).
-        processor: Makes the images, and is saved beside the model.
-        dataset: "train" and "test" rows as they were recorded; see `data.as_rows`. They are read in `arguments.to_layout`, if that is set,
-            from here on.
+        model, processor: Of `load_classifier` (or any classifier, (B, 3, H, W) -> `.logits`); the processor is saved beside the model.
+        dataset: "train" and "test" rows as they were recorded (`data.as_rows`), read in `arguments.to_layout` from here on.
         settings: What `start` returned; started here if None.
         notes: Sentences of `load_classifier`: printed, and written to the summary as start_notes.
 
@@ -105,8 +98,8 @@ def finetune(
     from transformers.trainer_callback import PrinterCallback
 
     from ..data.loading import as_rows, describe
-    from ..visualization.figures import MissingExtra, confusion_picture
-    from .trainer import SkeletonTrainer
+    from ..visualization.figures import confusion_picture, drawing
+    from .trainer import RunCallback, SkeletonTrainer
 
     settings = settings or start(arguments)
     splits = splits_as_layout({name: as_rows(rows) for name, rows in dataset.items()}, arguments.to_layout)
@@ -121,9 +114,8 @@ def finetune(
     settings.load_best_model_at_end, settings.metric_for_best_model = arguments.best, metric
     settings.greater_is_better = True
     weights = balanced_weights(clips.labels, model.config.num_labels) if arguments.class_weights == "balanced" else None
-    validation_clips = 0 if held_out is None else len(held_out)
     processes: Any = settings.distributed_state
-    log = RunLog(arguments, processes, schedule, clips, notes, validation_clips=validation_clips)
+    log = RunLog(arguments, processes, schedule, clips, notes, validation_clips=len(held_out or ()))
     with StopRequest() as stop:
         callback = RunCallback(log, held_out is not None, metric, stop)
         trainer = callback.trainer = SkeletonTrainer(
@@ -143,21 +135,18 @@ def finetune(
     rows: list[dict[str, Any]] = []
     if log.main:
         protocol, class_names = train.name or Path(arguments.data).name, class_names_of(train)
-        rows = metric_rows(
-            found, protocol, setting=arguments.setting, encoder=arguments.encoder_name, method=arguments.method_name,
-            train_clips=len(clips), test_clips=len(test), seed=arguments.seed, seconds=log.progress.seconds,
-            hardware=hardware_name(settings.device),
-        )  # fmt: skip
+        names = {"setting": arguments.setting, "encoder": arguments.encoder_name, "method": arguments.method_name}
+        counts = {"train_clips": len(clips), "test_clips": len(test), "seed": arguments.seed}
+        cost = {"seconds": log.progress.seconds, "hardware": hardware_name(settings.device)}
+        rows = metric_rows(found, protocol, **names, **counts, **cost)
         append_results(log.run_dir, rows, arguments.results_csv)
         confusion = confusion_matrix(scores.argmax(axis=1), test.labels, len(class_names))
         reports = {arguments.encoder_name: {arguments.setting: class_report(confusion, best)}}
         write_class_report(log.run_dir, protocol, class_names, data, reports)
         if arguments.card:
             title = f"{protocol}, fine-tuned: top-1 {100 * found['top1']:.1f} %"
-            try:
-                confusion_picture(confusion, class_names, log.run_dir / "confusion.png", title)
-            except MissingExtra as missing:
-                print(f"No confusion.png: {missing}")
+            with drawing(log.run_dir / "confusion.png") as path:
+                confusion_picture(confusion, class_names, path, title)
     final: Any = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False).eval()
     summary = log.finish(final, final.state_dict(), processor, **found, **best)
     epoch = f"epoch {best['best_epoch']:g}" if best else "last epoch"

@@ -20,6 +20,11 @@ _LAUNCH = (
 )
 
 
+def wants_cpu() -> bool:
+    """Whether the environment keeps accelerate from using an accelerator."""
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+
+
 def check_processes(accelerator: Accelerator) -> None:
     """Refuse a launch whose processes do not know of each other: each would train alone, and all write into one folder.
 
@@ -33,8 +38,7 @@ def check_processes(accelerator: Accelerator) -> None:
             f"apart; {_LAUNCH}."
         )
     # `accelerate launch --cpu --num_processes 2` starts one process; all that it leaves of the two is this address
-    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
-    if started == 1 and on_cpu and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+    if wants_cpu() and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
         raise ValueError(f"`accelerate launch --cpu` was asked for several processes and started one; {_LAUNCH}.")
 
 

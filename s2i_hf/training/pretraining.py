@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from ..data.skeleton_rows import SkeletonRows
     from ..processing.image_processing_skeleton import SkeletonProcessor
 
 ComputeLoss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
@@ -141,10 +140,7 @@ def build_optimizer(model: nn.Module, arguments: PretrainArguments) -> torch.opt
         {"params": [p for p in trained if p.squeeze().ndim >= 2], "weight_decay": arguments.weight_decay},
         {"params": [p for p in trained if p.squeeze().ndim < 2], "weight_decay": 0.0},
     ]
-    try:
-        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
-    except RuntimeError:  # no fused kernel on this device
-        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95))
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
 
 
 def pretrain(
@@ -160,8 +156,7 @@ def pretrain(
     """Pretrain a masked autoencoder, or go on with it, and leave a run folder.
 
     Args:
-        arguments: Settings; the model's config and the processor are expected to follow them (`model_options`,
-            `processor_options`).
+        arguments: Settings, which model and processor are expected to follow (`model_options`, `processor_options`).
         model: Takes (B, 3, H, W) images and `noise` (B, L); its config has image_size, patch_size and mask_ratio.
         processor: Makes the images, and is saved beside the model.
         dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
@@ -180,6 +175,8 @@ def pretrain(
     from tqdm import tqdm
 
     from ..data.loading import as_rows, describe
+    from ..visualization.figures import drawing
+    from ..visualization.reconstruction import reconstruction_picture
 
     accelerator = accelerator or start(arguments)
     device, options = accelerator.device, processor.encoding_options
@@ -232,7 +229,9 @@ def pretrain(
     model = accelerator.unwrap_model(wrapped).eval()
     summary = log.finish(model, state, processor, loss=last[0].get("loss") if last else None)
     if log.main and arguments.card:
-        _picture(log, model, processor, splits.get("test", rows))
+        with drawing(log.run_dir / "reconstruction.png") as path:
+            shown = splits.get("test", rows)
+            reconstruction_picture(model, processor, shown, path, arguments.mask, arguments.target, arguments.seed)
     log.write_card()
     accelerator.end_training()  # after the last waiting: it ends the group that processes wait in
     log.publish()
@@ -264,7 +263,7 @@ def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]
 
 
 class _MaskingCollator:
-    """Rows -> padded joints (see `data.collator`) and `noise`, the mask of every clip as ranks."""
+    """Rows -> padded joints (see `data.collator`) and `noise` (B, L), the mask of every clip as ranks, drawn in its own epoch."""
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
         self.arguments, self.options, self.grid = arguments, options, grid
@@ -272,27 +271,22 @@ class _MaskingCollator:
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = self.collate(rows)
-        return {**batch, "noise": self._noise(batch, np.array([row["epoch"] for row in rows]))}
-
-    def _noise(self, batch: dict[str, Any], epochs: np.ndarray) -> torch.Tensor:
-        """(B, L) ranks, drawn for each clip in its own epoch."""
-        options, arguments = self.options, self.arguments
-        parts = None
+        options, arguments, parts = self.options, self.arguments, None
         if "body_part" in mask_weights(arguments.mask):
             people = [1 if options.people == "first" else number for number in batch["num_people"]]
             parts = [
                 part_columns(get_layout(layout), number, options.size[1], options.columns)
                 for layout, number in zip(batch["layouts"], people, strict=True)
             ]
-        noise = torch.empty(len(epochs), self.grid[0] * self.grid[1])
+        epochs = np.array([row["epoch"] for row in rows])
+        noise = torch.empty(len(rows), self.grid[0] * self.grid[1])
         for epoch in np.unique(epochs):  # one, except in a weighted mixture
             at = np.flatnonzero(epochs == epoch)
             ids = [batch["sample_ids"][index] for index in at]
-            of_epoch = None if parts is None else [parts[index] for index in at]
-            noise[at] = mask_noise(
-                arguments.mask, ids, self.grid, arguments.mask_ratio, arguments.seed, int(epoch), of_epoch
-            )
-        return noise
+            of_epoch = parts and [parts[index] for index in at]
+            drawn = (arguments.mask_ratio, arguments.seed, int(epoch), of_epoch)
+            noise[at] = mask_noise(arguments.mask, ids, self.grid, *drawn)
+        return {**batch, "noise": noise}
 
 
 class _PretrainLog(RunLog):
@@ -362,14 +356,3 @@ class _PretrainLog(RunLog):
                     "--base_lr, more --warmup_epochs, --grad_clip 1.0 or --precision no, in a new --output_dir."
                 )
         self.window += losses
-
-
-def _picture(log: _PretrainLog, model: Any, processor: SkeletonProcessor, rows: SkeletonRows) -> None:
-    from ..visualization.figures import MissingExtra
-    from ..visualization.reconstruction import reconstruction_picture
-
-    path, settings = log.run_dir / "reconstruction.png", log.arguments
-    try:
-        reconstruction_picture(model, processor, rows, path, settings.mask, settings.target, settings.seed)
-    except MissingExtra as missing:
-        log.say(f"No {path.name}: {missing}")

@@ -6,44 +6,31 @@ import hashlib
 import importlib.util
 import math
 import os
+import platform
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers.trainer_callback import TrainerCallback, TrainerControl, TrainerState
 from transformers.utils import logging
 
 from ..hub.push import check_repository, publish_run
-from ..runs.checkpoints import (
-    METRICS_FILE,
-    SUMMARY,
-    Progress,
-    check_run_folder,
-    check_same_settings,
-    checkpoint_of,
-    choose_checkpoint,
-    clear_run,
-    complete_checkpoint,
-    read_progress,
-    rewind,
-)
+from ..runs.checkpoints import SUMMARY, Progress, check_run_folder, checkpoint_of, clear_run, resume_point, rewind
 from ..runs.provenance import current_commit, public_command, write_environment
-from ..runs.run_folder import MetricsFile
+from ..runs.run_folder import METRICS_FILE, MetricsFile
 from ..utils.arguments import save_arguments
 from ..utils.files import write_json
 from .common_arguments import MAY_CHANGE, CommonArguments
-from .ema import AVERAGE
-from .interruption import RunInterrupted, StopRequest
+from .interruption import RunInterrupted
 from .schedule import Schedule
 
 if TYPE_CHECKING:
     from accelerate import Accelerator, PartialState
-    from transformers import PreTrainedModel, TrainingArguments
+    from transformers import PreTrainedModel
 
     from ..data.skeleton_rows import SkeletonRows
     from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -107,11 +94,9 @@ class RunLog:
         self.arguments, self.schedule, self.run_dir = arguments, schedule, arguments.run_dir
         self.processes, self.main, self.notes = processes, processes.is_main_process, list(notes)
         ids = hashlib.sha256("\n".join(sorted(rows.sample_ids)).encode()).hexdigest()
-        self.progress = Progress(num_processes=processes.num_processes, train_ids=ids)
-        self.checkpoint = choose_checkpoint(self.run_dir, arguments.resume)
-        if self.checkpoint is not None:
-            check_same_settings(self.run_dir, asdict(arguments), MAY_CHANGE)
-            self.progress = read_progress(self.checkpoint, processes.num_processes, ids)
+        started = Progress(num_processes=processes.num_processes, train_ids=ids)
+        settings = asdict(arguments)
+        self.checkpoint, self.progress = resume_point(self.run_dir, arguments.resume, settings, MAY_CHANGE, started)
         device = processes.device
         self.facts: dict[str, Any] = {
             "num_processes": processes.num_processes,
@@ -122,16 +107,12 @@ class RunLog:
         self._row_step, self._row_time, self._line_time, self._saved = 0, 0.0, -math.inf, 0.0
 
     def begin(self, model: torch.nn.Module, data: Mapping[str, Any]) -> None:
-        """Start a fresh folder, or cut it back to the checkpoint that the run goes on from; from now on time counts.
+        """Start a fresh folder, or rewind it to the checkpoint that the run goes on from; from now on time counts.
 
         Args:
             model: Its parameters are counted.
             data: `data.loading.describe` of the dataset, written as data.json.
         """
-        import accelerate
-        import transformers
-
-        versions = {module.__name__: module.__version__ for module in (torch, transformers, accelerate)}
         parameters = sum(parameter.numel() for parameter in model.parameters())
         self.facts |= {"parameters": parameters, "model_type": type(model).__name__}
         self.processes.wait_for_everyone()  # everybody has read before anything is deleted
@@ -139,16 +120,10 @@ class RunLog:
             if self.checkpoint is None:
                 clear_run(self.run_dir)
                 self.run_dir.mkdir(parents=True, exist_ok=True)
-                self.metrics.append(
-                    {
-                        "event": "start",
-                        "config": asdict(self.arguments),
-                        **self.facts,
-                        "command": public_command(),
-                        "commit": current_commit(),
-                        "versions": {"python": sys.version.split()[0], **versions},
-                    }
-                )
+                versions = {name: version(name) for name in ("torch", "transformers", "accelerate")}
+                code = {"commit": current_commit(), "versions": {"python": platform.python_version(), **versions}}
+                start = {"event": "start", "config": asdict(self.arguments), **self.facts}
+                self.metrics.append({**start, "command": public_command(), **code})
             else:
                 rewind(self.run_dir, self.progress.step)
             save_arguments(self.arguments, self.run_dir / "run.yaml", resume="none", overwrite=False)
@@ -200,8 +175,7 @@ class RunLog:
     def write_row(self, **values: Any) -> dict[str, Any]:
         """A row of metrics.jsonl after this step, and a line if there was none for a while.
 
-        Args:
-            **values: `loss` of the steps since the row before, to which rate and speed are added; or what validation found.
+        `values` are the `loss` of the steps since the row before, to which rate and speed are added; or what validation found.
         """
         step, now = self.progress.step, time.perf_counter()
         row = {"step": step, "epoch": round(step / self.schedule.steps_per_epoch, 4), **values}
@@ -222,15 +196,11 @@ class RunLog:
     def finish(
         self, model: PreTrainedModel, state: Mapping[str, torch.Tensor], processor: SkeletonProcessor, **found: Any
     ) -> dict[str, Any]:
-        """Write the model, the processor and then the summary: from there on the run is finished.
+        """Write model, processor and environment, and then the summary, which is returned: from there on the run is finished.
 
         Args:
-            model: The model, whose weights are in `state`.
-            processor: Saved beside it.
+            state: The weights of the model.
             **found: What the summary begins with.
-
-        Returns:
-            The summary.
         """
         progress, schedule = self.progress, self.schedule
         speed = progress.step * schedule.effective_batch / max(progress.seconds, 1e-9)
@@ -240,7 +210,16 @@ class RunLog:
             **{"precision": self.arguments.precision, **self.facts},
         }
         if self.main:
-            _export(self.run_dir, model, state, processor)
+            export = self.run_dir / ".export"  # from there each file comes into the run folder in one step
+            shutil.rmtree(export, ignore_errors=True)
+            model.save_pretrained(export, state_dict=dict(state))
+            processor.save_pretrained(export)
+            mode = (export / "config.json").stat().st_mode
+            for path in export.iterdir():
+                path.chmod(mode)  # safetensors makes files that only their owner may read
+                os.replace(path, self.run_dir / path.name)
+            export.rmdir()
+            write_environment(self.run_dir)
             write_json(self.run_dir / SUMMARY, summary)
         return summary
 
@@ -257,94 +236,3 @@ class RunLog:
         self.say(f"Done: {self.run_dir}")
         if self.main and self.arguments.push_to_hub:
             self.say(f"Uploaded: {publish_run(self.run_dir, self.arguments.push_to_hub)}")
-
-
-def _export(
-    run_dir: Path, model: PreTrainedModel, state: Mapping[str, torch.Tensor], processor: SkeletonProcessor
-) -> None:
-    """Write model and processor into a run folder as `from_pretrained` reads them, each file in one step, and environment.json."""
-    export = run_dir / ".export"
-    shutil.rmtree(export, ignore_errors=True)
-    model.save_pretrained(export, state_dict=dict(state))
-    processor.save_pretrained(export)
-    mode = (export / "config.json").stat().st_mode
-    for path in export.iterdir():
-        path.chmod(mode)  # safetensors makes files that only their owner may read
-        os.replace(path, run_dir / path.name)
-    export.rmdir()
-    write_environment(run_dir)
-
-
-class RunCallback(TrainerCallback):
-    """Tells the Trainer when to evaluate, save and stop, keeps the best epoch, and writes what it measures into the run log.
-
-    Args:
-        log: The run log.
-        has_validation: Whether there are clips to evaluate after each epoch.
-        metric: What the best epoch is chosen by.
-        stop: Asked after each step.
-    """
-
-    def __init__(self, log: RunLog, has_validation: bool, metric: str, stop: StopRequest) -> None:
-        self.log, self.has_validation, self.metric, self.stop = log, has_validation, metric, stop
-        self.trainer: Any = None  # set once it exists
-        self.stopped = False
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """The losses since the last row of metrics.jsonl go on where they were."""
-        progress, trainer = self.log.progress, self.trainer
-        if progress.step:
-            trainer._tr_loss += torch.tensor(progress.window, device=args.device)
-            trainer._globalstep_last_logged = progress.logged
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """After an optimizer step: the average of the weights, and what is due."""
-        log, trainer = self.log, self.trainer
-        log.progress.step = state.global_step
-        if trainer.average is not None:
-            trainer.average.update_parameters(trainer.classifier)
-        last = log.is_last()
-        # here and not at the end of the epoch: a checkpoint of this step must know whether the epoch was the best
-        control.should_evaluate = self.has_validation and (
-            state.global_step % log.schedule.steps_per_epoch == 0 or last
-        )
-        control.should_log |= last
-        self.stopped = self.stop.agreed(trainer.accelerator) and not last
-        control.should_save = log.must_save() or self.stopped
-        control.should_training_stop |= self.stopped
-        if control.should_save or control.should_log or control.should_evaluate:
-            trainer.check_losses()
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
-    ) -> None:
-        """A row of metrics.jsonl."""
-        if "loss" in logs:
-            self.log.write_row(loss=logs["loss"])
-
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **_: Any
-    ) -> None:
-        """A row of metrics.jsonl; a checkpoint if this is the best epoch so far, by the metric and among equals by the loss."""
-        progress = self.log.progress
-        self.log.write_row(**{name.replace("eval_", "validation_"): value for name, value in metrics.items()})
-        key = [metrics[f"eval_{self.metric}"], -metrics["eval_loss"]]
-        if args.load_best_model_at_end and (progress.best is None or key > progress.best):
-            progress.best, state.best_metric, state.best_global_step = key, key[0], state.global_step
-            state.best_model_checkpoint = str(checkpoint_of(self.log.run_dir, state.global_step))
-            control.should_save = True
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """What the Trainer saved becomes checkpoints/step_XXXXXXXX when it is complete."""
-        log, trainer, step = self.log, self.trainer, state.global_step
-        log.count_time()
-        progress, settings = log.progress, log.arguments
-        progress.window = trainer.accelerator.reduce(trainer._tr_loss.detach().clone(), reduction="mean").item()
-        progress.logged = trainer._globalstep_last_logged
-        trainer.accelerator.wait_for_everyone()
-        if args.should_save:
-            partial = log.run_dir / f"checkpoint-{step}"
-            if trainer.average is not None:
-                trainer.average.save(partial / AVERAGE)
-            complete_checkpoint(partial, log.run_dir, progress, settings.keep_checkpoints, state.best_global_step)
-        trainer.accelerator.wait_for_everyone()

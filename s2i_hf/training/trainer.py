@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerState
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
@@ -28,12 +28,14 @@ from ..hub.model_card import write_card
 from ..hub.push import publish_run
 from ..models.layerwise import lr_groups
 from ..processing.encoding_batched import encode_padded
-from ..runs.checkpoints import checkpoint_of
+from ..runs.checkpoints import checkpoint_of, complete_checkpoint
 from ..runs.provenance import write_environment
 from ..utils.attention import suited_attention
 from .ema import AVERAGE, WeightAverage
 from .finetune_arguments import FinetuneArguments
+from .interruption import StopRequest
 from .mixup import mix, soft_targets
+from .run_log import RunLog
 from .schedule import Schedule
 
 
@@ -43,11 +45,9 @@ class SkeletonTrainer(Trainer):
     Args:
         model: Classifier: (B, 3, H, W) -> `.logits` (B, C).
         args: `TrainingArguments`; output_dir is the run folder.
-        arguments: The settings of the fine-tuning.
-        schedule: Its steps and learning rates.
+        arguments: The settings of the fine-tuning; `schedule` has its steps and learning rates.
         processor: `SkeletonProcessor`, makes the images and is saved beside the model.
-        train_dataset: `SkeletonRows` to learn from.
-        eval_dataset: Rows to choose the best epoch by, or None.
+        train_dataset: `SkeletonRows` to learn from; `eval_dataset` those to choose the best epoch by, or None.
         class_weights: (C,) weights of the classes in the loss, or None.
         **options: As for `Trainer`, such as callbacks.
     """
@@ -81,8 +81,6 @@ class SkeletonTrainer(Trainer):
         self._micro = (-1, -1)  # optimizer step, and micro-batch within it
         self._broken = torch.zeros((), dtype=torch.bool, device=args.device)  # whether a loss was not finite
 
-    # -- data ----------------------------------------------------------------------------------------------------------
-
     def get_train_dataloader(self) -> DataLoader[Any]:
         """One epoch of this process's micro-batches; which one, the steps done so far tell."""
         rows: Any = self.train_dataset
@@ -100,19 +98,17 @@ class SkeletonTrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """All clips in their order, not augmented."""
-        return self.get_test_dataloader(self.eval_dataset if eval_dataset is None else eval_dataset)
+        rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
+        return self.accelerator.prepare(DataLoader(rows, self.args.eval_batch_size, collate_fn=SkeletonCollator()))
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        """The same of the clips given, for the stock `predict`."""
-        loader: DataLoader[Any] = DataLoader(test_dataset, self.args.eval_batch_size, collate_fn=SkeletonCollator())
-        return self.accelerator.prepare(loader)
+        """The same, for the stock `predict`."""
+        return self.get_eval_dataloader(test_dataset)
 
     @property
     def classifier(self) -> Any:
         """The model itself, whatever wraps it for several processes."""
         return self.accelerator.unwrap_model(self.model)
-
-    # -- one step ------------------------------------------------------------------------------------------------------
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """A step of the stock Trainer whose random numbers are those of (seed, step, micro-batch, process)."""
@@ -159,10 +155,7 @@ class SkeletonTrainer(Trainer):
         if self.optimizer is None:
             arguments = self.arguments
             groups = lr_groups(self.classifier, self.schedule.peak_lr, arguments.weight_decay, arguments.layer_decay)
-            try:
-                self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.peak_lr, fused=True)
-            except RuntimeError:  # no fused kernel on this device
-                self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.peak_lr)
+            self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.peak_lr, fused=True)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -176,8 +169,6 @@ class SkeletonTrainer(Trainer):
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
             self._created_lr_scheduler = True
         return self.lr_scheduler
-
-    # -- what the clips are taken for ------------------------------------------------------------------------------------
 
     def scores(self, rows: Any, test_clips: int = 1) -> np.ndarray:
         """(N, C) log-probabilities of the clips, by the average of the weights if there is one; each process scores a share."""
@@ -202,8 +193,6 @@ class SkeletonTrainer(Trainer):
         self.log(dict(named))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)
         return named
-
-    # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write model and processor; the settings are in run.yaml, and not pickled."""
@@ -237,8 +226,7 @@ class SkeletonTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         """Put the weights of the best epoch into the model, all of them."""
-        step = int(self.state.best_global_step or 0)
-        self._load_from_checkpoint(str(checkpoint_of(self.arguments.run_dir, step)))
+        self._load_from_checkpoint(str(checkpoint_of(self.arguments.run_dir, int(self.state.best_global_step or 0))))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Put the weights of a checkpoint into the model: the encoder's, too, and nothing less."""
@@ -257,8 +245,6 @@ class SkeletonTrainer(Trainer):
         """Zero: the stock estimate counts tokens of text."""
         return 0
 
-    # -- the Hub --------------------------------------------------------------------------------------------------------
-
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """The card of the run folder, from the files in it."""
         if self.is_world_process_zero():
@@ -276,10 +262,8 @@ class SkeletonTrainer(Trainer):
         """Push the run folder in one commit: what others need, and no checkpoint and no path of this machine.
 
         Args:
-            commit_message: Of the commit.
             blocking: Must be true: the upload is looked at when it is over.
-            token: Of the Hub; `args.hub_token`, or the one of this machine if None.
-            revision: Branch; `args.hub_revision`, or main.
+            token, revision: Of the Hub, and the branch; `args.hub_token` and `args.hub_revision` if None.
             private: Whether a new repository is private, and a public one is refused; `args.hub_private_repo`, or true.
 
         Returns:
@@ -299,11 +283,9 @@ class SkeletonTrainer(Trainer):
             return None
         write_environment(run_dir)
         self.create_model_card()
-        return publish_run(
-            run_dir, repository, private=args.hub_private_repo is not False if private is None else private,
-            branch=revision if revision is not None else args.hub_revision, message=commit_message,
-            token=token if token is not None else args.hub_token,
-        )  # fmt: skip
+        private = args.hub_private_repo is not False if private is None else private
+        token, branch = token or args.hub_token, revision or args.hub_revision
+        return publish_run(run_dir, repository, private=private, branch=branch, message=commit_message, token=token)
 
 
 def _stock_metrics(prediction: Any) -> dict[str, float]:
@@ -311,3 +293,74 @@ def _stock_metrics(prediction: Any) -> dict[str, float]:
     from ..evaluation.evaluate_metric import SkeletonMetrics
 
     return SkeletonMetrics().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}
+
+
+class RunCallback(TrainerCallback):
+    """Tells the Trainer when to evaluate, save and stop, keeps the best epoch, and writes what it measures into the run log.
+
+    Args:
+        log: The run log.
+        has_validation: Whether there are clips to evaluate after each epoch.
+        metric: What the best epoch is chosen by.
+        stop: Asked after each step.
+    """
+
+    def __init__(self, log: RunLog, has_validation: bool, metric: str, stop: StopRequest) -> None:
+        self.log, self.has_validation, self.metric, self.stop = log, has_validation, metric, stop
+        self.trainer: Any = None  # set once it exists
+        self.stopped = False
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """The losses since the last row of metrics.jsonl go on where they were."""
+        if self.log.progress.step:
+            self.trainer._tr_loss += self.log.progress.window
+            self.trainer._globalstep_last_logged = self.log.progress.logged
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """After an optimizer step: the average of the weights, and what is due."""
+        log, trainer = self.log, self.trainer
+        log.progress.step = state.global_step
+        if trainer.average is not None:
+            trainer.average.update_parameters(trainer.classifier)
+        last = log.is_last()
+        # here and not at the end of the epoch: a checkpoint of this step must know whether the epoch was the best
+        ends_epoch = state.global_step % log.schedule.steps_per_epoch == 0
+        control.should_evaluate = self.has_validation and (ends_epoch or last)
+        control.should_log |= last
+        self.stopped = self.stop.agreed(trainer.accelerator) and not last
+        control.should_save = log.must_save() or self.stopped
+        control.should_training_stop |= self.stopped
+        if control.should_save or control.should_log or control.should_evaluate:
+            trainer.check_losses()
+
+    def on_log(self, *_: Any, **more: Any) -> None:
+        """A row of metrics.jsonl."""
+        if "loss" in more["logs"]:
+            self.log.write_row(loss=more["logs"]["loss"])
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **_: Any
+    ) -> None:
+        """A row of metrics.jsonl; a checkpoint if this is the best epoch so far, by the metric and among equals by the loss."""
+        progress = self.log.progress
+        self.log.write_row(**{name.replace("eval_", "validation_"): value for name, value in metrics.items()})
+        key = [metrics[f"eval_{self.metric}"], -metrics["eval_loss"]]
+        if args.load_best_model_at_end and (progress.best is None or key > progress.best):
+            progress.best, state.best_metric, state.best_global_step = key, key[0], state.global_step
+            state.best_model_checkpoint = str(checkpoint_of(self.log.run_dir, state.global_step))
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """What the Trainer saved becomes checkpoints/step_XXXXXXXX when it is complete."""
+        log, trainer, step = self.log, self.trainer, state.global_step
+        log.count_time()
+        progress, keep = log.progress, log.arguments.keep_checkpoints
+        progress.window = trainer.accelerator.reduce(trainer._tr_loss.detach().clone(), reduction="mean").item()
+        progress.logged = trainer._globalstep_last_logged
+        trainer.accelerator.wait_for_everyone()
+        if args.should_save:
+            partial = log.run_dir / f"checkpoint-{step}"
+            if trainer.average is not None:
+                trainer.average.save(partial / AVERAGE)
+            complete_checkpoint(partial, log.run_dir, progress, keep, state.best_global_step)
+        trainer.accelerator.wait_for_everyone()

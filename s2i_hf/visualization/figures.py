@@ -5,7 +5,8 @@ All of them raise `MissingExtra` where matplotlib is absent, so that a run can s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,15 @@ PART_COLORS = ("#3a3a3a", "#0072B2", "#D55E00", "#56B4E9", "#E69F00")
 
 class MissingExtra(ImportError):
     """An optional library is not installed; the message says which pip line mends it."""
+
+
+@contextmanager
+def drawing(path: Path, report: Callable[[str], None] = print) -> Iterator[Path]:
+    """The path for a picture that may be left out: without matplotlib a line says why there is none."""
+    try:
+        yield path
+    except MissingExtra as missing:
+        report(f"No {path.name}: {missing}")
 
 
 def new_figure(width: float, height: float) -> Figure:

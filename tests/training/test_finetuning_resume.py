@@ -22,7 +22,7 @@ from killable import Launch, launcher
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.runs.checkpoints import find_checkpoints
 from s2i_hf.runs.results import read_results
-from s2i_hf.training import run_log
+from s2i_hf.training import trainer as training
 from s2i_hf.training.finetune_data import load_classifier
 from s2i_hf.training.finetuning import finetune
 from s2i_hf.training.trainer import SkeletonTrainer
@@ -48,7 +48,7 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
         return compute_loss(self, *words, **named)
 
     SkeletonTrainer.compute_loss = counted  # type: ignore[method-assign]
-    save, complete = SkeletonTrainer._save_scaler, run_log.complete_checkpoint
+    save, complete = SkeletonTrainer._save_scaler, training.complete_checkpoint
 
     def save_and_die(self: Any, folder: str) -> None:
         save(self, folder)
@@ -60,7 +60,7 @@ def _child(run_dir: str, settings: dict[str, Any], kill_at: int | None, how: str
         if how == "after it was saved" and words[2].step >= 8:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    SkeletonTrainer._save_scaler, run_log.complete_checkpoint = save_and_die, keep_and_die  # type: ignore[method-assign]
+    SkeletonTrainer._save_scaler, training.complete_checkpoint = save_and_die, keep_and_die  # type: ignore[method-assign]
     run_main(lambda: run(Path(run_dir), **{**HARD, **settings}))
 
 
@@ -71,7 +71,6 @@ def launch() -> Launch:
         [
             "s2i_hf.training.trainer",
             "s2i_hf.training.finetuning",
-            "s2i_hf.training.run_log",
             "s2i_hf.processing.image_processing_skeleton",
             "transformers.models.vit.modeling_vit",
         ],
