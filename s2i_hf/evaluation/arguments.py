@@ -102,13 +102,7 @@ class FittedArguments(EncoderArguments):
         return Augmentation(crop=self.crop, yaw=self.yaw)
 
 
-def facts_of(train: SkeletonRows, test: SkeletonRows, protocol: str, device: str) -> dict[str, Any]:
-    """What all rows of an evaluation share, for `metrics.metric_rows`: numbers of clips, command, commit and hardware."""
-    return {
-        "protocol": protocol,
-        "train_clips": len(train),
-        "test_clips": len(test),
-        "command": public_command(),
-        "commit": current_commit(),
-        "hardware": hardware_name(device),
-    }
+def facts_of(train: SkeletonRows, test: SkeletonRows, protocol: str, device: str, **more: Any) -> dict[str, Any]:
+    """What all rows of an evaluation share, for `metrics.metric_rows`: numbers of clips, command, commit, hardware and `more`."""
+    origin = {"command": public_command(), "commit": current_commit(), "hardware": hardware_name(device)}
+    return {"protocol": protocol, "train_clips": len(train), "test_clips": len(test), **origin, **more}

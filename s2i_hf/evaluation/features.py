@@ -37,15 +37,14 @@ class Rows(Protocol):
 def part_weights(
     layout: SkeletonLayout, num_people: int, grid_width: int, width: int, columns: Columns | str
 ) -> np.ndarray:
-    """How much each patch column counts in the mean of each body part.
+    """How much each patch column counts in the mean of each body part: by the share of its pixels that show the part.
 
-    A column counts by the share of its pixels that show the part, so that a part narrower than a patch has a mean too; several
-    people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or to 0 for a part without joints.
+    So a part narrower than a patch has a mean too; several people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or
+    to 0 for a part without joints.
     """
     owner = part_columns(layout, num_people, width, columns).reshape(grid_width, width // grid_width)
-    weights = np.array(
-        [[(owner == person * 5 + part).mean(axis=1) for part in range(5)] for person in range(num_people)]
-    )
+    shown = owner == np.arange(num_people * 5).reshape(num_people, 5, 1, 1)
+    weights = shown.mean(axis=3)  # (people, parts, grid_width)
     total = weights.sum(axis=2, keepdims=True)
     weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     return weights.mean(axis=0).astype(np.float32)
@@ -72,11 +71,9 @@ def extract_features(
     Args:
         encoder: `ViTModel`, or what `backbones.load_backbone` returned; sees every patch, nothing is masked.
         rows: Clips with joints (T, M, V, 3) and layout.
-        processor: Makes the images.
         device: Where the encoder runs; where it already is if None.
         poolings: Which of those below.
         stream: joint, bone or motion: what the images show; the processor's own if None.
-        rotations: Views of each clip that the features are the mean of; 1: the clip as it is.
 
     Returns:
         "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
@@ -99,9 +96,8 @@ def extract_features(
             clips = batch if number == 0 else [rotated(row, 2 * math.pi * number / rotations) for row in batch]
             found = _pooled(encoder, clips, processor, device, WIDE_POOLING in features, stream)
             total = {pooling: value if number == 0 else total[pooling] + value for pooling, value in found.items()}
-        for pooling, value in total.items():
-            if pooling in features:
-                features[pooling].append((value / rotations).cpu())
+        for pooling in features.keys() & total:
+            features[pooling].append((total[pooling] / rotations).cpu())
     encoder.train(was_training)
     return {pooling: torch.cat(values).numpy() for pooling, values in features.items() if values}
 
@@ -115,19 +111,14 @@ def _pooled(
     stream: str | None,
 ) -> dict[str, torch.Tensor]:
     """Pooling -> (B, D) float32 features of a batch of rows, part_std only if `wide`."""
-    encoded = processor(
-        [row["joints"] for row in batch],
-        layout=[row["layout"] for row in batch],
-        return_tensors="pt",
-        return_metadata=True,
-        **({} if stream is None else {"stream": stream}),
-    )
-    images = encoded["pixel_values"]
-    tokens = backbone_tokens(encoder, images.to(device))
-    clips = encoded["metadata"]
+    joints, layouts = [row["joints"] for row in batch], [row["layout"] for row in batch]
+    encoded = processor(joints, layouts, return_metadata=True, stream=stream or processor.stream)
+    images = encoded["pixel_values"].to(device)
+    tokens = backbone_tokens(encoder, images)
+    grid_width, width = tokens.grid[1], images.shape[3]
     owned = [
-        part_weights(clip.layout, clip.num_people, tokens.grid[1], images.shape[3], clip.options.columns)
-        for clip in clips
+        part_weights(clip.layout, clip.num_people, grid_width, width, clip.options.columns)
+        for clip in encoded["metadata"]
     ]
     weights = torch.from_numpy(np.stack(owned)).to(device)
     patches = tokens.patches.float()
@@ -183,8 +174,7 @@ def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None
         ValueError: the clips have different numbers of joints.
     """
     clips = []
-    for index in range(len(rows)):
-        row = rows[index]
+    for row in (rows[index] for index in range(len(rows))):
         layout = get_layout(row["layout"])
         joints, _ = prepare(row["joints"], layout)
         clips.append(resample(joints - joints[0, 0, list(layout.center_indices)].mean(axis=0), num_frames))

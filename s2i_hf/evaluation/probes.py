@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..runs.results import METRICS
 from .metrics import confusion_matrix, metrics
 from .validation_splits import Folds, validation_folds
 
@@ -127,6 +128,11 @@ class Choice:
         return value if self.pooling == "all" else {**value, "pooling": self.pooling}
 
 
+def as_text(chosen: Mapping[str, Any]) -> str:
+    """What was chosen as text, such as "k 5, pooling mean"."""
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())
+
+
 @dataclass
 class ProbeResult:
     """One classifier on one kind of feature.
@@ -202,10 +208,10 @@ def evaluate_probe(
     check_labels(train_y, test_y)
     num_classes = num_classes or int(train_y.max()) + 1
     split, note = validation_folds(train_subjects, train_y, seed)
-    choice = choose(
-        setting, {name: train[name] for name in poolings}, train_y, split if folds is None else folds, num_classes, metric,
-        None if train_as_test is None else _by_pooling(train_as_test), patience,
-    )  # fmt: skip
+    learned = {name: train[name] for name in poolings}
+    asked = train if train_as_test is None else _by_pooling(train_as_test)
+    folds = split if folds is None else folds
+    choice = choose(setting, learned, train_y, folds, num_classes, metric, asked, patience)
     return fit_chosen(choice, train, train_y, test, test_y, num_classes, metric, note)
 
 
@@ -228,8 +234,8 @@ def choose(
         here, in_vain = -1.0, 0
         tried = [classify(x[fit], train_y[fit], asked[pooling][choose], grid, num_classes) for fit, choose in folds]
         for value, *scores in zip(grid, *tried, strict=False):
-            nothing = {"top1": 0.0, "top5": 0.0, "mean_class": 0.0}  # too few clips to hold any out
-            found = metrics(np.concatenate(scores), chosen_y) if len(chosen_y) else nothing
+            # of too few clips none are held out
+            found = metrics(np.concatenate(scores), chosen_y) if len(chosen_y) else dict.fromkeys(METRICS, 0.0)
             here, in_vain = (found[metric], 0) if found[metric] > here else (here, in_vain + 1)
             # the first of equals: strongest regularisation, fewest neighbours
             if best is None or found[metric] > best.validation[metric]:

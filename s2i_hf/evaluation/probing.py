@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from transformers import AutoModelForPreTraining
 
 from ..data.loading import describe
 from ..data.skeleton_rows import SkeletonRows
+from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_config, load_weights
 from ..models.saved_models import check_size, layout_note, pick_device, processor_for
@@ -23,10 +25,11 @@ from ..runs.class_report import class_report, write_class_report
 from ..runs.results import ENCODERS, append_results
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
+from ..visualization.figures import confusion_picture, drawing
 from .arguments import FittedArguments, facts_of
 from .features import WIDE_POOLING, Rows, extract_features, raw_features, training_views
 from .metrics import metric_of, metric_rows, shown
-from .probes import SETTINGS, Features, ProbeResult, check_labels, evaluate_probe
+from .probes import SETTINGS, Features, ProbeResult, as_text, check_labels, evaluate_probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,18 +77,9 @@ def load_model_and_processor(name: str) -> tuple[PreTrainedModel, SkeletonProces
     Raises:
         FileNotFoundError, ValueError: there is no such model, it is no vision backbone, or its weights do not fit its config.
     """
-    from transformers import ViTMAEForPreTraining
-
-    kind = load_config(name).model_type
-    model: Any
-    if kind == "vit_mae":
-        model, _ = load_weights(ViTMAEForPreTraining, name)
-    elif kind == "diffmae":
-        from ..models.modeling_diffmae import DiffMAEForPreTraining
-
-        model, _ = load_weights(DiffMAEForPreTraining, name)
-    else:
-        model = load_backbone(name)
+    any_class: Any = AutoModelForPreTraining
+    whole = load_config(name).model_type in ("vit_mae", "diffmae")
+    model: Any = load_weights(any_class, name)[0] if whole else load_backbone(name)
     return model.float().eval(), processor_for(model.config, name)
 
 
@@ -126,8 +120,10 @@ def probe_run(
         report(note)
     seed = int(RunFolder(Path(arguments.model)).settings.get("seed", 0)) if arguments.seed is None else arguments.seed
     device = pick_device(arguments.device)
-    facts = facts_of(train, test, protocol, device)
-    method = arguments.method or _method(arguments.run_dir, model, protocol)
+    folder = arguments.run_dir.resolve().name  # `mae` of `runs/mae_nw_ucla_xview`, if it is named after an experiment
+    named = folder.endswith(f"_{protocol}") and not folder.startswith("probe_")
+    method = arguments.method or (folder.removesuffix(f"_{protocol}") if named else method_of(model))
+    facts = facts_of(train, test, protocol, device, method=method, seed=seed)
     num_classes = len(train.class_names) or None
     class_names = list(train.class_names) or list(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
     rows: list[dict[str, Any]] = []
@@ -152,11 +148,8 @@ def probe_run(
             # beside the numbers of the layout as recorded, and not in their place
             label = f"{setting}_{arguments.to_layout}" if arguments.to_layout else setting
             results.setdefault(name, {})[label] = result
-            rows += metric_rows(
-                result.metrics, setting=label, encoder=name, method=method, seed=seed, seconds=seconds, **facts
-            )
-            choice = ", ".join(f"{key} {value}" for key, value in result.chosen.items())
-            report(f"{name} {label}: {shown(result.metrics)} ({choice}; {seconds:.1f} s)")
+            rows += metric_rows(result.metrics, setting=label, encoder=name, seconds=seconds, **facts)
+            report(f"{name} {label}: {shown(result.metrics)} ({as_text(result.chosen)}; {seconds:.1f} s)")
             if result.note:
                 report(f"  note: {result.note}.")
     append_results(arguments.run_dir, rows, arguments.results_csv)
@@ -169,7 +162,13 @@ def probe_run(
     }
     write_class_report(arguments.run_dir, protocol, class_names, describe(splits, protocol), reports)
     if arguments.card:
-        _picture_and_card(arguments.run_dir, protocol, class_names, results, report)
+        encoder, by_setting = next(iter(results.items()))  # in the order asked for: pretrained, unless it was left out
+        label, result = next(iter(by_setting.items()))
+        what = f"{label} of {encoder}".replace("_", " ")
+        title = f"{protocol}, {what}: top-1 {100 * result.metrics['top1']:.1f} %"
+        with drawing(arguments.run_dir / "confusion.png", report) as path:
+            confusion_picture(result.confusion, class_names, path, title)
+        write_card(arguments.run_dir)
     return {"run_dir": arguments.run_dir, "rows": rows, "results": results}
 
 
@@ -208,28 +207,3 @@ def _features(
         return {pooling: np.concatenate([one[pooling] for one in streams], axis=1) for pooling in wanted}
 
     return features_of(train), features_of(test)
-
-
-def _method(run_dir: Path, model: PreTrainedModel, protocol: str) -> str:
-    """`mae` of `runs/mae_nw_ucla_xview`; the kind of model where the folder is not named after an experiment."""
-    name = run_dir.resolve().name
-    if name.endswith(f"_{protocol}") and not name.startswith("probe_"):
-        return name.removesuffix(f"_{protocol}")
-    return method_of(model)
-
-
-def _picture_and_card(
-    run_dir: Path, protocol: str, class_names: list[str], results: Mapping[str, Mapping[str, ProbeResult]],
-    report: Callable[[str], None],
-) -> None:  # fmt: skip
-    from ..hub.model_card import write_card
-    from ..visualization.figures import MissingExtra, confusion_picture
-
-    encoder = next(iter(results))  # in the order asked for: pretrained, unless it was left out
-    setting, result = next(iter(results[encoder].items()))
-    title = f"{protocol}, {setting.replace('_', ' ')} of {encoder.replace('_', ' ')}: top-1 {100 * result.metrics['top1']:.1f} %"
-    try:
-        confusion_picture(result.confusion, class_names, run_dir / "confusion.png", title)
-    except MissingExtra as missing:
-        report(f"No confusion.png: {missing}")
-    write_card(run_dir)

@@ -37,9 +37,7 @@ def predict_scores(
     Args:
         model: Classifier: (B, 3, H, W) -> `.logits` (B, C).
         rows: Clips with joints (T, M, V, 3) and layout.
-        processor: Makes the images.
         test_clips: Windows of each clip whose probabilities are averaged (`transforms.clip_windows`); 1: the clip itself.
-        batch_size: Clips a forward pass.
         device: Where the model runs; where it already is if None.
 
     Returns:
@@ -58,18 +56,13 @@ def predict_scores(
     collate, scores = SkeletonCollator(with_labels=False), []
     for views in _batches(rows, test_clips, batch_size):
         batch = collate([view for views_of_clip in views for view in views_of_clip])
-        images = encode_padded(
-            batch["joints"].to(device),
-            batch["num_frames"],
-            batch["num_people"],
-            batch["layouts"],
-            processor.encoding_options,
-        )
-        parts = [model(pixel_values=part).logits.float() for part in images.split(batch_size)]
-        found = torch.log_softmax(torch.cat(parts), dim=-1)
+        clips = (batch["num_frames"], batch["num_people"], batch["layouts"])
+        images = encode_padded(batch["joints"].to(device), *clips, processor.encoding_options)
+        logits = torch.cat([model(pixel_values=part).logits.float() for part in images.split(batch_size)])
+        found = torch.log_softmax(logits, dim=-1)
         if test_clips > 1:
-            counts = [len(views_of_clip) for views_of_clip in views]
-            found = torch.stack([part.logsumexp(dim=0) - np.log(len(part)) for part in found.split(counts)])
+            parts = found.split([len(views_of_clip) for views_of_clip in views])
+            found = torch.stack([part.logsumexp(dim=0) - np.log(len(part)) for part in parts])
         scores.append(found.cpu())
     model.train(was_training)
     return torch.cat(scores).numpy()
