@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
 
 from ..data.loading import load_skeletons
 from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
 from ..models.loading import check_model_name
+from ..models.saved_models import pick_device
 from ..processing.augmentation import Augmentation
 from ..processing.layouts import get_layout
 from ..runs.provenance import current_commit, hardware_name, public_command
 from ..utils.arguments import arg
+from .features import MoreViews, Rows, TrainingViews, extract_features
+from .validation_splits import probe_folds
+
+if TYPE_CHECKING:
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
 @dataclass(kw_only=True)
@@ -36,6 +45,16 @@ class EvaluationArguments:
         for name in ("encoders", "settings", "queries"):
             if not getattr(self, name, True):
                 raise ValueError(f"--{name} is empty; name at least one.")
+
+    def facts(self, train: SkeletonRows, test: SkeletonRows, protocol: str, **more: Any) -> dict[str, Any]:
+        """What all rows of this evaluation share, for `metrics.metric_rows`: numbers of clips, origin and `more`."""
+        return {"protocol": protocol, "train_clips": len(train), "test_clips": len(test), **self.origin, **more}
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Command, commit and hardware of its numbers."""
+        device = hardware_name(pick_device(self.device))
+        return {"command": public_command(), "commit": current_commit(), "hardware": device}
 
     def clips(
         self, dataset: Mapping[str, Any] | None, to_layout: str | None = None
@@ -76,6 +95,13 @@ class EncoderArguments(EvaluationArguments):
             self.output_dir or own or f"runs/{self.kind}_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
         )
 
+    def features(
+        self, encoder: torch.nn.Module, rows: Rows, processor: SkeletonProcessor, **options: Any
+    ) -> dict[str, np.ndarray]:
+        """`extract_features` with the batch size, device and rotations of these settings."""
+        options |= {"batch_size": self.batch_size, "device": pick_device(self.device), "rotations": self.rotations}
+        return extract_features(encoder, rows, processor, **options)
+
 
 @dataclass(kw_only=True)
 class FittedArguments(EncoderArguments):
@@ -101,8 +127,11 @@ class FittedArguments(EncoderArguments):
         """Augmentation of the copies."""
         return Augmentation(crop=self.crop, yaw=self.yaw)
 
-
-def facts_of(train: SkeletonRows, test: SkeletonRows, protocol: str, device: str, **more: Any) -> dict[str, Any]:
-    """What all rows of an evaluation share, for `metrics.metric_rows`: numbers of clips, command, commit, hardware and `more`."""
-    origin = {"command": public_command(), "commit": current_commit(), "hardware": hardware_name(device)}
-    return {"protocol": protocol, "train_clips": len(train), "test_clips": len(test), **origin, **more}
+    def views(
+        self, train: SkeletonRows, test: SkeletonRows, seed: int, by: str = "auto", rotations: int = 1
+    ) -> TrainingViews:
+        """The training clips and their copies, all of these at so many `rotations`; the rest as in `probe_folds`."""
+        rows = MoreViews(train, self.copies, self.augmentation, seed, rotations)
+        times = (1 + self.copies) * rotations
+        folds = probe_folds(train, test.cameras, seed, by, times)
+        return TrainingViews(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)

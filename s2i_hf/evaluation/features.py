@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from ..data.skeleton_rows import SkeletonRows
 from ..models.modeling_pooled_vit import backbone_tokens
 from ..processing.augmentation import NUM_DRAWS, Augmentation, about_center, rotation_matrix
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns
 from ..processing.rng import hash_ids, uniform
 from ..processing.transforms import MAX_METRES, prepare, resample
-from .validation_splits import Folds, probe_folds
+from .validation_splits import Folds
 
 if TYPE_CHECKING:
     from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -238,19 +237,3 @@ class TrainingViews(NamedTuple):
     labels: np.ndarray
     subjects: np.ndarray
     folds: Folds
-
-
-def training_views(
-    train: SkeletonRows,
-    test_cameras: np.ndarray,
-    seed: int,
-    copies: int,
-    augmentation: Augmentation,
-    by: str = "auto",
-    rotations: int = 1,
-) -> TrainingViews:
-    """Training clips with `copies` augmented copies of each, all of these at so many `rotations`; the rest as in `probe_folds`."""
-    rows = MoreViews(train, copies, augmentation, seed, rotations)
-    times = (1 + copies) * rotations
-    folds = probe_folds(train, test_cameras, seed, by, times)
-    return TrainingViews(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)

@@ -19,15 +19,15 @@ from ..data.skeleton_rows import SkeletonRows
 from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_config, load_weights
-from ..models.saved_models import check_size, layout_note, pick_device, processor_for
+from ..models.saved_models import check_size, layout_note, processor_for
 from ..processing.layouts import get_layout
 from ..runs.class_report import class_report, write_class_report
 from ..runs.results import ENCODERS, append_results
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..visualization.figures import confusion_picture, drawing
-from .arguments import FittedArguments, facts_of
-from .features import WIDE_POOLING, Rows, extract_features, raw_features, training_views
+from .arguments import FittedArguments
+from .features import WIDE_POOLING, Rows, raw_features
 from .metrics import metric_of, metric_rows, shown
 from .probes import SETTINGS, Features, ProbeResult, as_text, check_labels, evaluate_probe
 
@@ -119,52 +119,51 @@ def probe_run(
     if note := layout_note(processor, train.layouts):
         report(note)
     seed = int(RunFolder(Path(arguments.model)).settings.get("seed", 0)) if arguments.seed is None else arguments.seed
-    device = pick_device(arguments.device)
     folder = arguments.run_dir.resolve().name  # `mae` of `runs/mae_nw_ucla_xview`, if it is named after an experiment
     named = folder.endswith(f"_{protocol}") and not folder.startswith("probe_")
     method = arguments.method or (folder.removesuffix(f"_{protocol}") if named else method_of(model))
-    facts = facts_of(train, test, protocol, device, method=method, seed=seed)
-    num_classes = len(train.class_names) or None
+    facts = arguments.facts(train, test, protocol, method=method, seed=seed)
+    shared: dict[str, Any] = {
+        "seed": seed,
+        "num_classes": len(train.class_names) or None,
+        "metric": metric_of(protocol),
+    }
     class_names = list(train.class_names) or list(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
     rows: list[dict[str, Any]] = []
-    results: dict[str, dict[str, ProbeResult]] = {}
-    for name in dict.fromkeys(arguments.encoders):
+    results: dict[str, dict[str, ProbeResult]] = {}  # by encoder and setting
+    reports: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(map(str, arguments.encoders)):
         began = time.perf_counter()
         # of raw joints, a mean over views would leave their heights alone
         rotations = arguments.rotations if name == "raw_joints" else 1
-        views = training_views(
-            train, test.cameras, seed, arguments.copies, arguments.augmentation, arguments.validation, rotations
-        )
-        learned, asked = _features(name, model, processor, views.rows, test, seed, device, arguments)
+        views = arguments.views(train, test, seed, arguments.validation, rotations)
+        encoder: Any = None  # raw joints
+        if name != "raw_joints":
+            encoder = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
+        learned, asked = _features(encoder, processor, views.rows, test, arguments)
         spent = time.perf_counter() - began
         for setting in dict.fromkeys(arguments.settings):
             began = time.perf_counter()
             pooling = "auto" if name == "raw_joints" else arguments.pooling
-            result = evaluate_probe(
-                setting, learned, views.labels, views.subjects, asked, test.labels, seed, num_classes, pooling, views.folds,
-                metric=metric_of(protocol),
-            )  # fmt: skip
+            how = {**shared, "pooling": pooling, "folds": views.folds}
+            result = evaluate_probe(setting, learned, views.labels, views.subjects, asked, test.labels, **how)
             seconds = spent + time.perf_counter() - began
             # beside the numbers of the layout as recorded, and not in their place
             label = f"{setting}_{arguments.to_layout}" if arguments.to_layout else setting
             results.setdefault(name, {})[label] = result
+            top1 = round(result.validation, 6)
+            classes = class_report(result.confusion, result.chosen, result.note, validation_top1=top1)
+            reports.setdefault(name, {})[label] = classes
             rows += metric_rows(result.metrics, setting=label, encoder=name, seconds=seconds, **facts)
             report(f"{name} {label}: {shown(result.metrics)} ({as_text(result.chosen)}; {seconds:.1f} s)")
             if result.note:
                 report(f"  note: {result.note}.")
     append_results(arguments.run_dir, rows, arguments.results_csv)
-    reports = {
-        name: {
-            label: class_report(one.confusion, one.chosen, one.note, validation_top1=round(one.validation, 6))
-            for label, one in by_setting.items()
-        }
-        for name, by_setting in results.items()
-    }
     write_class_report(arguments.run_dir, protocol, class_names, describe(splits, protocol), reports)
     if arguments.card:
-        encoder, by_setting = next(iter(results.items()))  # in the order asked for: pretrained, unless it was left out
+        name, by_setting = next(iter(results.items()))  # in the order asked for: pretrained, unless it was left out
         label, result = next(iter(by_setting.items()))
-        what = f"{label} of {encoder}".replace("_", " ")
+        what = f"{label} of {name}".replace("_", " ")
         title = f"{protocol}, {what}: top-1 {100 * result.metrics['top1']:.1f} %"
         with drawing(arguments.run_dir / "confusion.png", report) as path:
             confusion_picture(result.confusion, class_names, path, title)
@@ -173,37 +172,24 @@ def probe_run(
 
 
 def _features(
-    name: str,
-    model: PreTrainedModel,
-    processor: SkeletonProcessor,
-    train: Rows,
-    test: SkeletonRows,
-    seed: int,
-    device: str,
-    arguments: ProbeArguments,
+    encoder: Any, processor: SkeletonProcessor, train: Rows, test: SkeletonRows, arguments: ProbeArguments
 ) -> tuple[np.ndarray | Features, np.ndarray | Features]:
-    """Features of what is fitted on and of the test clips."""
-    if name == "raw_joints":
+    """Features of what is fitted on and of the test clips; the joints themselves without an encoder."""
+    if encoder is None:
         learned = raw_features(train, arguments.num_frames)
         people = learned.shape[1] // (arguments.num_frames * get_layout(train[0]["layout"]).num_joints * 3)
         return learned, raw_features(test, arguments.num_frames, people)
-    encoder: Any = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
-    known = poolings_of(encoder.config)
+    known, kind = poolings_of(encoder.config), encoder.config.model_type
     if arguments.pooling not in ("auto", *known, WIDE_POOLING):
         expected = ", ".join(["auto", *known, WIDE_POOLING])
-        raise ValueError(
-            f"--pooling is {arguments.pooling!r}, but a {encoder.config.model_type!r} has none; expected one of {expected}."
-        )
+        raise ValueError(f"--pooling is {arguments.pooling!r}, but a {kind!r} has none; expected one of {expected}.")
     wanted = known if arguments.pooling == "auto" else (arguments.pooling,)
 
     def features_of(rows: Rows) -> Features:
         streams = [
-            extract_features(
-                encoder, rows, processor, arguments.batch_size, device,
-                poolings=wanted, stream=stream, rotations=arguments.rotations,
-            )
+            arguments.features(encoder, rows, processor, poolings=wanted, stream=stream)
             for stream in arguments.streams or (None,)
-        ]  # fmt: skip
+        ]
         return {pooling: np.concatenate([one[pooling] for one in streams], axis=1) for pooling in wanted}
 
     return features_of(train), features_of(test)

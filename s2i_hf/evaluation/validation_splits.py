@@ -112,7 +112,7 @@ def probe_folds(rows: SkeletonRows, test_cameras: np.ndarray, seed: int = 0, by:
         test_cameras: (N_test,) views of the test clips.
         seed: Draws the held-out subjects.
         by: As in `validation_folds`.
-        times: Views of each clip that are fitted on, the clips themselves first, as in `features.training_views`.
+        times: Views of each clip that are fitted on, the clips themselves first, as in `FittedArguments.views`.
 
     Returns:
         Masks (times * N,). A clip is held out with its copies, which never choose: the clips of the test are as they are, too.

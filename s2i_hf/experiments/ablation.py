@@ -22,13 +22,12 @@ from torch import nn
 
 from ..data.loading import load_skeletons
 from ..data.skeleton_rows import as_rows
-from ..evaluation.features import POOLINGS, Rows, extract_features, training_views
+from ..evaluation.features import POOLINGS
 from ..evaluation.metrics import metric_of
-from ..evaluation.probes import Choice, Features, check_labels, choose, fit_chosen
+from ..evaluation.probes import Choice, as_text, check_labels, choose, fit_chosen
 from ..evaluation.probing import ProbeArguments
 from ..models.backbones import untrained_backbone
 from ..models.building import encoder_of
-from ..models.saved_models import pick_device
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
 from ..runs.provenance import current_commit, hardware_name, public_command
@@ -106,21 +105,17 @@ def measure(
         ValueError: clips without labels, or fewer than two classes.
     """
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
-    views = training_views(train, test.cameras, seed, probe.copies, probe.augmentation, probe.validation)
+    views = probe.views(train, test, seed, probe.validation)
 
-    def features_of(rows: Rows) -> Features:
-        return extract_features(
-            encoder, rows, processor, probe.batch_size, pick_device(probe.device),
-            poolings=POOLINGS if probe.pooling == "auto" else (probe.pooling,), rotations=probe.rotations,
-        )  # fmt: skip
-
-    check_labels(train.labels, (test if with_test else train).labels)
-    features = features_of(views.rows)
+    poolings = POOLINGS if probe.pooling == "auto" else (probe.pooling,)
+    check_labels(train.labels, test.labels if with_test else None)
+    features = probe.features(encoder, views.rows, processor, poolings=poolings)
     num_classes = len(train.class_names) or int(train.labels.max()) + 1
     choice = choose(probe.settings[0], features, views.labels, views.folds, num_classes, metric_of(train.name))
     tested = None
     if with_test:
-        tested = fit_chosen(choice, features, views.labels, features_of(test), test.labels, num_classes).metrics
+        asked = probe.features(encoder, test, processor, poolings=poolings)
+        tested = fit_chosen(choice, features, views.labels, asked, test.labels, num_classes).metrics
     return choice, tested
 
 
@@ -185,7 +180,7 @@ class _Runner:
                     row[f"{split}{name}_{metric}"] = "" if values is None else round(values[metric], 6)
         return row | {
             "metric": metric_of(as_rows(dataset["train"]).name),
-            "chosen": ", ".join(f"{name} {value}" for name, value in trained[0].chosen.items()),
+            "chosen": as_text(trained[0].chosen),
             "loss": round(summary["loss"], 6),
             "steps": summary["steps"],
             "seconds": round(summary["seconds"] + time.perf_counter() - began, 1),

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..data.skeleton_rows import as_layout
-from ..evaluation.arguments import EncoderArguments, facts_of
-from ..evaluation.features import extract_features
+from ..evaluation.arguments import EncoderArguments
 from ..evaluation.metrics import metric_rows, shown
-from ..evaluation.probes import K_GRID, ProbeResult, check_labels, evaluate_probe
+from ..evaluation.probes import K_GRID, ProbeResult, as_text, check_labels, evaluate_probe
 from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.validation_splits import probe_folds
 from ..models.backbones import backbone_of, untrained_backbone
-from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
 from ..runs.results import append_results
 from ..utils.arguments import arg
@@ -81,9 +79,8 @@ def cross_layout_run(
     clips = {layout: (as_layout(train, layout), as_layout(test, layout)) for layout in layouts}
     if model is None or processor is None:
         model, processor = load_model_and_processor(arguments.model)
-    device = pick_device(arguments.device)
-    facts = facts_of(train, test, protocol, device)
-    facts |= {"seed": arguments.seed, "method": arguments.method or method_of(model)}
+    method = arguments.method or method_of(model)
+    facts = arguments.facts(train, test, protocol, seed=arguments.seed, method=method)
     folds = probe_folds(train, test.cameras, arguments.seed)
     pairs = [(gallery, gallery)]
     for layout in dict.fromkeys(arguments.queries):
@@ -94,26 +91,18 @@ def cross_layout_run(
         encoder = backbone_of(model if name == "pretrained" else untrained_backbone(model, arguments.seed))
         began = time.perf_counter()
         features = {
-            layout: [
-                extract_features(encoder, part, processor, arguments.batch_size, device, rotations=arguments.rotations)
-                for part in both
-            ]
-            for layout, both in clips.items()
+            layout: [arguments.features(encoder, part, processor) for part in both] for layout, both in clips.items()
         }
         spent = (time.perf_counter() - began) / len(clips)
         for left, right in pairs:
             began = time.perf_counter()
             (known, _), (known_as_queries, asked) = features[left], features[right]
-            result = evaluate_probe(
-                "knn", known, train.labels, train.subjects, asked, test.labels, folds=folds,
-                train_as_test=known_as_queries, patience=len(K_GRID),
-            )  # fmt: skip
+            how: dict[str, Any] = {"folds": folds, "train_as_test": known_as_queries, "patience": len(K_GRID)}
+            result = evaluate_probe("knn", known, train.labels, train.subjects, asked, test.labels, **how)
             seconds = (1 if left == right else 2) * spent + time.perf_counter() - began
             results[name, left, right] = result
-            rows += metric_rows(
-                result.metrics, setting=f"knn_{left}_to_{right}", encoder=name, seconds=seconds, **facts
-            )
-            choice = ", ".join(f"{key} {value}" for key, value in result.chosen.items())
-            report(f"{name}, gallery {left}, queries {right}: {shown(result.metrics)} ({choice})")
+            setting = f"knn_{left}_to_{right}"
+            rows += metric_rows(result.metrics, setting=setting, encoder=name, seconds=seconds, **facts)
+            report(f"{name}, gallery {left}, queries {right}: {shown(result.metrics)} ({as_text(result.chosen)})")
     append_results(arguments.run_dir, rows, arguments.results_csv)
     return {"run_dir": arguments.run_dir, "rows": rows, "results": results}

@@ -10,7 +10,6 @@ are chosen on validation clips; a table of fused numbers whose weights were foun
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..data.skeleton_rows import SkeletonRows, splits_as_layout
-from ..evaluation.arguments import EvaluationArguments, facts_of
+from ..evaluation.arguments import EvaluationArguments
 from ..evaluation.metrics import metric_of, metric_rows, metrics, shown
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
@@ -31,7 +30,7 @@ from ..runs.run_folder import RunFolder
 from ..training.finetune_arguments import FinetuneArguments
 from ..training.finetune_data import choose_clips
 from ..utils.arguments import arg, from_values
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 
 STEPS = 10  # weights are tried in tenths: streams are few, and so are the clips that choose
 
@@ -165,7 +164,8 @@ def fuse_runs(
         check_classifier(name)
     clips, protocol = arguments.clips(dataset)
     train, test = clips["train"], clips["test"]
-    device = pick_device(arguments.device)
+    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "batch_size")}
+    options["device"] = pick_device(arguments.device)
     runs = [RunFolder(Path(name)) for name in arguments.models]  # of a Hub id nothing is known but its model
     weights, held = arguments.fixed_weights, None
     if weights is None:
@@ -175,13 +175,8 @@ def fuse_runs(
         model, processor = open_classifier(name)
         check_classes(model, test, name)
         parts = {"test": test, **({"held": train.select(held)} if held is not None else {})}
-        found = {
-            part: predict_scores(
-                model, rows, processor,
-                test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
-            )
-            for part, rows in splits_as_layout(parts, run.settings.get("to_layout")).items()
-        }  # fmt: skip
+        in_layout = splits_as_layout(parts, run.settings.get("to_layout"))
+        found = {part: predict_scores(model, rows, processor, **options) for part, rows in in_layout.items()}
         test_scores.append(found["test"])
         held_scores += [found["held"]] if held is not None else []
         streams.append(processor.stream)
@@ -197,23 +192,18 @@ def fuse_runs(
     fused = metrics(scores, test.labels)
     report(f"fusion with weights {_of(weights)}: {shown(fused)}")
     alone = {name: metrics(one, test.labels) for name, one in zip(_names(arguments.models), test_scores, strict=True)}
-    facts = facts_of(train, test, protocol, device)
-    rows = metric_rows(
-        fused, setting="fusion", encoder="untrained" if any(run.starts_untrained for run in runs) else "pretrained",
-        method=arguments.method or "+".join(streams), seed=int(runs[0].settings.get("seed", 0)),
-        seconds=time.perf_counter() - began, **facts,
-    )  # fmt: skip
+    encoder = "untrained" if any(run.starts_untrained for run in runs) else "pretrained"
+    seconds, seed = time.perf_counter() - began, int(runs[0].settings.get("seed", 0))
+    shared = {"encoder": encoder, "method": arguments.method or "+".join(streams), "seed": seed, "seconds": seconds}
+    rows = metric_rows(fused, setting="fusion", **arguments.facts(train, test, protocol, **shared))
     append_results(arguments.run_dir, rows, arguments.results_csv)
-    content = {
-        "protocol": protocol, "streams": streams, "weights": [round(float(value), 6) for value in weights],
-        "weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test), "alone": alone, "fused": fused,
-        **{name: facts[name] for name in ("command", "commit", "hardware")},
-    }  # fmt: skip
-    write_atomically(arguments.run_dir / "fusion.json", json.dumps(content, indent=1) + "\n")
+    content: dict[str, Any] = {"protocol": protocol, "streams": streams, "weights": weights.round(6).tolist()}
+    content |= {"weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test)}
+    content |= {"alone": alone, "fused": fused, **arguments.origin}
+    write_json(arguments.run_dir / "fusion.json", content, indent=1)
     write_card(arguments.run_dir)
-    return {
-        "run_dir": arguments.run_dir, "rows": rows, "alone": alone, "fused": fused, "weights": weights, "scores": scores
-    }  # fmt: skip
+    measured = {"alone": alone, "fused": fused, "weights": weights, "scores": scores}
+    return {"run_dir": arguments.run_dir, "rows": rows, **measured}
 
 
 def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,6 @@ in time is a function of (seed, sample id), so every model is shown the same dam
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from ..data.skeleton_rows import SkeletonRows
-from ..evaluation.arguments import FittedArguments, facts_of
-from ..evaluation.features import Row, extract_features, training_views
+from ..evaluation.arguments import FittedArguments
+from ..evaluation.features import Row
 from ..evaluation.metrics import metric_rows, metrics
 from ..evaluation.probes import evaluate_probe
 from ..evaluation.probing import load_model_and_processor, method_of
@@ -37,7 +36,7 @@ from ..processing.transforms import prepare
 from ..runs.results import append_results
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 
 Loss = Literal["zero", "missing"]
 Place = Literal["random", "start", "middle", "end"]
@@ -263,32 +262,26 @@ def robustness_run(
     for layout in set(test.layouts):  # a share that leaves no joint is refused before anything is computed
         for share in arguments.drop_joints:
             lost_joint_indices(get_layout(layout).num_joints, share, arguments.seed, "")
-    device = pick_device(arguments.device)
     fine_tuned = is_classifier(arguments.model)
-    measure = _classifier_scores if fine_tuned else _probe_scores
     began = time.perf_counter()
-    scores, kind = measure(arguments, train, test, device)
+    scores, kind = (_classifier_scores if fine_tuned else _probe_scores)(arguments, train, test)
     seconds = (time.perf_counter() - began) / len(scores)
     by_name = {damage.name: one for damage, one in zip(arguments.damages, scores, strict=True)}
     found = {name: metrics(one, test.labels) for name, one in by_name.items()}
     setting = str(run.settings.get("setting", "fine_tune")) if fine_tuned else "linear_probe"
     encoder = arguments.encoder if not fine_tuned else "untrained" if run.starts_untrained else "pretrained"
     seed = int(run.settings.get("seed", arguments.seed)) if fine_tuned else arguments.seed
-    facts = facts_of(train, test, protocol, device)
+    shared = {"encoder": encoder, "method": arguments.method or kind, "seed": seed, "seconds": seconds}
+    facts = arguments.facts(train, test, protocol, **shared)
     rows: list[dict[str, Any]] = []
     for name, values in found.items():
         if name != "intact":
-            rows += metric_rows(
-                values, setting=f"{setting}_{name}", encoder=encoder, method=arguments.method or kind, seed=seed,
-                seconds=seconds, **facts,
-            )  # fmt: skip
+            rows += metric_rows(values, setting=f"{setting}_{name}", **facts)
     table = damage_table(found)
     append_results(arguments.run_dir, rows, arguments.results_csv)
-    content = {
-        "protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test), "seed": arguments.seed, "found": found,
-        **{name: facts[name] for name in ("command", "commit", "hardware")},
-    }  # fmt: skip
-    write_atomically(arguments.run_dir / "robustness.json", json.dumps(content, indent=1) + "\n")
+    content = {"protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test)}
+    content |= {"seed": arguments.seed, "found": found, **arguments.origin}
+    write_json(arguments.run_dir / "robustness.json", content, indent=1)
     if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
         write_card(arguments.run_dir)
     report(table)
@@ -296,23 +289,20 @@ def robustness_run(
 
 
 def _classifier_scores(
-    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows, device: str
+    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows
 ) -> tuple[list[np.ndarray], str]:
     """(N, C) scores for each damage, and the kind of model."""
     model, processor = open_classifier(arguments.model)
     check_classes(model, test, arguments.model)
-    scores = [
-        predict_scores(
-            model, _Damaged(test, damage, processor.center), processor,
-            test_clips=arguments.test_clips, batch_size=arguments.batch_size, device=device,
-        )
-        for damage in arguments.damages
-    ]  # fmt: skip
+    damaged = (_Damaged(test, damage, processor.center) for damage in arguments.damages)
+    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "batch_size")}
+    options["device"] = pick_device(arguments.device)
+    scores = [predict_scores(model, rows, processor, **options) for rows in damaged]
     return scores, str(model.config.model_type)
 
 
 def _probe_scores(
-    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows, device: str
+    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows
 ) -> tuple[list[np.ndarray], str]:
     """(N, C) scores of one linear probe for each damage, and the kind of model."""
     model, processor = load_model_and_processor(arguments.model)
@@ -323,19 +313,17 @@ def _probe_scores(
             "--rotations 1 or --lost_joints missing."
         )
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
-    views = training_views(train, test.cameras, arguments.seed, arguments.copies, arguments.augmentation)
-    fitted, *damaged = [
-        extract_features(encoder, rows, processor, arguments.batch_size, device, rotations=arguments.rotations)
-        for rows in (views.rows, *(_Damaged(test, damage, processor.center) for damage in arguments.damages))
-    ]
+    views = arguments.views(train, test, arguments.seed)
+    clips = (views.rows, *(_Damaged(test, damage, processor.center) for damage in arguments.damages))
+    fitted, *damaged = [arguments.features(encoder, rows, processor) for rows in clips]
     kind = method_of(model)
     if arguments.pooling not in ("auto", *fitted):
         raise ValueError(f"--pooling is {arguments.pooling!r}; a {kind} has {', '.join(fitted)}, or auto to choose.")
     wanted = list(fitted) if arguments.pooling == "auto" else [arguments.pooling]
+    learned = {name: fitted[name] for name in wanted}
     # one probe sees all the damage as one long test, so that it is the same probe in every line
-    result = evaluate_probe(
-        "linear_probe", {name: fitted[name] for name in wanted}, views.labels, views.subjects,
-        {name: np.concatenate([features[name] for features in damaged]) for name in wanted},
-        np.tile(test.labels, len(damaged)), arguments.seed, len(train.class_names) or None, arguments.pooling, views.folds,
-    )  # fmt: skip
+    asked = {name: np.concatenate([features[name] for features in damaged]) for name in wanted}
+    labels = np.tile(test.labels, len(damaged))
+    how: dict[str, Any] = {"seed": arguments.seed, "num_classes": len(train.class_names) or None, "folds": views.folds}
+    result = evaluate_probe("linear_probe", learned, views.labels, views.subjects, asked, labels, **how)
     return np.split(result.scores, len(damaged)), kind
