@@ -8,11 +8,12 @@ which settings may be chosen; test clips are looked at only if asked for.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +31,6 @@ from ..models.backbones import untrained_backbone
 from ..models.building import encoder_of
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import CHECKPOINTS, SUMMARY, check_same_settings, is_finished
-from ..runs.provenance import current_commit, hardware_name, public_command
 from ..runs.results import read_table, write_table
 from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
@@ -40,12 +40,8 @@ from ..utils.arguments import arg
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 from .ablation_report import write_report
 
-MEASURES = tuple(
-    f"{split}{encoder}_{metric}"
-    for split in ("validation", "test")
-    for encoder in ("", "_untrained")
-    for metric in ("top1", "mean_class")
-)
+_MEASURED = (("validation", "test"), ("", "_untrained"), ("top1", "mean_class"))  # split, encoder, metric
+MEASURES = tuple(f"{split}{encoder}_{metric}" for split, encoder, metric in itertools.product(*_MEASURED))
 COLUMNS: tuple[str, ...] = (
     "variant", "seed", "changes", *MEASURES, "metric", "chosen", "loss", "steps", "seconds", "command", "commit",
     "hardware", "settings_sha256",
@@ -75,9 +71,6 @@ class AblateArguments:
         return Path(self.output_dir or f"runs/{Path(self.config).stem}")
 
 
-# --- measuring --------------------------------------------------------------------------------------------------------
-
-
 def measure(
     probe: ProbeArguments,
     encoder: nn.Module,
@@ -93,8 +86,7 @@ def measure(
 
     Args:
         probe: One classifier in `settings`; pooling, copies and so on.
-        encoder: `ViTModel`.
-        processor: Makes its images.
+        encoder: `ViTModel`, with the processor that makes its images.
         dataset: "train" and "test" rows.
         seed: Of the held-out subjects and the copies.
 
@@ -106,7 +98,6 @@ def measure(
     """
     train, test = as_rows(dataset["train"]), as_rows(dataset["test"])
     views = probe.views(train, test, seed, probe.validation)
-
     poolings = POOLINGS if probe.pooling == "auto" else (probe.pooling,)
     check_labels(train.labels, test.labels if with_test else None)
     features = probe.features(encoder, views.rows, processor, poolings=poolings)
@@ -117,9 +108,6 @@ def measure(
         asked = probe.features(encoder, test, processor, poolings=poolings)
         tested = fit_chosen(choice, features, views.labels, asked, test.labels, num_classes).metrics
     return choice, tested
-
-
-# --- running ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -178,27 +166,16 @@ class _Runner:
             for split, values in (("validation", choice.validation), ("test", tested)):
                 for metric in ("top1", "mean_class"):
                     row[f"{split}{name}_{metric}"] = "" if values is None else round(values[metric], 6)
-        return row | {
-            "metric": metric_of(as_rows(dataset["train"]).name),
-            "chosen": as_text(trained[0].chosen),
-            "loss": round(summary["loss"], 6),
-            "steps": summary["steps"],
-            "seconds": round(summary["seconds"] + time.perf_counter() - began, 1),
-            "command": public_command(),
-            "commit": current_commit(),
-            "hardware": hardware_name(None if self.probe.device == "auto" else self.probe.device),
-            "settings_sha256": settings_digest(self.plan, settings),
-        }
+        seconds = round(summary["seconds"] + time.perf_counter() - began, 1)
+        row |= {"metric": metric_of(as_rows(dataset["train"]).name), "chosen": as_text(trained[0].chosen)}
+        row |= {"loss": round(summary["loss"], 6), "steps": summary["steps"], "seconds": seconds}
+        return {**row, **self.probe.origin, "settings_sha256": settings_digest(self.plan, settings)}
 
 
 def ablate(arguments: AblateArguments, report: Callable[[str], None] = print) -> Ablation:
     """Run what is not done yet, and write ablation.csv, failed.csv, table.md and plot.png after each run.
 
     A variant that fails is recorded with its reason, and the rest goes on; the next call tries it again.
-
-    Args:
-        arguments: Settings.
-        report: Gets a line for each run.
 
     Raises:
         ValueError: a YAML file that names no such runs, or an output folder with rows of other settings or in use.
@@ -220,11 +197,11 @@ def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report
     rows = _read_rows(folder / "ablation.csv")
     found = Ablation(folder, rows, [])
     runs = [(variant, seed) for seed in plan.seeds for variant in plan.variants]  # a table of all variants comes early
-    digests = {
-        (variant.name, seed): settings_digest(plan, plan.pretraining(variant, seed, folder)) for variant, seed in runs
-    }
+    settings = {(variant.name, seed): plan.pretraining(variant, seed, folder) for variant, seed in runs}
+    digests = {key: settings_digest(plan, one) for key, one in settings.items()}
+    order = list(digests)
     for row in rows:
-        if digests.get((row["variant"], row["seed"]), row["settings_sha256"]) != row["settings_sha256"]:
+        if digests.get(_key(row), row["settings_sha256"]) != row["settings_sha256"]:
             raise ValueError(
                 f"{folder / 'ablation.csv'} has {row['variant']!r}, seed {row['seed']}, with other settings than {plan.title}; "
                 "choose another --output_dir."
@@ -232,7 +209,7 @@ def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report
     if not any((folder / name).exists() for name in ("ablation.csv", "failed.csv")):
         write_table(folder / "ablation.csv", COLUMNS, [])
     runner = _Runner(arguments, plan)
-    done = {(row["variant"], row["seed"]) for row in rows if not runner.with_test or row["test_top1"] != ""}
+    done = {_key(row) for row in rows if not runner.with_test or row["test_top1"] != ""}
     for number, (variant, seed) in enumerate(runs, start=1):
         where = f"[{number}/{len(runs)}] {variant.name}, seed {seed}"
         if (variant.name, seed) in done:
@@ -250,7 +227,9 @@ def _ablate(arguments: AblateArguments, plan: AblationPlan, folder: Path, report
             found.failed.append({"variant": variant.name, "seed": seed, "changes": variant.shown, "error": text})
             report(f"{where}: failed: {text}")
         else:
-            found.rows = _in_order([*(r for r in found.rows if _key(r) != _key(row)), row], runs)
+            known = {_key(one): one for one in [*found.rows, row]}
+            # those of an older plan at the end
+            found.rows = [known[key] for key in dict.fromkeys([*order, *known]) if key in known]
             write_table(folder / "ablation.csv", COLUMNS, found.rows)
             shutil.rmtree(folder / run_name(variant, seed) / CHECKPOINTS, ignore_errors=True)  # the row is the result
             report(
@@ -270,11 +249,6 @@ def _key(row: Mapping[str, Any]) -> tuple[str, int]:
     return row["variant"], row["seed"]
 
 
-def _in_order(rows: Sequence[dict[str, Any]], runs: Sequence[tuple[Variant, int]]) -> list[dict[str, Any]]:
-    place = {(variant.name, seed): index for index, (variant, seed) in enumerate(runs)}
-    return sorted(rows, key=lambda row: place.get(_key(row), len(place)))  # those of an older plan at the end
-
-
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of ablation.csv, numbers as numbers; an empty list if there is none. Raises ValueError if it is another table."""
     try:
@@ -284,7 +258,6 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             f"{path} is no table of this ablation; move it away, or choose another --output_dir."
         ) from None
     for row in rows:
-        row["seed"], row["steps"] = int(row["seed"]), int(row["steps"])
-        for name in (*MEASURES, "loss", "seconds"):
-            row[name] = float(row[name]) if row[name] != "" else ""
+        row.update(seed=int(row["seed"]), steps=int(row["steps"]))
+        row.update({name: float(row[name]) for name in (*MEASURES, "loss", "seconds") if row[name] != ""})
     return rows

@@ -17,8 +17,8 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,53 +116,49 @@ def read_plan(path: str | Path, **base_changes: Any) -> AblationPlan:
     if not seeds or any(type(seed) is not int for seed in seeds) or len(set(seeds)) < len(seeds):
         raise ValueError(f"{path}: seeds are {seeds}; expected different whole numbers.")
     base = {**given.get("base", {}), **{name: value for name, value in base_changes.items() if value is not None}}
-    for part, settings, ours in (("base", base, _OURS), ("probe", given.get("probe", {}), _PROBE_OURS)):
-        for name in settings:
-            if str(name).replace("-", "_") in ours:
-                raise ValueError(f"{path}: {part} sets {name}, which the ablation gives each run; leave it out.")
     plan = AblationPlan(path.name, method, base, given.get("probe", {}), (), tuple(seeds))
+    _check_given(f"{path}: base", base, _OURS)
+    _check_given(f"{path}: probe", plan.probe, _PROBE_OURS)
     probe = plan.probing()
-    if probe.streams or probe.to_layout is not None:
-        name = "streams" if probe.streams else "to_layout"
-        raise ValueError(
-            f"{path}: probe sets {name}, but an ablation reads the images that were pretrained on; leave it out."
-        )
-    return AblationPlan(path.name, method, base, plan.probe, _variants(plan, given, path), tuple(seeds))
+    for name in ("streams", "to_layout"):
+        if getattr(probe, name):
+            raise ValueError(
+                f"{path}: probe sets {name}, but an ablation reads the images that were pretrained on; leave it out."
+            )
+    return replace(plan, variants=_variants(plan, given, path))
 
 
 def _variants(plan: AblationPlan, given: Mapping[str, Any], path: Path) -> tuple[Variant, ...]:
     """All variants, the base first; those that say what the base says already are left out."""
-    wanted: list[Variant] = []
-    for part in ("vary", "grid"):
-        for name, values in given.get(part, {}).items():
+    vary, grid = given.get("vary", {}), given.get("grid", {})
+    for part, lists in (("vary", vary), ("grid", grid)):
+        for name, values in lists.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"{path}: {part} gives {name} no list of values; expected [value, value].")
-    vary, grid = given.get("vary", {}), given.get("grid", {})
     changes = [{name: value} for name, values in vary.items() for value in values]
     changes += [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())] if grid else []
-    wanted += [Variant(Variant("", change).shown, change) for change in changes]
+    wanted = [Variant(Variant("", change).shown, change) for change in changes]
     for number, entry in enumerate(given.get("variants", []), start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise ValueError(f"{path}: variant {number} has no name; expected {{name: TEXT, setting: value}}.")
         wanted.append(Variant(entry["name"], {name: value for name, value in entry.items() if name != "name"}))
-    base = Variant(BASE)
-    found, folders, place = [base], {run_name(base, 0)}, Path("runs")
-    same = {settings_digest(plan, plan.pretraining(base, 0, place))}
-    for variant in wanted:
-        for name in variant.changes:
-            if str(name).replace("-", "_") in _OURS:
-                raise ValueError(f"{path}: variant {variant.name!r} sets {name}, which the ablation gives each run.")
-        digest = settings_digest(plan, plan.pretraining(variant, 0, place))
-        if digest in same:
-            continue
-        if run_name(variant, 0) in folders:
+    different: dict[str, Variant] = {}  # by what decides the numbers
+    for variant in [Variant(BASE), *wanted]:
+        _check_given(f"{path}: variant {variant.name!r}", variant.changes, _OURS)
+        different.setdefault(settings_digest(plan, plan.pretraining(variant, 0, Path("runs"))), variant)
+    folders: dict[str, Variant] = {}
+    for variant in different.values():
+        if folders.setdefault(run_name(variant, 0), variant) is not variant:
             raise ValueError(f"{path}: two variants are called {variant.name!r}; give each a name of its own.")
-        same.add(digest)
-        folders.add(run_name(variant, 0))
-        found.append(variant)
-    if len(found) == 1:
+    if len(folders) == 1:
         raise ValueError(f"{path} varies nothing; give vary, grid or variants a value that the base does not have.")
-    return tuple(found)
+    return tuple(folders.values())
+
+
+def _check_given(where: str, settings: Mapping[str, Any], ours: Sequence[str]) -> None:
+    for name in settings:
+        if str(name).replace("-", "_") in ours:
+            raise ValueError(f"{where} sets {name}, which the ablation gives each run; leave it out.")
 
 
 def settings_digest(plan: AblationPlan, arguments: PretrainArguments) -> str:

@@ -130,26 +130,23 @@ def choose_weights(
         (K,) weights that add up to 1, and the metric of the fused scores with them.
     """
     labels = np.asarray(labels, dtype=np.int64)
-    best: tuple[float, float, tuple[int, ...]] | None = None
-    for cuts in itertools.combinations(range(steps + len(scores) - 1), len(scores) - 1):
-        ends = (-1, *cuts, steps + len(scores) - 1)
-        shares = tuple(right - left - 1 for left, right in itertools.pairwise(ends))
+
+    def quality(shares: Sequence[int]) -> tuple[float, float]:
         fused = fuse_scores(scores, shares)
         likelihood = float(np.maximum(fused[np.arange(len(labels)), labels], -30.0).mean())
-        candidate = (metrics(fused, labels)[metric], likelihood, shares)
-        if best is None or candidate[:2] > best[:2]:
-            best = candidate
-    assert best is not None  # the grid is never empty
-    return _normalised(best[2]), best[0]
+        return metrics(fused, labels)[metric], likelihood
+
+    last = steps + len(scores) - 1  # between two of the cuts, -1 and this one lies a model's share
+    cuts = itertools.combinations(range(last), len(scores) - 1)
+    shares = ([right - left - 1 for left, right in itertools.pairwise((-1, *places, last))] for places in cuts)
+    best = max(shares, key=quality)
+    return _normalised(best), quality(best)[0]
 
 
 def fuse_runs(
     arguments: FuseArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Score the test clips with every model, fuse the scores, and write what came out.
-
-    Args:
-        arguments: Settings; the rest is as in `probing.probe_run`.
+    """Score the test clips with every model, fuse the scores, and write what came out; called as `probing.probe_run` is.
 
     Returns:
         rows (of results.json, setting "fusion"), alone (name -> metrics), fused (metrics), weights (K,), scores ((N, C)
@@ -211,8 +208,7 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
 
     Args:
         rows: All training clips.
-        settings: Settings of each run, from its run.yaml.
-        names: What the runs are called in errors.
+        settings: Of each run, from its run.yaml; `names` are what the runs are called in errors.
 
     Raises:
         ValueError: a run held out nothing, or others than the first run: one of the models was trained on clips that would choose.
@@ -234,8 +230,7 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
                 "and --label_seed, or use --weights equal."
             )
         first = ids
-    chosen = set(first)
-    return np.array([index for index, sample in enumerate(rows.sample_ids) if sample in chosen], dtype=np.int64)
+    return np.flatnonzero(np.isin(rows.sample_ids, first))
 
 
 def _names(models: Sequence[str]) -> list[str]:
