@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
+from torch import nn
 
 from ..data.loading import load_skeletons
 from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
@@ -18,7 +18,7 @@ from ..processing.augmentation import Augmentation
 from ..processing.layouts import get_layout
 from ..runs.provenance import current_commit, hardware_name, public_command
 from ..utils.arguments import arg
-from .features import MoreViews, Rows, TrainingViews, extract_features
+from .features import Features, MoreViews, Rows, Views, extract_features
 from .validation_splits import probe_folds
 
 if TYPE_CHECKING:
@@ -56,13 +56,11 @@ class EvaluationArguments:
         device = hardware_name(pick_device(self.device))
         return {"command": public_command(), "commit": current_commit(), "hardware": device}
 
-    def clips(
-        self, dataset: Mapping[str, Any] | None, to_layout: str | None = None
-    ) -> tuple[dict[str, SkeletonRows], str]:
-        """The splits of a data set, loaded here if None, in the joint layout `to_layout`; and the name of the protocol."""
-        if dataset is None:
-            dataset = load_skeletons(self.data, self.data_dir, cache_dir=self.cache_dir)
-        splits = {name: as_rows(rows) for name, rows in splits_as_layout(dataset, to_layout).items()}
+    def clips(self, data: Mapping[str, Any] | None, layout: str | None = None) -> tuple[dict[str, SkeletonRows], str]:
+        """The splits of a data set, loaded here if None, in this joint layout; and the name of the protocol."""
+        if data is None:
+            data = load_skeletons(self.data, self.data_dir, cache_dir=self.cache_dir)
+        splits = {name: as_rows(rows) for name, rows in splits_as_layout(data, layout).items()}
         return splits, splits["train"].name or Path(self.data).name
 
 
@@ -72,9 +70,7 @@ class EncoderArguments(EvaluationArguments):
 
     kind: ClassVar[str]  # of evaluation, in the name of the folder where a model has none
 
-    model: str = arg(
-        help="Run folder of a training, or a Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, ConvNeXt, Swin ..."
-    )
+    model: str = arg(help="Run folder of a training, or Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, Swin ...")
     rotations: int = arg(
         1,
         "Views that an encoder's features are the mean of: the clip rotated about the vertical axis, evenly over the circle; raw "
@@ -90,14 +86,10 @@ class EncoderArguments(EvaluationArguments):
     @property
     def run_dir(self) -> Path:
         """Where results go: `output_dir` if given, else the model's own folder, else runs/<kind>_<model>_<data>."""
-        own = self.model if Path(self.model).is_dir() else None
-        return Path(
-            self.output_dir or own or f"runs/{self.kind}_{self.model.rsplit('/', 1)[-1]}_{Path(self.data).name}"
-        )
+        own, name = self.model if Path(self.model).is_dir() else None, self.model.rpartition("/")[2]
+        return Path(self.output_dir or own or f"runs/{self.kind}_{name}_{Path(self.data).name}")
 
-    def features(
-        self, encoder: torch.nn.Module, rows: Rows, processor: SkeletonProcessor, **options: Any
-    ) -> dict[str, np.ndarray]:
+    def features(self, encoder: nn.Module, rows: Rows, processor: SkeletonProcessor, **options: Any) -> Features:
         """`extract_features` with the batch size, device and rotations of these settings."""
         options |= {"batch_size": self.batch_size, "device": pick_device(self.device), "rotations": self.rotations}
         return extract_features(encoder, rows, processor, **options)
@@ -108,9 +100,7 @@ class FittedArguments(EncoderArguments):
     """A classifier that is fitted on training clips, and on augmented copies of them if wanted."""
 
     to_layout: str | None = arg(None, "Read all clips in this joint layout, such as kinect_v1.")
-    copies: int = arg(
-        0, "Augmented copies of each training clip that every encoder is probed with, beside the clip itself."
-    )
+    copies: int = arg(0, "Augmented copies of each training clip that every encoder is probed with, beside it.")
     crop: tuple[float, float] = arg((0.8, 1.0), "Of the copies: range of the share of frames kept.")
     yaw: float = arg(1.5, "Of the copies: largest rotation about the vertical axis, radians.")
 
@@ -127,11 +117,9 @@ class FittedArguments(EncoderArguments):
         """Augmentation of the copies."""
         return Augmentation(crop=self.crop, yaw=self.yaw)
 
-    def views(
-        self, train: SkeletonRows, test: SkeletonRows, seed: int, by: str = "auto", rotations: int = 1
-    ) -> TrainingViews:
+    def views(self, train: SkeletonRows, test: SkeletonRows, seed: int, by: str = "auto", rotations: int = 1) -> Views:
         """The training clips and their copies, all of these at so many `rotations`; the rest as in `probe_folds`."""
         rows = MoreViews(train, self.copies, self.augmentation, seed, rotations)
         times = (1 + self.copies) * rotations
         folds = probe_folds(train, test.cameras, seed, by, times)
-        return TrainingViews(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)
+        return Views(rows, np.tile(train.labels, times), np.tile(train.subjects, times), folds)

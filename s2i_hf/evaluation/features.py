@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 POOLINGS = ("mean", "cls", "part")
 WIDE_POOLING = "part_std"  # twice as long as part: asked for by name, so that "auto" chooses among what it always did
 Row = Mapping[str, Any]  # joints (T, M, V, 3), layout and what else is known of a clip
+Features = Mapping[str, np.ndarray]  # pooling -> (N, D)
 
 
 class Rows(Protocol):
@@ -33,17 +34,15 @@ class Rows(Protocol):
     def __getitem__(self, index: int, /) -> Row: ...
 
 
-def part_weights(
-    layout: SkeletonLayout, num_people: int, grid_width: int, width: int, columns: Columns | str
-) -> np.ndarray:
+def part_weights(layout: SkeletonLayout, people: int, grid: int, width: int, columns: Columns | str) -> np.ndarray:
     """How much each patch column counts in the mean of each body part: by the share of its pixels that show the part.
 
-    So a part narrower than a patch has a mean too; several people are averaged. Returns (5, grid_width) float32 whose rows add up to 1, or
+    So a part narrower than a patch has a mean too; several people are averaged. Returns (5, grid) float32 whose rows add up to 1, or
     to 0 for a part without joints.
     """
-    owner = part_columns(layout, num_people, width, columns).reshape(grid_width, width // grid_width)
-    shown = owner == np.arange(num_people * 5).reshape(num_people, 5, 1, 1)
-    weights = shown.mean(axis=3)  # (people, parts, grid_width)
+    owner = part_columns(layout, people, width, columns).reshape(grid, width // grid)
+    shown = owner == np.arange(people * 5).reshape(people, 5, 1, 1)
+    weights = shown.mean(axis=3)  # (people, parts, grid)
     total = weights.sum(axis=2, keepdims=True)
     weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     return weights.mean(axis=0).astype(np.float32)
@@ -159,11 +158,10 @@ def rotated(row: Row, angle: float) -> Row:
 def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None) -> np.ndarray:
     """The joints themselves as features: the number that learned features have to beat.
 
-    Joints are prepared as for the encoder, centred on the layout's centre of actor 1 in the first frame, and resampled in time.
+    Joints are prepared as for the encoder, centred on the layout's centre of actor 1 in the first frame, and resampled to `num_frames`.
 
     Args:
         rows: Clips of one joint layout.
-        num_frames: Frames after resampling.
         num_people: People kept, zeros where fewer are present; the most in any clip if None (take the training rows' number).
 
     Returns:
@@ -179,9 +177,7 @@ def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None
         clips.append(resample(joints - joints[0, 0, list(layout.center_indices)].mean(axis=0), num_frames))
     sizes = {clip.shape[2] for clip in clips}
     if len(sizes) > 1:
-        raise ValueError(
-            f"raw joints need one joint layout, but the clips have {sorted(sizes)} joints; drop raw_joints here."
-        )
+        raise ValueError(f"raw joints need one joint layout, and clips have {sorted(sizes)} joints; drop raw_joints.")
     num_people = num_people or max(clip.shape[1] for clip in clips)
     features = np.zeros((len(clips), num_frames, num_people, *clips[0].shape[2:]), dtype=np.float32)
     for feature, clip in zip(features, clips, strict=True):
@@ -199,9 +195,7 @@ class MoreViews:
 
     Args:
         rows: Clips with sample_id.
-        copies: Copies of each row.
-        augmentation: How a copy differs; drawn from (seed, copy, sample id).
-        seed: Seed of the draws.
+        augmentation: How each of the `copies` of a row differs; drawn from (seed, copy, sample id).
         rotations: Views of each of these, itself the first; the others at 2 pi / rotations, twice that, and so on (see `rotated`).
     """
 
@@ -226,7 +220,7 @@ class MoreViews:
         return rotated(row, 2 * math.pi * rotation / self.rotations) if rotation else row
 
 
-class TrainingViews(NamedTuple):
+class Views(NamedTuple):
     """What a probe is fitted on: `times` views of each of N training clips, the clips themselves first.
 
     `labels` and `subjects` are (times * N,), and so are the masks of `folds`, in which views are held out with their clip and never

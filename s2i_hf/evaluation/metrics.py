@@ -39,13 +39,7 @@ def metric_of(protocol: str) -> str:
 
 
 def metric_rows(found: Mapping[str, float], protocol: str, **facts: Any) -> list[dict[str, Any]]:
-    """A row of results.json for each metric.
-
-    Args:
-        found: What `metrics` returned.
-        protocol: Such as "nw_ucla_xview", of which the rows have both parts.
-        **facts: Everything else that `results.result_row` takes.
-    """
+    """A row of results.json for each of the `metrics` of a protocol such as "nw_ucla_xview"; `facts` is the rest of a `ResultRow`."""
     dataset, _, rule = protocol.rpartition("_")
     return [
         result_row(dataset=dataset or protocol, protocol=rule, metric=metric, value=found[metric], **facts)

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from ..runs.results import METRICS
+from .features import Features
 from .metrics import confusion_matrix, metrics
 from .validation_splits import Folds, validation_folds
-
-Features = Mapping[str, np.ndarray]  # pooling -> (N, D)
 
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
 K_GRID = (1, 3, 5, 10, 20)
@@ -107,13 +106,9 @@ SETTINGS = tuple(CLASSIFIERS)
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on held-out training clips.
+    """What was chosen on held-out training clips: a value of the classifier's grid, and the key of the features ("all" of one kind).
 
-    Args:
-        setting: "linear_probe" or "knn".
-        pooling: Key of the features; "all" where there is one kind.
-        value: Of the classifier's grid.
-        validation: top1, top5 and mean_class of it on the clips that chose.
+    `setting` is "linear_probe" or "knn"; `validation` is top1, top5 and mean_class of the choice on the clips that chose.
     """
 
     setting: str

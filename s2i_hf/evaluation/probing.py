@@ -27,9 +27,9 @@ from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..visualization.figures import confusion_picture, drawing
 from .arguments import FittedArguments
-from .features import WIDE_POOLING, Rows, raw_features
+from .features import WIDE_POOLING, Features, Rows, raw_features
 from .metrics import metric_of, metric_rows, shown
-from .probes import SETTINGS, Features, ProbeResult, as_text, check_labels, evaluate_probe
+from .probes import SETTINGS, ProbeResult, as_text, check_labels, evaluate_probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,11 +68,8 @@ class ProbeArguments(FittedArguments):
 def load_model_and_processor(name: str) -> tuple[PreTrainedModel, SkeletonProcessor]:
     """A model to probe, and the `SkeletonProcessor` beside it (the default one, in the model's size, where there is none).
 
-    Args:
-        name: Folder written by `save_pretrained`, or Hub id.
-
     Returns:
-        A whole ViTMAE, DiffMAE or `PooledViTForImageClassification`, a `ViTModel`, or the encoder of another family.
+        Of a folder or Hub id a whole ViTMAE, DiffMAE or `PooledViTForImageClassification`, a `ViTModel`, or the encoder of another family.
 
     Raises:
         FileNotFoundError, ValueError: there is no such model, it is no vision backbone, or its weights do not fit its config.
@@ -99,7 +96,6 @@ def probe_run(
     """Probe the pretrained encoder, the untrained one of the same seed, and the raw joints, and write what came out.
 
     Args:
-        arguments: Settings.
         model, processor: What `load_model_and_processor` returned; loaded here if None.
         dataset: "train" and "test" rows; loaded here if None.
         report: Gets a line for each number as it is measured.

@@ -20,10 +20,7 @@ def held_out_in_turn(subjects: np.ndarray, labels: np.ndarray, seed: int = 0) ->
     """Which training clips are held out in turn to choose settings: about a quarter of them at a time, whole subjects, each once.
 
     Those who have more than two thirds of the clips are not held out. With a single subject they are quarters of each class instead.
-
-    Args:
-        subjects, labels: (N,) of the training clips.
-        seed: Draws who is held out with whom.
+    `subjects` and `labels` are (N,), of the training clips; `seed` draws who is held out with whom.
 
     Returns:
         (N,) bool masks, none where there are too few clips to hold any out; and a note ("" if whole subjects are held out).
@@ -71,8 +68,7 @@ def validation_folds(
     """How settings are chosen: on held-out subjects, and where the test cameras are new, on a camera that was not fitted on either.
 
     Args:
-        subjects, labels: (N,) of the training clips; see `held_out_in_turn`.
-        seed: Draws the held-out subjects.
+        subjects, labels, seed: As of `held_out_in_turn`.
         cameras, test_cameras: (N,) and (N_test,) views. Where they share none, and the training clips have several, every training
             camera in turn plays the unseen one: settings are chosen for what the protocol asks.
         by: "auto"; "subjects": whatever the cameras; "cameras": every training camera in turn, whatever the test's are.
@@ -89,9 +85,8 @@ def validation_folds(
     new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
     if by == "cameras" or (by == "auto" and new_view):
         cameras = np.asarray(cameras)
-        folds = [
-            (~held & (cameras != unseen), held & (cameras == unseen)) for held in masks for unseen in np.unique(cameras)
-        ]
+        views = [cameras == unseen for unseen in np.unique(cameras)]
+        folds = [(~held & ~unseen, held & unseen) for held in masks for unseen in views]
         folds = [(fit, choose) for fit, choose in folds if fit.any() and choose.any()]
         if folds:
             return folds, note
@@ -108,10 +103,7 @@ def probe_folds(rows: SkeletonRows, test_cameras: np.ndarray, seed: int = 0, by:
     """`validation_folds` of training rows for a probe: of few clips every one chooses once, as a quarter of them would choose by luck.
 
     Args:
-        rows: The training split.
         test_cameras: (N_test,) views of the test clips.
-        seed: Draws the held-out subjects.
-        by: As in `validation_folds`.
         times: Views of each clip that are fitted on, the clips themselves first, as in `FittedArguments.views`.
 
     Returns:

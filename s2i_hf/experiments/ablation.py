@@ -54,9 +54,7 @@ class AblateArguments:
     """Settings of `s2i ablate`; the runs themselves are described by the YAML file."""
 
     config: str = arg(help="YAML file with base, seeds, and vary, grid or variants; see `s2i configs ablations/masks`.")
-    output_dir: str | None = arg(
-        None, "Gets the runs, ablation.csv, table.md, plot.png; runs/<name of the file> if none."
-    )
+    output_dir: str | None = arg(None, "Gets runs, ablation.csv, table.md, plot.png; runs/<name of the file> if none.")
     data: str | None = arg(None, "In place of `data` of the base.")
     data_dir: str | None = arg(None, "In place of `data_dir` of the base.")
     cache_dir: str | None = arg(None, "In place of `cache_dir` of the base.")
@@ -79,16 +77,10 @@ def measure(
     seed: int,
     with_test: bool = False,
 ) -> tuple[Choice, dict[str, float] | None]:
-    """Probe an encoder on held-out training subjects, and on the test clips only if asked to.
+    """Probe an encoder, a `ViTModel`, on held-out training subjects, and on the test clips only if asked to.
 
     The numbers are those of `probing.probe_run` with these settings, of which a plan takes neither `streams` nor `to_layout`. Of the
     test split nothing but the camera numbers is read without `with_test`: they say whether the protocol asks for an unseen camera.
-
-    Args:
-        probe: One classifier in `settings`; pooling, copies and so on.
-        encoder: `ViTModel`, with the processor that makes its images.
-        dataset: "train" and "test" rows.
-        seed: Of the held-out subjects and the copies.
 
     Returns:
         What was chosen on the validation folds; top1, top5 and mean_class on the test clips, None if they were not looked at.
@@ -254,9 +246,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         rows = read_table(path, COLUMNS)
     except ValueError:
-        raise ValueError(
-            f"{path} is no table of this ablation; move it away, or choose another --output_dir."
-        ) from None
+        raise ValueError(f"{path} is no table of this ablation; move it, or choose another --output_dir.") from None
     for row in rows:
         row.update(seed=int(row["seed"]), steps=int(row["steps"]))
         row.update({name: float(row[name]) for name in (*MEASURES, "loss", "seconds") if row[name] != ""})

@@ -84,11 +84,7 @@ def run_name(variant: Variant, seed: int) -> str:
 
 
 def read_plan(path: str | Path, **base_changes: Any) -> AblationPlan:
-    """Read the YAML of an ablation.
-
-    Args:
-        path: The file; see the head of `ablation_plan`.
-        **base_changes: Settings of the base to replace; None leaves them.
+    """Read the YAML of an ablation, see the head of `ablation_plan`; `base_changes` replace settings of the base if they are not None.
 
     Raises:
         ValueError: it is no such file; the message says which part is wrong.
@@ -123,7 +119,7 @@ def read_plan(path: str | Path, **base_changes: Any) -> AblationPlan:
     for name in ("streams", "to_layout"):
         if getattr(probe, name):
             raise ValueError(
-                f"{path}: probe sets {name}, but an ablation reads the images that were pretrained on; leave it out."
+                f"{path}: probe sets {name}, but an ablation reads the images that it trains on; leave it out."
             )
     return replace(plan, variants=_variants(plan, given, path))
 

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..hub.markdown import markdown_table
+from ..hub.tables import mean_and_spread
 from ..utils.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from .ablation_plan import AblationPlan
 
 Row = Mapping[str, Any]
@@ -50,33 +54,24 @@ def table(plan: AblationPlan, rows: Sequence[Row], failed: Sequence[Row]) -> str
     base = _by_seed(groups.get(plan.variants[0].name, []), f"validation_{metric}")
     header = ["variant", "seeds", f"validation {metric.replace('_', ' ')}", "untrained", "to the base", "in SE"]
     header += ["test", "untrained, test"] if with_test else []
-    lines = [[*header, "loss", "minutes"]]
+    lines = []
     for name, of_variant in groups.items():
         values = _values(of_variant, f"validation_{metric}")
         is_base = name == plan.variants[0].name
         found = _by_seed(of_variant, f"validation_{metric}")
         ahead = [value - base[seed] for seed, value in found.items() if seed in base]
-        cells = [
-            name,
-            str(len(of_variant)),
-            spread(values),
-            spread(_values(of_variant, f"validation_untrained_{metric}")),
-        ]
+        untrained = _values(of_variant, f"validation_untrained_{metric}")
+        cells = [name, str(len(of_variant)), mean_and_spread(values), mean_and_spread(untrained)]
         cells += ["", ""] if is_base else [difference(ahead), standard_errors(ahead)]
         if with_test:
-            cells += [spread(_values(of_variant, f"test{encoder}_{metric}")) for encoder in ("", "_untrained")]
+            cells += [mean_and_spread(_values(of_variant, f"test{encoder}_{metric}")) for encoder in ("", "_untrained")]
         loss, minutes = (statistics.mean(row[key] for row in of_variant) for key in ("loss", "seconds"))
         lines.append([*cells, f"{loss:.4f}", f"{minutes / 60:.1f}"])
-    lines.insert(1, ["---"] * len(lines[0]))
-    parts = [
-        f"# Ablation: {plan.title}, {plan.method} on {_data_name(plan)}",
-        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines),
-        _NOTE,
-    ]
+    title = f"# Ablation: {plan.title}, {plan.method} on {_data_name(plan)}"
+    parts = [title, markdown_table([*header, "loss", "minutes"], lines), _NOTE]
     if failed:
-        parts.append(
-            "Failed:\n\n" + "\n".join(f"- {row['variant']}, seed {row['seed']}: {row['error']}" for row in failed)
-        )
+        reasons = [f"- {row['variant']}, seed {row['seed']}: {row['error']}" for row in failed]
+        parts.append("Failed:\n\n" + "\n".join(reasons))
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,14 +87,6 @@ def _values(rows: Sequence[Row], column: str) -> list[float]:
 
 def _by_seed(rows: Sequence[Row], column: str) -> dict[int, float]:
     return {row["seed"]: float(row[column]) for row in rows}
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in per cent, without the latter for a single value."""
-    if not values:
-        return "not measured"
-    deviation = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
 def difference(ahead: Sequence[float]) -> str:
@@ -157,15 +144,15 @@ def draw(plan: AblationPlan, rows: Sequence[Row], path: Path) -> Path:
 
 
 def _mark(
-    axes: Any, values: Sequence[float], place: float, color: str, marker: str, label: str | None, filled: bool
+    axes: Axes, values: Sequence[float], y: float, color: str, marker: str, label: str | None, filled: bool
 ) -> None:
     """The values as faint dots; their mean, with the standard deviation as a bar if there are several."""
     if not values:
         return
     deviation = statistics.stdev(values) if len(values) > 1 else None
     if len(values) > 1:
-        axes.scatter(values, [place] * len(values), s=12, color=color, alpha=0.5, linewidths=0, zorder=2)
+        axes.scatter(values, [y] * len(values), s=12, color=color, alpha=0.5, linewidths=0, zorder=2)
     axes.errorbar(
-        statistics.mean(values), place, xerr=deviation, fmt=marker, color=color, ms=5.5 if filled else 4.5,
+        statistics.mean(values), y, xerr=deviation, fmt=marker, color=color, ms=5.5 if filled else 4.5,
         mfc=color if filled else "white", capsize=3, lw=1.3, label=label, zorder=3,
     )  # fmt: skip

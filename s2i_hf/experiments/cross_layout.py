@@ -37,9 +37,7 @@ class CrossLayoutArguments(EncoderArguments):
     kind: ClassVar[str] = "cross_layout"
 
     gallery: str | None = arg(None, "Joint layout of the training clips, such as kinect_v1; as recorded if none.")
-    queries: tuple[str, ...] = arg(
-        ("florence_15", "lcrnet_13"), "Joint layouts of the test clips, one after the other."
-    )
+    queries: tuple[str, ...] = arg(("florence_15", "lcrnet_13"), "Joint layouts of the test clips, one after another.")
     encoders: tuple[Literal["pretrained", "untrained"], ...] = arg(("pretrained", "untrained"), "What to compare.")
 
     def __post_init__(self) -> None:
@@ -70,9 +68,7 @@ def cross_layout_run(
     check_labels(train.labels, test.labels, arguments.data)
     recorded = sorted({get_layout(layout).name for layout in train.layouts})
     if len(recorded) > 1 and not arguments.gallery:
-        raise ValueError(
-            f"the training clips are in {', '.join(recorded)}; name the layout of the gallery with --gallery."
-        )
+        raise ValueError(f"the training clips are in {', '.join(recorded)}; name that of the gallery with --gallery.")
     gallery = arguments.gallery or recorded[0]
     # every layout once; one whose joints are not there is refused before anything is computed
     layouts = list(dict.fromkeys((gallery, *arguments.queries)))

@@ -41,9 +41,7 @@ class FuseArguments(EvaluationArguments):
 
     models: tuple[str, ...] = arg(help="Run folders of fine-tunings, or Hub ids: one classifier a stream.")
     output_dir: str | None = arg(None, "Where the results go; runs/fusion_<data> if none.")
-    weights: str = arg(
-        "equal", "equal, validation (chosen on the clips that every run held out), or a number a model: 2,1,1."
-    )
+    weights: str = arg("equal", "equal, validation (chosen on clips that all runs held out), or a number a model: 2,1.")
     test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
     method: str | None = arg(None, "Name in the results; the streams, such as joint+bone+motion, if none.")
 
@@ -79,7 +77,7 @@ class FuseArguments(EvaluationArguments):
             values = []
         if len(values) != len(self.models):
             raise ValueError(
-                f"--weights is {self.weights!r}; expected equal, validation, or {len(self.models)} numbers, one a model."
+                f"--weights is {self.weights!r}; expected equal, validation or {len(self.models)} numbers."
             )
         return _normalised(values)
 
@@ -92,14 +90,11 @@ def _normalised(weights: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def fuse_scores(scores: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
-    """The weighted mean of several models' probabilities.
+    """The weighted mean of several models' probabilities, as (N, C) float32 log-probabilities.
 
     Args:
         scores: (N, C) log-probabilities of each of K models, of the same clips in the same order.
         weights: K numbers of zero or more, scaled to add up to 1; None: equal.
-
-    Returns:
-        (N, C) float32 log-probabilities.
 
     Raises:
         ValueError: shapes or number of weights differ, or a weight is negative.
@@ -124,7 +119,6 @@ def choose_weights(
         scores: (N, C) log-probabilities of each of K models on clips that none of them was trained on.
         labels: (N,) their classes.
         metric: "top1" or "mean_class". Of equals those with the higher probability of the true classes win.
-        steps: Fineness of the grid.
 
     Returns:
         (K,) weights that add up to 1, and the metric of the fused scores with them.

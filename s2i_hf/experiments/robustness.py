@@ -40,6 +40,7 @@ from ..utils.files import write_json
 
 Loss = Literal["zero", "missing"]
 Place = Literal["random", "start", "middle", "end"]
+_Scores = tuple[list[np.ndarray], str]  # (N, C) for each damage, and the kind of model
 _NOT_ZERO = 1e-6  # metres; exact zeros would be taken for gaps and filled
 
 
@@ -53,9 +54,7 @@ def lost_joint_indices(num_joints: int, share: float, seed: int, sample_id: str)
     """
     count = round(share * num_joints) if 0 <= share < 1 else num_joints
     if count == num_joints:
-        raise ValueError(
-            f"share is {share}; expected a share of the {num_joints} joints from 0 to 1 that leaves at least one."
-        )
+        raise ValueError(f"share is {share}; expected a share of {num_joints} joints, from 0 to 1, that leaves one.")
     draws = uniform(seed, 0, hash_ids([sample_id]), num_joints, "corruption/joints")[0]
     return np.sort(np.argsort(draws)[:count])
 
@@ -73,9 +72,7 @@ def drop_joints_exactly(
 
     Args:
         joints: (T, M, V, 3) float32 without missing values, as `transforms.prepare` returns it.
-        layout: Joint format.
-        share: Of the V joints; round(share * V) are dropped.
-        seed, sample_id: Decide which.
+        share: Of the V joints; round(share * V) are dropped, which ones (seed, sample_id) decide.
         how: "zero": the joint is at zero once the body is centred, as in tables of models that are fed centred joints (Hyperformer,
             Zhou et al., arXiv 2211.09590); it is not filled. "missing": NaN, which `prepare` and so the processor fills as it
             fills what a sensor lost.
@@ -111,13 +108,10 @@ def drop_joints_exactly(
     return damaged
 
 
-def crop_time(
-    joints: np.ndarray, share: float, place: Place = "random", seed: int = 0, sample_id: str = ""
-) -> np.ndarray:
-    """Leave a share of the frames out, so that only one window of the clip was seen; at least one frame stays.
+def crop_time(clip: np.ndarray, share: float, place: str = "random", seed: int = 0, sample_id: str = "") -> np.ndarray:
+    """Leave a share of the frames of a clip (T, M, V, 3) out, so that only one window of the clip was seen; at least one frame stays.
 
     Args:
-        joints: (T, M, V, 3).
         share: Of the frames, that is lost; 0.25 leaves three quarters.
         place: Which window stays: at the "start" (an action seen before it is over), in the "middle", at the "end", or "random".
         seed, sample_id: Decide the random window.
@@ -131,13 +125,13 @@ def crop_time(
     if not 0 <= share < 1:
         raise ValueError(f"share is {share}; expected the share of the frames to leave out, from 0 to 1, 1 excluded.")
     _check("place", place, get_args(Place))
-    length = max(1, len(joints) - round(share * len(joints)))
-    room = len(joints) - length
+    length = max(1, len(clip) - round(share * len(clip)))
+    room = len(clip) - length
     if place == "random":
         start = int(uniform(seed, 0, hash_ids([sample_id]), 1, "corruption/time")[0, 0] * (room + 1))
     else:
         start = {"start": 0, "middle": room // 2, "end": room}[place]
-    return joints[start : start + length]
+    return clip[start : start + length]
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -150,13 +144,11 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Damage:
-    """One kind and amount of damage.
+    """One kind and amount of damage; with the id of a clip `seed` decides what is lost, so every model is shown the same.
 
     Args:
-        kind: "drop_joints" or "crop_time"; "intact" for none.
         share: Of the joints, or of the frames, that is lost.
         how: Of joints, "zero" or "missing" (`drop_joints_exactly`); of time the place of the window that stays (`crop_time`).
-        seed: With the id of a clip it decides what is lost, so every model is shown the same damage.
     """
 
     kind: Literal["intact", "drop_joints", "crop_time"] = "intact"
@@ -170,12 +162,7 @@ class Damage:
         return "_".join([self.kind, f"{100 * self.share:g}", self.how]) if self.kind != "intact" else "intact"
 
     def __call__(self, row: Row, center: str = "first_frame") -> Row:
-        """The row with damaged joints.
-
-        Args:
-            row: joints (T, M, V, 3), layout and sample_id.
-            center: What the processor subtracts, so that "zero" is where it should be.
-        """
+        """The row of joints (T, M, V, 3), layout and sample_id, damaged; "zero" is where a processor of that `center` has it."""
         if self.kind == "intact":
             return row
         layout, sample_id = get_layout(row["layout"]), str(row.get("sample_id", ""))
@@ -208,16 +195,14 @@ class RobustnessArguments(FittedArguments):
 
     to_layout: str | None = arg(None, "Read all clips in this joint layout; what the run was trained on if none.")
     drop_joints: tuple[float, ...] = arg((0.1, 0.2, 0.3), "Shares of the joints that are lost for the whole clip.")
-    lost_joints: tuple[Literal["zero", "missing"], ...] = arg(
-        ("zero", "missing"), "Lost joints are at zero, or marked as missing and filled."
-    )
+    lost_joints: tuple[Loss, ...] = arg(("zero", "missing"), "Lost joints are at zero, or marked missing and filled.")
     crop_time: tuple[float, ...] = arg((0.25, 0.5, 0.75), "Shares of the frames that are lost, all but one window.")
     window: Literal["random", "start", "middle", "end"] = arg("random", "Which window of the time stays.")
     encoder: Literal["pretrained", "untrained"] = arg(
-        "pretrained", "Of a pretraining: probe its encoder, or its untrained twin."
+        "pretrained", "Of a pretraining: its encoder, or an untrained one."
     )
     pooling: Literal["auto", "mean", "cls", "part"] = arg(
-        "auto", "Of the probe: features; auto chooses on held-out training subjects."
+        "auto", "Of a probe; auto: chosen on held-out training people."
     )
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
 
@@ -225,9 +210,7 @@ class RobustnessArguments(FittedArguments):
         for name in ("drop_joints", "crop_time"):
             for share in getattr(self, name):
                 if not 0 < share < 1:
-                    raise ValueError(
-                        f"--{name} has {share}; expected shares above 0 and below 1, such as 0.1 for 10 %."
-                    )
+                    raise ValueError(f"--{name} has {share}; expected shares above 0 and below 1: 0.1 for 10 %.")
         if not self.damages[1:]:
             raise ValueError("--drop_joints and --crop_time name no damage; name at least one share.")
         super().__post_init__()
@@ -242,11 +225,7 @@ class RobustnessArguments(FittedArguments):
 def robustness_run(
     arguments: RobustnessArguments, dataset: Mapping[str, Any] | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Test a model on damaged clips, and write the table.
-
-    Args:
-        arguments: Settings.
-        dataset, report: As in `probing.probe_run`.
+    """Test a model on damaged clips, and write the table; called as `probing.probe_run` is.
 
     Returns:
         rows (of results.json, setting such as `fine_tune_drop_joints_10_zero`; the intact number has its row from the fine-tuning or
@@ -288,10 +267,8 @@ def robustness_run(
     return {"run_dir": arguments.run_dir, "rows": rows, "found": found, "scores": by_name, "table": table}
 
 
-def _classifier_scores(
-    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows
-) -> tuple[list[np.ndarray], str]:
-    """(N, C) scores for each damage, and the kind of model."""
+def _classifier_scores(arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows) -> _Scores:
+    """Of the classifier as it is."""
     model, processor = open_classifier(arguments.model)
     check_classes(model, test, arguments.model)
     damaged = (_Damaged(test, damage, processor.center) for damage in arguments.damages)
@@ -301,10 +278,8 @@ def _classifier_scores(
     return scores, str(model.config.model_type)
 
 
-def _probe_scores(
-    arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows
-) -> tuple[list[np.ndarray], str]:
-    """(N, C) scores of one linear probe for each damage, and the kind of model."""
+def _probe_scores(arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows) -> _Scores:
+    """Of one linear probe of the encoder."""
     model, processor = load_model_and_processor(arguments.model)
     zeros = "zero" in arguments.lost_joints and arguments.drop_joints
     if arguments.rotations > 1 and zeros and processor.center == "none":

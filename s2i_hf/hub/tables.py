@@ -39,7 +39,7 @@ def summary_table(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> st
             values.setdefault(experiment, {}).setdefault(row["encoder"], []).append(float(row["value"]))
     lines = []
     for (dataset, protocol, method, setting), by_encoder in values.items():
-        cells = [_mean_and_spread(by_encoder.get(name, [])) for name in ENCODERS]
+        cells = [mean_and_spread(by_encoder.get(name, [])) for name in ENCODERS]
         seeds = max(len(found) for found in by_encoder.values())
         ahead = _standard_errors(by_encoder.get(ENCODERS[0], []), by_encoder.get(ENCODERS[1], []))
         names = [f"{dataset}_{protocol}", method, setting.replace("_", " "), str(seeds)]
@@ -47,7 +47,8 @@ def summary_table(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> st
     return markdown_table(("protocol", "method", "setting", "seeds", *map(words, ENCODERS), "ahead by"), lines)
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation in per cent, without the latter for a single value."""
     if not values:
         return "not measured"
     spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""

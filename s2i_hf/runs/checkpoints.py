@@ -42,12 +42,11 @@ class Progress:
     """Where a run stands between two optimizer steps.
 
     Args:
-        step: Optimizer steps done.
-        window: Losses of the steps since the last row of `metrics.jsonl`; in fine-tuning their sum.
+        step: Optimizer steps done; logged: the step of the last row of `metrics.jsonl`, in fine-tuning.
+        window: Losses of the steps since the last row; in fine-tuning their sum.
         seconds: Training time so far, over all resumptions.
-        num_processes: Processes of the run; an exact resume needs as many.
-        train_ids: Hash of the training clips' ids, so that a run does not go on with other data.
-        logged: Step of the last row; best: metric and negative loss of the best epoch. Both of a fine-tuning.
+        num_processes, train_ids: Processes of the run, and a hash of its clips' ids: an exact resume needs the same.
+        best: Metric and negative loss of the best epoch of a fine-tuning.
     """
 
     step: int = 0
@@ -108,9 +107,7 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     finished = is_finished(run_dir)
     if is_run and resume == "none" and not overwrite:
         state = "a finished run; pass" if finished else "an unfinished run; pass --resume to go on with it,"
-        raise ValueError(
-            f"{run_dir} already holds {state} --overwrite to delete it and start again, or choose another --output_dir."
-        )
+        raise ValueError(f"{run_dir} already holds {state} --overwrite to delete it and start anew, or another folder.")
     if is_run and resume == "auto" and finished:
         raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
     choose_checkpoint(run_dir, resume)
@@ -224,9 +221,7 @@ def resume_point(
     try:
         progress = Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{checkpoint} has no readable progress.json ({error}); resume from another checkpoint."
-        ) from None
+        raise ValueError(f"{checkpoint} has no readable progress.json ({error}); resume from another one.") from None
     if progress.num_processes != start.num_processes:
         raise ValueError(
             f"{checkpoint} was written by {progress.num_processes} processes, this run has {start.num_processes}; "

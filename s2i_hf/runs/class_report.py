@@ -17,16 +17,12 @@ Reports = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def class_report(confusion: np.ndarray, chosen: Mapping[str, Any], note: str = "", **more: Any) -> dict[str, Any]:
-    """What one classifier did on the test clips, as JSON types.
+    """What one classifier did on the test clips, as JSON types: chosen, more, note, accuracy, test_clips and confusion.
 
     Args:
-        confusion: (C, C) counts of clips, rows are the true classes.
-        chosen: What was chosen on validation clips, such as the epoch.
+        confusion: (C, C) counts of clips, rows are the true classes; the accuracy of a class without clips is None.
+        chosen: What was chosen on validation clips, such as the epoch; `more` are further numbers about the choice.
         note: A sentence that the numbers should be read with.
-        **more: Further numbers about the choice.
-
-    Returns:
-        chosen, more, note, accuracy (C; None for a class without test clips), test_clips (C), confusion (C, C).
     """
     support = confusion.sum(axis=1)
     shares = np.diag(confusion) / np.maximum(support, 1)

@@ -24,17 +24,9 @@ ENVIRONMENT = "environment.json"  # in a run folder
 
 # name on the package index -> the extra that brings it; "" for what is always there
 PACKAGES: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("s2i-hf", "torch", "transformers", "accelerate", "datasets", "evaluate", "huggingface-hub"),
-            *("safetensors", "tokenizers", "numpy", "pyarrow", "PyYAML", "Jinja2", "filelock"),
-        ),
-        "",
-    ),
-    "numba": "fast",
-    "matplotlib": "viz",
-    "diffusers": "diffusers",
-    "tensorboard": "track",
+    **dict.fromkeys(("s2i-hf", "torch", "transformers", "accelerate", "datasets", "evaluate", "huggingface-hub"), ""),
+    **dict.fromkeys(("safetensors", "tokenizers", "numpy", "pyarrow", "PyYAML", "Jinja2", "filelock"), ""),
+    **{"numba": "fast", "matplotlib": "viz", "diffusers": "diffusers", "tensorboard": "track"},
     **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "export"),
     **dict.fromkeys(("scipy", "Pillow", "torchvision"), ""),
 }
@@ -101,9 +93,8 @@ def current_commit() -> str:
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(
-                ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20
-            )
+            words = ["git", "-C", str(here.parent), *arguments]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=20)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -22,6 +22,8 @@ METRICS = ("top1", "top5", "mean_class")
 # What a row measured. A second row with the same identity is a newer measurement of the same thing and replaces the first.
 _IDENTITY = ("dataset", "protocol", "setting", "encoder", "method", "metric", "seed")
 
+Row = Mapping[str, Any]
+
 
 @dataclass(kw_only=True)
 class ResultRow:
@@ -59,9 +61,7 @@ class ResultRow:
             if got not in known:
                 raise ValueError(f"A result row has {name} {got!r}; expected one of {', '.join(known)}.")
         if not 0 <= self.value <= 1:
-            raise ValueError(
-                f"A result row has value {self.value} for {self.metric}; expected a share from 0 to 1 (not per cent)."
-            )
+            raise ValueError(f"A result row has {self.metric} {self.value}; expected a share from 0 to 1, no per cent.")
         self.value, self.seconds = round(float(self.value), 6), round(float(self.seconds), 2)
 
 
@@ -87,18 +87,11 @@ def read_results(run_dir: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def append_results(
-    run_dir: str | Path, rows: Iterable[Mapping[str, Any]], csv_path: str | Path | None = None
-) -> list[dict]:
-    """Add rows to `run_dir/results.json` and, if asked, to a CSV file; rows measured again replace their older selves.
+def append_results(run_dir: str | Path, rows: Iterable[Row], csv_path: str | Path | None = None) -> list[dict]:
+    """Add rows to `run_dir/results.json`, and to a CSV file if asked; rows measured again replace their older selves.
 
-    In the CSV, which holds many runs, only a repetition of the same command counts as the same measurement.
-
-    Returns:
-        All rows of `results.json` after the update.
-
-    Raises:
-        ValueError: an existing file has other columns, or a row lacks one.
+    In the CSV, which holds many runs, only a repetition of the same command counts as the same measurement. Returns all rows of
+    `results.json`. Raises ValueError if an existing file has other columns, or a row lacks one.
     """
     new = [{column: row[column] for column in RESULT_COLUMNS} for row in rows]
     merged = _merge(read_results(run_dir), new, _IDENTITY)
@@ -109,7 +102,7 @@ def append_results(
     return merged
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """Write rows as CSV, whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -44,15 +44,10 @@ class MetricsFile:
 
 
 class RunFolder:
-    """What the files of a run folder say; a file that is absent says nothing.
+    """What the files of a run folder say; a file that is absent says nothing. Raises ValueError if one is not JSON.
 
-    Args:
-        run_dir: The folder. Read are run.yaml (`settings`), data.json, config.json, preprocessor_config.json, summary.json, metrics.jsonl
-            (`start` and `metrics`), results.json, per_class.json, reconstruction.json (`picture`), robustness.json, fusion.json and
-            cost.json.
-
-    Raises:
-        ValueError: a file is not JSON.
+    Read are run.yaml (`settings`), data.json, config.json, preprocessor_config.json (`processor`), summary.json, metrics.jsonl (`start` and
+    `metrics`), results.json, per_class.json, reconstruction.json (`picture`), robustness.json, fusion.json and cost.json.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -120,9 +115,8 @@ class RunFolder:
         named, here = Path(self.origin).expanduser(), self.path.resolve()
         local = hub_id(self.origin) is None or here.parent.name == named.parent.name
         for path in (named, *([here.parent / named.name] if local else [])):
-            if path.resolve() != here and any(
-                (path / name).is_file() for name in ("run.yaml", "config.json", "README.md")
-            ):
+            files = [path / name for name in ("run.yaml", "config.json", "README.md")]
+            if path.resolve() != here and any(file.is_file() for file in files):
                 return path
         return None
 

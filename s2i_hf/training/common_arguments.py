@@ -72,9 +72,7 @@ class CommonArguments:
     resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
     overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
     log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")
-    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg(
-        "none", "Tracker that gets the rows too."
-    )
+    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg("none", "Tracker of the rows, too.")
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     card: bool = arg(True, "Write README.md and a picture of the results at the end.")
     push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")
@@ -86,9 +84,7 @@ class CommonArguments:
         self._check(_BELOW_ONE, "a share from 0 to below 1", lambda value: 0 <= value < 1)
         self._check(_ABOVE_ZERO_TO_ONE, "a share above 0 and at most 1", lambda value: 0 < value <= 1)
         if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; expected fewer."
-            )
+            raise ValueError(f"--warmup_epochs {self.warmup_epochs:g} leaves none of {self.epochs} epochs; use fewer.")
         _ = self.augmentation  # refuses bad values now
 
     def _check(self, names: tuple[str, ...], expected: str, allowed: Callable[[float], bool]) -> None:

@@ -20,13 +20,8 @@ AVERAGE = "average.safetensors"  # in a checkpoint
 class WeightAverage(AveragedModel):
     """An exponential moving average of a model's weights, which often tests better than the weights of the last step.
 
-    Args:
-        model: Its weights are the first value.
-        decay: Share of the old average kept at each step, 0 to 1. In the first steps less is kept, (1 + n) / (10 + n) at step n, so
-            that the weights before training are soon forgotten (as in TensorFlow's ExponentialMovingAverage).
-
-    Raises:
-        ValueError: `decay` is no share.
+    `decay` is the share of the old average kept at each step, 0 or more and below 1. In the first steps less is kept, (1 + n) / (10 + n) at
+    step n, so that the weights before training are soon forgotten (as in TensorFlow's ExponentialMovingAverage).
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

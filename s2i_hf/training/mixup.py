@@ -19,15 +19,11 @@ def soft_targets(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
 def mix(
     images: torch.Tensor, targets: torch.Tensor, mixup: float, cutmix: float, key: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mix the images of a batch among each other, and their targets alike.
-
-    With both set, each clip takes one of the two at equal odds.
+    """Mix the images (B, 3, H, W) of a batch among each other, and their targets, (B, C) probabilities, alike.
 
     Args:
-        images: (B, 3, H, W).
-        targets: (B, C) probabilities.
         mixup: Parameter a of the share drawn from Beta(a, a); 0: no mixup.
-        cutmix: The same for the area of the box; 0: no cutmix.
+        cutmix: The same for the area of the box; 0: no cutmix. With both set, each clip takes one of the two at equal odds.
         key: Whole numbers that the draws depend on.
 
     Returns:

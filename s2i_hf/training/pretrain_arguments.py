@@ -17,9 +17,7 @@ from .common_arguments import CommonArguments
 class _PretrainTask:
     """What is learned from: clips, images, masks; before the common settings in `--help`."""
 
-    data: str | tuple[str, ...] = arg(
-        help="Protocol, such as nw_ucla_xview, or a folder of `s2i convert`; or several: a,b,c."
-    )
+    data: str | tuple[str, ...] = arg(help="Protocol, such as nw_ucla_xview, or folder of `s2i convert`; several: a,b.")
     data_dir: str | tuple[str, ...] | None = arg(None, "Folder with the raw files; of several protocols: a=DIR,b=DIR.")
     mixture: float | str | None = arg(
         None,
@@ -105,9 +103,7 @@ class PretrainArguments(CommonArguments, _PretrainTask):
         if any(word.startswith(f"{name}=") for word in several(data_dir) for name in sources):
             options["data_dir"] = pairs("data_dir", data_dir or (), sources)
         elif isinstance(data_dir, tuple):
-            raise ValueError(
-                f"--data_dir has {len(data_dir)} values; expected one folder, or pairs such as {sources[0]}=DIR."
-            )
+            raise ValueError(f"--data_dir has {len(data_dir)} values; expected a folder, or pairs: {sources[0]}=DIR.")
         return {**options, "holdout": self.holdout, "cache_dir": self.cache_dir}
 
     @property

@@ -68,16 +68,11 @@ def mae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel
 
 
 def draw_noise(noise: Tensor, levels: int, num_train_timesteps: int, patch_values: int) -> tuple[Tensor, Tensor]:
-    """Noise levels and noise as a function of the order of each clip's mask.
-
-    Args:
-        noise: (B, L) mask noise.
-        levels: K noise levels a clip.
-        num_train_timesteps: T.
-        patch_values: P numbers a patch.
+    """Noise levels and noise as a function of the order of each clip's mask, `noise` (B, L).
 
     Returns:
-        timesteps (B, K) int64, uniform in 0 .. T-1, and diffusion noise (B, K, L, P) float32, standard normal.
+        timesteps (B, levels) int64, uniform in 0 .. num_train_timesteps - 1, and diffusion noise (B, levels, L, patch_values) float32,
+        standard normal.
     """
     keys = keys_of_order(noise)
     timesteps = integers(keys, "timestep", levels, num_train_timesteps)
@@ -86,13 +81,9 @@ def draw_noise(noise: Tensor, levels: int, num_train_timesteps: int, patch_value
 
 
 def diffmae_loss(model: nn.Module, pixel_values: Tensor, noise: Tensor, target_pixel_values: Tensor) -> Tensor:
-    """Loss of DiffMAE for `pretrain(compute_loss=)`: mean squared error of the clean hidden patches.
+    """Loss of DiffMAE: mean squared error of the clean hidden patches.
 
-    Args:
-        model: `DiffMAEForPreTraining`, bare or wrapped for several processes.
-        pixel_values: (B, 3, H, W) images, whose visible patches are encoded.
-        noise: (B, L) ranks; the patches of highest rank are hidden.
-        target_pixel_values: (B, 3, H, W) images whose hidden patches are noised and predicted.
+    Arguments as of `mae_loss`; the model is a `DiffMAEForPreTraining`, and hidden patches of the targets are noised and predicted.
     """
     inner: Any = getattr(model, "module", model)
     config = inner.config
@@ -158,7 +149,6 @@ def pretrain(
     Args:
         arguments: Settings, which model and processor are expected to follow (`model_options`, `processor_options`).
         model: Takes (B, 3, H, W) images and `noise` (B, L); its config has image_size, patch_size and mask_ratio.
-        processor: Makes the images, and is saved beside the model.
         dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
@@ -318,13 +308,8 @@ class _PretrainLog(RunLog):
     def step_done(self, loss: Tensor, stop: bool) -> None:
         """Count an optimizer step; write the row and the checkpoint that are due.
 
-        Args:
-            loss: () mean over this process's micro-batches, on its device; read only when it is needed.
-            stop: Whether to save and leave after this step.
-
-        Raises:
-            ValueError: a loss is not finite; the message names the step.
-            RunInterrupted: `stop`, and the run is not over.
+        `loss` is the () mean over this process's micro-batches, on its device; it is read only when it is needed. Raises ValueError if one
+        is not finite, and RunInterrupted if it shall `stop` and is not over.
         """
         progress = self.progress
         progress.step += 1

@@ -67,9 +67,7 @@ class RunLog:
     """What a training writes down. Every process has one; the main process writes.
 
     Args:
-        arguments: Settings.
         processes: Tells processes and devices apart: an `Accelerator` or its state.
-        schedule: Steps of the run.
         rows: The training clips.
         notes: Sentences about which weights were loaded, and which are new.
         **facts: More for the first row and the summary.
@@ -78,8 +76,7 @@ class RunLog:
         checkpoint: What the run goes on from, None from the start; progress: where it stands.
 
     Raises:
-        ValueError: the run to resume had other settings, clips or processes.
-        FileNotFoundError: `resume` is no checkpoint of this run.
+        ValueError, FileNotFoundError: as of `checkpoints.resume_point`.
     """
 
     def __init__(

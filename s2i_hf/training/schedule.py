@@ -29,13 +29,9 @@ class Schedule:
 
     @classmethod
     def of(cls, arguments: CommonArguments, num_clips: int, num_processes: int, repeat: bool = False) -> Schedule:
-        """The schedule of these settings.
+        """The schedule of these settings for so many clips to learn from.
 
-        Args:
-            arguments: Settings.
-            num_clips: Clips to learn from.
-            num_processes: Processes of the run.
-            repeat: Whether clips too few for one step are repeated, each time augmented anew, so that an epoch is at least one step.
+        With `repeat`, clips too few for one step are repeated, each time augmented anew, so that an epoch is at least one step.
 
         Raises:
             ValueError: the clips do not fill one step, and are not repeated.

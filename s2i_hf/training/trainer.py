@@ -66,11 +66,9 @@ class SkeletonTrainer(Trainer):
     ) -> None:
         args.push_to_hub = False  # nothing is pushed before somebody calls `push_to_hub`
         plain = dict(vars(model.config))
-        super().__init__(
-            model=model, args=args, train_dataset=train_dataset, eval_dataset=eval_dataset, processing_class=processor,
-            data_collator=SkeletonCollator(arguments.augmentation, seed=arguments.seed),
-            compute_metrics=_stock_metrics, **options,
-        )  # fmt: skip
+        collator = SkeletonCollator(arguments.augmentation, seed=arguments.seed)
+        options |= {"data_collator": collator, "processing_class": processor, "compute_metrics": _stock_metrics}
+        super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **options)
         if "use_cache" not in plain:
             vars(model.config).pop("use_cache", None)  # the stock Trainer writes it into every config
         self.arguments, self.schedule, self.processor = arguments, schedule, processor
@@ -299,9 +297,7 @@ class RunCallback(TrainerCallback):
     """Tells the Trainer when to evaluate, save and stop, keeps the best epoch, and writes what it measures into the run log.
 
     Args:
-        log: The run log.
-        has_validation: Whether there are clips to evaluate after each epoch.
-        metric: What the best epoch is chosen by.
+        has_validation: Whether there are clips to evaluate after each epoch; the best one is chosen by `metric`.
         stop: Asked after each step.
     """
 
@@ -338,11 +334,9 @@ class RunCallback(TrainerCallback):
         if "loss" in more["logs"]:
             self.log.write_row(loss=more["logs"]["loss"])
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **_: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         """A row of metrics.jsonl; a checkpoint if this is the best epoch so far, by the metric and among equals by the loss."""
-        progress = self.log.progress
+        progress, metrics = self.log.progress, more["metrics"]
         self.log.write_row(**{name.replace("eval_", "validation_"): value for name, value in metrics.items()})
         key = [metrics[f"eval_{self.metric}"], -metrics["eval_loss"]]
         if args.load_best_model_at_end and (progress.best is None or key > progress.best):
