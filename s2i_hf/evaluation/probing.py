@@ -21,8 +21,7 @@ from ..models.backbones import backbone_of, load_backbone, poolings_of, untraine
 from ..models.loading import load_config, load_weights
 from ..models.saved_models import check_size, layout_note, processor_for
 from ..processing.layouts import get_layout
-from ..runs.class_report import class_report, write_class_report
-from ..runs.results import ENCODERS, append_results
+from ..runs.results import ENCODERS, append_results, class_report, write_class_report
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
 from ..visualization.figures import confusion_picture, drawing

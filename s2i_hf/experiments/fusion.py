@@ -77,7 +77,7 @@ class FuseArguments(EvaluationArguments):
             values = []
         if len(values) != len(self.models):
             raise ValueError(
-                f"--weights is {self.weights!r}; expected equal, validation or {len(self.models)} numbers."
+                f"--weights is {self.weights!r}; expected equal, validation, or {len(self.models)} numbers."
             )
         return _normalised(values)
 
@@ -182,7 +182,9 @@ def fuse_runs(
     scores = fuse_scores(test_scores, weights)
     fused = metrics(scores, test.labels)
     report(f"fusion with weights {_of(weights)}: {shown(fused)}")
-    alone = {name: metrics(one, test.labels) for name, one in zip(_names(arguments.models), test_scores, strict=True)}
+    names = [Path(name).name for name in arguments.models]  # public; whole names where these are not distinct
+    names = names if len(set(names)) == len(names) else list(arguments.models)
+    alone = {name: metrics(one, test.labels) for name, one in zip(names, test_scores, strict=True)}
     encoder = "untrained" if any(run.starts_untrained for run in runs) else "pretrained"
     seconds, seed = time.perf_counter() - began, int(runs[0].settings.get("seed", 0))
     shared = {"encoder": encoder, "method": arguments.method or "+".join(streams), "seed": seed, "seconds": seconds}
@@ -225,12 +227,6 @@ def held_out_by_all(rows: SkeletonRows, settings: Sequence[Mapping[str, Any]], n
             )
         first = ids
     return np.flatnonzero(np.isin(rows.sample_ids, first))
-
-
-def _names(models: Sequence[str]) -> list[str]:
-    """Last parts of the names, which are public; whole names where these are not distinct."""
-    short = [Path(name).name for name in models]
-    return short if len(set(short)) == len(short) else list(models)
 
 
 def _of(weights: np.ndarray) -> str:

@@ -5,9 +5,8 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "class_report": "write_class_report",
         "provenance": "describe_environment",
-        "results": "append_results read_results result_row",
+        "results": "append_results read_results result_row write_class_report",
         "run_folder": "RunFolder",
     },
 )

@@ -59,8 +59,7 @@ class CommonArguments:
     base_lr: float = arg(4e-3, "Learning rate of an effective batch of 256; scaled with the effective batch.")
     weight_decay: float = arg(0.05, "On matrices only.")
     warmup_epochs: float | None = arg(
-        None,
-        "Epochs of linear warm-up; if none a tenth of the epochs, at most 40 in pretraining and 10 in fine-tuning.",
+        None, "Epochs of linear warm-up; if none a tenth of all, at most 40 in pretraining and 10 in fine-tuning."
     )
     grad_clip: float | None = arg(1.0, "Largest norm of the gradient.")
     precision: Literal["no", "bf16", "fp16"] = arg("no", "Mixed precision; no is float32.")

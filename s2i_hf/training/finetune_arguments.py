@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,8 +24,7 @@ class _FinetuneTask:
         "pretrained", "Weights of --model, or fresh ones in its architecture: the from-scratch arm."
     )
     pooling: Literal["cls", "mean", "columns"] = arg(
-        "cls",
-        "What the head reads: the CLS token, the mean of the patches, or the mean over time of every patch column.",
+        "cls", "What the head reads: the CLS token, the mean of the patches, or the mean over time of each column."
     )
     size: int | None = arg(None, "Side of the image in pixels; the model's if none (224 for config:...).")
     stream: Literal["joint", "bone", "motion"] | None = arg(None, "What the image shows; the processor's if none.")
@@ -105,13 +105,8 @@ class FinetuneArguments(CommonArguments, _FinetuneTask):
         words = {"none": 0.0, "subjects": 0.25, "cameras": 0.25, "stratified": 0.25}
         if self.validation in words:
             return words[self.validation]
-        try:
-            share = float(self.validation)
-        except ValueError:
-            share = -1.0
-        if not 0 < share < 1:
-            raise ValueError(
-                f"--validation is {self.validation!r}; expected none, subjects, cameras, stratified, or a share above 0 "
-                "and below 1."
-            )
-        return share
+        with suppress(ValueError):
+            if 0 < float(self.validation) < 1:
+                return float(self.validation)
+        expected = ", ".join(words)
+        raise ValueError(f"--validation is {self.validation!r}; expected {expected}, or a share above 0 and below 1.")

@@ -14,9 +14,8 @@ import torch
 
 from ..data.skeleton_rows import splits_as_layout
 from ..evaluation.metrics import confusion_matrix, metric_of, metric_rows, metrics, shown
-from ..runs.class_report import class_report, write_class_report
 from ..runs.provenance import hardware_name
-from ..runs.results import append_results
+from ..runs.results import append_results, class_report, write_class_report
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .interruption import StopRequest, check_processes, wants_cpu
@@ -54,13 +53,11 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         torch_compile=arguments.compile,
         seed=arguments.seed,
         save_strategy="no",  # the callback says when
-        eval_strategy="no",
         logging_steps=arguments.log_every,
         logging_nan_inf_filter=False,
         report_to=arguments.report_to,
         disable_tqdm=not wants_progress(arguments),
         remove_unused_columns=False,
-        label_names=["labels"],
         use_cpu=on_cpu,
     )
     _ = settings.device  # sets the processes up

@@ -49,12 +49,7 @@ class RunInterrupted(KeyboardInterrupt):
 class StopRequest:
     """While this context lasts, the first SIGINT or SIGTERM asks the run to stop, the second one interrupts it at once.
 
-    Example:
-        >>> with StopRequest() as stop:
-        ...     for step in range(steps):
-        ...         ...
-        ...         if stop.agreed(accelerator):
-        ...             break
+    The loop asks `agreed` after each step, and leaves if it says so.
     """
 
     def __init__(self) -> None:

@@ -11,11 +11,6 @@ import numpy as np
 import torch
 
 
-def soft_targets(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """(B,) int64 labels as (B, num_classes) float32 probabilities."""
-    return torch.nn.functional.one_hot(labels, num_classes).float()
-
-
 def mix(
     images: torch.Tensor, targets: torch.Tensor, mixup: float, cutmix: float, key: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,7 +28,9 @@ def mix(
     if (mixup == 0 and cutmix == 0) or count < 2:
         return images, targets
     generator = np.random.default_rng(list(key))
-    partner = _derangement(generator, count)
+    order = generator.permutation(count)
+    partner = np.empty(count, dtype=np.int64)  # never the clip itself: the next one in a random round
+    partner[order] = np.roll(order, 1)
     cuts = generator.random(count) < 0.5 if mixup and cutmix else np.full(count, bool(cutmix))
     keep = np.ones(count)  # share of the clip itself
     if mixup:
@@ -48,14 +45,6 @@ def mix(
     share = torch.from_numpy(keep.astype(np.float32)).to(images.device)[:, None]
     other = torch.from_numpy(partner).to(images.device)
     return torch.lerp(images[other], images, weight), torch.lerp(targets[other], targets, share)
-
-
-def _derangement(generator: np.random.Generator, count: int) -> np.ndarray:
-    """A partner for each of `count` clips, never itself: the next one in a random round."""
-    order = generator.permutation(count)
-    partner = np.empty(count, dtype=np.int64)
-    partner[order] = np.roll(order, 1)
-    return partner
 
 
 def _boxes(generator: np.random.Generator, share: np.ndarray, height: int, width: int) -> np.ndarray:

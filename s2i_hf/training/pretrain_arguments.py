@@ -20,8 +20,7 @@ class _PretrainTask:
     data: str | tuple[str, ...] = arg(help="Protocol, such as nw_ucla_xview, or folder of `s2i convert`; several: a,b.")
     data_dir: str | tuple[str, ...] | None = arg(None, "Folder with the raw files; of several protocols: a=DIR,b=DIR.")
     mixture: float | str | None = arg(
-        None,
-        "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once an epoch.",
+        None, "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once."
     )
     holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
     model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
@@ -45,8 +44,7 @@ class _PretrainTask:
     # the task
     target: Literal["joint", "motion"] = arg("joint", "Reconstruct the image, or the motion stream of the same clip.")
     mask: str = arg(
-        "random",
-        "Which patches are hidden: random, block, joint, temporal, body_part, or a mixture such as random=0.5,joint=0.5.",
+        "random", "Patches hidden: random, block, joint, temporal, body_part, or a mixture: random=0.5,joint=0.5."
     )
     mask_ratio: float | tuple[float, float] = arg(
         0.75, "Share of patches hidden; or the lowest and the highest, drawn for each optimizer step."

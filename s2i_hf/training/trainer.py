@@ -34,7 +34,7 @@ from ..utils.attention import suited_attention
 from .ema import AVERAGE, WeightAverage
 from .finetune_arguments import FinetuneArguments
 from .interruption import StopRequest
-from .mixup import mix, soft_targets
+from .mixup import mix
 from .run_log import RunLog
 from .schedule import Schedule
 
@@ -139,7 +139,7 @@ class SkeletonTrainer(Trainer):
         images, targets = encode_padded(inputs["joints"], *clips, options), inputs["labels"]
         more: dict[str, Any] = {}
         if model.training:
-            targets = soft_targets(targets, self.classifier.config.num_labels)
+            targets = nn.functional.one_hot(targets, self.classifier.config.num_labels).float()
             images, targets = mix(images, targets, arguments.mixup, arguments.cutmix, self._key)
             more = {"weight": self.class_weights, "label_smoothing": arguments.label_smoothing}
         in_bf16 = model.training and arguments.precision == "bf16"  # tests are in float32

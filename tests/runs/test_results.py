@@ -9,16 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s2i_hf.runs import results
 from s2i_hf.runs.results import (
     RESULT_COLUMNS,
     append_results,
+    class_report,
     read_results,
     read_results_csv,
     result_row,
     write_atomically,
+    write_class_report,
 )
 
 
@@ -109,3 +112,23 @@ def test_import_is_light():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+CONFUSION = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])
+
+
+def test_a_class_without_clips_has_no_accuracy() -> None:
+    report = class_report(CONFUSION, {"k": 5}, "few clips", validation_top1=0.5)
+    assert report["accuracy"] == [0.75, 1.0, None] and report["test_clips"] == [4, 2, 0]
+    assert report["chosen"] == {"k": 5} and report["note"] == "few clips" and report["validation_top1"] == 0.5
+
+
+def test_reports_are_added_and_rows_stay_on_a_line(tmp_path: Path) -> None:
+    report, names = class_report(CONFUSION, {}), ["a", "b", "c"]
+    write_class_report(tmp_path, "set_xview", names, {"clips": 6}, {"pretrained": {"knn": report}})
+    write_class_report(tmp_path, "set_xview", names, {"clips": 6}, {"pretrained": {"linear_probe": report}})
+    text = (tmp_path / "per_class.json").read_text()
+    assert list(json.loads(text)["set_xview"]["encoders"]["pretrained"]) == ["knn", "linear_probe"]
+    assert "[ 3, 1, 0 ]" in text
+    write_class_report(tmp_path, "set_xview", names[::-1], {"clips": 6}, {"untrained": {"knn": report}})
+    assert list(json.loads((tmp_path / "per_class.json").read_text())["set_xview"]["encoders"]) == ["untrained"]
