@@ -207,10 +207,10 @@ class RobustnessArguments(FittedArguments):
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
 
     def __post_init__(self) -> None:
-        for name in ("drop_joints", "crop_time"):
-            for share in getattr(self, name):
-                if not 0 < share < 1:
-                    raise ValueError(f"--{name} has {share}; expected shares above 0 and below 1: 0.1 for 10 %.")
+        shares = [(name, share) for name in ("drop_joints", "crop_time") for share in getattr(self, name)]
+        for name, share in shares:
+            if not 0 < share < 1:
+                raise ValueError(f"--{name} has {share}; expected shares above 0 and below 1, such as 0.1 for 10 %.")
         if not self.damages[1:]:
             raise ValueError("--drop_joints and --crop_time name no damage; name at least one share.")
         super().__post_init__()
