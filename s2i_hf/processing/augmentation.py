@@ -83,15 +83,9 @@ class Augmentation:
                     raise ValueError(f"{name} is {getattr(self, name)}; expected {wanted}.")
 
     def __call__(self, joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray) -> np.ndarray:
-        """Augment one prepared clip.
+        """Augment one clip (T, M, V, 3) float32 that `prepare` made, of this joint format, to (T', M, V, 3).
 
-        Args:
-            joints: (T, M, V, 3) float32 without missing values, as `prepare` returns it.
-            layout: Its joint format.
-            draws: (`NUM_DRAWS` + V,) numbers in [0, 1), from `rng.uniform`.
-
-        Returns:
-            (T', M, V, 3) float32.
+        `draws` are `NUM_DRAWS` + V numbers in [0, 1), from `rng.uniform`.
         """
         if self == NO_AUGMENTATION:
             return joints
@@ -142,15 +136,9 @@ NO_AUGMENTATION = Augmentation()
 
 
 def about_center(joints: np.ndarray, layout: SkeletonLayout, matrix: np.ndarray) -> np.ndarray:
-    """Map a clip linearly around the centre of the first person in the first frame, which stays where it is.
+    """Map a clip (T, M, V, 3) without gaps linearly around the centre of the first person in the first frame, which stays where it is.
 
-    Args:
-        joints: (T, M, V, 3) float32, without gaps.
-        layout: Joint format, whose `center_indices` are that centre.
-        matrix: (3, 3), such as `rotation_matrix`; applied to every joint from the left.
-
-    Returns:
-        (T, M, V, 3) float32.
+    `matrix` (3, 3), such as `rotation_matrix`, is applied to every joint from the left.
     """
     pivot = joints[0, 0, list(layout.center_indices)].mean(axis=0)
     mapped: np.ndarray = (joints - pivot) @ matrix.astype(np.float32).T + pivot

@@ -20,18 +20,14 @@ def encode_padded(
     layouts: LayoutLike | Sequence[LayoutLike],
     options: EncodingOptions | None = None,
 ) -> torch.Tensor:
-    """Encode a padded batch where it lies; the images equal those of `encode` to float precision.
+    """Encode a padded batch where it lies: (B, 3, H, W) float32 that equals what `encode` gives to float precision.
 
     Args:
         joints: (B, T, M, V, 3) float32 on any device, zero-padded to the longest clip, most people and most joints; clips are
             prepared already (`transforms.prepare`).
-        num_frames: Frames of each clip.
-        num_people: People of each clip.
+        num_frames, num_people: Of each clip.
         layouts: One joint format for all clips, or one a clip.
         options: Encoding options; the defaults if None.
-
-    Returns:
-        (B, 3, H, W) float32 images on the same device.
     """
     options = options or EncodingOptions()
     layouts = as_layouts(layouts, len(joints))

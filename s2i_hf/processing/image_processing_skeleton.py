@@ -123,15 +123,12 @@ class SkeletonProcessor(BaseImageProcessor):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> SkeletonProcessor:
-        """A processor by the name of its recipe.
+        """A processor by the name of its recipe in `PRESETS`: "paper" is that of the S2I paper, with our choices where it leaves some.
 
-        Args:
-            name: A key of `PRESETS`: "paper" is the recipe of the S2I paper, with our choices where the paper leaves it open.
-            **changes: Single options in its place, such as `layout="kinect_v2"` or `stream="bone"`.
+        `changes` are single options in their place, such as `layout="kinect_v2"` or `stream="bone"`.
 
         Raises:
-            ValueError: an unknown name, or a value that an option does not have.
-            TypeError: an unknown option.
+            ValueError, TypeError: an unknown name, a value that an option does not have; an unknown option.
         """
         if name not in PRESETS:
             raise ValueError(f"Unknown preset {name!r}.{did_you_mean(str(name), PRESETS)} Known: {', '.join(PRESETS)}.")

@@ -90,14 +90,7 @@ def _places_of(layout: SkeletonLayout) -> list[str]:
 
 
 def to_layout(joints: np.ndarray, source: LayoutLike, target: LayoutLike) -> np.ndarray:
-    """Joints of one format as another: those they have in common, in the order of the other.
-
-    Args:
-        joints: (..., V, 3), such as (T, M, V, 3), of `source`.
-        source, target: Names in `LAYOUTS`, or layouts.
-
-    Returns:
-        (..., V', 3) of `target`, a copy; every value is one of the input's.
+    """Joints (..., V, 3) of one format as another, (..., V', 3): those they have in common, copied, in the order of the other.
 
     Raises:
         ValueError: the array does not fit its layout, or a joint of the target has no counterpart.

@@ -169,15 +169,13 @@ def mask_noise(
     part_of_column: Sequence[np.ndarray] | None = None,
     block_size: int = 4,
 ) -> torch.Tensor:
-    """Draw one mask a sample.
+    """Draw one mask a sample, from (seed, epoch, id) alone, never from the process or the batch.
 
     Args:
         mask: One of `MASKS`, or a mixture of them (`mask_weights`).
-        sample_ids: B ids; the mask of a sample depends on (seed, epoch, id) alone, never on the process or the batch.
+        sample_ids: B ids.
         grid: (rows, columns) of patches; L is their product.
         ratio: Share of patches hidden: L - int(L (1 - ratio)) of them. Only checked: the ranks serve every ratio.
-        seed: Seed of the run.
-        epoch: Epoch.
         part_of_column: For "body_part": a (W,) array for each sample from `resizing.part_columns`; each person's parts are units
             of their own, and a patch column belongs to the one that covers most of it.
         block_size: For "block": side of a block in patches.

@@ -33,17 +33,9 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 def uniform(seed: int, epoch: int, ids: np.ndarray, count: int, purpose: str) -> np.ndarray:
-    """Draw `count` numbers for every sample.
+    """(B, count) float64 in [0, 1): numbers for every sample, whose `ids` (B,) uint64 are from `hash_ids`.
 
-    Args:
-        seed: Seed of the run.
-        epoch: Epoch, so that every epoch draws anew.
-        ids: (B,) uint64 from `hash_ids`.
-        count: Numbers a sample.
-        purpose: Name of the use ("mask", "rotate", ...); two purposes draw independently.
-
-    Returns:
-        (B, count) float64 in [0, 1).
+    Every epoch draws anew, and two purposes ("mask", "rotate", ...) draw independently.
     """
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
         key = np.uint64(_hash_text(f"{purpose}/{seed}/{epoch}"))

@@ -23,16 +23,10 @@ ORIGIN_RADIUS = 1.0  # metres; a body this near to zero is root-centred, for sen
 
 
 def find_missing(joints: np.ndarray) -> np.ndarray:
-    """Where a joint was not measured: NaN, or exactly zero in a frame whose other joints are not (sensors write 0 0 0).
+    """(T, M, V) bool: where a joint of (T, M, V, 3) was not measured.
 
-    Somebody who is all zero in a frame that shows somebody else is missing there, too. A joint at zero throughout is no gap where the
-    body is around it: it is the origin of root-centred data.
-
-    Args:
-        joints: (T, M, V, 3).
-
-    Returns:
-        (T, M, V) bool.
+    That is NaN, or exactly zero in a frame whose other joints are not (sensors write 0 0 0). Somebody who is all zero in a frame that shows
+    somebody else is missing there, too. A joint at zero throughout is no gap where the body is around it: the origin of root-centred data.
     """
     x, y, z = np.moveaxis(joints, -1, 0)  # plane by plane: numpy is slow at reducing an axis of three
     missing = np.isnan(x) | np.isnan(y) | np.isnan(z)
@@ -89,12 +83,8 @@ def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarr
 
     A joint that is missing in every frame takes the place of the joints beside it, frame by frame (see `impute`).
 
-    Args:
-        joints: (T, M, V, 3); returned unchanged, not copied, when nothing is missing.
-        parents: Parent of each joint; see `bones_apart`.
-
     Returns:
-        The filled joints and how many (frame, person, joint) entries were filled.
+        The joints (T, M, V, 3), the very array if nothing is missing; and how many (frame, person, joint) entries were filled.
     """
     missing = find_missing(joints)
     if not missing.any():
@@ -133,7 +123,6 @@ def prepare(
 
     Args:
         joints: (T, V, 3) or (T, M, V, 3), numpy, torch or nested lists, in the unit of the layout.
-        layout: Joint format.
         people: "adaptive" keeps everyone present, "first" the first of them.
         sample_id: Named in errors.
 
@@ -191,15 +180,7 @@ def prepare(
 
 
 def frames_at(joints: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Joints at any instants, linearly between the two frames around each.
-
-    Args:
-        joints: (T, M, V, 3).
-        position: (N,) instants in frames, from 0 to T - 1.
-
-    Returns:
-        (N, M, V, 3) float32.
-    """
+    """Joints (T, M, V, 3) at instants (N,) from 0 to T - 1, in frames: (N, M, V, 3) float32, linear between the frames around each."""
     low = np.floor(position).astype(np.int64)
     high = np.minimum(low + 1, len(joints) - 1)
     weight = (position - low).astype(np.float32)[:, None, None, None]
@@ -207,30 +188,17 @@ def frames_at(joints: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def resample(joints: np.ndarray, num_frames: int) -> np.ndarray:
-    """Linear resampling in time that keeps the first and the last frame.
-
-    Args:
-        joints: (T, M, V, 3).
-        num_frames: Frames wanted, at least 1.
-
-    Returns:
-        (num_frames, M, V, 3) float32.
-    """
+    """(num_frames, M, V, 3) float32: linear resampling of (T, M, V, 3) in time that keeps the first and the last frame."""
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; a clip needs at least one frame.")
     return frames_at(joints, np.linspace(0, len(joints) - 1, num_frames))
 
 
 def play(joints: np.ndarray, speeds: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The clip played at another speed, or at one that changes on the way; both ends stay.
+    """The clip (T, M, V, 3) played at another speed, or at one that changes on the way: (T', M, V, 3) float32; both ends stay.
 
-    Args:
-        joints: (T, M, V, 3).
-        speeds: Relative speed, above zero, at equally spaced places of the clip from its first frame to its last, linear between
-            them: (2.0,) is twice as fast throughout, in half the frames; (1.0, 2.0) speeds up from beginning to end.
-
-    Returns:
-        (T', M, V, 3) float32, frame intervals as in `joints`.
+    `speeds` are relative speeds above zero at equally spaced places from the first frame to the last, linear between them: (2.0,) is twice
+    as fast throughout, in half the frames; (1.0, 2.0) speeds up from beginning to end.
     """
     if len(joints) == 1:
         return joints
@@ -242,19 +210,14 @@ def play(joints: np.ndarray, speeds: Sequence[float] | np.ndarray) -> np.ndarray
 
 
 def clip_windows(joints: np.ndarray, num: int, ratio: float = 0.8) -> list[np.ndarray]:
-    """A clip and equally spaced windows of it, whose scores are averaged: test-time averaging over several clips.
+    """A clip (T, M, V, 3) and num - 1 equally spaced windows of it, whose scores are averaged: test-time averaging over several clips.
 
     PYSKL (Duan et al., arXiv 2205.09443) averages over ten clips that each draw their frames from the whole recording. Every clip
     becomes an image of the same height here, so ten of those would be ten images all but alike; windows differ.
 
     Args:
-        joints: (T, M, V, 3).
-        num: Clips wanted. The first is the whole clip; the other num - 1 begin at equally spaced frames, the first of them with the
-            clip and the last ending with it; a single one is the middle.
+        num: Clips wanted. The first is the whole clip; of the others the first begins and the last ends with it; one is the middle.
         ratio: Share of the frames in a window, at least one frame.
-
-    Returns:
-        `num` views of `joints`, (T, M, V, 3) and then (round(ratio T), M, V, 3).
 
     Raises:
         ValueError: `num` is below 1, or `ratio` no share.

@@ -183,17 +183,13 @@ def observe(joints: np.ndarray, camera: int, subject: int, rng: np.random.Genera
 
 
 def generate(action: int | str, subject: int, camera: int, replication: int, seed: int = 0) -> SkeletonSequence:
-    """One labelled clip, the same for the same arguments.
+    """One labelled clip (T, M, 25, 3) as `observe` gives it, people in no particular order; the same for the same arguments.
 
     Args:
         action: Name or 0-based label in `ACTIONS`.
-        subject: From 1.
+        subject, replication: From 1; another performance by the same subject has another replication.
         camera: 1, 2 or 3.
-        replication: From 1; another performance by the same subject.
         seed: Another seed, from 0, is another dataset.
-
-    Returns:
-        joints (T, M, 25, 3) in metres as `observe` gives them, people in no particular order.
 
     Raises:
         ValueError: no such action or camera, or a number that file names have no room for.

@@ -130,12 +130,9 @@ def _shown(default: Any) -> str:
 
 
 def parse(dataclass_type: type[Arguments], argv: Sequence[str] | None = None, description: str = "") -> Arguments:
-    """Fill a dataclass from `--config` and flags, or explain what is wrong and exit, as `run_main` does.
+    """Fill a dataclass from `--config` and the flags in `argv`, or this program's; explain what is wrong and exit, as `run_main` does.
 
-    Args:
-        dataclass_type: Its fields are the flags; its `__post_init__` may raise ValueError to check values against each other.
-        argv: Words after the program name; `sys.argv[1:]` if None.
-        description: Text above the flags in `--help`.
+    The fields are the flags; `__post_init__` may raise ValueError to check values against each other. `--help` shows the description.
     """
     words = sys.argv[1:] if argv is None else argv
     return run_main(lambda: read_arguments(dataclass_type, words, Path(sys.argv[0]).name, description))
@@ -179,12 +176,9 @@ def read_arguments(kinds: Any, words: Sequence[str], program: str, description: 
 
 
 def from_values(dataclass_type: type[Arguments], values: Mapping[str, Any], where: str) -> Arguments:
-    """Fill a dataclass from values as YAML reads them, such as one part of a file.
+    """Fill a dataclass from values as YAML reads them, such as one part of a file; `where` begins messages, such as "ablate.yaml, base".
 
-    Args:
-        dataclass_type: As for `parse`.
-        values: Setting -> value; settings of earlier versions by their earlier names too.
-        where: What messages begin with, such as "ablate.yaml, base".
+    Settings of earlier versions may have their earlier names.
 
     Raises:
         ValueError: an unknown setting, a value of the wrong kind, or a setting that is missing.
@@ -250,14 +244,7 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
 def run_main(main: Callable[[], Result], program: str = "") -> Result:
     """Run a program; what a user can mend becomes one sentence on stderr and exit code 2, an interruption code 130.
 
-    Set S2I_TRACEBACK=1 in the environment to see the traceback instead.
-
-    Args:
-        main: The program.
-        program: What its sentences begin with, such as "s2i convert".
-
-    Returns:
-        What `main` returns.
+    Sentences begin with `program`, such as "s2i convert". S2I_TRACEBACK=1 in the environment shows the traceback instead.
     """
     try:
         return main()

@@ -16,13 +16,8 @@ def suited_attention(model: nn.Module, device: str | torch.device, precision: st
 
     The fused attention that transformers takes saves memory, which a GPU is short of. On a CPU it is as fast as the plain one in float32,
     and slower in bfloat16 (`benchmarks/attention.py`). The results are the same up to rounding, and nothing of the choice is saved: outside
-    of the block a model says to the last bit what it will say when it is loaded.
-
-    Args:
-        model: Any model of transformers. Parts with a config of their own, such as the decoder of ViTMAE, are set as well, which
-            `set_attn_implementation` of transformers leaves out.
-        device: Where the model is going to run.
-        precision: "no", "bf16" or "fp16".
+    of the block a model says to the last bit what it will say when it is loaded. Parts with a config of their own, such as the decoder of
+    ViTMAE, are set as well, which `set_attn_implementation` of transformers leaves out. `precision` is "no", "bf16" or "fp16".
     """
     changed: list[Any] = []
     for module in model.modules() if torch.device(device).type == "cpu" and precision == "bf16" else ():

@@ -26,12 +26,12 @@ def find_config(name: str) -> Path:
             raise ValueError(f"--config {name}: no run.yaml is there; expected hf://user/name of a pushed run.")
         return Path(path)
     recipe = RECIPES / f"{name.removesuffix('.yaml')}.yaml"
-    if Path(name).is_file() or not recipe.is_file():
-        if not Path(name).exists():
-            close = did_you_mean(name.removesuffix(".yaml"), recipes())
-            raise ValueError(f"--config {name}: neither a file nor a recipe; `s2i configs` lists the recipes.{close}")
-        return Path(name)
-    return recipe
+    if recipe.is_file() and not Path(name).is_file():
+        return recipe
+    if not Path(name).exists():
+        close = did_you_mean(name.removesuffix(".yaml"), recipes())
+        raise ValueError(f"--config {name}: neither a file nor a recipe; `s2i configs` lists the recipes.{close}")
+    return Path(name)
 
 
 def recipes() -> list[str]:

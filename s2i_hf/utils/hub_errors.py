@@ -7,33 +7,31 @@ cause of the cause of an error. Nothing here imports a client before something h
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-_CLIENTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "fsspec")
+_CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "fsspec"}
 _LATER = "wait a few minutes and repeat the command"
 _LOGIN = "log in with `hf auth login`"
 
 
 def explained(error: BaseException, name: str, *, writing: bool = False, revision: str | None = None) -> str:
-    """What an error of the Hub means and what to do about it, or the first line of an error that is not the Hub's.
+    """What an error of the Hub, or its cause, means and what to do about it: "REASON; WAY OUT" without a full stop.
 
-    Args:
-        error: As it was caught; its causes are looked at too.
-        name: Repository that was asked for, such as "user/name".
-        writing: Whether something was to be uploaded.
-        revision: Branch, tag or commit that was asked for, if any.
-
-    Returns:
-        Half a sentence without a full stop, "REASON; WAY OUT".
+    Of an error that is not the Hub's, the first line. `name` is the repository that was asked for, such as "user/name", `revision` its
+    branch, tag or commit, and `writing` says that something was to be uploaded.
     """
-    found = list(_causes(error))
+    found: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
     kinds = {kind.__name__ for one in found for kind in type(one).__mro__}  # by name: not every version has each class
     responses = [response for one in found if (response := getattr(one, "response", None)) is not None]
     status = next((code for one in responses if isinstance(code := getattr(one, "status_code", None), int)), None)
-    said = next(
-        (str(one.headers.get("X-Error-Message") or "")[:200] for one in responses if hasattr(one, "headers")), ""
-    )
+    headers: Mapping[str, Any] = next((one.headers for one in responses if hasattr(one, "headers")), {})
+    said = str(headers.get("X-Error-Message") or "")[:200]
     if "HFValidationError" in kinds:
         repository, _, at = name.partition("@")
         way = f" without a revision; fetch it with `hf download {repository} --revision {at} --local-dir DIR` and pass DIR"
@@ -58,23 +56,11 @@ def explained(error: BaseException, name: str, *, writing: bool = False, revisio
     if status is not None:
         refused = f"the Hub refuses ({status}: {said or 'no reason given'})"
         return f"the Hub is out of order ({status}); {_LATER}" if status >= 500 else refused
-    lost = any(isinstance(one, ConnectionError | TimeoutError) for one in found)
-    if (
-        lost
-        or "LocalEntryNotFoundError" in kinds
-        or any(type(one).__module__.partition(".")[0] in _CLIENTS for one in found)
-    ):
+    clients = {type(one).__module__.partition(".")[0] for one in found} & _CLIENTS
+    if clients or kinds & {"ConnectionError", "TimeoutError", "LocalEntryNotFoundError"}:
         way = "the same command goes on" if writing else "what was loaded before works with HF_HUB_OFFLINE=1"
         return f"the Hub cannot be reached or broke off; check the network (and HF_ENDPOINT), {way}"
     return first_line(error)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _not_found(name: str, said: str) -> str:
@@ -101,18 +87,9 @@ def is_offline() -> bool:
 
 
 def hub_file(name: str, file: str, *, repo_type: str = "model", revision: str | None = None) -> Path | None:
-    """Path of a repository's file in the cache, fetched if it is not there.
+    """Path in the cache of a file of user/name, such as config.json, fetched if it is not there; None if the repository has none.
 
-    Offline, or while the Hub does not answer, that is the file of the last time.
-
-    Args:
-        name: Such as "user/name".
-        file: Such as "config.json".
-        repo_type: "model" or "dataset".
-        revision: Branch, tag or commit; main if None.
-
-    Returns:
-        Where it is, None if the repository has no such file.
+    Offline, or while the Hub does not answer, that is the file of the last time. `repo_type` is "model" or "dataset".
 
     Raises:
         FileNotFoundError: the repository is not found: one sentence why, and the way out.

@@ -70,13 +70,9 @@ def draw_bones(
     shown: np.ndarray | None = None,
     **style: Any,
 ) -> None:
-    """Draw the bones of one frame.
+    """Draw the bones of one frame (M, V, 2), but for those with an end that is NaN or not in `shown` (M, V) bool.
 
-    Args:
-        points: (M, V, 2); bones with an end that is NaN are left out.
-        colors: One for all, or one for the bone that ends in each joint.
-        shown: (M, V) bool, joints whose bones are drawn; None: all.
-        **style: Of matplotlib's lines.
+    `colors` is one for all, or one for the bone that ends in each joint; `style` that of matplotlib's lines.
     """
     colors = [colors] * layout.num_joints if isinstance(colors, str) else colors
     for person, body in enumerate(points):
@@ -129,11 +125,7 @@ def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path |
 
 
 def confusion_picture(confusion: Any, class_names: Sequence[str], path: str | Path, title: str = "") -> Path:
-    """Draw a confusion matrix, each row scaled to the clips of its true class.
-
-    Args:
-        confusion: (K, K) counts, a row for each true class.
-        class_names: K names.
+    """Draw a confusion matrix (K, K) of counts, a row for each true class, scaled to the clips of that class; K names.
 
     Raises:
         ValueError: the names do not fit the matrix. MissingExtra: matplotlib is not installed.
@@ -169,16 +161,7 @@ def confusion_picture(confusion: Any, class_names: Sequence[str], path: str | Pa
 
 
 def draw_layout(layout: SkeletonLayout, joints: np.ndarray, path: str | Path) -> Path:
-    """Draw one body from the front, x to the right and y up, with the index of each joint and the names beside it.
-
-    Args:
-        layout: Joint format.
-        joints: (V, 3), all finite.
-        path: PNG to write.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
+    """Draw one body (V, 3), all finite, from the front, x to the right and y up, with the index of each joint and the names beside it."""
     figure = new_figure(7.2, max(4.2, 0.19 * layout.num_joints + 1.2))
     stage = figure.add_axes((0.01, 0.02, 0.62, 0.9))
     stage.set_axis_off()

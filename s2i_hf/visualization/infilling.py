@@ -22,13 +22,7 @@ _MAX_SAMPLES = 8  # faint figures more than this only blur
 
 @dataclass
 class FilledRow:
-    """One row of the picture.
-
-    Args:
-        joints: (T, M, V, 3).
-        caption: Below the name of the method, such as its error.
-        samples: (S, T, M, V, 3), drawn faintly behind; None for one answer.
-    """
+    """One row of the picture: joints (T, M, V, 3), a caption below the name of the method, samples (S, T, M, V, 3) drawn faintly behind."""
 
     joints: np.ndarray
     caption: str = ""
@@ -48,12 +42,9 @@ def draw_infilling(
 
     Args:
         rows: Name of the method -> what it filled in.
-        filled: (T, M, V) bool, joints that were filled; the frames shown are spread over those that have some.
-        layout: Joint format.
+        filled: (T, M, V) bool, joints that were filled; the frames shown, `num_frames` at most, are spread over those that have some.
         path: PNG to write.
         truth: (T, M, V, 3), drawn in grey behind where it is known; None if it is not.
-        title: Above the picture.
-        num_frames: Frames at most.
 
     Raises:
         MissingExtra: matplotlib is not installed.

@@ -17,7 +17,7 @@ import torch
 
 from ..processing.encoding import ClipMetadata, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from ..processing.layouts import PARTS, SkeletonLayout, get_layout
+from ..processing.layouts import PARTS, get_layout
 from ..processing.masking import drawn_strategies, mask_from_noise, mask_noise
 from ..processing.resizing import joint_weights, part_columns, resize_weights
 from .figures import PART_COLORS, draw_bones, new_figure, part_colors, save_figure, y_points_down
@@ -30,6 +30,7 @@ class Reconstruction:
     """One clip, masked and rebuilt.
 
     Args:
+        metadata: Of `original`.
         original, masked, rebuilt: (3, H, W) float32 images before display scaling; hidden pixels of `masked` are NaN.
         truth, predicted: (T, M, V, 3) joints decoded from `original` and `rebuilt`, in the unit of the layout.
         hidden: (T, M, V) bool, joints most of whose pixels the model did not see.
@@ -43,7 +44,7 @@ class Reconstruction:
     """
 
     sample_id: str
-    layout: SkeletonLayout
+    metadata: ClipMetadata
     original: np.ndarray
     masked: np.ndarray
     rebuilt: np.ndarray
@@ -58,8 +59,6 @@ class Reconstruction:
     ratio: float
     target: str
     uses_target_scale: bool
-    image_mean: tuple[float, float, float] | None = None
-    image_std: tuple[float, float, float] | None = None
 
 
 @torch.no_grad()
@@ -97,8 +96,7 @@ def reconstruct(
     columns = [part_columns(clip.layout, clip.num_people, width, options.columns) for clip in metadata]
     strategies = drawn_strategies(mask, sample_ids, seed, epoch)
     noise = mask_noise(mask, sample_ids, grid, ratio, seed, epoch, part_of_column=columns)
-    was_training = model.training
-    device = next(model.parameters()).device
+    was_training, device = model.training, next(model.parameters()).device
     patches, hidden = model.patchify(wanted), mask_from_noise(noise, ratio)
     mean, variance = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
     if hasattr(model, "generate"):  # DiffMAE; in a single step it predicts the mean, as a ViTMAE does
@@ -122,7 +120,7 @@ def reconstruct(
         results.append(
             Reconstruction(
                 sample_id=sample_ids[index],
-                layout=clip.layout,
+                metadata=clip,
                 original=wanted[index].numpy(),
                 masked=np.where(hidden_pixels[index], np.nan, wanted[index].numpy()).astype(np.float32),
                 rebuilt=rebuilt[index].numpy(),
@@ -137,8 +135,6 @@ def reconstruct(
                 ratio=ratio,
                 target=target,
                 uses_target_scale=bool(model.config.norm_pix_loss),
-                image_mean=options.image_mean,
-                image_std=options.image_std,
             )
         )
     return results
@@ -148,7 +144,7 @@ def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
     """(T, M, V) bool: more than half of the pixels that a joint of a frame contributes to, by weight, are hidden."""
     layout, frames, people, options = clip.layout, clip.num_frames, clip.num_people, clip.options
     # how much of a pixel is a joint's: a cubic resize has negative weights as well
-    in_time = np.abs(resize_weights(frames, pixels.shape[0], options.interpolation))  # (H, T)
+    in_time = np.abs(resize_weights(frames, len(pixels), options.interpolation))  # (H, T)
     in_width = np.abs(joint_weights(layout, people, pixels.shape[1], options.columns))  # (W, M V)
     covered = in_time.T @ pixels @ in_width
     share = covered / np.maximum(in_time.sum(axis=0)[:, None] * in_width.sum(axis=0)[None], 1e-12)
@@ -209,11 +205,10 @@ def reconstruction_picture(
 def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int = 7) -> Path:
     """Three rows: original, masked, rebuilt; each as S2I image (left) and as stick figures of some frames (right)."""
     # Seen from the front, x to the right and y up; every frame is centred on where the people truly are in it.
-    truth, predicted = (joints[..., :2].copy() for joints in (clip.truth, clip.predicted))
-    middle = clip.truth[:, :, list(clip.layout.center_indices), :2].mean(axis=(1, 2))
-    for joints in (truth, predicted):
-        joints -= middle[:, None, None]
-        joints[..., 1] *= -1 if y_points_down(clip.truth, clip.layout) else 1
+    layout, options = clip.metadata.layout, clip.metadata.options
+    middle = clip.truth[:, :, list(layout.center_indices), :2].mean(axis=(1, 2))[:, None, None]
+    upright = np.array([1, -1 if y_points_down(clip.truth, layout) else 1], dtype=np.float32)
+    truth, predicted = ((joints[..., :2] - middle) * upright for joints in (clip.truth, clip.predicted))
     low, high = float(truth[..., 1].min()), float(truth[..., 1].max()) + 1e-6
     margin = 0.18 * (high - low)
     # half the width of a frame: room for the prediction too, but a stray one must not shrink everything else
@@ -221,7 +216,7 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
     spread = max(min(float(np.abs(predicted[..., 0]).max()), 1.5 * spread), spread, 0.25 * (high - low)) + 0.5 * margin
     frame_width = 2 * spread / (high - low + 2 * margin)  # when the strip is 1 high
     image_side, num_frames = 2.35, min(len(truth), max(3, min(num_frames, int(5.5 / frame_width))))
-    strip, colors = frame_width * num_frames, part_colors(clip.layout)
+    strip, colors = frame_width * num_frames, part_colors(layout)
     frames = np.linspace(0, len(truth) - 1, num_frames).round().astype(int)
     figure = new_figure(max(1.35 + image_side * (1 + strip) + 0.2, 9.0), 3 * image_side + 2.15)
     width, height = figure.get_size_inches()
@@ -229,7 +224,9 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
     def axes(left: float, top: float, w: float, h: float) -> Any:
         return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
 
-    mean, std = (np.reshape(value, (3, 1, 1)) for value in (clip.image_mean or (0, 0, 0), clip.image_std or (1, 1, 1)))
+    mean, std = (
+        np.reshape(value, (3, 1, 1)) for value in (options.image_mean or (0, 0, 0), options.image_std or (1, 1, 1))
+    )
     plain = clip.original * std + mean  # as it was before mean/std: one range for the three axes
     black, white = plain.min(), max(plain.max(), plain.min() + 1e-6)
     labels = ("original", f"masked {clip.ratio:.0%}", "rebuilt")
@@ -256,10 +253,10 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
             shift = np.array([2 * spread * column, 0.0], dtype=np.float32)
             true, guess = truth[frame] + shift, predicted[frame] + shift
             if row > 0:
-                draw_bones(stage, true, clip.layout, GHOST, lw=2.0, zorder=1)
+                draw_bones(stage, true, layout, GHOST, lw=2.0, zorder=1)
             seen = ~clip.hidden[frame] if row == 1 else np.ones(true.shape[:2], dtype=bool)
             points = guess if row == 2 else true
-            draw_bones(stage, points, clip.layout, colors, seen & seen[:, clip.layout.parents], lw=2.0, zorder=2)
+            draw_bones(stage, points, layout, colors, seen & seen[:, layout.parents], lw=2.0, zorder=2)
             for body, dots in zip(points, seen, strict=True):
                 stage.scatter(*body[dots].T, c=np.array(colors)[dots], s=7, linewidths=0, zorder=3)
             if row == 2:
