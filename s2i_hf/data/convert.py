@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from ..protocols import Protocol
 from ..readers import RawFile, get_reader
 from ..readers.recordings import Recordings, file_id
-from .convert_report import ConversionReport, StrictError
+from .convert_report import ConversionReport, StrictError, listed, shortened
 from .convert_shards import (
     Plan,
     Shard,
@@ -32,7 +34,7 @@ from .convert_shards import (
     shard_json,
     shards_folder,
     working_on,
-)
+)  # fmt: skip
 from .recorded_rows import CUSTOM, find_source
 from .storage import FORMATS, META_FILE, Format, is_whole, read_meta, write_meta
 
@@ -103,15 +105,21 @@ def convert(
     _check_output(output, overwrite)
     if strict:
         _check_names(recordings, plan)
-    with _resumable(output, plan, overwrite, shard) as note:
-        mine = {index: work[index] for index in range(len(work)) if shard is None or index % shard[1] == shard[0]}
+    with _resumable(output, plan, overwrite, shard) as notes:
+        mine = {index: files for index, files in enumerate(work) if shard is None or index % shard[1] == shard[0]}
         _read(shards_folder(output), plan, mine, protocol, num_proc, progress)
-        if shard is not None:
-            report = _accepted(_part_report(output, plan, mine), strict)
-        else:
-            report = _put_in_place([], plan, output, strict, overwrite, progress, write_card)
-        report.notes += [note] if note else []
-        return report
+        if shard is None:
+            return _put_in_place([], plan, output, strict, overwrite, progress, write_card, notes)
+        made = {index: load_shard(shards_folder(output), index) for index in range(len(work))}
+        meta = described(plan, [one for index, one in made.items() if one is not None and index in mine])
+        meta |= {
+            "expected": {},
+            "missing": {},
+            "left_out": {},
+            "videos": {},
+            "recordings": sum(map(len, mine.values())),
+        }
+        return _accepted(ConversionReport(meta, sum(one is not None for one in made.values()), notes), strict)
 
 
 def merge(
@@ -153,25 +161,19 @@ def merge(
     if format not in (None, plan["format"]):
         raise ValueError(f"The shards in {sources[0]} are in {plan['format']} format, not {format}.")
     _check_output(output, overwrite)
-    with _resumable(output, plan, overwrite) as note:
-        report = _put_in_place(sources, plan, output, strict, overwrite, progress, write_card)
-        report.notes += [note] if note else []
-        return report
+    with _resumable(output, plan, overwrite) as notes:
+        return _put_in_place(sources, plan, output, strict, overwrite, progress, write_card, notes)
 
 
 # -- before ------------------------------------------------------------------------------------------------------------
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
-    """Whether a folder may be made at `output`.
-
-    Raises:
-        ValueError: something is there that may not be replaced.
-    """
-    if not output.exists() and not output.is_symlink():
-        return
+    """ValueError if something is at `output` that may not be replaced."""
     if not output.is_dir():
-        raise ValueError(f"{output} is there and no folder; choose another --output.")
+        if output.exists() or output.is_symlink():
+            raise ValueError(f"{output} is there and no folder; choose another --output.")
+        return
     if not any(output.iterdir()):
         return
     if not overwrite:
@@ -228,16 +230,16 @@ def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | 
 
 
 @contextlib.contextmanager
-def _resumable(output: Path, plan: Plan, overwrite: bool, part: tuple[int, int] | None = None) -> Iterator[str]:
+def _resumable(output: Path, plan: Plan, overwrite: bool, part: tuple[int, int] | None = None) -> Iterator[list[str]]:
     """Work on `output`, see `working_on`. Whatever happens, shards that are done stay, and the error says how to go on.
 
-    Folders that were made for nothing go again.
+    Folders that were made for nothing go again. Yields what the report has to say of it.
     """
     folder, made = shards_folder(output), [parent for parent in output.parents if not parent.exists()]
     with working_on(output, plan, part) as note:
         try:
             _check_output(output, overwrite)  # somebody else may have made it meanwhile
-            yield note
+            yield [note] if note else []
         except BaseException as error:
             done = sum(load_shard(folder, index) is not None for index in range(plan["shards"]))
             if not done:
@@ -258,9 +260,7 @@ def _resumable(output: Path, plan: Plan, overwrite: bool, part: tuple[int, int] 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _bar(progress: bool, verb: str, unit: str, total: int, done: int = 0) -> Any:
-    from tqdm import tqdm
-
+def _bar(progress: bool, verb: str, unit: str, total: int, done: int = 0) -> tqdm[Any]:
     return tqdm(desc=verb, unit=f" {unit}", total=total, initial=done, disable=not progress, leave=False)
 
 
@@ -280,9 +280,8 @@ def _read(
     }
     for index in todo:
         shard_json(folder, index).unlink(missing_ok=True)
-    total = sum(map(len, work.values()))
+    total, read = sum(map(len, work.values())), 0
     with _bar(progress, "read", "files", total, total - sum(map(len, todo.values()))) as bar:
-        read = 0
 
         def advance(files: int, clips: int) -> None:
             nonlocal read
@@ -294,23 +293,11 @@ def _read(
         make_shards(folder, plan, todo, protocol, num_proc, advance)
 
 
-def _part_report(output: Path, plan: Plan, work: Mapping[int, Sequence[RawFile]]) -> ConversionReport:
-    found = {index: load_shard(shards_folder(output), index) for index in range(plan["shards"])}
-    made = {index: shard for index, shard in found.items() if shard is not None}
-    not_said: dict[str, Any] = {name: {} for name in ("expected", "missing", "left_out", "videos")}
-    meta = {**described(plan, [made[index] for index in work]), **not_said, "recordings": sum(map(len, work.values()))}
-    return ConversionReport(meta, len(made))
-
-
 # -- all shards to one folder ------------------------------------------------------------------------------------------
 
 
 def _shards_in(folder: Path) -> Path:
-    """The folder of shards that `folder` is, or that lies beside it if it is an output.
-
-    Raises:
-        ValueError: neither.
-    """
+    """The folder of shards that `folder` is, or that lies beside it if it is an output. Raises ValueError if it is neither."""
     for place in (folder, shards_folder(Path(os.path.realpath(folder)))):
         if load_plan(place) is not None:
             return place
@@ -321,22 +308,17 @@ def _shards_in(folder: Path) -> Path:
 
 def _gather(sources: Sequence[Path], plan: Plan) -> list[tuple[Path, Shard]]:
     """Where each shard is, in order."""
-    found: list[tuple[Path, Shard]] = []
-    lacking = []
+    found: dict[int, tuple[Path, Shard]] = {}
     for index in range(plan["shards"]):
-        there = ((source, load_shard(source, index)) for source in sources)
-        first = next(((source, shard) for source, shard in there if shard is not None), None)
-        if first is None:
-            lacking.append(index)
-        else:
-            found.append(first)
-    if lacking:
-        numbers = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
+        for source in sources:
+            if index not in found and (shard := load_shard(source, index)) is not None:
+                found[index] = source, shard
+    if lacking := [str(index) for index in range(plan["shards"]) if index not in found]:
         raise ValueError(
-            f"{len(lacking):,} of {plan['shards']:,} shards are missing ({numbers}); with --shard I/N shard S is made by the part "
-            "I = S mod N: run or copy the parts that lack."
+            f"{len(lacking):,} of {plan['shards']:,} shards are missing ({listed(shortened(lacking))}); with --shard I/N shard S is made "
+            "by the part I = S mod N: run or copy the parts that lack."
         )
-    return found
+    return list(found.values())
 
 
 def _put_in_place(
@@ -347,12 +329,14 @@ def _put_in_place(
     overwrite: bool,
     progress: bool,
     write_card: WriteCard | None,
+    notes: list[str],
 ) -> ConversionReport:
     """Make `output` of finished shards: check them, give them their final names, say what is in them.
 
     Args:
         sources: Folders of shards beside the one of `output`, which is held for `plan`.
         plan, output, strict, overwrite, progress, write_card: As in `merge`.
+        notes: Of the report.
 
     Raises:
         ValueError: shards are missing or damaged, `output` may not be replaced, or there is not a single clip.
@@ -365,7 +349,7 @@ def _put_in_place(
         shutil.rmtree(folder, ignore_errors=True)  # nothing in there is of any use
         reason = f"the first: {meta['broken'][0]}" if meta["broken"] else "none of their clips belongs to it."
         raise ValueError(f"None of the {plan['recordings']:,} recordings of {plan['protocol']} can be read; {reason}")
-    report = _accepted(ConversionReport(meta, plan["shards"]), strict)
+    report = _accepted(ConversionReport(meta, plan["shards"], notes), strict)
     made = folder / "output"
     shutil.rmtree(made, ignore_errors=True)
     (made / "data").mkdir(parents=True)
@@ -373,13 +357,17 @@ def _put_in_place(
     for source, shard in found:
         for name, digest in shard.sha256.items():
             files[name.partition("-")[0]].append((source / name, digest))
-    meta["sha256"] = {}
+    meta["sha256"], damaged = {}, []
     with _bar(progress, "check", "shards", sum(map(len, files.values()))) as bar:
         for split, parts in files.items():
             for number, (path, digest) in enumerate(parts):
                 name = f"data/{split}-{number:05}-of-{len(parts):05}.{plan['format']}"
-                meta["sha256"][name] = _place(path, made / name, digest)
+                meta["sha256"][name] = digest
+                damaged += [] if _place(path, made / name, digest) else [str(path)]
                 bar.update()
+    if damaged:
+        those = f"{len(damaged):,} of {len(meta['sha256']):,} files of clips are damaged ({listed(shortened(damaged))})"
+        raise ValueError(f"{those}; delete them and run the same command again.")
     write_meta(made, meta)
     if write_card is not None and plan["format"] == "parquet":
         write_card(made)
@@ -389,30 +377,25 @@ def _put_in_place(
     return report
 
 
-def _place(path: Path, target: Path, digest: str) -> str:
-    """Give a file a second name (a copy, where a file system has no such thing), if it is what was written.
-
-    Raises:
-        ValueError: it is not.
-    """
+def _place(path: Path, target: Path, digest: str) -> bool:
+    """Give a file a second name (a copy, where a file system has no such thing); False if it is not what was written."""
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            raise ValueError(f"{path} is damaged; delete it and run the same command again.")
+            return False
     try:
         os.link(path, target)
     except OSError:
         shutil.copyfile(path, target)
-    return digest
+    return True
 
 
 def _replace(made: Path, output: Path, old: Path) -> None:
     """Rename `made` to `output`. An old one is moved to `old` first, and comes back if the rename fails."""
-    if not output.exists():
-        made.rename(output)
-        return
-    output.rename(old)
+    if output.exists():
+        output.rename(old)
     try:
         made.rename(output)
     except BaseException:
-        old.rename(output)
+        if old.exists():
+            old.rename(output)
         raise

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_SHOWN = 20
-_NAMES_KEPT = 20  # of long lists
+_SHOWN = _NAMES_KEPT = 20  # of long lists
 
 
 class StrictError(ValueError):
@@ -23,7 +22,8 @@ def shortened(names: Sequence[str], count: int = 0) -> dict[str, Any]:
     return {"count": max(len(names), count), "first": list(names[:_NAMES_KEPT])}
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def listed(names: Mapping[str, Any]) -> str:
+    """The first five of `shortened` names as text."""
     return ", ".join(names["first"][:5]) + (", ..." if names["count"] > 5 else "")
 
 
@@ -74,7 +74,7 @@ class ConversionReport:
             if len(sentences) > _SHOWN:
                 lines.append(f"  {kind}: and {len(sentences) - _SHOWN:,} more, all in s2i.json")
         for reason, names in self.meta["left_out"].items():
-            lines.append(f"  not read, {reason}: {names['count']:,} ({_listed(names)})")
+            lines.append(f"  not read, {reason}: {names['count']:,} ({listed(names)})")
         if not (self.meta["left_out"] or self.broken or self.meta["no_clips"]):
             lines.append("  nothing left out")
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
@@ -83,16 +83,13 @@ class ConversionReport:
         if split not in self.meta["expected"]:
             return ""
         expected, missing = self.meta["expected"][split], self.meta["missing"].get(split, shortened([]))
-        videos = ""
-        if split in self.meta["videos"]:
-            found, wanted = self.meta["videos"][split]
-            videos = f", from {found:,} of {wanted:,} videos"
         if expected is None:
-            return ", the protocol expects no fixed number" + videos
-        if not missing["count"] and self.kept[split] == expected:
-            return ", as the protocol expects" + videos
-        words = f", the protocol expects {expected:,}"
-        if missing["first"]:
-            return f"{words}; missing: {_listed(missing)}{videos}"
-        difference = expected - self.kept[split]
-        return f"{words}, {abs(difference):,} {'more' if difference > 0 else 'fewer'}{videos}"
+            words = "the protocol expects no fixed number"
+        elif missing["first"]:
+            words = f"the protocol expects {expected:,}; missing: {listed(missing)}"
+        elif difference := expected - self.kept[split]:
+            words = f"the protocol expects {expected:,}, {abs(difference):,} {'more' if difference > 0 else 'fewer'}"
+        else:
+            words = "as the protocol expects"
+        videos = self.meta["videos"].get(split)
+        return f", {words}" + (f", from {videos[0]:,} of {videos[1]:,} videos" if videos else "")

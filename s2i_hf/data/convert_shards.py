@@ -27,14 +27,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ..processing.layouts import OWN_LAYOUTS, get_layout
-from ..protocols import Protocol
+from ..protocols import SPLITS, Protocol
 from ..readers import NoClip, RawFile, ReadError
 from ..readers.recordings import Recordings
 from ..utils.files import write_atomically
@@ -57,8 +56,7 @@ Plan = Mapping[str, Any]
 def make_plan(recordings: Recordings, denoise: bool, format: Format, shards: int) -> Plan:
     """The plan for these recordings, in that many shards; nothing in it depends on the machine, the place or the time."""
     protocol = recordings.protocol
-    expected = {split: protocol.expected(split) for split in protocol.splits}
-    videos = zip(("train", "test"), protocol.expected_videos or (), strict=False)
+    videos = dict(zip(SPLITS, protocol.expected_videos or (), strict=False))
     plan: dict[str, Any] = {
         "format": format,
         "protocol": protocol.name,
@@ -72,8 +70,8 @@ def make_plan(recordings: Recordings, denoise: bool, format: Format, shards: int
         "code": code_hash(),
         "recordings": len(recordings.all_files),
         "shards": shards,
-        "expected": expected,
-        "videos": {split: [len(recordings.files.get(split, ())), count] for split, count in videos},  # type: ignore[index, call-overload]
+        "expected": {split: protocol.expected(split) for split in protocol.splits},
+        "videos": {split: [len(recordings.files.get(split, ())), count] for split, count in videos.items()},
         "left_out": {reason: shortened(names) for reason, names in sorted(recordings.left_out.items())},
     }
     if protocol.split_files and protocol.split_by == "sample":
@@ -132,8 +130,7 @@ def described(plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
     ids = {split: [name for shard in shards for name in shard.ids.get(split, ())] for split in plan["expected"]}
     missing = {split: shortened([]) for split in ids}
     for split, found in ids.items():
-        expected = plan["expected"][split]
-        if expected not in (None, len(found)):
+        if (expected := plan["expected"][split]) not in (None, len(found)):
             listed = Recordings(protocol, {}).missing(split, found) if protocol else []  # type: ignore[arg-type]
             missing[split] = shortened(listed, expected - len(found))
     layouts = {name: layout for shard in shards for name, layout in shard.layouts.items()}
@@ -171,13 +168,7 @@ def make_shard(
 ) -> int:
     """Read some recordings and write their shard, all or nothing; returns how many clips it holds.
 
-    Args:
-        folder: The folder of shards.
-        plan: What it is part of.
-        index: Number of the shard.
-        files: Its recordings.
-        protocol: What they are split by.
-        after_file: Called with the number of its clips after each recording; what it raises ends the work.
+    `after_file` is called with the number of its clips after each recording; what it raises ends the work.
     """
     shard = Shard()
     writer = ShardWriter(folder, f"{index:05}", plan["format"], plan["class_names"])
@@ -192,8 +183,8 @@ def make_shard(
                 writer.write(split, row)
                 shard.ids.setdefault(split, []).append(row["sample_id"])
                 clips += 1
-                if row["layout"] in OWN_LAYOUTS:
-                    shard.layouts[row["layout"]] = get_layout(row["layout"]).to_dict()
+                if (name := row["layout"]) in OWN_LAYOUTS:
+                    shard.layouts[name] = get_layout(name).to_dict()
             after_file(clips)
         shard.sha256.update(writer.close())
     except BaseException:
@@ -220,10 +211,8 @@ def make_shards(
     """Make shards in `num_proc` processes; joints never travel between them, each writes its shards itself.
 
     Args:
-        folder: The folder of shards.
-        plan: What they are part of.
+        folder, plan, protocol: Where to, what they are part of, and what they are split by.
         work: Numbers of the shards to make -> their recordings.
-        protocol: What they are split by.
         num_proc: Processes; 1: this one.
         advance: Told how many more recordings were read, and how many clips they gave.
 
@@ -269,9 +258,8 @@ def _check_stop(clips: int) -> None:
 
 def _end_with_parent() -> None:
     """A main process that is killed cannot tell its children to stop, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
         os._exit(1)
 
 
@@ -287,16 +275,8 @@ def shards_folder(output: Path) -> Path:
 def working_on(output: Path, plan: Plan, part: tuple[int, int] | None = None) -> Iterator[str]:
     """Hold the shards of `output` for this process, made ready for `plan`; other parts may be made there at the same time.
 
-    Args:
-        output: What is to be made.
-        plan: What is converted. Shards of another plan are thrown away.
-        part: (I, N) to make the shards of one part only.
-
-    Yields:
-        A sentence, if shards were thrown away; else "".
-
-    Raises:
-        ValueError: another process works in the folder.
+    Shards of another plan are thrown away. `part` is (I, N) to make the shards of one part only. Yields a sentence, if shards were
+    thrown away; else "". Raises ValueError if another process works in the folder.
     """
     folder, note = shards_folder(output), ""
     folder.mkdir(parents=True, exist_ok=True)
@@ -330,9 +310,7 @@ def _make_ready(output: Path, plan: Plan, found: Plan | None) -> str:
     for entry in folder.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
-        elif not entry.name.startswith(LOCK_FILE) and (
-            not same or entry.suffix == ".tmp" or entry.name.startswith(".")
-        ):
+        elif entry.suffix == ".tmp" or not (same or entry.name.startswith(LOCK_FILE)):
             entry.unlink()
     if not same:
         write_atomically(folder / PLAN_FILE, json.dumps(plan, indent=1))

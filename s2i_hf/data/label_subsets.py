@@ -48,8 +48,8 @@ def stratified_share(labels: Any, share: float, seed: int) -> np.ndarray:
     # a clip's place among those of its class, drawn anew for each seed
     drawn = np.random.Generator(np.random.Philox(key=seed)).permutation(len(labels))
     rank = np.empty(len(labels), dtype=np.int64)
-    for label in range(len(classes)):
-        rank[drawn[of[drawn] == label]] = np.arange(counts[label])
+    for label, count in enumerate(counts):
+        rank[drawn[of[drawn] == label]] = np.arange(count)
     # the first of each class, then by (rank + 1/2) / size; equals as drawn
     order = np.lexsort((np.argsort(drawn), (rank + 0.5) / counts[of], rank > 0))
     return np.sort(order[:total])
@@ -58,12 +58,8 @@ def stratified_share(labels: Any, share: float, seed: int) -> np.ndarray:
 def smallest_share(labels: Any) -> float:
     """The smallest share, in steps of 0.001 (0.1 %), that leaves every class a clip."""
     labels = np.asarray(labels)
-    classes, share = len(np.unique(labels)), 0.001
-    if len(labels):
-        share = max(1, math.floor(1000 * (classes - 0.5) / len(labels))) / 1000
-    while _rounded(share * len(labels)) < classes and share < 1:
-        share = round(share + 0.001, 3)
-    return min(share, 1.0)
+    classes, shares = len(np.unique(labels)), (thousandths / 1000 for thousandths in range(1, 1000))
+    return next((share for share in shares if _rounded(share * len(labels)) >= classes), 1.0)
 
 
 def _rounded(number: float) -> int:

@@ -27,7 +27,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,7 @@ def load_skeletons(
             `describe`. Equal names in NTU RGB+D 60 and 120 are one recording.
         streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict` of the splits that have clips, whose rows
             are dicts as `SkeletonCollator` takes them.
-        layout: For "folder": joint format.
-        labels: For "folder": table of labels.
-        unit: For "folder": unit of its coordinates.
+        layout, labels, unit: For "folder": joint format, table of labels, unit of its coordinates.
         cache_dir: Where built data sets are kept; None: the cache of `datasets`. They are built anew when a raw file or the
             code that reads it changes.
         num_proc: Processes that read raw files.
@@ -94,7 +92,7 @@ def load_skeletons(
     holdout = [holdout] if isinstance(holdout, str) else list(holdout)
     rules = [get_protocol(name) for name in holdout]  # before any long work
     several = not isinstance(source, (str, Path))
-    names = [str(name) for name in source] if isinstance(source, Iterable) and several else [str(source)]
+    names = [str(source)] if isinstance(source, (str, Path)) else list(map(str, source))
     if streaming and (several or holdout or mixture is not None):
         raise ValueError("streaming=True is for one source as it is; a mixture or holdout needs clips by index.")
     if not several and mixture is not None:
@@ -143,15 +141,14 @@ def load_skeletons(
 def _data_dir_of(name: str, names: Sequence[str], data_dir: Any) -> Any:
     """The folder of raw files of one of several sources; None for what is not made from raw files."""
     if isinstance(data_dir, Mapping):
-        unknown = [key for key in data_dir if str(key) not in names]
-        if unknown:
+        if unknown := [key for key in data_dir if str(key) not in names]:
             raise ValueError(f"data_dir names {unknown[0]!r}, which is no source; the sources are {', '.join(names)}.")
         return data_dir.get(name)
     if data_dir is None or (name not in PROTOCOLS and name != CUSTOM):
         return None
     parent = Path(data_dir).expanduser()
-    own = [parent / name, *([parent / PROTOCOLS[name].dataset] if name in PROTOCOLS else [])]
-    return next((folder for folder in own if folder.exists()), parent)
+    own = [name, PROTOCOLS[name].dataset] if name in PROTOCOLS else [name]
+    return next((parent / folder for folder in own if (parent / folder).exists()), parent)
 
 
 def _unique_names(sources: Sequence[str], protocols: Sequence[str]) -> list[str]:

@@ -12,7 +12,6 @@ epoch, a large one over several epochs, and no clip twice as often as another of
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -31,15 +30,9 @@ _FAMILIES = {"ntu60": "ntu", "ntu120": "ntu", "ui_prmd_kinect": "ui_prmd", "ui_p
 
 
 def family(protocol: str) -> str | None:
-    """The datasets that a protocol shares its recordings with: equal names in one family are one recording.
+    """The datasets that a protocol shares its recordings with: equal names in one family are one recording; None if it is unknown.
 
     NTU RGB+D 60 is a part of NTU RGB+D 120, and UI-PRMD was recorded by two sensors at once.
-
-    Args:
-        protocol: Name of a protocol.
-
-    Returns:
-        Name of the family; None if there is no such protocol.
     """
     if protocol not in PROTOCOLS:
         return None
@@ -124,8 +117,7 @@ def join(
         ValueError: no clip trains, or the mixture does not fit.
     """
     prefixed = _collisions(parts)
-    train = {name: splits["train"] for name, splits in parts.items() if "train" in splits}
-    test = {name: splits["test"] for name, splits in parts.items() if "test" in splits}
+    train, test = ({name: one[split] for name, one in parts.items() if split in one} for split in ("train", "test"))
     seen: set[tuple[str, ...]] = set()
     used = _first_of_each(train, seen)
     duplicates = {name: count for name, rows in used.items() if (count := len(train[name]) - len(rows))}
@@ -194,13 +186,11 @@ def set_weights(
     if mixture is None:
         return None
     if isinstance(mixture, Mapping):
-        names = {*sizes, *known}
-        for name in mixture:
-            if name not in names:
-                raise ValueError(f"mixture names {name!r}; expected a weight for each of {', '.join(sizes)}.")
-        for name in sizes:
-            if name not in mixture:
-                raise ValueError(f"mixture has no weight for {name}; expected one for each of {', '.join(sizes)}.")
+        expected = f"expected a weight for each of {', '.join(sizes)}"
+        if unknown := [name for name in mixture if name not in {*sizes, *known}]:
+            raise ValueError(f"mixture names {unknown[0]!r}; {expected}.")
+        if lacking := [name for name in sizes if name not in mixture]:
+            raise ValueError(f"mixture has no weight for {lacking[0]}; {expected}.")
         numbers = [mixture[name] for name in sizes]
     else:
         alpha = 0.0 if mixture == "equal" else mixture
@@ -226,16 +216,14 @@ def draws_of_epoch(weights: Sequence[float], names: Sequence[str], count: int) -
         ValueError: a set would give none.
     """
     exact = [weight * count for weight in weights]
-    draws = [int(number) for number in exact]
+    draws = list(map(int, exact))
     # The largest remainders are rounded up; ties by name, so that the order of the sets does not matter
     order = sorted(range(len(draws)), key=lambda at: (round(draws[at] - exact[at], 9), names[at]))
     for at in order[: count - sum(draws)]:
         draws[at] += 1
-    for name, number in zip(names, draws, strict=True):
-        if number == 0:
-            raise ValueError(
-                f"The mixture takes none of the {count} clips of an epoch from {name}; give it more weight."
-            )
+    if 0 in draws:
+        name = names[draws.index(0)]
+        raise ValueError(f"The mixture takes none of the {count} clips of an epoch from {name}; give it more weight.")
     return draws
 
 
@@ -248,9 +236,7 @@ def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: i
     Args:
         sources: The set of each clip, and the weights.
         hashes: (N,) uint64 of the clips' ids.
-        seed: Of the run.
-        epoch: Which epoch.
-        count: Clips of an epoch.
+        seed, epoch, count: Of the run; which epoch; clips of an epoch.
 
     Returns:
         (count,) indices, and (count,) the round that each clip is in: no clip comes twice in one round, so masks and augmentation
@@ -280,16 +266,14 @@ def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: i
 
 def describe_sources(rows: SkeletonRows) -> dict[str, Any]:
     """Facts about each set of a mixture, as JSON values: name -> clips, share of an epoch, joint formats, subjects."""
-    sources = rows.sources
+    sources, facts = rows.sources, {}
     if sources is None:
         return {}
-    counts = Counter(sources.of.tolist())
-    facts: dict[str, Any] = {}
     for at, name in enumerate(sources.names):
         members = np.flatnonzero(sources.of == at)
-        share = sources.weights[at] if sources.weights else counts[at] / max(len(rows), 1)
+        share = sources.weights[at] if sources.weights else len(members) / max(len(rows), 1)
         facts[name] = {
-            "clips": counts[at],
+            "clips": len(members),
             "share": round(share, 4),
             "layouts": sorted({get_layout(rows.layouts[index]).name for index in members}),
             "subjects": len(np.unique(rows.subjects[members])),

@@ -33,9 +33,8 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     Args:
         sample_ids: Ids of all clips.
         seed: Seed of the order.
-        steps_per_epoch: Optimizer steps an epoch.
+        steps_per_epoch, micro_batches: Optimizer steps an epoch; micro-batches an optimizer step.
         batch_size: Clips a process and micro-batch.
-        micro_batches: Micro-batches an optimizer step.
         steps: Returns the optimizer steps to go through, counted from the start of the run; asked when an iteration begins.
         process, num_processes: Which process this is.
         sources: The dataset of each clip (`SkeletonRows.sources`), to be drawn from as its weights say; None: all clips alike.
@@ -104,8 +103,7 @@ def training_loader(
     """The batches of a sampler, read by workers that are safe to kill and to repeat.
 
     Args:
-        rows: The clips of the sampler.
-        sampler: Says which of them, and when.
+        rows, sampler: The clips, and which of them come when.
         collate: Rows, each with its round as "epoch", -> a batch.
         num_workers: Loader processes; if None, 0 on a CPU and up to 8 beside an accelerator.
         device: Where the batches go.

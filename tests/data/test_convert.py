@@ -85,7 +85,7 @@ def test_a_card_comes_with_parquet(tmp_path: Path, raw: Path) -> None:
 def test_the_progress_bar_counts_files_and_tells_clips_a_second(
     tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tqdm.tqdm", functools.partial(tqdm.tqdm, mininterval=0))
+    monkeypatch.setattr("s2i_hf.data.convert.tqdm", functools.partial(tqdm.tqdm, mininterval=0))
     convert("nw_ucla_xview", raw, tmp_path / "out", progress=True)
     shown = capsys.readouterr().err
     assert "| 4/4 [" in shown and re.search(r"files/s, [\d,]+ clips/s\]", shown)
