@@ -185,9 +185,6 @@ def raw_features(rows: Rows, num_frames: int = 16, num_people: int | None = None
     return features.reshape(len(clips), -1)
 
 
-# --- more views of the training clips ---------------------------------------------------------------------------------
-
-
 class MoreViews:
     """Rows, after them augmented copies of each, and after these all of them rotated about the vertical axis.
 

@@ -41,10 +41,8 @@ def metric_of(protocol: str) -> str:
 def metric_rows(found: Mapping[str, float], protocol: str, **facts: Any) -> list[dict[str, Any]]:
     """A row of results.json for each of the `metrics` of a protocol such as "nw_ucla_xview"; `facts` is the rest of a `ResultRow`."""
     dataset, _, rule = protocol.rpartition("_")
-    return [
-        result_row(dataset=dataset or protocol, protocol=rule, metric=metric, value=found[metric], **facts)
-        for metric in METRICS
-    ]
+    facts |= {"dataset": dataset or protocol, "protocol": rule}
+    return [result_row(metric=metric, value=found[metric], **facts) for metric in METRICS]
 
 
 def shown(found: Mapping[str, float]) -> str:

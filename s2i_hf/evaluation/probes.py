@@ -22,8 +22,6 @@ C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in L
 K_GRID = (1, 3, 5, 10, 20)
 PATIENCE = 2  # values of a grid tried in vain before the rest, weaker and slower to fit, is left out
 
-# --- classifiers ------------------------------------------------------------------------------------------------------
-
 
 def _standardise(train: np.ndarray, test: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Zero mean and unit variance by the numbers of the training clips alone."""

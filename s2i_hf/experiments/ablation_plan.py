@@ -118,9 +118,7 @@ def read_plan(path: str | Path, **base_changes: Any) -> AblationPlan:
     probe = plan.probing()
     for name in ("streams", "to_layout"):
         if getattr(probe, name):
-            raise ValueError(
-                f"{path}: probe sets {name}, but an ablation reads the images that it trains on; leave it out."
-            )
+            raise ValueError(f"{path}: probe sets {name}, but an ablation reads the images that it trains on; drop it.")
     return replace(plan, variants=_variants(plan, given, path))
 
 

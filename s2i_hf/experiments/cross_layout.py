@@ -86,9 +86,7 @@ def cross_layout_run(
     for name in dict.fromkeys(arguments.encoders):
         encoder = backbone_of(model if name == "pretrained" else untrained_backbone(model, arguments.seed))
         began = time.perf_counter()
-        features = {
-            layout: [arguments.features(encoder, part, processor) for part in both] for layout, both in clips.items()
-        }
+        features = {key: [arguments.features(encoder, part, processor) for part in both] for key, both in clips.items()}
         spent = (time.perf_counter() - began) / len(clips)
         for left, right in pairs:
             began = time.perf_counter()

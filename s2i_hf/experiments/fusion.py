@@ -76,9 +76,7 @@ class FuseArguments(EvaluationArguments):
         except ValueError:
             values = []
         if len(values) != len(self.models):
-            raise ValueError(
-                f"--weights is {self.weights!r}; expected equal, validation, or {len(self.models)} numbers."
-            )
+            raise ValueError(f"--weights {self.weights!r}: expected equal, validation, or {len(self.models)} numbers.")
         return _normalised(values)
 
 

@@ -139,9 +139,6 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Damage:
     """One kind and amount of damage; with the id of a clip `seed` decides what is lost, so every model is shown the same.
@@ -198,12 +195,8 @@ class RobustnessArguments(FittedArguments):
     lost_joints: tuple[Loss, ...] = arg(("zero", "missing"), "Lost joints are at zero, or marked missing and filled.")
     crop_time: tuple[float, ...] = arg((0.25, 0.5, 0.75), "Shares of the frames that are lost, all but one window.")
     window: Literal["random", "start", "middle", "end"] = arg("random", "Which window of the time stays.")
-    encoder: Literal["pretrained", "untrained"] = arg(
-        "pretrained", "Of a pretraining: its encoder, or an untrained one."
-    )
-    pooling: Literal["auto", "mean", "cls", "part"] = arg(
-        "auto", "Of a probe; auto: chosen on held-out training people."
-    )
+    encoder: Literal["pretrained", "untrained"] = arg("pretrained", "Of pretraining: its encoder, or an untrained one.")
+    pooling: Literal["auto", "mean", "cls", "part"] = arg("auto", "Of a probe; auto: by held-out training people.")
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ values are numbers or switches. It must work where something is broken: a packag
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -116,11 +117,9 @@ def hardware_name(device: Any = None) -> str:
 
         return torch.cuda.get_device_name(device)
     name = platform.processor() or platform.machine() or "CPU"
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), name)
-    except OSError:
-        pass  # not Linux: the platform's own name does
+    # where it is not Linux the platform's own name does
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        name = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return f"{name} ({cores} core{'s' if cores != 1 else ''})"
 

@@ -184,10 +184,9 @@ def pretrain(
         load_checkpoint(accelerator, log.checkpoint)
     log.begin(model, describe(splits))
     steps = range(log.progress.step, schedule.total_steps)
-    sampler = EpochSampler(
-        rows.sample_ids, arguments.seed, schedule.steps_per_epoch, arguments.batch_size, arguments.gradient_accumulation,
-        lambda: steps, accelerator.process_index, accelerator.num_processes, rows.sources,
-    )  # fmt: skip
+    rank, count = accelerator.process_index, accelerator.num_processes
+    epochs = (arguments.seed, schedule.steps_per_epoch, arguments.batch_size, arguments.gradient_accumulation)
+    sampler = EpochSampler(rows.sample_ids, *epochs, lambda: steps, rank, count, rows.sources)
     loader = training_loader(rows, sampler, _MaskingCollator(arguments, options, grid), arguments.num_workers, device)
     silent = not (log.main and wants_progress(arguments))
     bar = tqdm(total=steps.stop, initial=steps.start, desc=log.run_dir.name, unit="step", disable=silent)

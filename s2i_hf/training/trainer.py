@@ -83,15 +83,13 @@ class SkeletonTrainer(Trainer):
         """One epoch of this process's micro-batches; which one, the steps done so far tell."""
         rows: Any = self.train_dataset
         arguments, args, per_epoch = self.arguments, self.args, self.schedule.steps_per_epoch
+        epochs = (arguments.seed, per_epoch, arguments.batch_size, arguments.gradient_accumulation)
 
         def steps() -> range:
             done = self.state.global_step // per_epoch
             return range(done * per_epoch, (done + 1) * per_epoch)
 
-        sampler = EpochSampler(
-            rows.sample_ids, arguments.seed, per_epoch, arguments.batch_size, arguments.gradient_accumulation, steps,
-            args.process_index, args.world_size,
-        )  # fmt: skip
+        sampler = EpochSampler(rows.sample_ids, *epochs, steps, args.process_index, args.world_size)
         return training_loader(rows, sampler, self.data_collator, arguments.num_workers, args.device)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
