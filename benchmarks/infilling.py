@@ -35,15 +35,15 @@ from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FolderWriter
 from s2i_hf.evaluation.validation_splits import validation_split
 from s2i_hf.inference.infilling import infill_clips, load_infilling_model
-from s2i_hf.inference.infilling_baselines import (
+from s2i_hf.inference.infilling_gaps import (
     MeanPose,
     error_unit,
     fill_linear,
     fill_mean_pose,
+    lost_joints,
     mean_error,
     mean_pose,
 )
-from s2i_hf.inference.infilling_gaps import lost_joints
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence

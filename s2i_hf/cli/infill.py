@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..inference.infilling import OUTPUTS, infill as fill, load_infilling_model
-from ..inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
-from ..inference.infilling_gaps import lost_joints
+from ..inference.infilling_gaps import fill_linear, fill_mean_pose, lost_joints, mean_error, mean_pose
 from ..inference.inputs import check_protocol, clips_of_file
 from ..processing.layouts import LayoutLike, get_layout
 from ..processing.skeleton_sequence import SkeletonSequence

@@ -36,7 +36,7 @@ Row = tuple[object, ...]
 def render_run(template: str, run: RunFolder) -> str:
     """A template of model_cards/ filled from a run folder; it calls the functions below for what it shows."""
     functions = (
-        cost_rows, damage_table, data_facts, describe_mask, described_data, distinct, fusion_rows, known_datasets, loss_table, origin_name,
+        cost_rows, damage_table, data_facts, describe_mask, described_data, fusion_rows, known_datasets, loss_table, origin_name,
         probe_results, probed_classes, ratio_range, source_rows, standard_errors, start_command, test_rows, versions,
     )  # fmt: skip
     augmentation_keys = [field.name for field in fields(Augmentation)]
@@ -50,8 +50,7 @@ def render_run(template: str, run: RunFolder) -> str:
 def described_data(run: RunFolder) -> list[tuple[str, dict[str, Any]]]:
     """What it was trained and probed on, as data.json describes it, each once: purpose and facts."""
     described = [("fine-tuning" if run.is_finetuned else "pretraining", run.data)] if run.data else []
-    for entry in run.per_class.values():
-        data = entry.get("data")
+    for data in (entry.get("data") for entry in run.per_class.values()):
         if data and data not in [seen for _, seen in described]:
             described.append(("probe", data))
     return described
@@ -157,37 +156,21 @@ def probe_results(run: RunFolder) -> list[dict[str, Any]]:
     clips: dict[tuple[str, str], set[tuple[int, int]]] = {}
     for row in run.results:
         if not is_damaged(row["setting"]):  # those have a table of their own
-            group = (row["dataset"], row["protocol"])
-            line = (row["setting"], row["encoder"], row["method"], row["seed"])
-            groups.setdefault(group, {}).setdefault(line, {})[row["metric"]] = row["value"]
+            group, encoder = (row["dataset"], row["protocol"]), row["encoder"]
+            place = row["setting"] != "linear_probe", row["setting"], [*ENCODERS, encoder].index(encoder), row["seed"]
+            groups.setdefault(group, {}).setdefault((*place, encoder, row["method"]), {})[row["metric"]] = row["value"]
             clips.setdefault(group, set()).add((row["train_clips"], row["test_clips"]))
-
-    def place(line: tuple[Any, ...]) -> tuple[Any, ...]:
-        encoder = ENCODERS.index(line[1]) if line[1] in ENCODERS else len(ENCODERS)
-        return line[0] != "linear_probe", line[0], encoder, line[3]
-
     found = []
     for group, lines in groups.items():
         metrics = [metric for metric in METRIC_NAMES if any(metric in values for values in lines.values())]
-        rows = [
-            (
-                words(line[0]),
-                f"**{words(line[1])}**" if line[1] == "pretrained" else words(line[1]),
-                *(per_cent(lines[line][metric]) if metric in lines[line] else "not measured" for metric in metrics),
-                line[3],
-            )
-            for line in sorted(lines, key=place)
-        ]
-        found.append(
-            {
-                "dataset": group[0],
-                "protocol": group[1],
-                "clips": sorted(clips[group]),
-                "header": ("setting", "encoder", *(f"{METRIC_NAMES[metric]} %" for metric in metrics), "seed"),
-                "rows": rows,
-                "baselines": _BASELINES.get(group),
-            }
-        )
+        rows = []
+        for (_, setting, _, seed, encoder, _), values in sorted(lines.items(), key=lambda item: item[0][:4]):
+            shown = f"**{words(encoder)}**" if encoder == "pretrained" else words(encoder)
+            cells = (per_cent(values[metric]) if metric in values else "not measured" for metric in metrics)
+            rows.append((words(setting), shown, *cells, seed))
+        header = ("setting", "encoder", *(f"{METRIC_NAMES[metric]} %" for metric in metrics), "seed")
+        facts = {"clips": sorted(clips[group]), "header": header, "rows": rows, "baselines": _BASELINES.get(group)}
+        found.append({"dataset": group[0], "protocol": group[1], **facts})
     return found
 
 
@@ -211,11 +194,9 @@ def probed_classes(run: RunFolder) -> list[dict[str, Any]]:
     found = []
     for protocol, entry in run.per_class.items():
         settings = entry.get("encoders", {}).get(encoder, {})
-        setting = "linear_probe" if "linear_probe" in settings else next(iter(settings), None)
-        if run.is_finetuned:
-            setting = run.settings.get("setting")
-        if setting in settings:
-            values = settings[setting]
+        usual = "linear_probe" if "linear_probe" in settings else next(iter(settings), None)
+        setting = run.settings.get("setting") if run.is_finetuned else usual
+        if values := settings.get(setting):
             rows = _weakest(values, entry["class_names"])
             found.append({**values, "protocol": protocol, "setting": setting, "weakest": rows})
     return found
@@ -234,11 +215,7 @@ def _weakest(values: Mapping[str, Any], names: list[str]) -> list[Row]:
 
 
 def damage_table(found: Mapping[str, Mapping[str, float]]) -> str:
-    """A Markdown table with a line for each damage: accuracy in per cent, and how much the damage costs.
-
-    Args:
-        found: Name of the damage -> top1, top5 and mean_class, 0 to 1; the intact clips first.
-    """
+    """A Markdown table of accuracy in per cent, and how much the damage costs, by its name -> metrics, 0 to 1; the intact clips first."""
     whole = next(iter(found.values()))["top1"]
     rows = [
         (_damage_words(name), *_metrics(values), "" if name == "intact" else per_cent(whole - values["top1"]))
@@ -249,8 +226,7 @@ def damage_table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 def _damage_words(name: str) -> str:
     """ "drop_joints_10_zero" in words: "10 % of the joints lost, at zero"."""
-    found = _DAMAGE.fullmatch(name)
-    if not found:
+    if not (found := _DAMAGE.fullmatch(name)):
         return words(name)
     kind, share, how = found.groups()
     how = {"zero": "at zero", "missing": "filled", "random": "random window"}.get(how, f"{how} stays")
@@ -271,14 +247,11 @@ def fusion_rows(fused: Mapping[str, Any]) -> list[Row]:
 def standard_errors(run: RunFolder) -> tuple[list[tuple[float, int]], int]:
     """The standard error of each top-1, in points, that its number of test clips leaves; and the number of seeds."""
     wanted = run.settings.get("setting") if run.is_finetuned else "linear_probe"
-    top1 = [
-        row
-        for row in run.results
-        if row["metric"] == "top1" and row["setting"] == wanted and (run.is_finetuned or row["encoder"] == "pretrained")
-    ]
-    errors = [100 * math.sqrt(row["value"] * (1 - row["value"]) / row["test_clips"]) for row in top1]
-    counts = [row["test_clips"] for row in top1]
-    return list(zip(errors, counts, strict=True)), len({row["seed"] for row in top1})
+    top1 = [row for row in run.results if row["metric"] == "top1" and row["setting"] == wanted]
+    top1 = [row for row in top1 if run.is_finetuned or row["encoder"] == "pretrained"]
+    shares = [(row["value"], row["test_clips"]) for row in top1]
+    errors = [(100 * math.sqrt(share * (1 - share) / count), count) for share, count in shares]
+    return errors, len({row["seed"] for row in top1})
 
 
 # -- how it was made ---------------------------------------------------------------------------------------------------
@@ -290,11 +263,6 @@ def start_command(run: RunFolder) -> str:
     # the command is public already, and quoted once more: a placeholder is to stay a variable of the shell
     text = public_command(words[1:] if words[0] == "python" and words[1].endswith(".py") else words)
     return re.sub(r"'(\$[A-Z][A-Z0-9_]*[\w./-]*)'", r"\1", text)
-
-
-def distinct(rows: list[dict[str, Any]], key: str) -> list[str]:
-    """The different values of a column, in their order."""
-    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def versions(run: RunFolder) -> str:

@@ -6,8 +6,7 @@ matplotlib; without it the card says so.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..inspection.statistics import quantile
 from ..processing.layouts import PARTS, SkeletonLayout, get_layout
 from ..processing.transforms import find_missing
 from ..protocols import DATASETS, PROTOCOLS, Dataset
-from ..utils.files import write_atomically
+from ..utils.files import write_atomically, write_json
 from ..visualization.figures import draw_layout
 from .markdown import front_matter_yaml, plain, render
 
@@ -36,24 +35,18 @@ _LICENCES = {"CC BY 4.0": "cc-by-4.0", "Open Data Commons PDDL 1.0": "pddl"}
 
 @dataclass
 class CardCounts:
-    """What a card says about rows; `add` takes them one by one, whatever order they come in."""
+    """What a card says about rows, in any order: how often a value came, by split and column; layouts; and the first whole pose."""
 
-    labels: Counter[tuple[str, int]] = field(default_factory=Counter)
-    frames: dict[str, Counter[int]] = field(default_factory=dict)
-    people: dict[str, Counter[int]] = field(default_factory=dict)
-    subjects: dict[str, set[int]] = field(default_factory=dict)
-    cameras: dict[str, set[int]] = field(default_factory=dict)
+    values: dict[tuple[str, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     layouts: Counter[str] = field(default_factory=Counter)
     pose: tuple[str, np.ndarray] | None = None
 
     def add(self, split: str, row: Mapping[str, Any]) -> None:
         """Count a row as `SkeletonSequence.to_row` makes it; `joints` may be left out."""
-        frames, people = int(row["shape"][0]), int(row["shape"][1])
-        self.labels[split, int(row["label"])] += 1
-        self.frames.setdefault(split, Counter())[frames] += 1
-        self.people.setdefault(split, Counter())[people] += 1
-        self.subjects.setdefault(split, set()).add(int(row["subject"]))
-        self.cameras.setdefault(split, set()).add(int(row["camera"]))
+        frames, people, *_ = row["shape"]
+        values = {**row, "frames": frames, "people": people}
+        for column in ("frames", "people", "label", "subject", "camera"):
+            self.values[split, column][int(values[column])] += 1
         self.layouts[row["layout"]] += 1
         if self.pose is None and "joints" in row:
             self.pose = _pose(row)
@@ -70,17 +63,9 @@ def _pose(row: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
 
 
 def write_dataset_card(folder: str | Path, repository: str = "user/repo") -> Path:
-    """Write README.md and, with matplotlib, layout.png into a folder made by `s2i convert`; read its small columns for that.
+    """Write README.md, whose path is returned, and, with matplotlib, layout.png into a folder made by `s2i convert`, of any format.
 
-    Args:
-        folder: The converted folder, of any format.
-        repository: Where it will be on the Hub, for the lines that load it.
-
-    Returns:
-        Path of README.md.
-
-    Raises:
-        ValueError: the folder was not made by `s2i convert`, or is damaged.
+    The card's lines that load the data name the `repository`. Raises a ValueError if the folder is none, or damaged.
     """
     folder = Path(folder).expanduser()
     meta = read_meta(folder)
@@ -98,20 +83,16 @@ def write_dataset_card(folder: str | Path, repository: str = "user/repo") -> Pat
     if isinstance(meta.get("files"), dict):  # sizes by which an incomplete folder is told
         sizes = {name: (folder / name).stat().st_size for name in ("README.md", PICTURE) if (folder / name).is_file()}
         meta = {**meta, "files": dict(sorted({**meta["files"], **sizes}.items()))}
-        write_atomically(folder / META_FILE, json.dumps(meta, indent=1) + "\n")
+        write_json(folder / META_FILE, meta, indent=1)
     return folder / "README.md"
 
 
 def dataset_card(
     meta: Mapping[str, Any], counts: CardCounts, folder: str | Path | None = None, repository: str = "user/repo"
 ) -> str:
-    """Text of a card, below the YAML header that `storage.readme_header` makes.
+    """Text of a card, below the YAML header that `storage.readme_header` makes; with a folder, layout.png is drawn there.
 
-    Args:
-        meta: Entries of s2i.json: at least protocol, class_names, counts and format.
-        counts: What was counted in the rows.
-        folder: Where layout.png is to be drawn; None: no picture.
-        repository: Where the data will be on the Hub.
+    Of s2i.json (`meta`) at least protocol, class_names, counts and format are needed.
     """
     data, expected = _dataset(meta), meta.get("expected") or {}
     layouts = [layout for name, _ in counts.layouts.most_common() if (layout := _layout(name, meta))]
@@ -150,14 +131,10 @@ def _licence(data: Dataset | None) -> dict[str, str]:
     """Entries of the front matter about the terms; none for recordings of one's own, of which nobody has said any."""
     if data is None or data.name == "synthetic":
         return {}
-    known = next((name for words, name in _LICENCES.items() if data.licence.startswith(words)), None)
-    if known:
+    if known := next((name for words, name in _LICENCES.items() if data.licence.startswith(words)), None):
         return {"license": known}
-    return {
-        "license": "other",
-        "license_name": f"terms-of-{data.name.replace('_', '-')}",
-        "license_link": data.homepage,
-    }
+    name = f"terms-of-{data.name.replace('_', '-')}"
+    return {"license": "other", "license_name": name, "license_link": data.homepage}
 
 
 # -- facts -------------------------------------------------------------------------------------------------------------
@@ -184,9 +161,8 @@ def _number(names: Any) -> int:
 
 
 def _part_rows(layout: SkeletonLayout) -> list[tuple[str, str]]:
-    joints = {
-        part: ", ".join(f"{layout.joint_names.index(joint)} {joint}" for joint in layout.parts[part]) for part in PARTS
-    }
+    index = layout.joint_names.index
+    joints = {part: ", ".join(f"{index(joint)} {joint}" for joint in layout.parts[part]) for part in PARTS}
     return [(part.replace("_", " "), plain(names)) for part, names in joints.items()]
 
 
@@ -194,32 +170,27 @@ def _count_rows(meta: Mapping[str, Any], counts: CardCounts) -> list[tuple[str, 
     """A line for each split: clips, frames, frames a clip, people, subjects, views."""
     rows: list[tuple[str, ...]] = []
     for split, clips in meta["counts"].items():
-        frames, people = counts.frames.get(split), counts.people.get(split)
-        if not clips or not frames or not people:
-            rows.append((plain(split), f"{clips:,}", *["-"] * 5))
-            continue
-        total = f"{sum(value * number for value, number in frames.items()):,}"
-        spread = f"{min(frames)} / {quantile(frames, 0.5)} / {max(frames)}"
-        folks = ", ".join(f"{number:,} x {value}" for value, number in sorted(people.items()))
-        known = (_known(counts.subjects[split]), _known(counts.cameras[split]))
-        rows.append((plain(split), f"{clips:,}", total, spread, folks, *known))
+        cells, frames = ["-"] * 5, counts.values[split, "frames"]
+        if clips and frames:
+            people = sorted(counts.values[split, "people"].items())
+            known = [sum(value >= 0 for value in counts.values[split, column]) for column in ("subject", "camera")]
+            cells = [
+                f"{sum(value * number for value, number in frames.items()):,}",
+                f"{min(frames)} / {quantile(frames, 0.5)} / {max(frames)}",
+                ", ".join(f"{number:,} x {value}" for value, number in people),
+                *(str(number or "not known") for number in known),
+            ]
+        rows.append((plain(split), f"{clips:,}", *cells))
     return rows
-
-
-def _known(values: set[int]) -> str:
-    known = {value for value in values if value >= 0}
-    return str(len(known)) if known else "not known"
 
 
 def _class_rows(meta: Mapping[str, Any], counts: CardCounts) -> list[tuple[object, ...]]:
     """A line for each class, and one for clips of no known class: label, name, clips of each split."""
     names: dict[int, str] = dict(enumerate(meta["class_names"]))
-    if any(counts.labels[split, -1] for split in meta["counts"]):
+    labels = [counts.values[split, "label"] for split in meta["counts"]]
+    if any(of_split[-1] for of_split in labels):
         names[-1] = "not known"
-    return [
-        (label, plain(name), *(f"{counts.labels[split, label]:,}" for split in meta["counts"]))
-        for label, name in names.items()
-    ]
+    return [(label, plain(name), *(f"{of_split[label]:,}" for of_split in labels)) for label, name in names.items()]
 
 
 def _draw(meta: Mapping[str, Any], counts: CardCounts, folder: str | Path | None) -> str:

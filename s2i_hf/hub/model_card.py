@@ -24,14 +24,10 @@ from .markdown import front_matter_yaml, words
 
 
 def write_card(run_dir: str | Path) -> Path:
-    """Write `run_dir/README.md` (and curve.png) from the files in the folder; call it again whenever one of them changes.
+    """Write `run_dir/README.md` (and curve.png), whose path is returned, from the files in the folder; again whenever one of them changes.
 
-    Reads run.yaml, data.json, metrics.jsonl, summary.json, config.json, preprocessor_config.json, results.json, per_class.json,
-    reconstruction.json, robustness.json, fusion.json and cost.json, each if it exists, and links the pictures that exist. The folder of a
-    converted data set gets its own card (`dataset_card.write_dataset_card`).
-
-    Returns:
-        Path of README.md.
+    Read is what `RunFolder` reads, and the pictures that exist are linked. The folder of a converted data set gets its own card
+    (`dataset_card.write_dataset_card`).
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -89,14 +85,15 @@ def _front_matter(run: RunFolder) -> str:
         if _is_result(run, row)
     ]
     diffusion = ["diffusion", "diffmae"] if run.config.get("model_type") == "diffmae" else []
-    kind = "image-classification" if run.is_finetuned or run.is_fusion else "masked-autoencoder"
+    classifies = run.is_finetuned or run.is_fusion
+    kind = "image-classification" if classifies else "masked-autoencoder"
     inherited = run.licence == "other"  # terms of one's own, which stand where the weights came from
     card = ModelCardData(
         license=run.licence,
         license_name="as-of-the-base-model" if inherited else None,
         license_link=f"https://huggingface.co/{run.base_model}" if inherited else None,
         library_name="transformers",
-        pipeline_tag="image-classification" if run.is_finetuned or run.is_fusion else "image-feature-extraction",
+        pipeline_tag="image-classification" if classifies else "image-feature-extraction",
         tags=["skeleton", "action-recognition", "skeleton-to-image", kind, *diffusion, "s2i-hf"],
         base_model=run.base_model,
         datasets=datasets or None,
@@ -109,16 +106,13 @@ def _front_matter(run: RunFolder) -> str:
 
 def _is_result(run: RunFolder, row: Mapping[str, Any]) -> bool:
     """Whether a number is one of this model on the test clips as they are, and not of a baseline, on damaged clips or of a fusion."""
+    setting = row["setting"]
     if run.is_finetuned:
-        return bool(row["setting"] == run.settings.get("setting"))
-    return run.is_fusion or (
-        row["encoder"] == "pretrained" and row["setting"] != "fusion" and not is_damaged(row["setting"])
-    )
+        return bool(setting == run.settings.get("setting"))
+    return run.is_fusion or (row["encoder"] == "pretrained" and setting != "fusion" and not is_damaged(setting))
 
 
 def _is_own(run: RunFolder, row: Mapping[str, Any]) -> bool:
     """Whether a number was measured on the test clips of the data it was trained on."""
-    return row["test_clips"] == (run.data.get("counts") or {}).get("test") and run.data.get("name") in (
-        f"{row['dataset']}_{row['protocol']}",
-        row["dataset"],
-    )
+    names = (f"{row['dataset']}_{row['protocol']}", row["dataset"])
+    return run.data.get("name") in names and row["test_clips"] == (run.data.get("counts") or {}).get("test")

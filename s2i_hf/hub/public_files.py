@@ -31,22 +31,15 @@ logger = logging.getLogger(__name__)
 Files = dict[str, bytes | Path]
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ONNX = "model.onnx"
-_JSON = (
-    "data.json", "summary.json", "results.json", "per_class.json", "reconstruction.json", "robustness.json",
-    "fusion.json", "cost.json",
-)  # fmt: skip
+_FACTS = ("data", "summary", "results", "per_class", "reconstruction", "robustness", "fusion", "cost")
+_JSON = tuple(f"{name}.json" for name in _FACTS)
 _PICTURES = ("confusion.png", "curve.png", "reconstruction.png")
+_CONFIGS = ("config.json", "preprocessor_config.json")
 # Every name a push may have written, so that the next one can delete what is no longer there.
-NAMES = frozenset(
-    {
-        *(WEIGHTS, INDEX, "config.json", "preprocessor_config.json", "README.md", "run.yaml", "metrics.jsonl"),
-        *(ENVIRONMENT, ONNX, *_JSON, *_PICTURES),
-    }
-)
+NAMES = {WEIGHTS, INDEX, ONNX, ENVIRONMENT, "README.md", "run.yaml", "metrics.jsonl", *_CONFIGS, *_JSON, *_PICTURES}
 # Settings that are folders of this machine or say how to go on here; null or a default in a pushed run.yaml.
-_LOCAL_SETTINGS: dict[str, Any] = {
-    "data_dir": None, "cache_dir": None, "results_csv": None, "resume": "none", "overwrite": False, "push_to_hub": None,
-}  # fmt: skip
+_LOCAL_SETTINGS: dict[str, Any] = dict.fromkeys(("data_dir", "cache_dir", "results_csv", "push_to_hub"))
+_LOCAL_SETTINGS |= {"resume": "none", "overwrite": False}
 _PATH = re.compile(
     r"(?<![\w:/.~$}>)\]\\-])/(?:(?:[\w.@+-]+/)+[\w.@+-]*|(?:tmp|root|home|work|Users|mnt|scratch)\b)"
     r"|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w .@+-]+)+"
@@ -59,11 +52,7 @@ _SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL", re.I
 
 
 def public_files(run_dir: str | Path, repository: str) -> Files:
-    """The files of a pushed run folder, looked through.
-
-    Args:
-        run_dir: Folder of a finished pretraining or fine-tuning.
-        repository: Such as "user/name"; its name is in the card. A branch in it ("user/name@branch") is not.
+    """The files of the folder of a finished pretraining or fine-tuning as they are pushed to "user/name", looked through.
 
     Returns:
         Name in the repository -> content, or the path of a file that goes as it is. config.json, preprocessor_config.json, README.md and
@@ -81,9 +70,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         raise FileNotFoundError(f"{str(run_dir)!r} is no folder; expected the run folder of a finished training.")
     run = RunFolder(run_dir)
     files: Files = {**_weights(run_dir), **_configs(run)}
-    for name in _JSON:
-        if run.has(name):
-            files[name] = _json_bytes(_public(json.loads((run_dir / name).read_text(encoding="utf-8"))))
+    files |= {name: _json_bytes(_public(_read_json(run_dir / name))) for name in _JSON if run.has(name)}
     files |= {name: run_dir / name for name in _PICTURES if run.has(name)}
     if run.settings:
         settings = yaml.safe_dump(_public_settings(run.settings, run), sort_keys=False)
@@ -97,10 +84,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         if is_fresh_export(run_dir / ONNX, run_dir):
             files[ONNX] = run_dir / ONNX
         else:
-            logger.warning(
-                "%s was exported from other weights or settings and stays here; `s2i export --overwrite` makes it anew.",
-                ONNX,
-            )
+            logger.warning("%s is of other weights or settings and stays; `s2i export --overwrite` renews it.", ONNX)
     files["README.md"] = _card(run, repository).encode()
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
     check_public(files, run_dir)
@@ -121,7 +105,7 @@ def digest_of(file: Path) -> str:
 def digest_of_model(folder: str | Path) -> str:
     """SHA-256, in hex, of the weights, config.json and preprocessor_config.json in a folder, as far as they are there."""
     folder, digest = Path(folder), hashlib.sha256()
-    names = ["config.json", "preprocessor_config.json", WEIGHTS, INDEX]
+    names = (*_CONFIGS, WEIGHTS, INDEX)
     for path in [*(folder / name for name in names), *sorted(folder.glob("model-*-of-*.safetensors"))]:
         if path.is_file():
             digest.update(f"{path.name} {digest_of(path)}\n".encode())
@@ -131,18 +115,14 @@ def digest_of_model(folder: str | Path) -> str:
 def is_fresh_export(file: Path, folder: Path) -> bool:
     """Whether an exported file is whole and of the model that is in the folder now, by its sidecar."""
     try:
-        said = json.loads(sidecar(file).read_text(encoding="utf-8"))
+        said = _read_json(sidecar(file))
         return bool(said["source_sha256"] == digest_of_model(folder) and said["file_sha256"] == digest_of(file))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def write_files(files: Files, folder: str | Path) -> None:
-    """Write the files of `public_files` into a new or empty folder, to look at or to load.
-
-    Raises:
-        ValueError: the folder holds something.
-    """
+    """Write the files of `public_files` into a new or empty folder (else a ValueError), to look at or to load."""
     folder = Path(folder).expanduser()
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; expected a new folder.")
@@ -155,19 +135,15 @@ def write_files(files: Files, folder: str | Path) -> None:
 
 
 def _weights(run_dir: Path) -> Files:
+    names = [WEIGHTS]
     if (run_dir / INDEX).is_file():
         try:
-            shards = sorted(set(json.loads((run_dir / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+            names = [INDEX, *sorted(set(_read_json(run_dir / INDEX)["weight_map"].values()))]
         except (ValueError, KeyError, AttributeError, TypeError):
             raise ValueError(f"{run_dir / INDEX} is no index of weights; save the model again.") from None
-        names = [INDEX, *shards]
-    else:
-        names = [WEIGHTS]
-    if not (run_dir / "config.json").is_file() or not all((run_dir / name).is_file() for name in names):
+    if not all((run_dir / name).is_file() for name in ("config.json", *names)):
         if any(run_dir.glob("pytorch_model.bin*")):
-            raise ValueError(
-                f"{run_dir} holds its weights as a pickle, which runs code when it is read; save them with save_pretrained first."
-            )
+            raise ValueError(f"{run_dir} holds its weights as a pickle, which can run code; use save_pretrained.")
         raise ValueError(f"{run_dir} has no config.json with {names[-1]}; expected a run that has ended.")
     if any(Path(name).name != name for name in names):
         raise ValueError(f"{run_dir / INDEX} names weights outside its folder; save the model again.")
@@ -176,19 +152,16 @@ def _weights(run_dir: Path) -> Files:
 
 def _configs(run: RunFolder) -> Files:
     if run.processor.get("image_processor_type") != "SkeletonProcessor":
-        raise ValueError(
-            f"{run.path} has no preprocessor_config.json of a SkeletonProcessor, without which nobody can use its model."
-        )
-    processor = dict(run.processor)
-    try:
-        get_layout(processor["layout"]) if processor.get("layout") is not None else None
-    except ValueError as error:
-        raise ValueError(f"{run.path / 'preprocessor_config.json'}: {error}") from None
+        wanted = "preprocessor_config.json of a SkeletonProcessor"
+        raise ValueError(f"{run.path} has no {wanted}, without which nobody can use its model.")
+    if (layout := run.processor.get("layout")) is not None:
+        try:
+            get_layout(layout)
+        except ValueError as error:
+            raise ValueError(f"{run.path / 'preprocessor_config.json'}: {error}") from None
     model = with_code(run.config, OWN_MODELS.get(str(run.config.get("model_type", "")), {}))
-    return {
-        "config.json": _json_bytes(_public(model)),
-        "preprocessor_config.json": _json_bytes(_public(with_code(processor, {"AutoImageProcessor": PROCESSOR_CLASS}))),
-    }
+    processor = with_code(run.processor, {"AutoImageProcessor": PROCESSOR_CLASS})
+    return dict(zip(_CONFIGS, (_json_bytes(_public(model)), _json_bytes(_public(processor))), strict=True))
 
 
 def _public_settings(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
@@ -218,7 +191,7 @@ def public_text(text: str) -> str:
 
 def _environment(run: RunFolder) -> dict[str, Any]:
     """What the run was made with, and what the folder was put together with, both as `s2i env` says it."""
-    trained = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8")) if run.has(ENVIRONMENT) else {}
+    trained = _read_json(run.path / ENVIRONMENT) if run.has(ENVIRONMENT) else {}
     kept = ("versions", "device", "num_processes", "commit", "command")  # a run of an earlier version left nothing else
     started = {key: run.start[key] for key in kept if key in run.start}
     return {"trained": _public({**trained, **started}), "pushed": describe_environment()}
@@ -236,16 +209,18 @@ def _card(run: RunFolder, repository: str) -> str:
     metadata: Any = card.data  # has the keys of any card as attributes
     if metadata.model_name:
         metadata.model_name = name  # as people will call it
-    if run.base_model and not metadata.base_model:
-        metadata.base_model = run.base_model
+    metadata.base_model = metadata.base_model or run.base_model
     classifies = "ForImageClassification" in " ".join(run.config.get("architectures") or [])
-    if classifies and not metadata.pipeline_tag:
-        metadata.pipeline_tag = "image-classification"
+    metadata.pipeline_tag = metadata.pipeline_tag or ("image-classification" if classifies else None)
     body, heading = card.text.lstrip(), "### How to reproduce"
     if "trust_remote_code" not in body:
         usage = render("without_package.md.j2", repository=repository, classifies=classifies)
         body = body.replace(heading, f"{usage}\n{heading}", 1)
     return f"---\n{front_matter_yaml(metadata.to_dict())}---\n\n{body}"
+
+
+def _read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _json_bytes(value: Any) -> bytes:
@@ -257,10 +232,6 @@ def _json_bytes(value: Any) -> bytes:
 
 def check_public(files: Files, folder: Path) -> None:
     """Refuse texts that name a path of this machine or hold a secret: a card may say anything, weights and pictures are ours.
-
-    Args:
-        files: As `public_files` returns them.
-        folder: Where they come from; its path is searched for too.
 
     Raises:
         ValueError: naming the file and the kind of what it holds; a secret itself is not repeated.
@@ -276,12 +247,14 @@ def check_public(files: Files, folder: Path) -> None:
         if not name.endswith((".md", ".json", ".jsonl", ".yaml")):
             continue
         text = (content.read_bytes() if isinstance(content, Path) else content).decode("utf-8", errors="ignore")
-        if any(word in text for word in secrets):
-            raise ValueError(
-                f"{name} holds a secret of this machine (a token or password); nothing was pushed, take it out first."
-            )
-        if _SECRETS.search(text):
-            raise ValueError(f"{name} holds what looks like a token; nothing was pushed, take it out first.")
         found = _PATH.search(text)
-        if shown := found[0] if found else next((place for place in places if place in text), None):
-            raise ValueError(f"{name} names {shown!r}, a path of this machine; nothing was pushed, take it out first.")
+        path = found[0] if found else next((place for place in places if place in text), None)
+        if any(word in text for word in secrets):
+            wrong = "holds a secret of this machine (a token or password)"
+        elif _SECRETS.search(text):
+            wrong = "holds what looks like a token"
+        elif path:
+            wrong = f"names {path!r}, a path of this machine"
+        else:
+            continue
+        raise ValueError(f"{name} {wrong}; nothing was pushed, take it out first.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..data.storage import REPOSITORY, read_meta
 from ..runs.run_folder import PUSHED
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 from ..utils.hub_errors import explained
 from .public_files import NAMES, WEIGHTS, Files, check_public, public_files
 from .remote_code import pushed_code_names
@@ -23,14 +22,7 @@ _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 
 
 def split_branch(repository: str, branch: str | None = None) -> tuple[str, str]:
-    """Name and branch of a repository to push to.
-
-    Args:
-        repository: "user/name" or "user/name@branch".
-        branch: The branch, where it is said apart.
-
-    Returns:
-        "user/name", and the branch, which is "main" where nobody said another.
+    """ "user/name" and the branch to push to, of "user/name" or "user/name@branch"; "main" where nobody said another.
 
     Raises:
         ValueError: that is no name of a repository or branch, or the branch is said twice and differently.
@@ -46,10 +38,7 @@ def split_branch(repository: str, branch: str | None = None) -> tuple[str, str]:
 
 
 def check_repository(repository: str) -> None:
-    """Find out early whether an upload can work, so that no conversion is made for nothing.
-
-    Args:
-        repository: Such as "user/name", or "user/name@branch".
+    """Find out early whether an upload to "user/name" or "user/name@branch" can work, so that no conversion is made for nothing.
 
     Raises:
         ValueError: that is no name of a repository, there is no token, or the Hub does not take it or does not answer.
@@ -62,9 +51,8 @@ def check_repository(repository: str) -> None:
     try:
         HfApi().whoami()
     except Exception as error:  # whatever the network and the Hub come up with
-        raise ValueError(
-            f"The Hub does not know who you are ({explained(error, repository)}); log in with `hf auth login`."
-        ) from None
+        reason = explained(error, repository)
+        raise ValueError(f"The Hub does not know who you are ({reason}); log in with `hf auth login`.") from None
 
 
 def publish(folder: str | Path, repository: str, *, private: bool = True, progress: bool = False) -> str:
@@ -94,12 +82,10 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
     check_public(files, folder)
-    _upload(
-        repository, files, "dataset", branch, private, progress,
-        is_ours=lambda name: name.startswith("data/"),
-        message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
-        again=f"{folder} is complete, and the same command uploads it",
-    )  # fmt: skip
+    message = f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert"
+    again = f"{folder} is complete, and the same command uploads it"
+    place = _Place(repository, branch, "dataset", private)
+    _upload(place, files, lambda name: name.startswith("data/"), message, again, progress)
     return f"{ENDPOINT}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
 
 
@@ -121,10 +107,9 @@ def publish_run(
     Args:
         run_dir: Folder of a pretraining or fine-tuning.
         repository: Model repository, such as "user/name" or "user/name@branch"; made if it is not there.
-        private: Make it private, and upload to no public one.
+        private, progress: As in `publish`.
         branch: Branch to commit to, if `repository` names none; main by default, and made from main if it is not there.
         message: Of the commit.
-        progress: Show progress bars on stderr.
         token: Of the Hub; the one of this machine if None.
 
     Returns:
@@ -139,36 +124,38 @@ def publish_run(
     ours = NAMES | pushed_code_names()
     stem, _, suffix = WEIGHTS.partition(".")
     shard = re.compile(rf"{stem}-\d+-of-\d+\.{suffix}")
-    commit = _upload(
-        repository, files, "model", branch, private, progress, token,
-        is_ours=lambda name: name in ours or bool(shard.fullmatch(name)),
-        message=message or f"{run_dir.resolve().name}, by s2i push",
-        again=f"{run_dir} is complete, and `s2i push` uploads it",
-    )  # fmt: skip
-    pushed = {"repository": repository, "branch": branch, "commit": commit.oid}
-    write_atomically(run_dir / PUSHED, json.dumps(pushed) + "\n")
+    message = message or f"{run_dir.resolve().name}, by s2i push"
+    again = f"{run_dir} is complete, and `s2i push` uploads it"
+    place = _Place(repository, branch, "model", private, token)
+    commit = _upload(place, files, lambda name: name in ours or bool(shard.fullmatch(name)), message, again, progress)
+    write_json(run_dir / PUSHED, {"repository": repository, "branch": branch, "commit": commit.oid})
     return str(commit.commit_url)
 
 
+class _Place(NamedTuple):
+    """Where to upload: a repository, "model" or "dataset", made private and not uploaded to where it is public if `private`."""
+
+    repository: str
+    branch: str
+    kind: str
+    private: bool
+    token: str | None = None
+
+
 def _upload(
-    repository: str, files: Files, kind: str, branch: str, private: bool, progress: bool, token: str | None = None, *,
-    is_ours: Callable[[str], bool], message: str, again: str,
-) -> CommitInfo:  # fmt: skip
+    place: _Place, files: Files, is_ours: Callable[[str], bool], message: str, again: str, progress: bool
+) -> CommitInfo:
     """Make the repository and the branch where they are missing, and upload all files in one commit that deletes what is stale.
 
-    Args:
-        kind: "model" or "dataset".
-        is_ours: Whether a file that is there and not among `files` is of an earlier push, to be deleted.
-        again: What to do after an upload that failed.
-
-    Raises:
-        ValueError: the Hub refuses, or the repository is public against `private`.
+    Stale is what `is_ours`, of an earlier push, and not among `files`. Raises a ValueError that says to do it `again` if the Hub refuses,
+    or one if the repository is public against `private`.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     from huggingface_hub.utils import disable_progress_bars
 
     if not progress:
         disable_progress_bars()
+    repository, branch, kind, private, token = place
     api = HfApi(token=token)
     try:
         api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
@@ -176,13 +163,9 @@ def _upload(
             if branch != "main":
                 api.create_branch(repository, branch=branch, repo_type=kind, exist_ok=True)
             there = api.list_repo_files(repository, revision=branch, repo_type=kind)
-            stale = [CommitOperationDelete(name) for name in there if is_ours(name) and name not in files]
-            new = [
-                CommitOperationAdd(name, str(data) if isinstance(data, Path) else data) for name, data in files.items()
-            ]
-            return api.create_commit(
-                repository, [*stale, *new], revision=branch, repo_type=kind, commit_message=message
-            )
+            old = [CommitOperationDelete(name) for name in there if is_ours(name) and name not in files]
+            new = [CommitOperationAdd(name, data) for name, data in files.items()]
+            return api.create_commit(repository, [*old, *new], revision=branch, repo_type=kind, commit_message=message)
     except Exception as error:  # whatever the network and the Hub come up with
         reason = explained(error, repository, writing=True)
         raise ValueError(f"The upload to {repository} failed ({reason}); {again}.") from None

@@ -24,13 +24,7 @@ _HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=Tru
 
 
 def code_files(model_type: str = "") -> dict[str, str]:
-    """The source files that a processor, and a model of this type, need.
-
-    Args:
-        model_type: Of the model's config.json; "" or a type that transformers has: the processor's files alone.
-
-    Returns:
-        File name, such as "encoding.py" -> its text.
+    """The source files, such as "encoding.py" -> its text, that a processor needs, and a model of this type if transformers has not got it.
 
     Raises:
         ValueError: a file imports what is not beside it, or two files have one name: a fault of this package.
@@ -46,9 +40,9 @@ def code_files(model_type: str = "") -> dict[str, str]:
         if origin.setdefault(file, module) != module:
             raise ValueError(f"{origin[file]} and {module} would both be {file} beside a pushed model; rename one.")
         if file not in found:
-            text = _PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+            text = (_PACKAGE / folder / file).read_text(encoding="utf-8")
             found[file] = _HEADER.format(version=version("s2i-hf")) + text
-            waiting += [f"{folder}.{beside}" if folder else beside for beside in _beside(text, module)]
+            waiting += [f"{folder}.{beside}" for beside in _beside(text, module)]
     return dict(sorted(found.items()))
 
 
@@ -66,7 +60,7 @@ def _beside(text: str, module: str) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             if node.level > 1 or (node.level == 1 and (not node.module or "." in node.module)):
                 raise ValueError(
-                    f"{module} has a relative import that is not `from .x import`; a pushed file needs that form."
+                    f"{module} has a relative import other than `from .x import`, which a pushed file needs."
                 )
             if node.level == 1:
                 names.append(str(node.module))

@@ -22,15 +22,10 @@ _EXPERIMENT = ("dataset", "protocol", "method", "setting")
 
 
 def summary_table(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> str:
-    """A Markdown table with a line for each data set, protocol, method and setting.
+    """A Markdown table of rows of results, with a line for each data set, protocol, method and setting.
 
-    Args:
-        rows: Rows of `results.RESULT_COLUMNS`.
-        metric: One of `results.METRICS`.
-
-    Returns:
-        Percentages, as mean and standard deviation over seeds, of each encoder; last, how far the pretrained encoder is ahead of the
-        untrained one in standard errors of the difference of their means (sqrt(s1^2 / n1 + s2^2 / n2)).
+    It has per cent of one of `results.METRICS`, as mean and standard deviation over seeds, of each encoder; last, how far the pretrained
+    encoder is ahead of the untrained one in standard errors of the difference of their means (sqrt(s1^2 / n1 + s2^2 / n2)).
     """
     values: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for row in rows:
@@ -66,8 +61,8 @@ def _standard_errors(trained: Sequence[float], untrained: Sequence[float]) -> st
 def dataset_table() -> str:
     """One row a data set: its builder, layout and protocols."""
     rows = [
-        (dataset.title, f"`{BUILDERS[dataset.reader][0]}`", f"`{dataset.layout}`", _protocols_of(dataset))
-        for dataset in DATASETS.values()
+        (data.title, f"`{BUILDERS[data.reader][0]}`", f"`{data.layout}`", _protocols_of(data))
+        for data in DATASETS.values()
     ]
     return markdown_table(("data set", "builder", "layout", "protocols: train / test clips"), rows)
 
@@ -84,16 +79,15 @@ def _counts(protocol: Protocol) -> str:
 
 def _protocols_of(dataset: Dataset) -> str:
     """The protocols of a data set with their counts; a numbered family without counts in one entry: `sbu_fold1` to `sbu_fold5`."""
-    entries: list[str] = []
-    family: dict[str, list[Protocol]] = {}
+    families: dict[tuple[str, str], list[str]] = {}
     for protocol in PROTOCOLS.values():
         if protocol.dataset == dataset.name:
-            family.setdefault(re.sub(r"\d+$", "", protocol.rule) + _counts(protocol), []).append(protocol)
-    for members in family.values():
-        names = [f"`{protocol.name}`" for protocol in members]
-        named = ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]}"
-        entries.append(f"{named}: {_counts(members[0])}")
-    return "<br>".join(entries)
+            family = re.sub(r"\d+$", "", protocol.rule), _counts(protocol)
+            families.setdefault(family, []).append(f"`{protocol.name}`")
+    return "<br>".join(
+        f"{', '.join(names) if len(names) < 4 else f'{names[0]} to {names[-1]}'}: {counts}"
+        for (_, counts), names in families.items()
+    )
 
 
 def dataset_sections() -> str:
@@ -103,11 +97,8 @@ def dataset_sections() -> str:
         where = f"<{dataset.homepage}>, {dataset.get_it}" if dataset.homepage else dataset.get_it
         rate = f" Frames a second: {dataset.fps:g}." if dataset.fps else ""
         sections.append(
-            f"### {dataset.title}\n\n"
-            f"- From: {where}\n"
-            f"- Folder: `{dataset.tree}`\n"
-            f"- Terms: {dataset.licence}. Cite {dataset.citation}.\n"
-            f"- Size: {dataset.size}.{rate}"
+            f"### {dataset.title}\n\n- From: {where}\n- Folder: `{dataset.tree}`\n"
+            f"- Terms: {dataset.licence}. Cite {dataset.citation}.\n- Size: {dataset.size}.{rate}"
         )
     return "\n\n".join(sections)
 

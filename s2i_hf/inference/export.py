@@ -32,7 +32,7 @@ from ..models.saved_models import class_names_of, open_classifier
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import joint_weights
 from ..readers import ReadError
-from ..utils.files import replacing, write_atomically
+from ..utils.files import replacing, write_json
 from ..utils.progress import no_progress_bars
 from .inputs import find_clips
 
@@ -50,13 +50,9 @@ _PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": ()}
 
 @dataclass(frozen=True)
 class Parity:
-    """How an exported file compares with the model it was made from.
+    """How an exported file compares with its model on `clips` "real" or "synthetic" (`kind`) clips, one by one and all in one batch.
 
-    Args:
-        clips: Number of clips compared, one by one and all in one batch.
-        difference: Largest absolute difference of a logit.
-        same_class: Clips whose most probable class is the same.
-        kind: "real" or "synthetic" clips.
+    `difference` is the largest absolute one of a logit; `same_class` counts the clips whose most probable class is the same.
     """
 
     clips: int
@@ -97,7 +93,7 @@ def export_classifier(
     clips: str | Path | None = None,
     overwrite: bool = False,
 ) -> tuple[Path, Parity]:
-    """Write a classifier to one file and compare the file with the model.
+    """Write a classifier to one file and compare the file with the model, within `TOLERANCE`.
 
     Args:
         name: Folder of a fine-tuning, or Hub id.
@@ -113,9 +109,8 @@ def export_classifier(
 
     Raises:
         ValueError: a value is none of those above, the model is no classifier or too large, the file exists, or its logits are not
-            the model's within `TOLERANCE` (the file is then not written).
-        FileNotFoundError: there is no such model.
-        ImportError: the packages that the format needs are not installed.
+            the model's (it is then not written).
+        FileNotFoundError, ImportError: there is no such model; the packages that the format needs are not installed.
     """
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}.")
@@ -135,13 +130,12 @@ def export_classifier(
     with replacing(file) as temporary:
         if format == "onnx":
             _write_onnx(program, facts, opset, temporary)
-            run = run_onnx(temporary)
         else:
             with _quiet():
                 torch.export.save(program, temporary, extra_files={_TORCH_METADATA: json.dumps(facts)})
-            run = run_torch(temporary)
         check_private(temporary)
-        parity = compare(classifier, run, images, "synthetic" if clips is None else "real")
+        kind = "synthetic" if clips is None else "real"
+        parity = compare(classifier, _reader(temporary, format), images, kind)
         if not parity.holds:
             raise ValueError(f"{format} gives other answers than the model, so nothing was written: {parity}.")
         origin = {  # by which a push knows a stale file
@@ -153,17 +147,12 @@ def export_classifier(
             "num_classes": len(facts["class_names"]),
             "parity": asdict(parity),
         }
-    write_atomically(sidecar(file), json.dumps(origin, indent=1) + "\n")
+    write_json(sidecar(file), origin, indent=1)
     return file, parity
 
 
 def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | None = None) -> dict[str, Any]:
     """What a program needs to make images of joints and to name the classes, as JSON types.
-
-    Args:
-        model: Classifier, whose config names the classes.
-        processor: `SkeletonProcessor` with the recipe.
-        layout: Joint format; None: the processor's.
 
     Returns:
         s2i_export: version of this form. s2i_hf: version of the package. processor: content of preprocessor_config.json. layout:
@@ -171,7 +160,7 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
         numbers for each image column; person by person, joints as the layout lists them. class_names.
 
     Raises:
-        ValueError: neither says what the joint format is, or it is unknown.
+        ValueError: neither `layout` nor the processor says what the joint format is, or it is unknown.
     """
     layout = processor.layout if layout is None else layout
     if layout is None:
@@ -198,11 +187,11 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
 
 
 def _target(name: str, output: str | Path | None, format: str, overwrite: bool) -> Path:
+    usual = FORMATS[format]
     if output is None and not Path(name).is_dir():
-        raise ValueError(f"{name!r} is no folder to put {FORMATS[format]} into; pass --output FILE.")
-    file = Path(output).expanduser() if output is not None else Path(name) / FORMATS[format]
-    suffix = Path(FORMATS[format]).suffix
-    if file.is_dir() or file.suffix != suffix:
+        raise ValueError(f"{name!r} is no folder to put {usual} into; pass --output FILE.")
+    file = Path(output).expanduser() if output is not None else Path(name) / usual
+    if file.is_dir() or file.suffix != (suffix := Path(usual).suffix):
         raise ValueError(f"--output is {str(file)!r}; expected a file that ends in {suffix}.")
     if file.exists() and not overwrite:
         raise ValueError(f"{file} exists; pass --overwrite to replace it, or another --output.")
@@ -240,9 +229,9 @@ def _write_onnx(program: torch.export.ExportedProgram, facts: dict[str, Any], op
         exported: Any = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True, **options)
     ClearMetadataAndDocStringPass()(exported.model)  # what the exporter noted of its own doing
     facts = {**facts, "opset": opset, "input": "pixel_values", "output": "logits"}
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     exported.model.metadata_props.clear()
-    exported.model.metadata_props.update(texts)
+    for key, value in facts.items():
+        exported.model.metadata_props[key] = value if isinstance(value, str) else json.dumps(value)
     proto = exported.model_proto
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -251,16 +240,13 @@ def _write_onnx(program: torch.export.ExportedProgram, facts: dict[str, Any], op
     file.write_bytes(proto.SerializeToString())
 
 
-def run_onnx(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """An ONNX file as a function from images (B, 3, H, W) float32 to logits (B, C)."""
-    import onnxruntime
+def _reader(file: Path, format: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A file as a function from images (B, 3, H, W) float32 to logits (B, C)."""
+    if format == "onnx":
+        import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"pixel_values": images})[0]
-
-
-def run_torch(file: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """A .pt2 file as a function from images (B, 3, H, W) float32 to logits (B, C)."""
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        return lambda images: session.run(["logits"], {"pixel_values": images})[0]
     with _quiet():
         module: Any = torch.export.load(file).module()
     return lambda images: module(torch.from_numpy(images)).detach().numpy()
@@ -317,14 +303,7 @@ def _clips(place: str | Path | None, layout: SkeletonLayout, most: int = 16) -> 
 
 @torch.no_grad()
 def compare(model: nn.Module, run: Callable[[np.ndarray], np.ndarray], images: Tensor, kind: str) -> Parity:
-    """Compare another runtime with the model, on single images and on all of them in a batch.
-
-    Args:
-        model: (B, 3, H, W) -> (B, C).
-        run: The same on numpy arrays, by the other runtime.
-        images: (N, 3, H, W).
-        kind: "real" or "synthetic", for the report.
-    """
+    """Compare a model, images (B, 3, H, W) -> logits (B, C), with `run`, the same on numpy arrays, image by image and on all at once."""
     difference, same = 0.0, np.ones(len(images), dtype=bool)
     pixels = images.numpy()
     for batches in (np.split(pixels, len(pixels)), [pixels]):

@@ -33,8 +33,7 @@ from ..processing.transforms import prepare, present_people
 from ..runs.run_folder import RunFolder
 from ..utils.files import replacing
 from ..utils.progress import no_progress_bars
-from .infilling_baselines import MeanPose, error_unit, fill_linear, mean_error
-from .infilling_gaps import lost_joints, touched_pixels, with_people
+from .infilling_gaps import MeanPose, error_unit, fill_linear, lost_joints, mean_error, touched_pixels, with_people
 
 STEPS = 50  # of the sampler, for several samples
 OUTPUTS = (".npy", ".npz", ".json")  # files that a filled clip is written to

@@ -162,16 +162,12 @@ def _custom(
 def _converted(place: Path) -> Iterator[Found]:
     from ..data.loading import as_rows, load_skeletons
 
-    for split in load_skeletons(str(place)).values():
-        rows = as_rows(split)
+    for rows in map(as_rows, load_skeletons(str(place)).values()):
         for index in range(len(rows)):
             yield SkeletonSequence(**rows[index])
 
 
 def _name(file: RawFile, place: Path) -> str:
     """Name of a file in a folder or archive; "" for the path itself."""
-    try:
-        name = file.path.relative_to(place).as_posix() if file.path != place else ""
-    except ValueError:
-        name = file.path.name
-    return "!".join(part for part in (name, file.member) if part)
+    name = file.path.relative_to(place).as_posix() if file.path.is_relative_to(place) else file.path.name
+    return "!".join(part for part in (name, file.member) if part and part != ".")

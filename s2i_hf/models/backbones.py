@@ -74,10 +74,9 @@ def family_of(config: Any) -> Family:
 
 
 def load_backbone(name: str) -> nn.Module:
-    """The encoder of a folder or Hub repository, for features: every weight of it from there.
+    """The encoder of a folder or Hub repository of a model of `FAMILIES` or a classifier on one, for features: every weight is from there.
 
-    Args:
-        name: A model of `FAMILIES`, or a classifier on one of them. Of CLIP and SigLIP the vision part is taken.
+    Of CLIP and SigLIP the vision part is taken.
 
     Returns:
         `ViTModel` for ViT and its kin, otherwise the family's own class, in evaluation mode and float32, whatever the file has.

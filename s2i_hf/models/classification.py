@@ -130,15 +130,11 @@ def _fresh_vit(fields: dict[str, Any], pooling: str, seed: int) -> Any:
 # --- heads and weights ------------------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
 def initialize_head(model: Any, seed: int) -> None:
     """New weights for `classifier` (and nothing else): truncated normal of deviation 2e-5, zero bias; the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    weight = model.classifier.weight
-    fresh = torch.empty(weight.shape)
-    nn.init.trunc_normal_(fresh, std=HEAD_STD, a=-2 * HEAD_STD, b=2 * HEAD_STD, generator=generator)
-    weight.copy_(fresh)
-    model.classifier.bias.zero_()
+    nn.init.trunc_normal_(model.classifier.weight, 0.0, HEAD_STD, -2 * HEAD_STD, 2 * HEAD_STD, generator)
+    nn.init.zeros_(model.classifier.bias)
 
 
 def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:

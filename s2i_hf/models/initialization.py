@@ -35,14 +35,10 @@ def initialize_mae(model: nn.Module, seed: int) -> None:
 
 
 def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
-    """2-D sine-cosine positions in the channel order of facebook/vit-mae: sin w, cos w, sin h, cos h; the CLS row is zero.
-
-    Args:
-        grid: (rows, columns) of patches.
-        dim: Channels, a multiple of 4.
+    """2-D sine-cosine positions of (rows, columns) of patches in the channel order of facebook/vit-mae: sin w, cos w, sin h, cos h.
 
     Returns:
-        (1, 1 + rows * columns, dim) float32.
+        (1, 1 + rows * columns, dim) float32; the CLS row is zero.
 
     Raises:
         ValueError: `dim` is not a multiple of 4.

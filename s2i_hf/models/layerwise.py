@@ -58,11 +58,7 @@ class _BranchHook:
 
 
 def blocks_of(model: nn.Module) -> tuple[list[tuple[str, nn.Module]], bool]:
-    """The residual blocks of a vision model, from the first to the last.
-
-    Returns:
-        (name, block) pairs, and whether they come in stages of different widths. No pairs where none were found.
-    """
+    """(name, block) of the residual blocks of a vision model, the first first, and whether they come in stages of different widths."""
     lists = {name: list(module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
     of_blocks = {name: blocks for name, blocks in lists.items() if blocks and _is_block(blocks[0])}
     for name, stages in lists.items():  # outermost first
@@ -87,11 +83,8 @@ def set_drop_path(model: nn.Module, rate: float) -> nn.Module:
     has none. Calling it again replaces what was set; rate 0 takes it away.
 
     Args:
-        model: A classifier or encoder: ViT and its kin, DINOv2 and v3, CLIP, SigLIP, Swin, ConvNeXt. Changed in place.
+        model: A classifier or encoder: ViT and its kin, DINOv2 and v3, CLIP, SigLIP, Swin, ConvNeXt. Changed in place, and returned.
         rate: Largest probability that a sample loses a residual branch.
-
-    Returns:
-        The same model.
 
     Raises:
         ValueError: a rate outside 0 to below 1, or a model without blocks to drop.

@@ -28,12 +28,9 @@ _WITHOUT_POOLER = ("deit", "vit")
 
 
 class BackboneTokens(NamedTuple):
-    """Output of a backbone.
+    """Patches (B, rows * columns, D), row by row, on a grid (rows, columns), and a summary (B, D) of the image.
 
-    Args:
-        patches: (B, rows * columns, D), row by row.
-        grid: (rows, columns).
-        summary: (B, D): the class token, or what the backbone has for one; None in families without (ConvNeXt, Swin).
+    That is the class token, or what the backbone has for one; None in families without (ConvNeXt, Swin).
     """
 
     patches: Tensor
@@ -42,11 +39,7 @@ class BackboneTokens(NamedTuple):
 
 
 def backbone_tokens(encoder: nn.Module, pixel_values: Tensor) -> BackboneTokens:
-    """Run a backbone on (B, 3, H, W) images that are not masked.
-
-    Raises:
-        ValueError: its output is neither a feature map nor tokens on a grid.
-    """
+    """Run a backbone on (B, 3, H, W) images that are not masked; a ValueError if it gives neither a feature map nor tokens on a grid."""
     output = encoder(pixel_values)
     hidden = output.last_hidden_state
     if hidden.ndim == 4:

@@ -23,10 +23,9 @@ from .loading import load_config, load_weights, model_file, read_object
 
 
 def processor_for(config: Any, name: str, size: int | None = None, **options: Any) -> SkeletonProcessor:
-    """The processor for a model.
+    """The processor for a model of this config.
 
     Args:
-        config: Config of the model.
         name: Folder or Hub id of the model; also "config:tiny" and the like, which has none.
         size: Side of the images, for a model that takes several; the model's own if None.
         **options: Options of `SkeletonProcessor` in place of what was found, such as stream="bone".

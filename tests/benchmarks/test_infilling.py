@@ -15,8 +15,7 @@ from skeleton_files import write_nw_ucla
 from s2i_hf.data.loading import as_rows, describe, load_skeletons
 from s2i_hf.evaluation.validation_splits import validation_split
 from s2i_hf.inference.infilling import infill, load_infilling_model
-from s2i_hf.inference.infilling_baselines import fill_linear, mean_error, mean_pose
-from s2i_hf.inference.infilling_gaps import lost_joints
+from s2i_hf.inference.infilling_gaps import fill_linear, lost_joints, mean_error, mean_pose
 from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import get_layout

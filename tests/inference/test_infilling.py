@@ -15,8 +15,14 @@ from command_line import run
 from conftest import one_sentence
 
 from s2i_hf.inference.infilling import infill, infill_clips, predict_hidden
-from s2i_hf.inference.infilling_baselines import fill_linear, fill_mean_pose, mean_error, mean_pose
-from s2i_hf.inference.infilling_gaps import lost_joints, touched_pixels
+from s2i_hf.inference.infilling_gaps import (
+    fill_linear,
+    fill_mean_pose,
+    lost_joints,
+    mean_error,
+    mean_pose,
+    touched_pixels,
+)
 from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -207,7 +213,6 @@ def test_mean_pose_by_hand() -> None:
     rows = [{"joints": broken, "layout": "kinect_v1"}, {"joints": np.zeros((4, 1, 25, 3)), "layout": "kinect_v2"}]
     pose = mean_pose(rows, "kinect_v1")
     np.testing.assert_allclose(pose.offsets, body - body[list(KINECT.center_indices)].mean(axis=0), atol=1e-6)
-    assert pose.num_bodies == 9
     lost = lost_joints(clip, KINECT, "right_arm")
     np.testing.assert_allclose(fill_mean_pose(clip, lost, pose), clip, atol=1e-5)
     np.testing.assert_allclose(fill_linear(clip, lost, KINECT, pose), clip, atol=1e-5)
