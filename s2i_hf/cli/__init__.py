@@ -38,9 +38,7 @@ COMMANDS: dict[str, Command] = {
     "convert-pickle": Command("convert", "annotation pickles to a folder of arrays, safely"),
     "synthesize": Command("recordings", "synthetic people as NTU RGB+D .skeleton files"),
     "pretrain": Command("pretrain", "a ViT masked autoencoder or a DiffMAE on skeletons"),
-    "probe": Command(
-        "experiments", "linear probe and kNN of a pretrained encoder, beside the untrained one and raw joints"
-    ),
+    "probe": Command("experiments", "linear probe and kNN of a pretrained encoder, the untrained one and raw joints"),
     "finetune": Command("finetune", "a classifier from a pretrained encoder, or from scratch"),
     "robustness": Command("experiments", "how a trained model stands lost joints and lost time"),
     "fuse": Command("experiments", "classifiers of joints, bones and motion as one"),

@@ -23,9 +23,7 @@ class ConvertArguments:
     name: str = arg(help="Protocol, such as nw_ucla_xview; folder: recordings of your own.", positional=True)
     output: str = arg(help="Folder to make; the other commands take it as --data.")
     data_dir: str | None = arg(None, "Folder with the raw recordings or the archives they come in, or its parent.")
-    format: Literal["parquet", "npz"] | None = arg(
-        None, "parquet: small, the default; npz: for machines with numpy alone."
-    )
+    format: Literal["parquet", "npz"] | None = arg(None, "parquet: small, the default; npz: read with numpy alone.")
     num_proc: int = arg(1, "Processes that read.")
     strict: bool = arg(False, "Fail, and make no --output, if a recording is broken or missing.")
     overwrite: bool = arg(False, "Replace an --output that was made by s2i convert.")

@@ -50,9 +50,7 @@ class PushArguments:
     """Flags of `s2i push`."""
 
     folder: str = arg(help="Run folder of a finished pretraining or fine-tuning.", positional=True)
-    repository: str = arg(
-        help="user/name[@branch]: model repository; made, and private, if not there.", positional=True
-    )
+    repository: str = arg(help="user/name[@branch]: model repository; made, and private, if new.", positional=True)
     public: bool = arg(False, "Make it public, or upload to a public one.")
     branch: str = arg("main", "Branch to commit to.")
     message: str | None = arg(None, "Of the commit.")

@@ -28,20 +28,14 @@ _MOST_CLIPS = 10_000
 class InfillArguments:
     """Flags of `s2i infill`."""
 
-    clip: str = arg(
-        help="A recording: .skeleton, NW-UCLA .json, .npy, or whatever `s2i inspect` knows.", positional=True
-    )
+    clip: str = arg(help="A recording: .skeleton, NW-UCLA .json, .npy, or what `s2i inspect` knows.", positional=True)
     model: str = arg(help="Folder or Hub id of a pretrained MAE or DiffMAE.")
     drop_joints: str | None = arg(
         None, "Joints or body parts to take out and fill, such as left_arm,Head; left_arm@10:20: in these frames alone."
     )
-    drop_frames: str | None = arg(
-        None, "Frames to take out and fill, from A (the first is 0) up to B, B excluded: A:B; A:B,C:D: both."
-    )
+    drop_frames: str | None = arg(None, "Frames to take out and fill: from A (the first is 0) to before B: A:B,C:D.")
     samples: int = arg(1, "Answers of a DiffMAE, for their mean and spread.")
-    steps: int | None = arg(
-        None, "Sampling steps of a DiffMAE; 1 for the mean of what may be there, 50 for samples of it."
-    )
+    steps: int | None = arg(None, "Sampling steps of a DiffMAE; 1 for the mean of what may be there, 50 for samples.")
     seed: int = arg(0, "Of a DiffMAE's noise.")
     layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
     unit: str | None = arg(None, "m, cm or mm, where a format does not say it.")

@@ -75,9 +75,7 @@ class EncodingOptions:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(allowed)}.")
         if self.part_widths == "equal" and self.joint_order != "parts":
-            raise ValueError(
-                f"joint_order {self.joint_order!r} has no parts to give equal widths; use part_widths='joints' with it."
-            )
+            raise ValueError(f"joint_order {self.joint_order!r} has no parts; use part_widths='joints'.")
         if not self.value_scale > 0:
             raise ValueError(f"value_scale is {self.value_scale}; expected a length above zero.")
         for name in ("image_mean", "image_std"):
@@ -283,9 +281,7 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
     """
     pixels = torch.as_tensor(images).detach().to("cpu", torch.float64).numpy()
     if pixels.ndim != 4 or len(pixels) != len(metadata):
-        raise ValueError(
-            f"images are {pixels.shape} for {len(metadata)} clips; expected (B, 3, H, W), an image a clip."
-        )
+        raise ValueError(f"images are {pixels.shape} for {len(metadata)} clips; expected (B, 3, H, W), one a clip.")
     clips = []
     for image, clip in zip(pixels, metadata, strict=True):
         options, layout = clip.options, clip.layout

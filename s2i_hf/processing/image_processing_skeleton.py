@@ -107,8 +107,7 @@ class SkeletonProcessor(BaseImageProcessor):
     def from_dict(cls, image_processor_dict: dict[str, Any], **kwargs: Any) -> Any:
         """The processor that a preprocessor_config.json describes.
 
-        Raises:
-            ValueError: it holds an option, or a value of one, that this version does not know.
+        Raises ValueError if it holds an option, or a value of one, that this version does not know.
         """
         try:
             return super().from_dict(image_processor_dict, **kwargs)
@@ -127,8 +126,7 @@ class SkeletonProcessor(BaseImageProcessor):
 
         `changes` are single options in their place, such as `layout="kinect_v2"` or `stream="bone"`.
 
-        Raises:
-            ValueError, TypeError: an unknown name, a value that an option does not have; an unknown option.
+        Raises ValueError for an unknown name or value of an option, TypeError for an unknown option.
         """
         if name not in PRESETS:
             raise ValueError(f"Unknown preset {name!r}.{did_you_mean(str(name), PRESETS)} Known: {', '.join(PRESETS)}.")

@@ -68,9 +68,8 @@ def joint_indices(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, 
     if source == target:
         return tuple(range(source.num_joints))
     if source.unit != target.unit:
-        raise ValueError(
-            f"layout {source.name!r} is in {source.unit} and {target.name!r} in {target.unit}; name a format of one unit."
-        )
+        units = f"is in {source.unit} and {target.name!r} in {target.unit}; name a format of one unit."
+        raise ValueError(f"layout {source.name!r} {units}")
     have = {place: source.joint_names.index(name) for name, place in places(source).items()}
     found = [have.get(place, -1) for place in _places_of(target)]
     if -1 in found:

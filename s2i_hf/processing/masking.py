@@ -189,9 +189,8 @@ def mask_noise(
     num_patches = grid[0] * grid[1]
     check_mask(mask, ratio, num_patches)
     if part_of_column is not None and len(part_of_column) != len(sample_ids):
-        raise ValueError(
-            f"part_of_column has {len(part_of_column)} arrays; expected one (W,) array for each of the {len(sample_ids)} samples."
-        )
+        expected = f"one (W,) array for each of the {len(sample_ids)} samples."
+        raise ValueError(f"part_of_column has {len(part_of_column)} arrays; expected {expected}")
     strategies = drawn_strategies(mask, sample_ids, seed, epoch)
     noise = torch.empty(len(sample_ids), num_patches)
     for strategy in dict.fromkeys(strategies):  # what a sample draws does not depend on which mixture it was drawn from

@@ -15,6 +15,9 @@ import torch
 from .layouts import SkeletonLayout
 from .rng import hash_ids, uniform
 
+Taps = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Of two neighbours for each of the places (N,): the index of the first, that of the second, and the weight of the second."""
+
 
 class Columns(NamedTuple):
     """How joints become image columns: the options of `EncodingOptions` of these names. Where functions below take `columns`, a
@@ -99,10 +102,8 @@ def joint_weights(layout: SkeletonLayout, num_people: int, width: int, columns: 
     for person in range(num_people):
         left, right = blocks[person : person + 2]
         if right - left < 5:
-            raise ValueError(
-                f"{num_people} people leave {right - left} of {width} columns to one of them; a person needs 5. Keep fewer "
-                "people (people='first') or use a wider image."
-            )
+            few = f"{num_people} people leave {right - left} of {width} columns to one of them; a person needs 5."
+            raise ValueError(f"{few} Keep fewer people (people='first') or use a wider image.")
         spans = [(left, right, 0, num_joints)]
         if part_widths == "equal":
             edges = [left + edge for edge in _edges(5, right - left)]
@@ -127,15 +128,13 @@ def part_columns(layout: SkeletonLayout, num_people: int, width: int, columns: C
 
 
 @lru_cache(maxsize=4096)
-def time_taps(
-    size_in: int, size_out: int, interpolation: str = "linear"
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
-    """Row indices low and high (size_out,) and the weight of high; None if some row mixes more than two."""
+def time_taps(size_in: int, size_out: int, interpolation: str = "linear") -> Taps | None:
+    """`resize_weights` as two rows and a share; None if some row mixes more than two."""
     weights = resize_weights(size_in, size_out, interpolation)
     return two_taps(weights) if np.count_nonzero(weights, axis=1).max() <= 2 else None
 
 
-def two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def two_taps(weights: np.ndarray) -> Taps:
     rows = np.arange(len(weights))
     first = weights.argmax(axis=1)  # the heavier of the two taps
     rest = weights.copy()
@@ -147,9 +146,7 @@ def two_taps(weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 
 @lru_cache(maxsize=1024)
-def joint_taps(
-    layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+def joint_taps(layout: SkeletonLayout, num_people: int, width: int, columns: Columns | str) -> Taps | None:
     """`joint_weights` as two joints and a share for each column; None if some column mixes more, or none."""
     weights = joint_weights(layout, num_people, width, columns)
     mixed = np.count_nonzero(weights, axis=1)

@@ -51,12 +51,10 @@ def _mirror_key(name: str) -> tuple[str, ...]:
 
 def joint_depths(parents: Sequence[int]) -> list[int]:
     """Bones between each joint and its root."""
-    depths = []
-    for joint in range(len(parents)):
-        depth, at = 0, joint
-        while parents[at] >= 0:
-            at, depth = parents[at], depth + 1
-        depths.append(depth)
+    depths = [0] * len(parents)
+    for joint, at in enumerate(parents):
+        while at >= 0:
+            at, depths[joint] = parents[at], depths[joint] + 1
     return depths
 
 
@@ -88,18 +86,15 @@ def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> d
     torso = [j for j, part in part_of.items() if part == "torso"]
     heads = [depths[j] for j in torso if {"head", "neck", "nose"} & set(_read(names[j])[1])]
     upwards = -1 if heads and min(heads) > 0 else 1  # rooted at the pelvis or the spine, not at the head
-    order = {
-        part: sorted(part_of, key=lambda j: (upwards * depths[j] if part == "torso" else depths[j], j))
-        for part in PARTS
-    }
-    return {part: tuple(names[j] for j in order[part] if part_of[j] == part) for part in PARTS}
+    ordered = sorted(part_of, key=lambda j: (depths[j] * (upwards if part_of[j] == "torso" else 1), j))
+    return {part: tuple(names[j] for j in ordered if part_of[j] == part) for part in PARTS}
 
 
 def _infer_mirror_pairs(names: Sequence[str], layout: str) -> tuple[tuple[str, str], ...]:
     left, right = ({_mirror_key(name): name for name in names if _read(name)[0] == side} for side in ("left", "right"))
     both = {**left, **right}
     lonely = next((key for key in both if (key in left) != (key in right)), None)
-    if lonely:
+    if lonely is not None:
         raise ValueError(
             f"Layout {layout!r}: joint {both[lonely]!r} has no partner on the other side of the body. Name its partner alike, "
             "or pass mirror_pairs=[('left ...', 'right ...'), ...] (an empty list switches mirroring off)."
@@ -140,8 +135,7 @@ class SkeletonLayout:
         names = tuple(str(name) for name in self.joint_names)
         if not names:
             raise ValueError(f"Layout {self.name!r} has no joints; pass joint_names with at least one name.")
-        repeated = [name for i, name in enumerate(names) if name in names[:i]]
-        if repeated:
+        if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
             raise self._error(f"joint name {repeated[0]!r} is used twice; joint names must differ.")
         object.__setattr__(self, "joint_names", names)
         object.__setattr__(self, "parents", self._check_parents(self.parents))
@@ -213,10 +207,8 @@ class SkeletonLayout:
         spine = [name for name in self.parts["torso"] if "spine" in _read(name)[1]]
         if spine:
             return (spine[len(spine) // 2],)
-        read = {name: _read(name) for name in self.joint_names}
-        hips = [
-            name for name, (side, words) in read.items() if side and {"hip", "hipjoint", "thigh", "femur"} & set(words)
-        ]
+        hip, read = {"hip", "hipjoint", "thigh", "femur"}, {name: _read(name) for name in self.joint_names}
+        hips = [name for name, (side, words) in read.items() if side and hip.intersection(words)]
         return tuple(hips) if len(hips) == 2 else (self.joint_names[self.parents.index(-1)],)
 
     @property
@@ -265,6 +257,6 @@ class SkeletonLayout:
         if unknown or absent:
             problem = f"unknown key {unknown[0]!r}" if unknown else f"no key {absent[0]!r}"
             raise ValueError(
-                f"A layout needs name, joint_names and parents, and may have {', '.join(known[3:])}; got {problem}."
+                f"A layout has name, joint_names, parents and maybe {', '.join(known[3:])}; got {problem}."
             )
         return cls(**dict(values))

@@ -39,15 +39,10 @@ class SkeletonSequence:
     def __post_init__(self) -> None:
         joints = np.ascontiguousarray(self.joints, dtype=np.float32)
         layout = get_layout(self.layout)
-        expected = f"(T, M, {layout.num_joints}, 3) for layout {layout.name!r}"
-        if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3):
+        if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3) or not joints.size:
+            expected = f"at least one frame and person of (T, M, {layout.num_joints}, 3) for layout {layout.name!r}"
             raise ValueError(f"Clip {self.sample_id!r}: joints have shape {joints.shape}; expected {expected}.")
-        if joints.shape[0] < 1 or joints.shape[1] < 1:
-            raise ValueError(
-                f"Clip {self.sample_id!r}: joints have shape {joints.shape}, without a frame or a person in it."
-            )
-        body_ids = np.arange(joints.shape[1]) if self.body_ids is None else self.body_ids
-        body_ids = np.asarray(body_ids, dtype=np.int64)
+        body_ids = np.asarray(range(joints.shape[1]) if self.body_ids is None else self.body_ids, dtype=np.int64)
         if body_ids.shape != (joints.shape[1],):
             raise ValueError(f"Clip {self.sample_id!r}: {body_ids.shape} body ids for {joints.shape[1]} people.")
         object.__setattr__(self, "joints", joints)

@@ -49,9 +49,7 @@ def write_skeleton(sequence: SkeletonSequence, path: str | Path, newline: Litera
         ValueError: the layout is not kinect_v2.
     """
     if sequence.layout.joint_names != LAYOUT.joint_names:
-        raise ValueError(
-            f"Clip {sequence.sample_id!r} is in layout {sequence.layout.name!r}; a .skeleton file holds kinect_v2 only."
-        )
+        raise ValueError(f"Clip {sequence.sample_id!r} is in {sequence.layout.name!r}; .skeleton holds kinect_v2 only.")
     present = ~np.isnan(sequence.joints).any(axis=(2, 3))  # (T, M)
     inferred = np.zeros(sequence.joints.shape[:3], bool)
     inferred[1:] = (sequence.joints[1:] == sequence.joints[:-1]).all(axis=-1)

@@ -86,9 +86,8 @@ def forward_kinematics(mover: Mover, bones: np.ndarray) -> np.ndarray:
         joints[:, joint] = joints[:, parent] + frames[:, parent] @ bones[joint]
 
     ankles, feet = joints[:, [JOINT["AnkleL"], JOINT["AnkleR"]]], joints[:, [JOINT["FootL"], JOINT["FootR"]]]
-    higher = np.clip(
-        (ankles[:-1, :1, 1] - ankles[:-1, 1:, 1]) / 0.015, -50, 50
-    )  # left over right; 15 mm blend the feet
+    # left over right; 15 mm blend the feet
+    higher = np.clip((ankles[:-1, :1, 1] - ankles[:-1, 1:, 1]) / 0.015, -50, 50)
     load = 1 / (1 + np.exp(higher))  # share of the weight on the left foot
     slip = load * np.diff(ankles[:, 0], axis=0) + (1 - load) * np.diff(ankles[:, 1], axis=0)
     slip[mover.lift[:-1] > 0] = 0  # in the air there is nothing to stand on
@@ -196,9 +195,7 @@ def generate(action: int | str, subject: int, camera: int, replication: int, see
     """
     names = list(ACTIONS)
     if action not in (names if isinstance(action, str) else range(len(names))):
-        raise ValueError(
-            f"Unknown action {action!r}; expected one of {', '.join(names)}, or a label from 0 to {len(names) - 1}."
-        )
+        raise ValueError(f"Unknown action {action!r}; known: label from 0 to {len(names) - 1}, {', '.join(names)}.")
     label = names.index(action) if isinstance(action, str) else int(action)
     for what, number, most in (("subject", subject, 999), ("camera", camera, 3), ("replication", replication, 999)):
         if not 1 <= number <= most:

@@ -234,10 +234,9 @@ def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
     """Write a dataclass as YAML that `--config` reads back, in one step; `changes` replace single values."""
     import yaml
 
-    values = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(arguments).items()
-    }
-    values = {key: str(value) if isinstance(value, Path) else value for key, value in {**values, **changes}.items()}
+    values = dataclasses.asdict(arguments) | changes
+    for name, value in values.items():
+        values[name] = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
     write_atomically(path, SETTINGS_HEADER + yaml.safe_dump(values, sort_keys=False))
 
 
@@ -313,7 +312,7 @@ def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[st
         values[setting.name] = _convert(word, setting.kind, setting.shown)
     if len(loose) > len(places):
         raise ValueError(
-            f"Unexpected word {loose[len(places)]!r}; every value follows its flag, as in --seed 1. See --help."
+            f"Unexpected word {loose[len(places)]!r}; a value follows its flag, as in --seed 1. See --help."
         )
     return values
 

@@ -91,8 +91,7 @@ def y_points_down(joints: np.ndarray, layout: SkeletonLayout) -> bool:
 
 def curve_picture(run_dir: str | Path, path: str | Path | None = None) -> Path | None:
     """Draw loss and learning rate over steps from `metrics.jsonl`; None if it holds no steps. Raises MissingExtra."""
-    by_step = {row["step"]: row for row in RunFolder(Path(run_dir)).metrics}  # a resumed run logs some again
-    rows = list(by_step.values())
+    rows = [*{row["step"]: row for row in RunFolder(Path(run_dir)).metrics}.values()]  # a resumed run logs some again
     if not rows:
         return None
     steps, losses = np.array([row["step"] for row in rows]), np.array([row["loss"] for row in rows], dtype=float)
@@ -133,9 +132,7 @@ def confusion_picture(confusion: Any, class_names: Sequence[str], path: str | Pa
     counts = np.asarray(confusion, dtype=float)
     size = len(counts)
     if counts.shape != (size, size) or len(class_names) != size:
-        raise ValueError(
-            f"a confusion matrix of shape {counts.shape} has {len(class_names)} class names; expected (K, K) and K."
-        )
+        raise ValueError(f"a matrix {counts.shape} has {len(class_names)} class names; expected (K, K) and K.")
     class_names = [name if len(name) <= 30 else f"{name[:29]}…" for name in map(str, class_names)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = 0.46 if size <= 20 else 0.24 if size <= 60 else 0.13

@@ -224,9 +224,8 @@ def draw_reconstruction(clip: Reconstruction, path: str | Path, num_frames: int 
     def axes(left: float, top: float, w: float, h: float) -> Any:
         return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
 
-    mean, std = (
-        np.reshape(value, (3, 1, 1)) for value in (options.image_mean or (0, 0, 0), options.image_std or (1, 1, 1))
-    )
+    mean = np.reshape(options.image_mean or (0, 0, 0), (3, 1, 1))
+    std = np.reshape(options.image_std or (1, 1, 1), (3, 1, 1))
     plain = clip.original * std + mean  # as it was before mean/std: one range for the three axes
     black, white = plain.min(), max(plain.max(), plain.min() + 1e-6)
     labels = ("original", f"masked {clip.ratio:.0%}", "rebuilt")

@@ -52,8 +52,8 @@ def test_defaults_and_types() -> None:
         ((5, 1, 20, 3), None, "kinect_v2"),
         ((5, 25, 3), None, r"\(5, 25, 3\)"),
         ((5, 1, 25, 2), None, r"\(5, 1, 25, 2\)"),
-        ((0, 1, 25, 3), None, "without a frame"),
-        ((5, 0, 25, 3), None, "without a frame"),
+        ((0, 1, 25, 3), None, "at least one frame"),
+        ((5, 0, 25, 3), None, "frame and person"),
         ((5, 2, 25, 3), [1], "body ids"),
     ],
 )
