@@ -38,9 +38,7 @@ class SkeletonConfig(datasets.BuilderConfig):
 def configs_of(*readers: str) -> list[SkeletonConfig]:
     """One configuration for each protocol of these readers."""
     return [
-        SkeletonConfig(
-            name=name, version="1.0.0", description=f"{protocol.dataset}, {protocol.rule}: {protocol.source}"
-        )
+        SkeletonConfig(name, "1.0.0", description=f"{protocol.dataset}, {protocol.rule}: {protocol.source}")
         for name, protocol in PROTOCOLS.items()
         if protocol.reader in readers
     ]
@@ -70,10 +68,9 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         recordings = self.recordings or find_recordings(self.config.name, self.config.data_dir)
         # The protocol travels too: where a file beside the data decides, it is not the one of PROTOCOLS
+        given = {"protocol": recordings.protocol}
         return [
-            datasets.SplitGenerator(
-                name=split, gen_kwargs={"files": files, "split": split, "protocol": recordings.protocol}
-            )
+            datasets.SplitGenerator(split, {**given, "files": files, "split": split})
             for split, files in recordings.files.items()
         ]
 

@@ -149,10 +149,10 @@ def merge(
     sources = [_shards_in(Path(folder).expanduser()) for folder in folders]
     if not sources:
         raise ValueError("There is nothing to merge; name the folders of shards that the parts left.")
-    plan = load_plan(sources[0])
-    assert plan is not None
-    for source in sources:
-        if (load_plan(source) or {}).get("plan") != plan["plan"]:
+    plans = [load_plan(source) or {} for source in sources]
+    plan = plans[0]
+    for source, other in zip(sources, plans, strict=True):
+        if other["plan"] != plan["plan"]:
             raise ValueError(
                 f"The shards in {source} and {sources[0]} are of different conversions: other protocol, data, options or code."
             )
@@ -186,10 +186,11 @@ def _check_names(recordings: Recordings, plan: Plan) -> None:
     """Where a file is a clip, the names tell what is missing before hours of reading."""
     if plan["protocol"] == CUSTOM or hasattr(get_reader(recordings.protocol.reader), "read_clips"):
         return
-    ids = {
-        str(split): [file_id(recordings.protocol, file) for file in files] for split, files in recordings.files.items()
+    names = {
+        str(split): [file_id(recordings.protocol, file) for file in recordings.files[split]]
+        for split in recordings.files
     }
-    _accepted(ConversionReport(described(plan, [Shard(ids)]), 0), True)
+    _accepted(ConversionReport(described(plan, [Shard(names)]), 0), True)
 
 
 def _accepted(report: ConversionReport, strict: bool) -> ConversionReport:
@@ -205,11 +206,9 @@ def _accepted(report: ConversionReport, strict: bool) -> ConversionReport:
 def _newest_change(files: Sequence[RawFile]) -> float:
     """Seconds since the epoch at which the last of these files, or of the archives they are in, changed."""
     parts = [part for file in files for part in (file, *file.companions)]
-    times = [0.0, *(part.stamp / 1e9 for part in parts if not part.member)]
-    for path in {part.path for part in parts if part.member}:
-        with contextlib.suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return max(times)
+    archives = {part.path for part in parts if part.member}
+    times = [path.stat().st_mtime for path in archives if path.exists()]
+    return max([0.0, *times, *(part.stamp / 1e9 for part in parts if not part.member)])
 
 
 def _made_before(output: Path, plan: Plan, newest: float) -> ConversionReport | None:

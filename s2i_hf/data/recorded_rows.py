@@ -52,15 +52,9 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 def recorded_rows(
     file: RawFile, protocol: Protocol, denoise: bool
 ) -> Iterator[tuple[Split, dict[str, Any]] | ReadError]:
-    """The clips of a recording as rows, each with its split; what is broken comes out as its error.
+    """The clips of a recording as rows, each with its split; what is broken comes out as its error. Takes what `read_file` takes.
 
-    Args:
-        file: As `find_recordings` lists it, with its companions.
-        protocol: The protocol of `Recordings`.
-        denoise: Choose the actors, where a format has more bodies than people.
-
-    Yields:
-        Rows as `SkeletonSequence.to_row` makes them: joints (T * M * V * 3,) float32 beside their shape.
+    Rows are as `SkeletonSequence.to_row` makes them: joints (T * M * V * 3,) float32 beside their shape.
     """
     for clip in read_file(file, protocol, denoise):
         if isinstance(clip, ReadError):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..processing.skeleton_sequence import SkeletonSequence
-from ..protocols import PROTOCOLS, Protocol
+from ..protocols import PROTOCOLS, SPLITS, Protocol
 
 if TYPE_CHECKING:
     import datasets
@@ -48,11 +48,7 @@ _COLUMNS = {
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Contents of the `s2i.json` of a converted folder.
-
-    Raises:
-        ValueError: the folder has none, or it is not one that this version reads.
-    """
+    """Contents of the `s2i.json` of a converted folder. Raises ValueError if it has none, or not one that this version reads."""
     path = folder / META_FILE
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
@@ -97,7 +93,7 @@ def protocol_of(meta: Mapping[str, Any]) -> Protocol | None:
     protocol, lists = PROTOCOLS.get(meta.get("protocol", "")), meta.get("split_lists")
     if protocol is None or not lists:
         return protocol
-    train, test = (frozenset(lists.get(split) or ()) for split in ("train", "test"))
+    train, test = (frozenset(lists.get(split) or ()) for split in SPLITS)
     return replace(protocol, split_by="sample", train=train, test=test or None)
 
 
@@ -134,8 +130,7 @@ def _features(class_names: Sequence[str]) -> dict[str, Any]:
     for name, kind in _COLUMNS.items():
         value = {"dtype": kind.removesuffix("[]"), "_type": "Value"}
         features[name] = {"feature": value, "_type": "Sequence"} if kind.endswith("[]") else value
-    features["label"] = {"names": list(class_names), "_type": "ClassLabel"}
-    return features
+    return {**features, "label": {"names": list(class_names), "_type": "ClassLabel"}}
 
 
 def arrow_schema(class_names: Sequence[str]) -> Any:
@@ -177,9 +172,8 @@ class _ParquetFile:
         for field in self._schema:
             values = [row[field.name] for row in self._rows]
             if field.name == "joints":  # row by row this would take most of the time
-                offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
-                joints = pa.array(np.concatenate(values))
-                columns.append(pa.ListArray.from_arrays(pa.array(offsets), joints, type=field.type))
+                offsets = pa.array(np.cumsum([0, *map(len, values)], dtype=np.int32))
+                columns.append(pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(values)), type=field.type))
             else:
                 columns.append(pa.array(values, type=field.type))
         self._sink.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
@@ -232,11 +226,8 @@ class ShardWriter:
     Args:
         folder: Where to.
         number: Of the shard, as names have it: "00007" makes train-00007.parquet.
-        format: One of `FORMATS`.
+        format: One of `FORMATS`, else ValueError.
         class_names: Names of the classes.
-
-    Raises:
-        ValueError: unknown format.
     """
 
     def __init__(self, folder: Path, number: str, format: Format, class_names: Sequence[str]) -> None:
@@ -282,14 +273,11 @@ class FolderWriter:
         protocol: What its rows belong to; its name and class names are saved.
         format: One of `FORMATS`.
         splits: Names of the splits.
-
-    Raises:
-        ValueError: unknown format.
     """
 
     def __init__(self, folder: Path, protocol: Protocol, format: Format, splits: Sequence[str]) -> None:
-        self.folder, self.protocol = folder, protocol
-        self.counts = dict.fromkeys(splits, 0)
+        self.folder, self.counts = folder, dict.fromkeys(splits, 0)
+        self._meta = {"format": format, "protocol": protocol.name, "class_names": list(protocol.class_names)}
         self._shard = ShardWriter(folder / "data", "00000-of-00001", format, protocol.class_names)
         (folder / "data").mkdir()
 
@@ -301,6 +289,4 @@ class FolderWriter:
     def close(self, extra: Mapping[str, Any]) -> None:
         """Finish the shard and write `s2i.json`, with these JSON values beside its own."""
         digests = {f"data/{name}": digest for name, digest in self._shard.close().items()}
-        protocol = {"protocol": self.protocol.name, "class_names": list(self.protocol.class_names)}
-        meta = {"format": self._shard.format, **protocol, "counts": self.counts, **extra, "sha256": digests}
-        write_meta(self.folder, meta)
+        write_meta(self.folder, {**self._meta, "counts": self.counts, **extra, "sha256": digests})

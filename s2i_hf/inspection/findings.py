@@ -77,8 +77,8 @@ def findings(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
     """Sentences about what looks wrong, the gravest first; takes what `expectations` takes."""
     stats, found = report.statistics, report.detection
     warnings = []
-    if report.num_broken:
-        warnings.append(f"{counted(report.num_broken, 'recording')} cannot be read and will be left out; see below.")
+    if report.broken:
+        warnings.append(f"{counted(len(report.broken), 'recording')} cannot be read and will be left out; see below.")
     if not stats.clips:
         return warnings
     if found.kind == "converted":

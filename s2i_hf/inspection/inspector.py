@@ -75,7 +75,7 @@ def inspect(
             if isinstance(clip, NoClip):
                 report.no_clips.append(str(clip))
             elif isinstance(clip, ReadError):
-                report.add_broken(str(clip))
+                report.broken.append(str(clip))
             else:
                 report.statistics.add(clip, split)
                 ids.append((split, clip.sample_id))
@@ -175,11 +175,11 @@ def _converted(report: Inspection, max_files: int | None) -> Clips:
             sizes[path] = count_rows(path)
         except ReadError as error:
             sizes[path] = 0
-            report.add_broken(str(error))
+            report.broken.append(str(error))
     for split, count in meta.get("counts", {}).items():  # clips that are promised
         there = sum(sizes[path] for path in files.get(split, ()))
         if there != count:
-            report.add_broken(f"{META_FILE} says that split {split} has {count:,} clips, but {there:,} are there.")
+            report.broken.append(f"{META_FILE} says that split {split} has {count:,} clips, but {there:,} are there.")
     report.num_files, layouts = sum(sizes.values()), custom_layouts(found.path)
     chosen, start = set(spread(range(report.num_files), max_files or report.num_files)), 0
     for split, path in ((split, path) for split, paths in files.items() for path in paths):

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from ..processing.layouts import PARTS
 from ..utils.files import write_atomically
 from .charts import columns, histogram, numbers, rows, strip
-from .report import UNIT_NAMES, Inspection, class_name, printable
+from .report import NUM_BROKEN_NAMED, UNIT_NAMES, Inspection, class_name, printable
 from .statistics import ClipStatistics
 
 _CLIPS_DRAWN = 6
@@ -56,6 +56,7 @@ def render_page(report: Inspection) -> str:
         layout=layout,
         unit=UNIT_NAMES[layout.unit] if layout is not None else "",
         asymmetry=_ASYMMETRY,
+        num_named=NUM_BROKEN_NAMED,
     )
 
 

@@ -72,7 +72,7 @@ class Inspection:
         detection: What the data is.
         statistics: Counts over the clips that were read.
         num_files: Files (of a converted data set: clips) there are, and `num_read` of them that were read.
-        broken: Sentences about the first of the `num_broken` recordings that cannot be read.
+        broken: Sentences about recordings that cannot be read.
         protocol: The rule whose labels are counted; None if unknown.
         class_names: Names of the labels.
         expected: A sentence for each protocol that fits, on how many clips there are and should be.
@@ -84,7 +84,6 @@ class Inspection:
     statistics: ClipStatistics = field(default_factory=ClipStatistics)
     num_files: int = 0
     num_read: int = 0
-    num_broken: int = 0
     broken: list[str] = field(default_factory=list)
     no_clips: list[str] = field(default_factory=list)
     protocol: Protocol | None = None
@@ -92,27 +91,21 @@ class Inspection:
     expected: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def add_broken(self, sentence: str) -> None:
-        """Count a recording that cannot be read, and keep the sentence about it, if it is among the first."""
-        self.num_broken += 1
-        if len(self.broken) < NUM_BROKEN_NAMED:
-            self.broken.append(sentence)
-
     @property
     def verdict(self) -> str:
         """One line: what it is, how much of it, and whether something looks wrong."""
         clips, what = self.statistics.clips, self.detection.what[:1].upper() + self.detection.what[1:]
         if not clips:
-            return what + (": no clip could be read" if self.num_broken else "")
+            return what + (": no clip could be read" if self.broken else "")
         state = f"{counted(len(self.warnings), 'thing')} to look at" if self.warnings else "nothing suspicious"
         return f"{what}: {counted(clips, 'clip')}, {state}"
 
     def lines(self) -> list[str]:
         """The report as text: the verdict, warnings, counts, and which command to try next."""
         lines = [self.verdict, *(f"  ! {warning}" for warning in self.warnings)]
-        lines += [f"  broken: {sentence}" for sentence in self.broken]
-        if self.num_broken > len(self.broken):
-            lines.append(f"  broken: ... and {self.num_broken - len(self.broken):,} more")
+        lines += [f"  broken: {sentence}" for sentence in self.broken[:NUM_BROKEN_NAMED]]
+        if len(self.broken) > NUM_BROKEN_NAMED:
+            lines.append(f"  broken: ... and {len(self.broken) - NUM_BROKEN_NAMED:,} more")
         lines += [f"  {note}" for note in self.detection.notes]
         for name, text in self.facts():
             wrap = textwrap.TextWrapper(

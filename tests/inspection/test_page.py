@@ -43,8 +43,7 @@ def nasty(tmp_path):
         tmp_path / NASTY.replace("/", ""),
         class_names=(NASTY, "wave"),
         warnings=[NASTY],
-        broken=[NASTY],
-        num_broken=7,
+        broken=[NASTY] * 26,
     )
     found.detection.notes, found.detection.commands = [NASTY], [NASTY]
     return found
