@@ -264,12 +264,7 @@ def _bar(progress: bool, verb: str, unit: str, total: int, done: int = 0) -> tqd
 
 
 def _read(
-    folder: Path,
-    plan: Plan,
-    work: Mapping[int, Sequence[RawFile]],
-    protocol: Protocol,
-    num_proc: int,
-    progress: bool,
+    folder: Path, plan: Plan, work: Mapping[int, Sequence[RawFile]], protocol: Protocol, num_proc: int, progress: bool
 ) -> None:
     """Make the shards that are not there yet, or whose recordings changed since."""
     todo = {

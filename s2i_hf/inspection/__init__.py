@@ -2,10 +2,4 @@
 
 from .. import lazy_names
 
-__getattr__, __all__ = lazy_names(
-    __name__,
-    {
-        "inspector": "inspect run",
-        "report": "Inspection",
-    },
-)
+__getattr__, __all__ = lazy_names(__name__, {"inspector": "inspect run", "report": "Inspection"})
