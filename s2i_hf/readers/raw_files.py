@@ -233,8 +233,7 @@ def read_bytes(file: FileLike, text: bool = True, limit: int | None = None) -> b
         text: Whether it must be plain text; a byte order mark is taken off.
         limit: Bytes that one clip may have, unpacked.
 
-    Raises:
-        ReadError: there is no such file, it is a folder, a pipe or a device, it is far too large, damaged, or not text.
+    Raises ReadError if there is no such file, it is a folder, a pipe or a device, it is far too large, damaged, or not text.
     """
     file = RawFile.of(file)
     data = file.read()
@@ -290,15 +289,10 @@ def body_extent(bodies: np.ndarray) -> float:
 
 
 def check_metres(bodies: np.ndarray, path: str | Path, millimetres: bool = False) -> None:
-    """Refuse bodies, (..., V, 3) with NaN where not measured, that are no people in metres.
+    """Refuse bodies, (..., V, 3) with NaN where not measured, that are no people in metres; the error names the recording.
 
-    Args:
-        bodies: Joints of one body in one frame each.
-        path: The recording, named in the error.
-        millimetres: Whether the file has millimetres, and `bodies` a thousandth of its numbers.
-
-    Raises:
-        ReadError: the median body is more than 20 units wide; or below 0.1, where the file should have millimetres.
+    Raises ReadError if the median body is more than 20 units wide; or below 0.1, where the file should have `millimetres`, of which
+    `bodies` are a thousandth.
     """
     extent, file = body_extent(bodies), Path(path).name
     if millimetres and extent < _MIN_EXTENT:

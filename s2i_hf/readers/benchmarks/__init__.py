@@ -69,8 +69,7 @@ def get_reader(name: str) -> ModuleType:
 
 def recording_name(reader: str, file: RawFile) -> str:
     """Id of a recording: `a1_s1_t1_skeleton.mat` is "a1_s1_t1"; in SBU, whose files are all called alike, its folders."""
-    folders = "_".join(file.folders[-3:])
-    if reader == "sbu" and parse_name(reader, folders) is not None:
+    if reader == "sbu" and parse_name(reader, folders := "_".join(file.folders[-3:])) is not None:
         return folders
     return file.stem.removesuffix(READERS[reader].ending)
 
@@ -110,8 +109,7 @@ def only_clip(
 ) -> SkeletonSequence:
     """`named_sequence` of a file that holds one clip, NaN where nobody was seen.
 
-    Raises:
-        ReadError: nobody is in any frame, or those who are there do not fit metres (`check_metres`, which explains `millimetres`).
+    Raises ReadError if nobody is in any frame, or those who are there do not fit metres (`check_metres`, which explains `millimetres`).
     """
     if np.isnan(joints).all():
         raise ReadError(f"{file.name}: nobody is seen in any of its {len(joints)} frames.")

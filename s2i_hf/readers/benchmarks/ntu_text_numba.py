@@ -42,12 +42,10 @@ _JOIN_2, _JOIN_4, _JOIN_8 = (np.uint64(number) for number in (10 << 8 | 1, 100 <
 
 def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call; what is compiled is kept for the next process, if there is a folder to keep it in."""
-    compiled: Callable[..., Any]
     try:
-        compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # neither the folder of this file nor that of the user can be written to
-        compiled = njit(nogil=True, error_model="numpy")(function)
-    return compiled
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 @_jit

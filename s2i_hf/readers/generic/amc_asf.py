@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
@@ -87,8 +88,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
         layout: Joint format; "cmu_31" holds all joints of CMU and HDM05.
         metres: Apply the scale of CMU and HDM05; False: numbers as in the files.
 
-    Raises:
-        ReadError: one of the files is damaged, they do not belong together, or a joint of the layout is not there; names the line.
+    Raises ReadError, which names the line, if a file is damaged, they do not belong together, or a joint of the layout is not there.
     """
     skeleton = _read_skeleton(file)
     bones, root = skeleton.bones, skeleton.bones[0]
@@ -220,7 +220,8 @@ def _read_tree(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
 def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[range]]:
     """(T, C) float64, angles in degrees; and the columns of each bone's degrees of freedom."""
     lines = Lines(file, ",()", "#")
-    ends = np.cumsum([len(bone.dof) for bone in skeleton.bones]).tolist()
+    names = [name for bone in skeleton.bones for name in bone.dof]
+    ends = accumulate(len(bone.dof) for bone in skeleton.bones)
     columns = [range(end - len(bone.dof), end) for bone, end in zip(skeleton.bones, ends, strict=True)]
     by_name = {name: index for index, name in enumerate(skeleton.names)}
     degrees = skeleton.degrees
@@ -234,7 +235,7 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
         elif len(words) == 1 and name.isdecimal():
             if waiting:
                 break
-            rows.append([math.nan] * ends[-1])
+            rows.append([math.nan] * len(names))
             waiting = {index for index, held in enumerate(columns) if held}
         else:
             index = by_name.get(name, -1)
@@ -257,7 +258,6 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
         raise ReadError(f"{file.name}: {problem}; the file is truncated or belongs to another .asf.")
     channels = np.array(rows)
     if not degrees:
-        names = [name for bone in skeleton.bones for name in bone.dof]
         turns = [column for column, name in enumerate(names) if name in _TURNS]
         channels[:, turns] = np.degrees(channels[:, turns])
     return channels, columns

@@ -19,10 +19,7 @@ _BLOCK = 2048  # frames
 class Lines:
     """The lines of a file that have words on them, one by one; `number` is that of the last one.
 
-    Args:
-        file: The file.
-        blanks: Characters that separate words, besides blanks.
-        comment: Character that begins a comment.
+    `blanks` are characters that separate words, besides blanks; `comment` is one that begins a comment.
     """
 
     def __init__(self, file: RawFile, blanks: str = "", comment: str = "") -> None:
@@ -90,7 +87,7 @@ def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
         degrees: (..., len(axes)).
     """
     angles = np.radians(degrees)
-    matrix = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
+    matrix = np.tile(np.eye(3), (*angles.shape[:-1], 1, 1))
     for index, axis in enumerate(axes.lower()):
         i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
         cos, sin = np.cos(angles[..., index]), np.sin(angles[..., index])
@@ -99,7 +96,7 @@ def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
         single[..., i, i], single[..., i, j] = cos, -sin
         single[..., j, i], single[..., j, j] = sin, cos
         matrix = single if index == 0 else matrix @ single
-    return np.array(matrix)
+    return matrix
 
 
 def positions(parents: Sequence[int], local: np.ndarray, offsets: np.ndarray) -> np.ndarray:
