@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..hub.markdown import markdown_table
 from ..hub.tables import mean_and_spread
+from ..utils.arguments import several
 from ..utils.files import write_atomically
 
 if TYPE_CHECKING:
@@ -56,12 +57,11 @@ def table(plan: AblationPlan, rows: Sequence[Row], failed: Sequence[Row]) -> str
     header += ["test", "untrained, test"] if with_test else []
     lines = []
     for name, of_variant in groups.items():
-        values = _values(of_variant, f"validation_{metric}")
         is_base = name == plan.variants[0].name
         found = _by_seed(of_variant, f"validation_{metric}")
         ahead = [value - base[seed] for seed, value in found.items() if seed in base]
         untrained = _values(of_variant, f"validation_untrained_{metric}")
-        cells = [name, str(len(of_variant)), mean_and_spread(values), mean_and_spread(untrained)]
+        cells = [name, str(len(of_variant)), mean_and_spread([*found.values()]), mean_and_spread(untrained)]
         cells += ["", ""] if is_base else [difference(ahead), standard_errors(ahead)]
         if with_test:
             cells += [mean_and_spread(_values(of_variant, f"test{encoder}_{metric}")) for encoder in ("", "_untrained")]
@@ -76,9 +76,7 @@ def table(plan: AblationPlan, rows: Sequence[Row], failed: Sequence[Row]) -> str
 
 
 def _data_name(plan: AblationPlan) -> str:
-    data = plan.base.get("data", "")
-    names = data if isinstance(data, list | tuple) else str(data).split(",")
-    return " + ".join(Path(str(name)).name for name in names)
+    return " + ".join(Path(name).name for name in several(plan.base.get("data")))
 
 
 def _values(rows: Sequence[Row], column: str) -> list[float]:
@@ -136,10 +134,9 @@ def draw(plan: AblationPlan, rows: Sequence[Row], path: Path) -> Path:
     axes.set_xlabel(f"validation {metric.replace('_', ' ')}, %", fontsize=9)
     title = f"{plan.title}: {plan.method} on {_data_name(plan)}"
     figure.text(0.12 / width, 1 - 0.12 / height, title, fontsize=11, va="top", weight="bold")
-    figure.legend(
-        *axes.get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False, fontsize=8,
-        bbox_to_anchor=(1, 1 - 0.32 / height), handletextpad=0.2, columnspacing=1.2,
-    )  # fmt: skip
+    style: dict[str, Any] = {"ncols": 3, "frameon": False, "fontsize": 8, "handletextpad": 0.2, "columnspacing": 1.2}
+    corner = (1, 1 - 0.32 / height)
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper right", bbox_to_anchor=corner, **style)
     return save_figure(figure, path)
 
 
@@ -152,7 +149,6 @@ def _mark(
     deviation = statistics.stdev(values) if len(values) > 1 else None
     if len(values) > 1:
         axes.scatter(values, [y] * len(values), s=12, color=color, alpha=0.5, linewidths=0, zorder=2)
-    axes.errorbar(
-        statistics.mean(values), y, xerr=deviation, fmt=marker, color=color, ms=5.5 if filled else 4.5,
-        mfc=color if filled else "white", capsize=3, lw=1.3, label=label, zorder=3,
-    )  # fmt: skip
+    size, inside = (5.5, color) if filled else (4.5, "white")
+    style: dict[str, Any] = {"fmt": marker, "color": color, "ms": size, "mfc": inside, "capsize": 3, "lw": 1.3}
+    axes.errorbar(statistics.mean(values), y, xerr=deviation, label=label, zorder=3, **style)

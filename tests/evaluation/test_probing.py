@@ -329,7 +329,7 @@ def test_rotations_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(
 
     given, evaluate = [], probing.evaluate_probe
     monkeypatch.setattr(
-        probing, "evaluate_probe", lambda *all_of_it, **by: given.append(all_of_it) or evaluate(*all_of_it, **by)
+        probing, "evaluate_probe", lambda *words, **by: given.append((*words, by["folds"])) or evaluate(*words, **by)
     )
     found = run(tmp_path / "turned", model, settings=("knn",), rotations=3)
     assert {row["train_clips"] for row in found["rows"]} == {48}
