@@ -1,8 +1,7 @@
-"""Ablations: each variant of a pretraining becomes a run, a probe and one row of a table.
+"""Ablations: each variant of a pretraining, as a YAML file names them (`ablation_plan`), becomes a run, a probe and a row of a table.
 
-What is run is said by a YAML file (`ablation_plan`). Results are rows of ablation.csv, written when a run is over; what was killed
-goes on from its checkpoint when the same command is repeated. The number reported is the accuracy on held-out training subjects, by
-which settings may be chosen; test clips are looked at only if asked for.
+A row of ablation.csv is written when a run is over; what was killed goes on from its checkpoint when the command is repeated. The number
+reported is the accuracy on held-out training subjects, by which settings may be chosen; test clips are looked at only if asked for.
 """
 
 from __future__ import annotations

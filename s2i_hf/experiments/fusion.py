@@ -1,8 +1,5 @@
 """Several classifiers as one: the joint, bone and motion streams of the same clips, their probabilities averaged.
 
-    fused = fuse_scores([joint, bone, motion])                  # (N, C) log-probabilities each; equal weights
-    weights = choose_weights(validation_scores, labels)         # or weights chosen on clips that none was trained on
-
 The three streams of S2I are three images of a clip and three models (as in 2s-AGCN, Shi et al., CVPR 2019). Weights are equal unless they
 are chosen on validation clips; a table of fused numbers whose weights were found on the test clips says nothing.
 """

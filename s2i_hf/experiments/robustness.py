@@ -1,12 +1,9 @@
 """How a trained model stands damage: 10, 20, 30 % of the joints gone, 25, 50, 75 % of the time not recorded.
 
 A fine-tuned classifier is tested as it is. Of a pretrained encoder the linear probe is: fitted on intact training clips, with settings
-chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage. Joints are lost in two ways: at zero
-once the body is centred, as in Hyperformer's table (Zhou et al., arXiv 2211.09590), and marked as missing, which the processor fills
-from the joints beside them as it fills what a sensor lost.
-
-Unlike `Augmentation`, which draws how much is lost, exactly the share that the table names is lost in every clip; which joints and where
-in time is a function of (seed, sample id), so every model is shown the same damage.
+chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage. Joints are lost in two ways, see
+`drop_joints_exactly`. Unlike `Augmentation`, which draws how much is lost, exactly the share that the table names is lost in every clip;
+which joints and where in time is a function of (seed, sample id), so every model is shown the same damage.
 """
 
 from __future__ import annotations

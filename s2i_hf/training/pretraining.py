@@ -1,9 +1,9 @@
 """Masked pretraining: the one loop, on accelerate, that pretrains every model of this package.
 
 What differs between models is a function `compute_loss(model, pixel_values, noise, target_pixel_values)`: `mae_loss` or `diffmae_loss`.
-Joints travel to the device padded, are encoded there, and are masked by ranks drawn from (seed, epoch, sample id). The order of the
-clips is a function of (seed, epoch), noise levels and noise are one of the mask, and an optimizer step always takes the same clips. So
-a run resumed from a checkpoint, or spread over more processes, does what an undisturbed run of one process does.
+Joints are encoded on the device, and masked by ranks drawn from (seed, epoch, sample id). The order of the clips is a function of
+(seed, epoch), noise levels and noise are one of the mask, and an optimizer step always takes the same clips. So a run resumed from a
+checkpoint, or spread over more processes, does what an undisturbed run of one process does.
 Recipe of MAE (He et al., arXiv 2111.06377): AdamW (0.9, 0.95), weight decay 0.05 on matrices, cosine with warm-up,
 lr = base_lr x effective batch / 256.
 """

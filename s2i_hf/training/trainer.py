@@ -1,8 +1,7 @@
 """`SkeletonTrainer`: the Trainer of transformers on skeletons, which restores what it saved and repeats itself after a kill.
 
-Joints travel to the device padded and become images there, in `compute_loss`. What a step computes is a function of
-the seed and the step alone: the order of the clips and their augmentation, mixup and cutmix, and what drop path skips. A run that is
-killed and resumed ends with the weights of an undisturbed one.
+Joints become images on the device, in `compute_loss`. What a step computes is a function of the seed and the step alone: the order of the
+clips and their augmentation, mixup and cutmix, and what drop path skips. So a resumed run ends with the weights of an undisturbed one.
 
 The stock Trainer resumes a ViT with an encoder at its initial weights and merely warns (its checkpoints have other names than the model
 in memory; transformers #43701, #48805). Here a checkpoint is read by `from_pretrained` and put in strictly. The stock `push_to_hub`
