@@ -23,7 +23,7 @@ _PARTS = {"train": "train", "val": "test", "test": "test"}  # what a header says
 def find_recordings(
     protocol: str | Protocol, data_dir: str | Path | None, files: Sequence[RawFile] | None = None
 ) -> Recordings:
-    """Find the recordings of a protocol, or of the protocol of that name.
+    """Find the recordings of a protocol, with their splits.
 
     Args:
         protocol: The protocol or its name.
@@ -77,20 +77,16 @@ def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, li
 
 def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
     """The protocol, decided by the lists of a file that came with the data, where it has one. ValueError if it needs one."""
-    if not protocol.split_files:
-        return protocol
     for file in (file for name in protocol.split_files for file in found if file.name == name):
         train, test = read_split_file(read_bytes(file), file.name)
         return replace(protocol, split_by="sample", train=train, test=test)
-    if not protocol.train:
+    if protocol.split_files and not protocol.train:
         expected = f"expected {protocol.split_files[0]} in the data folder"
         raise ValueError(f"{protocol.name} is decided by a file that comes with the data: {expected}.")
     return protocol
 
 
 def _why_not(protocol: Protocol, name: str) -> str:
-    if isinstance(protocol, FolderProtocol):
-        return "not in the list of labels"
     if parse_name(protocol.reader, name) is None:
         return "not named like a recording"
     if name in protocol.missing_samples:
