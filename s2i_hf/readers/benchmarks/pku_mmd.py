@@ -25,6 +25,7 @@ from . import Selected, named_sequence
 _PEOPLE, _NUM_JOINTS = 2, 25
 _MAX_ROWS = 10_000  # a video has about twenty actions
 _LABEL_BYTES = 64 << 10  # a label file has one kilobyte, a video of ten seconds a hundred
+_Found = SkeletonSequence | ReadError
 
 
 def select(files: Sequence[RawFile]) -> Selected:
@@ -69,9 +70,6 @@ class _Segment(NamedTuple):
     action: int
     start: int
     end: int
-
-
-_Found = SkeletonSequence | ReadError
 
 
 def read_clips(file: FileLike, denoise: bool = True) -> Iterator[_Found]:
