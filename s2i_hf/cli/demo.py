@@ -43,17 +43,20 @@ def demo(arguments: DemoArguments) -> None:
         raw = str(WORK / "skeletons")
         shutil.rmtree(raw, ignore_errors=True)
         _step("1. Raw skeleton files: synthetic people", "synthesize", "--output", raw)
-    _step("2. Skeleton arrays: read, split by the protocol, converted once",
-          "convert", arguments.data, "--data_dir", raw, "--output", converted, "--overwrite")  # fmt: skip
-    _step("3-5. S2I images, masks and a small ViT-MAE",
-          "pretrain", "--config", "demo", "--max_steps", str(arguments.max_steps), "--no-progress")  # fmt: skip
+    words = ["convert", arguments.data, "--data_dir", raw, "--output", converted, "--overwrite"]
+    _step("2. Skeleton arrays: read, split by the protocol, converted once", *words)
+    words = ["pretrain", "--config", "demo", "--max_steps", str(arguments.max_steps), "--no-progress"]
+    _step("3-5. S2I images, masks and a small ViT-MAE", *words)
     _step("6-7. Probe and card", "probe", *f"--model runs/demo --data {converted} --copies 1 --pooling part".split())
     clip = as_rows(load_skeletons(converted)["test"])[0]
     np.save(WORK / "clip.npy", clip["joints"])
-    picture = ["--picture", "runs/demo/infilled.png"] if find_spec("matplotlib") else []
-    _step("Everything again from the files: an arm is taken out of a test clip, and filled in",
-          "infill", str(WORK / "clip.npy"), "--layout", clip["layout"], "--model", "runs/demo", "--drop_joints", "left_arm",
-          *picture)  # fmt: skip
+    words = [
+        "infill",
+        str(WORK / "clip.npy"),
+        *f"--layout {clip['layout']} --model runs/demo --drop_joints left_arm".split(),
+    ]
+    words += ["--picture", "runs/demo/infilled.png"] if find_spec("matplotlib") else []
+    _step("Everything again from the files: an arm is taken out of a test clip, and filled in", *words)
     print("\n== Done. See runs/demo/README.md, results.json and reconstruction.png")
 
 

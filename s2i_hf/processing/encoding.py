@@ -129,9 +129,6 @@ class ClipMetadata:
     num_missing: int = 0
 
 
-# --- the steps before the resize, the same on host and device -----------------------------------------------------------
-
-
 def affine(low: Any, high: Any, options: EncodingOptions, xp: Any) -> tuple[Any, Any]:
     """Value range and mean/std as one `x * scale + shift`."""
     span = high - low
@@ -182,9 +179,6 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
     else:
         low, high = np.full(3, joints.min()), np.full(3, joints.max())
     return joints, ClipMetadata(len(joints), joints.shape[1], layout, options, offset, low, high, anchor)
-
-
-# --- joints -> images, host -------------------------------------------------------------------------------------------
 
 
 def as_layouts(layouts: LayoutLike | Sequence[LayoutLike], count: int) -> list[SkeletonLayout]:
@@ -258,9 +252,6 @@ def write_image(
         torch.index_select(rows, 1, second, out=scratch)
         image.lerp_(scratch, weight[:, None])
     return metadata
-
-
-# --- images -> joints -------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()

@@ -19,9 +19,6 @@ MAX_METRES = 20.0  # half the size of a scene that a depth sensor can see; beyon
 ORIGIN_RADIUS = 1.0  # metres; a body this near to zero is root-centred, for sensors see nothing so close
 
 
-# --- missing joints: NaN or zero ---------------------------------------------------------------------------------------
-
-
 def find_missing(joints: np.ndarray) -> np.ndarray:
     """(T, M, V) bool: where a joint of (T, M, V, 3) was not measured.
 
@@ -102,9 +99,6 @@ def fill_missing(joints: np.ndarray, parents: tuple[int, ...]) -> tuple[np.ndarr
     return filled, int(missing.sum())
 
 
-# --- people and checks ------------------------------------------------------------------------------------------------
-
-
 def present_people(joints: np.ndarray) -> np.ndarray:
     """Indices of the people who are there: at least one joint that is neither NaN nor zero."""
     extremes = map(_extremes, joints.swapaxes(0, 1))
@@ -167,16 +161,13 @@ def prepare(
     if joints.shape[1] > 1 or low == high or np.isnan(low):
         there = present_people(joints)[: 1 if people == "first" else None]
         if len(there) == 0:
-            return np.zeros((joints.shape[0], 1, *joints.shape[2:]), dtype=np.float32), 0
+            return np.zeros((len(joints), 1, *joints.shape[2:]), dtype=np.float32), 0
         if len(there) < joints.shape[1]:
             joints = joints[:, there]
     if complete and joints.all():  # no NaN and no zero coordinate, as in most clips: nothing to look for
         return np.ascontiguousarray(joints), 0
     joints, num_missing = fill_missing(joints, layout.parents)
     return np.ascontiguousarray(joints), num_missing
-
-
-# --- time -------------------------------------------------------------------------------------------------------------
 
 
 def frames_at(joints: np.ndarray, position: np.ndarray) -> np.ndarray:

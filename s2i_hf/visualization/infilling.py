@@ -53,8 +53,18 @@ def draw_infilling(
     frames = np.unique(with_gaps[np.linspace(0, len(with_gaps) - 1, num_frames).round().astype(int)])
     reference = next(iter(rows.values())).joints
     known = truth if truth is not None else np.where(filled[..., None], np.nan, reference)
-    stage = _Stage.around(known, reference, layout, frames)
-    strip = _ROW * (stage.width / (stage.high - stage.low)) * len(frames)
+    points = np.where(np.isnan(known), reference, known)[..., :2].reshape(len(known), -1, 2)
+    centers = (np.nanmin(points, axis=1) + np.nanmax(points, axis=1)) / 2  # of the people in each frame
+    upright = (1.0, -1.0 if y_points_down(np.nan_to_num(reference), layout) else 1.0)
+    aside, up = (float(extent) for extent in np.nanmax(np.abs(points - centers[:, None])[frames], axis=(0, 1)))
+    half_height = max(up, 1e-6) * 1.15
+    half_width = max(aside * 1.2, 0.4 * half_height)
+
+    def put(joints: np.ndarray, frame: int, column: int) -> np.ndarray:
+        """(M, V, 2) points of a frame."""
+        return (joints[frame, ..., :2] - centers[frame]) * upright + ((2 * column + 1) * half_width, 0.0)
+
+    strip = _ROW * half_width / half_height * len(frames)
     width, height = max(_LEFT + strip + 0.15, 6.5), _TOP + _ROW * len(rows) + 0.75
     figure = new_figure(width, height)
     figure.text(0.12 / width, 1 - 0.14 / height, title, fontsize=12, va="top", weight="bold")
@@ -67,15 +77,14 @@ def draw_infilling(
         figure.text(0.12 / width, middle - 0.02 / height, row.caption, fontsize=9.5, va="top", color="#333333")
         axes = figure.add_axes((_LEFT / width, 1 - (top + _ROW) / height, strip / width, _ROW / height))
         axes.set_axis_off()
-        axes.set(aspect="equal", xlim=(0, stage.width * len(frames)), ylim=(stage.low, stage.high))
+        axes.set(aspect="equal", xlim=(0, 2 * half_width * len(frames)), ylim=(-half_height, half_height))
         for column, frame in enumerate(frames):
-            place = (column + 0.5) * stage.width
             lost = filled[frame] | filled[frame][:, layout.parents]  # a bone is lost with either end
             if truth is not None:
-                draw_bones(axes, stage.put(truth, frame, place), layout, _TRUTH, lw=3.2)
+                draw_bones(axes, put(truth, frame, column), layout, _TRUTH, lw=3.2)
             for sample in [] if row.samples is None else row.samples[:_MAX_SAMPLES]:
-                draw_bones(axes, stage.put(sample, frame, place), layout, color, lost, lw=0.7, alpha=0.4)
-            points = stage.put(row.joints, frame, place)
+                draw_bones(axes, put(sample, frame, column), layout, color, lost, lw=0.7, alpha=0.4)
+            points = put(row.joints, frame, column)
             draw_bones(axes, points, layout, _MEASURED, ~lost, lw=1.4)
             draw_bones(axes, points, layout, color, lost, lw=2.0)
             for body, dots in zip(points, filled[frame], strict=True):
@@ -97,30 +106,3 @@ def _legend(figure: Any, width: float, height: float, has_truth: bool, has_sampl
         keys.append(Line2D([], [], color=_COLORS[0], lw=0.7, alpha=0.5, label="single samples"))
     place = (0.05 / width, 0.03 / height)
     figure.legend(handles=keys, ncols=4, loc="lower left", bbox_to_anchor=place, frameon=False, fontsize=8.5)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Where things are drawn: the middle of the people in each frame, and the box around them, in the unit of the layout."""
-
-    middle: np.ndarray  # (T, 2)
-    low: float
-    high: float
-    width: float
-    sign: float  # of y: -1 where it points down
-
-    @classmethod
-    def around(cls, known: np.ndarray, reference: np.ndarray, layout: SkeletonLayout, frames: np.ndarray) -> _Stage:
-        whole = np.where(np.isnan(known), reference, known)[..., :2]
-        points = whole.reshape(len(whole), -1, 2)
-        middle = (np.nanmin(points, axis=1) + np.nanmax(points, axis=1)) / 2
-        sign = -1.0 if y_points_down(np.nan_to_num(reference), layout) else 1.0
-        shown = (points - middle[:, None])[frames]
-        half_height = max(float(np.nanmax(np.abs(shown[..., 1]))), 1e-6) * 1.15
-        half_width = max(float(np.nanmax(np.abs(shown[..., 0]))) * 1.2, 0.4 * half_height)
-        return cls(middle, -half_height, half_height, 2 * half_width, sign)
-
-    def put(self, joints: np.ndarray, frame: int, place: float) -> np.ndarray:
-        """(M, V, 2) points of a frame, `place` to the right."""
-        points = joints[frame, ..., :2] - self.middle[frame]
-        return points * (1.0, self.sign) + (place, 0.0)

@@ -151,9 +151,6 @@ def _hidden_joints(pixels: np.ndarray, clip: ClipMetadata) -> np.ndarray:
     return (share > 0.5).reshape(frames, people, layout.num_joints)
 
 
-# --- pictures -----------------------------------------------------------------------------------------------------------
-
-
 def reconstruction_picture(
     model: Any,
     processor: SkeletonProcessor,
