@@ -132,19 +132,15 @@ def _merge(tracks: list[_Track], num_frames: int) -> list[_Track]:
     """
     if len(tracks) == 1:
         return tracks
-    actors: list[tuple[np.ndarray, list[_Track]]] = []  # the frames an actor is in, and the bodies it is made of
+    # the frames an actor is in, and the bodies it is made of
+    actors: list[tuple[np.ndarray, list[_Track]]] = [(np.zeros(num_frames, dtype=bool), []) for _ in range(2)]
     for track in sorted(tracks, key=lambda track: -track.motion()):  # stable: ties keep the order of appearance
         for present, parts in actors:
             if not present[track.frames].any():
                 present[track.frames] = True
                 parts.append(track)
                 break
-        else:
-            if len(actors) < 2:
-                present = np.zeros(num_frames, dtype=bool)
-                present[track.frames] = True
-                actors.append((present, [track]))
-    return [_join(parts) for _, parts in actors]
+    return [_join(parts) for _, parts in actors if parts]
 
 
 def _merge_spans(tracks: list[_Track], frame: np.ndarray) -> list[_Track]:
