@@ -45,11 +45,7 @@ class ChunkedJoints:
 
 
 def arrow_columns(table: Any) -> dict[str, Any]:
-    """The small columns of a `pyarrow.Table` of `storage.row_features`, as `SkeletonRows` takes them.
-
-    Raises:
-        ValueError: a column is lacking.
-    """
+    """The small columns of a `pyarrow.Table`, as `SkeletonRows` takes them. Raises ValueError if a column is lacking."""
     lacking = {"joints", "shape", "layout", "label", "sample_id"} - set(table.column_names)
     if lacking:
         raise ValueError(
@@ -57,14 +53,11 @@ def arrow_columns(table: Any) -> dict[str, Any]:
             "camera, body_ids and sample_id, as `s2i convert` writes them."
         )
     shapes = table.column("shape").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    numbers = {
-        f"{name}s": table.column(name).to_numpy().astype(np.int64)
-        if name in table.column_names
-        else np.full(len(table), -1)
-        for name in ("label", "subject", "camera")
-    }
-    names = {f"{name}s": table.column(name).to_pylist() for name in ("layout", "sample_id")}
-    return {"shapes": shapes.reshape(-1, 4).astype(np.int64), **numbers, **names}
+    columns = {f"{name}s": table.column(name).to_pylist() for name in ("layout", "sample_id")}
+    for name in ("label", "subject", "camera"):
+        known = name in table.column_names
+        columns[f"{name}s"] = table.column(name).to_numpy().astype(np.int64) if known else np.full(len(table), -1)
+    return {"shapes": shapes.reshape(-1, 4).astype(np.int64), **columns}
 
 
 def arrow_chunks(source: Any) -> list[Chunk]:
@@ -93,11 +86,7 @@ def npz_chunks(files: Sequence[Path], offsets: Sequence[np.ndarray]) -> list[Chu
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All columns of an .npz but its joints.
-
-    Raises:
-        ValueError: it is not one of ours, or damaged.
-    """
+    """All columns of an .npz but its joints. Raises ValueError if it is not one of ours, or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in file.files if name != "joints"}

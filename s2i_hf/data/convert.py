@@ -112,13 +112,7 @@ def convert(
             return _put_in_place([], plan, output, strict, overwrite, progress, write_card, notes)
         made = {index: load_shard(shards_folder(output), index) for index in range(len(work))}
         meta = described(plan, [one for index, one in made.items() if one is not None and index in mine])
-        meta |= {
-            "expected": {},
-            "missing": {},
-            "left_out": {},
-            "videos": {},
-            "recordings": sum(map(len, mine.values())),
-        }
+        meta.update(expected={}, missing={}, left_out={}, videos={}, recordings=sum(map(len, mine.values())))
         return _accepted(ConversionReport(meta, sum(one is not None for one in made.values()), notes), strict)
 
 
@@ -170,11 +164,10 @@ def merge(
 
 def _check_output(output: Path, overwrite: bool) -> None:
     """ValueError if something is at `output` that may not be replaced."""
-    if not output.is_dir():
-        if output.exists() or output.is_symlink():
-            raise ValueError(f"{output} is there and no folder; choose another --output.")
-        return
-    if not any(output.iterdir()):
+    folder = output.is_dir()
+    if not folder and (output.exists() or output.is_symlink()):
+        raise ValueError(f"{output} is there and no folder; choose another --output.")
+    if not folder or not any(output.iterdir()):
         return
     if not overwrite:
         raise ValueError(f"{output} is there already; choose another --output, or pass --overwrite to replace it.")
@@ -325,16 +318,9 @@ def _put_in_place(
     write_card: WriteCard | None,
     notes: list[str],
 ) -> ConversionReport:
-    """Make `output` of finished shards: check them, give them their final names, say what is in them.
+    """Make `output` of finished shards: check them, give them their final names, say what is in them. Raises what `merge` raises.
 
-    Args:
-        sources: Folders of shards beside the one of `output`, which is held for `plan`.
-        plan, output, strict, overwrite, progress, write_card: As in `merge`.
-        notes: Of the report.
-
-    Raises:
-        ValueError: shards are missing or damaged, `output` may not be replaced, or there is not a single clip.
-        StrictError: `strict`, and a recording is broken or missing.
+    `sources` are folders of shards beside the one of `output`, which is held for `plan`; `notes` are those of the report.
     """
     folder = shards_folder(output)
     found = _gather([folder, *sources], plan)

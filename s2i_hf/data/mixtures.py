@@ -210,11 +210,7 @@ def set_weights(
 
 
 def draws_of_epoch(weights: Sequence[float], names: Sequence[str], count: int) -> list[int]:
-    """How many of `count` clips each set gives: `weights` times `count`, rounded so that the sum is `count`.
-
-    Raises:
-        ValueError: a set would give none.
-    """
+    """How many of `count` clips each set gives: its weight of them, rounded so that the sum is `count`. Raises ValueError if it is none."""
     exact = [weight * count for weight in weights]
     draws = list(map(int, exact))
     # The largest remainders are rounded up; ties by name, so that the order of the sets does not matter

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
-from ..protocols import PROTOCOLS, SPLITS, Protocol, parse_name, short_names
+from ..protocols import PROTOCOLS, SPLITS, Protocol, Split, parse_name, short_names
 from ..protocols.folder import FolderProtocol
 from ..readers import RawFile, get_reader
 from ..readers.raw_files import list_raw_files
@@ -109,7 +109,7 @@ def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None,
         )
     data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
     for split in protocol.splits:
-        _report_gaps(recordings, split, data[split]["sample_id"])
+        _report_gaps(recordings, split, list(data[split]["sample_id"]))
     return data
 
 
@@ -125,24 +125,18 @@ def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str
     return data
 
 
-def _report_gaps(recordings: Recordings, split: Any, sample_ids: Sequence[str]) -> None:
+def _report_gaps(recordings: Recordings, split: Split, found: Sequence[str]) -> None:
     """Warn about recordings that are there but broken, and about those that a complete data set would have."""
-    found = list(sample_ids)
-    broken = _broken(recordings, split, found)
-    if broken:
-        logger.warning(
-            "%s: %d of %d recordings of the %s split could not be read and are left out, the first is %s.",
-            recordings.protocol.name, len(broken), len(recordings.files[split]), split, broken[0],
-        )  # fmt: skip
-    missing = recordings.missing(split, found)
-    if missing:
-        logger.warning(
-            "%s: the %s split has %d clips, the complete one has %s; the first that is missing is %s.",
-            recordings.protocol.name, split, len(found), recordings.protocol.expected(split), missing[0],
-        )  # fmt: skip
+    protocol, files = recordings.protocol, recordings.files[split]
+    if broken := _broken(recordings, split, found):
+        which = f"{len(broken)} of {len(files)} recordings of the {split} split"
+        logger.warning("%s: %s could not be read and are left out, the first is %s.", protocol.name, which, broken[0])
+    if missing := recordings.missing(split, found):
+        counts = f"the {split} split has {len(found)} clips, the complete one has {protocol.expected(split)}"
+        logger.warning("%s: %s; the first that is missing is %s.", protocol.name, counts, missing[0])
 
 
-def _broken(recordings: Recordings, split: Any, found: Sequence[str]) -> list[str]:
+def _broken(recordings: Recordings, split: Split, found: Sequence[str]) -> list[str]:
     """Names of files that gave no clip, where the names of clips say which file they are from."""
     protocol = recordings.protocol
     if isinstance(protocol, FolderProtocol):
@@ -154,8 +148,7 @@ def _broken(recordings: Recordings, split: Any, found: Sequence[str]) -> list[st
         return (sample.video if sample else "") or (name if one_clip else "")
 
     seen = {video(name) for name in found} | {""}
-    names = [file_id(protocol, file) for file in recordings.files[split]]
-    return [name for name in names if video(name) not in seen]
+    return [name for file in recordings.files[split] if video(name := file_id(protocol, file)) not in seen]
 
 
 # -- converted data ----------------------------------------------------------------------------------------------------
@@ -233,11 +226,7 @@ def _stream(folder: Path, meta: Mapping[str, Any], names: Mapping[str, list[str]
 
 
 def _open_repository(name: str, cache_dir: str | Path | None, streaming: bool) -> Source:
-    """The splits of a data set on the Hub.
-
-    Raises:
-        ValueError: the repository cannot be had, its s2i.json is damaged, or it has no train or test split.
-    """
+    """The splits of a data set on the Hub. Raises ValueError if it cannot be had, lacks a split, or has a damaged s2i.json."""
     import datasets
 
     problem, meta = f"{name!r} is no folder here and cannot be loaded from the Hub", {}

@@ -52,8 +52,7 @@ def read_rows(
 ) -> Iterator[SkeletonSequence | ReadError]:
     """The clips of one shard for whose place in it `wanted` holds; a broken row comes out as its error.
 
-    Raises:
-        ReadError: the file is damaged from here on.
+    Raises ReadError if the file is damaged from here on.
     """
     start = 0
     for count, read in _blocks(path):

@@ -67,7 +67,7 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
 
     Args:
         joints: (T, M, V, 3) float, V as in the layout; NaN or 0 0 0 where not measured.
-        layout: Its joint format; right or not is what `bone_variation` tells.
+        layout: Its joint format; whether it is the right one is what `bone_variation` tells.
     """
     joints, missing, seen = seen_joints(joints)
     nan = np.isnan(joints).any(axis=-1)

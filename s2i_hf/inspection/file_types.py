@@ -42,11 +42,7 @@ _PICKLE_START = re.compile(
 
 
 def head(file: RawFile, size: int = HEAD) -> bytes:
-    """The first `size` bytes of a file on disk or in an archive.
-
-    Raises:
-        ReadError: it cannot be read, or is no regular file.
-    """
+    """The first `size` bytes of a file on disk or in an archive. Raises ReadError if it cannot be read, or is no regular file."""
     with sound(f"{file.name}: cannot be read"):
         if file.member:
             with open_archive(file.path).open(file.member) as member:
@@ -105,11 +101,7 @@ def describe(file: RawFile) -> str:
 
 
 def npz_headers(file: RawFile) -> dict[str, Header]:
-    """Shape and type of every array in an .npz file; empty if it is none.
-
-    Raises:
-        ReadError: the file cannot be read.
-    """
+    """Shape and type of every array in an .npz file; empty if it is none. Raises ReadError if the file cannot be read."""
     headers = {}
     with (
         sound(f"{file.name}: cannot be read"),

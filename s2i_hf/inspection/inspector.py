@@ -91,13 +91,10 @@ def run(
     html: str | Path | None = None,
     max_files: int | None = None,
 ) -> int:
-    """`s2i inspect`: print the report, and write the page if `html` names one.
+    """`s2i inspect`: print the report, and write the page if `html` names one; raises like `inspect`.
 
     Returns:
         Exit code: 0; 1 if not one clip could be read.
-
-    Raises:
-        ValueError: see `inspect`.
     """
     report = inspect(path, protocol, layout, max_files, progress=sys.stderr.isatty())
     print("\n".join(map(printable, report.lines())))

@@ -27,12 +27,7 @@ Figure = tuple[str, str, str]
 
 
 def write_page(report: Inspection, path: str | Path) -> Path:
-    """Write the page of an inspection, whole or not at all.
-
-    Raises:
-        ValueError: `path` is a folder.
-        OSError: it cannot be written.
-    """
+    """Write the page of an inspection, whole or not at all. Raises ValueError if `path` is a folder, OSError if it cannot be written."""
     path = Path(path).expanduser()
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name the HTML file to write, such as {path / 'inspection.html'}.")
