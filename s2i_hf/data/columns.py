@@ -16,6 +16,7 @@ import numpy as np
 
 from ..readers.generic.arrays import DAMAGE
 
+NEEDED = {"joints", "shape", "layout", "label", "sample_id"}  # columns that a table must have
 Chunk = tuple[np.ndarray, np.ndarray]
 """Offsets of some clips, and their joints, flat, behind one another."""
 
@@ -46,8 +47,7 @@ class ChunkedJoints:
 
 def arrow_columns(table: Any) -> dict[str, Any]:
     """The small columns of a `pyarrow.Table`, as `SkeletonRows` takes them. Raises ValueError if a column is lacking."""
-    lacking = {"joints", "shape", "layout", "label", "sample_id"} - set(table.column_names)
-    if lacking:
+    if lacking := NEEDED - set(table.column_names):
         raise ValueError(
             f"The dataset has no column {sorted(lacking)[0]!r}; expected rows of joints, shape, layout, label, subject, "
             "camera, body_ids and sample_id, as `s2i convert` writes them."

@@ -15,11 +15,11 @@ from ..processing.layouts import SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..readers import ReadError
 from ..utils.hub_errors import first_line
+from .columns import NEEDED
 from .skeleton_rows import SkeletonRows
 from .storage import META_FILE, read_meta, shard_files
 
 Wanted = Callable[[int], bool]
-COLUMNS = {"joints", "shape", "layout", "label", "sample_id"}  # what a row must have
 
 
 def is_converted(folder: Path) -> bool:
@@ -28,11 +28,10 @@ def is_converted(folder: Path) -> bool:
         return True
     files = [files[0] for files in shard_files(folder).values()]
     try:
-        return bool(files) and all(
-            path.suffix == ".npz" or set(_parquet(path).schema_arrow.names) >= COLUMNS for path in files
-        )
+        known = [path.suffix == ".npz" or set(_parquet(path).schema_arrow.names) >= NEEDED for path in files]
     except ReadError:
         return False
+    return bool(known) and all(known)
 
 
 def custom_layouts(folder: Path) -> dict[str, SkeletonLayout]:

@@ -13,8 +13,7 @@ from .body_checks import seen_joints
 from .statistics import DrawnClip, quantile
 
 _WIDTH, _HEIGHT = 420, 170  # of a chart, in its own units
-_BINS = 30
-_MOST_BARS = 40
+_BINS, _MOST_BARS = 30, 40
 _ROW, _STAGE = 18, 150  # height of a horizontal bar; of a drawn frame
 
 
@@ -27,9 +26,8 @@ def _svg(width: float, height: float, body: str, label: str) -> str:
     return f'<svg role="img" aria-label="{escape(label, quote=True)}" {size}>{body}</svg>'
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", kind: str = "") -> str:
-    cls = f' class="{kind}"' if kind else ""
-    return f'<text x="{_number(x)}" y="{_number(y)}" text-anchor="{anchor}"{cls}>{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text x="{_number(x)}" y="{_number(y)}" text-anchor="{anchor}" class="small">{escape(text)}</text>'
 
 
 def _bar(x: float, y: float, width: float, height: float, title: str) -> str:
@@ -54,15 +52,15 @@ def columns(bars: Sequence[tuple[str, int]], label: str, axis: str, every: int =
         y = base - share * height
         parts.append(f'<line class="grid" x1="{left}" x2="{_WIDTH}" y1="{_number(y)}" y2="{_number(y)}"/>')
         if top * share == int(top * share):
-            parts.append(_text(left - 5, y + 4, f"{int(top * share):,}", "end", "small"))
+            parts.append(_text(left - 5, y + 4, f"{int(top * share):,}", "end"))
     for place, (name, count) in enumerate(bars):
         x, tall = left + place * step, height * count / top
         if count:
             parts.append(_bar(x + 0.1 * step, base - tall, 0.8 * step, tall, f"{name}: {count:,}"))
         if place % every == 0:
-            parts.append(_text(x + step / 2, base + 13, name, kind="small"))
+            parts.append(_text(x + step / 2, base + 13, name))
     parts.append(f'<line class="axis" x1="{left}" x2="{_WIDTH}" y1="{base}" y2="{base}"/>')
-    parts.append(_text(left + (_WIDTH - left) / 2, _HEIGHT - 4, axis, kind="small"))
+    parts.append(_text(left + (_WIDTH - left) / 2, _HEIGHT - 4, axis))
     return _svg(_WIDTH, _HEIGHT, "".join(parts), label)
 
 
@@ -75,9 +73,9 @@ def rows(bars: Sequence[tuple[str, int]], label: str) -> str:
         y, wide = place * _ROW + 2, (_WIDTH - left - 46) * count / top
         shown = name if len(name) <= 30 else name[:29] + "…"
         parts += [
-            _text(left - 6, y + _ROW - 6, shown, "end", "small"),
+            _text(left - 6, y + _ROW - 6, shown, "end"),
             _bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"),
-            _text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start", "small"),
+            _text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start"),
         ]
     return _svg(_WIDTH, height, "".join(parts), label)
 
@@ -120,7 +118,7 @@ def strip(clip: DrawnClip) -> str:
         joints = joints - middle[:, None, None]
         reach = np.fmax.reduce(np.abs(joints), axis=(0, 1, 2))
     if not np.isfinite(reach).all() or not reach.max() > 0:
-        return _svg(_STAGE, 30, _text(6, 20, "nobody in these frames", "start", "small"), label)
+        return _svg(_STAGE, 30, _text(6, 20, "nobody in these frames", "start"), label)
     views = [[0, 1]] if reach[2] == 0 else [[0, 1], [2, 1]]
     scale, across = (_STAGE - 16) / (2 * max(reach[1], 1e-9)), max(reach[axis] for axis, _ in views)
     scale = min(scale, (2 * _STAGE - 18) / max(2 * across, 1e-9))  # far apart, or lying
@@ -128,12 +126,12 @@ def strip(clip: DrawnClip) -> str:
     parts = []
     for row, axes in enumerate(views):
         y = (row + 0.5) * tall
-        parts.append(_text(4, y, ("front", "side")[row], "start", "small"))
+        parts.append(_text(4, y, ("front", "side")[row], "start"))
         for column, frame in enumerate(joints):
             parts.append(_figure(frame[..., axes] * scale, clip.layout, left + (column + 0.5) * wide, y))
     bottom = len(views) * tall
     for column, number in enumerate(clip.frames):
-        parts.append(_text(left + (column + 0.5) * wide, bottom + 12, f"frame {number + 1}", kind="small"))
+        parts.append(_text(left + (column + 0.5) * wide, bottom + 12, f"frame {number + 1}"))
     return _svg(left + len(clip.frames) * wide, bottom + 18, "".join(parts), label)
 
 

@@ -59,9 +59,8 @@ def is_pickle(file: RawFile) -> bool:
         start = head(file, 512)
     except ReadError:
         return False
-    if start.startswith(b"PK") and file.name.endswith((".pt", ".pth", ".ckpt", ".tar")):
-        return True
-    return _PICKLE_START.match(start) is not None
+    of_torch = start.startswith(b"PK") and file.name.endswith((".pt", ".pth", ".ckpt", ".tar"))
+    return of_torch or _PICKLE_START.match(start) is not None
 
 
 def describe(file: RawFile) -> str:
@@ -103,10 +102,8 @@ def describe(file: RawFile) -> str:
 def npz_headers(file: RawFile) -> dict[str, Header]:
     """Shape and type of every array in an .npz file; empty if it is none. Raises ReadError if the file cannot be read."""
     headers = {}
-    with (
-        sound(f"{file.name}: cannot be read"),
-        zipfile.ZipFile(io.BytesIO(file.read()) if file.member else file.path) as archive,
-    ):
+    where = io.BytesIO(file.read()) if file.member else file.path
+    with sound(f"{file.name}: cannot be read"), zipfile.ZipFile(where) as archive:
         for name in (name for name in archive.namelist()[:64] if name.endswith(".npy")):
             with archive.open(name) as member:
                 headers[name.removesuffix(".npy")] = parse_header(member)
@@ -114,10 +111,8 @@ def npz_headers(file: RawFile) -> dict[str, Header]:
 
 
 def _archive(file: RawFile) -> str:
-    arrays = [
-        f"{name} {shape}{' of objects' if dtype.hasobject else ''}"
-        for name, (shape, _, dtype) in npz_headers(file).items()
-    ]
+    headers = npz_headers(file).items()
+    arrays = [f"{name} {shape}{' of objects' if dtype.hasobject else ''}" for name, (shape, _, dtype) in headers]
     return f"arrays {_some(arrays)}" if arrays else "a zip archive without arrays in it"
 
 
@@ -126,9 +121,8 @@ def _safetensors(file: RawFile) -> str:
     if length > HEAD << 8:
         raise ValueError("a header of megabytes")
     tensors = json.loads(head(file, 8 + length)[8:])
-    return "tensors " + _some(
-        [f"{name} {tuple(value['shape'])}" for name, value in tensors.items() if name != "__metadata__"]
-    )
+    shown = [f"{name} {tuple(value['shape'])}" for name, value in tensors.items() if name != "__metadata__"]
+    return f"tensors {_some(shown)}"
 
 
 def _some(names: Sequence[str], count: int = 8) -> str:
