@@ -51,7 +51,9 @@ def lost_joint_indices(num_joints: int, share: float, seed: int, sample_id: str)
     """
     count = round(share * num_joints) if 0 <= share < 1 else num_joints
     if count == num_joints:
-        raise ValueError(f"share is {share}; expected a share of {num_joints} joints, from 0 to 1, that leaves one.")
+        raise ValueError(
+            f"share is {share}; expected one of {num_joints} joints, from 0 to 1, that leaves at least one."
+        )
     draws = uniform(seed, 0, hash_ids([sample_id]), num_joints, "corruption/joints")[0]
     return np.sort(np.argsort(draws)[:count])
 

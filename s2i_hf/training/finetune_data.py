@@ -107,7 +107,9 @@ def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:
         raise ValueError(f"{rows.name or 'The data'} has no test clips; check the data folder and the protocol.")
     classes = len(class_names_of(rows))
     if model.config.num_labels != classes:
-        raise ValueError(f"The model has {model.config.num_labels} classes, the data {classes}; build it for the data.")
+        raise ValueError(
+            f"The model has {model.config.num_labels} classes, but the training clips have {classes}; build it for them."
+        )
     if test.labels.min() < 0 or test.labels.max() >= classes:
         wrong = int(((test.labels < 0) | (test.labels >= classes)).sum())
         raise ValueError(f"{wrong} test clips have no label among the {classes} classes; check data and protocol.")
