@@ -73,11 +73,12 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
     nan = np.isnan(joints).any(axis=-1)
     gone: np.ndarray = np.all(missing, axis=2)  # (T, M)
     lengths, variation, worst = _bones(seen, layout)
-    unit, size = _unit(seen, lengths, layout)
+    flat = _is_flat(seen)
+    unit, size = _unit(seen, flat, lengths, layout)
     same = np.equal(np.nan_to_num(joints[1:]), np.nan_to_num(joints[:-1]))
     return BodyChecks(
         bone_lengths=lengths, bone_variation=variation, worst_bone=worst, unit=unit, size=size,
-        up=_up(seen, layout), sides=_sides(seen, layout),
+        up=_up(seen, layout), sides=_sides(seen, flat, layout),
         nan=int((nan & ~np.all(nan, axis=2, keepdims=True)).sum()),
         zero=int((missing & ~nan & ~gone[:, :, None]).sum()),
         absent=int(gone.sum()), empty_frames=int(np.all(gone, axis=1).sum()),
@@ -221,18 +222,18 @@ def _mean(seen: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
 
 def _is_flat(seen: np.ndarray) -> bool:
     """Whether the third axis says nothing, as in image keypoints: all zero, or all the same."""
-    if np.isnan(seen).all():
+    if np.isnan(seen[..., 2]).all():
         return False
-    _, height, depth = np.nanmax(seen, axis=(0, 1, 2)) - np.nanmin(seen, axis=(0, 1, 2))
+    depth, height = (np.nanmax(axis) - np.nanmin(axis) for axis in (seen[..., 2], seen[..., 1]))
     return bool(depth <= _FLAT * max(height, 1e-12))
 
 
-def _unit(seen: np.ndarray, lengths: np.ndarray, layout: SkeletonLayout) -> tuple[str, float]:
+def _unit(seen: np.ndarray, flat: bool, lengths: np.ndarray, layout: SkeletonLayout) -> tuple[str, float]:
     extent = _body_size(seen)
     if math.isnan(extent):
         return "unknown", math.nan
     largest = float(np.nanmax(np.abs(seen)))
-    if _is_flat(seen):
+    if flat:
         return ("normalized" if largest <= 2 else "px"), extent
     legs = [float(lengths[knee] + lengths[ankle]) for _, knee, ankle in landmarks(layout).legs]
     size, (low, high) = extent, _EXTENT_METRES
@@ -257,7 +258,7 @@ def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
     return ("+" if rise[most] > 0 else "-") + "xyz"[most]
 
 
-def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
+def _sides(seen: np.ndarray, flat: bool, layout: SkeletonLayout) -> Sides:
     """Sign of left x up . forward. Forward is where the toes point; in layouts without toes, where the hands are held.
 
     Knees and elbows say less: the joints that depth sensors see lie on the skin, so straight knees bend either way.
@@ -268,7 +269,7 @@ def _sides(seen: np.ndarray, layout: SkeletonLayout) -> Sides:
     left = sum(seen[:, :, a] - seen[:, :, b] for a, b in (*marks.shoulders, *marks.hips))
     shoulders, hips = (_mean(seen, tuple(j for pair in pairs for j in pair)) for pairs in (marks.shoulders, marks.hips))
     up = shoulders - hips
-    if _is_flat(seen):  # an image, with its viewer in front of it
+    if flat:  # an image, with its viewer in front of it
         forward = np.zeros_like(up)
         forward[..., 2] = np.sign(up[..., 1])
     else:
