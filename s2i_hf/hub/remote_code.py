@@ -60,7 +60,7 @@ def _beside(text: str, module: str) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             if node.level > 1 or (node.level == 1 and (not node.module or "." in node.module)):
                 raise ValueError(
-                    f"{module} has a relative import other than `from .x import`, which a pushed file needs."
+                    f"{module} has a relative import other than `from .x import`; a pushed file needs that."
                 )
             if node.level == 1:
                 names.append(str(node.module))

@@ -79,15 +79,13 @@ def _counts(protocol: Protocol) -> str:
 
 def _protocols_of(dataset: Dataset) -> str:
     """The protocols of a data set with their counts; a numbered family without counts in one entry: `sbu_fold1` to `sbu_fold5`."""
-    families: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for protocol in PROTOCOLS.values():
         if protocol.dataset == dataset.name:
             family = re.sub(r"\d+$", "", protocol.rule), _counts(protocol)
-            families.setdefault(family, []).append(f"`{protocol.name}`")
-    return "<br>".join(
-        f"{', '.join(names) if len(names) < 4 else f'{names[0]} to {names[-1]}'}: {counts}"
-        for (_, counts), names in families.items()
-    )
+            found.setdefault(family, []).append(f"`{protocol.name}`")
+    named = {key: f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names) for key, names in found.items()}
+    return "<br>".join(f"{names}: {counts}" for (_, counts), names in named.items())
 
 
 def dataset_sections() -> str:

@@ -289,13 +289,9 @@ def _find_gap(
     prepare(known, layout)  # its checks, in its words; of what is lost anything may be said
     people = present_people(known)[: 1 if options.people == "first" else None]
     if not lost.any():
-        raise ValueError(
-            "nothing is lost in this clip, no joint is NaN; name lost joints (drop_joints) or drop_frames."
-        )
+        raise ValueError("nothing is lost in this clip, as no joint is NaN; name drop_joints or drop_frames.")
     if len(people) == 0:
-        raise ValueError(
-            "everything in this clip is lost, so nothing is there to fill from; name fewer joints or frames."
-        )
+        raise ValueError("everything in this clip is lost, and nothing left to fill from; name fewer joints or frames.")
     lost = lost[:, people]
     if not lost.any():
         raise ValueError("nothing is lost of the people that the model sees, so there is nothing to fill.")

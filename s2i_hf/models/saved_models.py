@@ -47,11 +47,8 @@ def processor_for(config: Any, name: str, size: int | None = None, **options: An
     else:
         fallback = FAMILIES.get(str(config.model_type), Family("", ""))
         numbers = zip(("image_mean", "image_std"), fallback.mean_std, strict=True)
-        found: dict[str, Any] = {
-            "size": size or _side(config, values),
-            **{key: values.get(key) or known for key, known in numbers},
-        }
-        processor = SkeletonProcessor(**found | options)
+        found: dict[str, Any] = {key: values.get(key) or known for key, known in numbers}
+        processor = SkeletonProcessor(**{"size": size or _side(config, values), **found, **options})
     check_size(processor, config)
     return processor
 
