@@ -30,14 +30,7 @@ Arguments = TypeVar("Arguments")
 Result = TypeVar("Result")
 SETTINGS_HEADER = "# Every setting of this run; repeat it with --config and this file.\n"
 _TRUE, _FALSE, _NONE = ("true", "yes", "on", "1"), ("false", "no", "off", "0"), ("none", "null", "~")
-_KINDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
-    Path: "a path",
-    NoneType: "none",
-}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 
 
 def arg(
@@ -372,7 +365,7 @@ def _describe(hint: Any) -> str:
         elif get_origin(kind) is tuple:
             texts.append("several values" if Ellipsis in items else f"{len(items)} values, each {_describe(items[0])}")
         else:
-            texts.append(_KINDS.get(kind, str(kind)))
+            texts.append(_KINDS.get(kind, "none" if kind is NoneType else str(kind)))
     return " or ".join(texts)
 
 
