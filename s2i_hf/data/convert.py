@@ -189,10 +189,8 @@ def _check_names(recordings: Recordings, plan: Plan) -> None:
 def _accepted(report: ConversionReport, strict: bool) -> ConversionReport:
     """The report itself; StrictError if it has to be `strict`, and a recording is broken or missing."""
     if strict and report.unexpected:
-        raise StrictError(
-            f"{report.meta['protocol']}: {report.unexpected} recordings, which --strict does not accept; the output was not made.",
-            report,
-        )
+        those = f"{report.meta['protocol']}: {report.unexpected} recordings"
+        raise StrictError(f"{those}, which --strict does not accept; the output was not made.", report)
     return report
 
 

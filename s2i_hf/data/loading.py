@@ -25,8 +25,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,12 +37,9 @@ from ..readers.discovery import find_recordings
 from .mixtures import Mixture, describe_sources, family, held_out, join
 from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows
-from .sources import Source, open_source
+from .sources import Source, logger, open_source
 
 __all__ = ["SkeletonRows", "as_rows", "describe", "load_skeletons"]
-
-logger = logging.getLogger(__name__)
-logger.addFilter(lambda record: os.environ.get("RANK", "0") == "0")  # every process of a run loads; the main one tells
 
 
 def load_skeletons(
