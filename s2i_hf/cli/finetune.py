@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.loading import as_rows, load_skeletons
+from ..data.loading import load_skeletons
+from ..data.skeleton_rows import rows_of_splits
 from ..training.finetune_arguments import FinetuneArguments
 from ..training.finetune_data import load_classifier
 from ..training.finetuning import finetune as run, start
@@ -20,6 +21,6 @@ def finetune(arguments: FinetuneArguments) -> None:
     settings = start(arguments)  # processes, devices and the run folder: complain before any long work
     with settings.main_process_first():
         loaded = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)
-        dataset = {split: as_rows(rows) for split, rows in loaded.items()}
+        dataset = rows_of_splits(loaded)
     model, processor, notes = load_classifier(arguments, dataset["train"])
     run(arguments, model, processor, dataset, settings=settings, notes=notes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..data.loading import as_rows, load_skeletons
+from ..data.loading import load_skeletons
+from ..data.skeleton_rows import rows_of_splits
 from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..training.pretrain_arguments import METHODS, PretrainArguments
@@ -23,7 +24,7 @@ def pretrain(arguments: PretrainArguments) -> None:
     """
     accelerator = start(arguments)  # processes, devices and the run folder: complain before any long work
     with accelerator.main_process_first():
-        dataset = {split: as_rows(rows) for split, rows in load_skeletons(**arguments.data_options).items()}
+        dataset = rows_of_splits(load_skeletons(**arguments.data_options))
     layouts = sorted(set(dataset["train"].layouts))
     layout = layouts[0] if len(layouts) == 1 else None  # of several, each clip says its own
     processor = SkeletonProcessor(layout=layout, **arguments.processor_options)

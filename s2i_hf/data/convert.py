@@ -34,7 +34,7 @@ from .convert_shards import (
     shard_json,
     shards_folder,
     working_on,
-)  # fmt: skip
+)
 from .recorded_rows import CUSTOM, find_source
 from .storage import FORMATS, META_FILE, Format, is_whole, read_meta, write_meta
 

@@ -36,7 +36,7 @@ from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
 from .mixtures import Mixture, describe_sources, family, held_out, join
 from .recorded_rows import CUSTOM
-from .skeleton_rows import SkeletonRows, as_rows
+from .skeleton_rows import SkeletonRows, as_rows, rows_of_splits
 from .sources import Source, logger, open_source
 
 __all__ = ["SkeletonRows", "as_rows", "describe", "load_skeletons"]
@@ -109,7 +109,7 @@ def load_skeletons(
     ]
     if not several and not holdout:
         return opened[0].splits
-    rows = [{split: as_rows(part) for split, part in one.splits.items()} for one in opened]
+    rows = [rows_of_splits(one.splits) for one in opened]
     parts = dict(zip(_unique_names(names, [splits["train"].name for splits in rows]), rows, strict=True))
     dropped = _drop_test_clips(parts, [_decidable(rule, opened) for rule in rules])
     if not several:
@@ -209,7 +209,7 @@ def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         theirs alike), `duplicates` and `tests_that_train` (see `mixtures.join`); with `holdout`, `held_out`: protocol ->
         training clips that it took away.
     """
-    rows = {split: as_rows(part) for split, part in data.items()}
+    rows = rows_of_splits(data)
     first = next(iter(rows.values()))
     train = rows.get("train", first)
     mixed = train.sources is not None

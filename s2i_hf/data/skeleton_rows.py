@@ -214,6 +214,6 @@ def _in_layout(rows: SkeletonRows, layout: SkeletonLayout, index: int) -> np.nda
     return to_layout(rows.joints(index), rows.layouts[index], layout)
 
 
-def splits_as_layout(data: Mapping[str, Any], target: LayoutLike | None) -> Mapping[str, Any]:
-    """All splits of a data set in another joint format (`--to_layout`); as they are if `target` is None. Raises like `as_layout`."""
-    return data if target is None else {split: as_layout(rows, target) for split, rows in data.items()}
+def rows_of_splits(data: Mapping[str, Any], target: LayoutLike | None = None) -> dict[str, SkeletonRows]:
+    """All splits of a data set as rows, in another joint format if one is named (`--to_layout`). Raises like `as_rows`, `as_layout`."""
+    return {split: as_rows(part) if target is None else as_layout(part, target) for split, part in data.items()}

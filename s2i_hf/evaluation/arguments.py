@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from ..data.loading import load_skeletons
-from ..data.skeleton_rows import SkeletonRows, as_rows, splits_as_layout
+from ..data.skeleton_rows import SkeletonRows, rows_of_splits
 from ..models.loading import check_model_name
 from ..models.saved_models import pick_device
 from ..processing.augmentation import Augmentation
@@ -60,7 +60,7 @@ class EvaluationArguments:
         """The splits of a data set, loaded here if None, in this joint layout; and the name of the protocol."""
         if data is None:
             data = load_skeletons(self.data, self.data_dir, cache_dir=self.cache_dir)
-        splits = {name: as_rows(rows) for name, rows in splits_as_layout(data, layout).items()}
+        splits = rows_of_splits(data, layout)
         return splits, splits["train"].name or Path(self.data).name
 
 

@@ -30,8 +30,9 @@ from ..utils.arguments import from_values
 
 BASE = "base"
 _OURS = ("seed", "output_dir", "resume", "overwrite")  # settings that the ablation gives each run
-_PROBE_OURS = ("model", "data", "data_dir", "cache_dir", "output_dir", "results_csv", "seed", "encoders", "device", "card",
-               "method")  # fmt: skip
+_PROBE_OURS = (
+    "model", "data", "data_dir", "cache_dir", "output_dir", "results_csv", "seed", "encoders", "device", "card", "method",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

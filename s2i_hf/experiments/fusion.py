@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.skeleton_rows import SkeletonRows, splits_as_layout
+from ..data.skeleton_rows import SkeletonRows, rows_of_splits
 from ..evaluation.arguments import EvaluationArguments
 from ..evaluation.metrics import metric_of, metric_rows, metrics, shown
 from ..evaluation.scoring import predict_scores
@@ -161,7 +161,7 @@ def fuse_runs(
         model, processor = open_classifier(name)
         check_classes(model, test, name)
         parts = {"test": test, **({"held": train.select(held)} if held is not None else {})}
-        in_layout = splits_as_layout(parts, run.settings.get("to_layout"))
+        in_layout = rows_of_splits(parts, run.settings.get("to_layout"))
         found = {part: predict_scores(model, rows, processor, **options) for part, rows in in_layout.items()}
         test_scores.append(found["test"])
         held_scores += [found["held"]] if held is not None else []

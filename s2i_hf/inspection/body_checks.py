@@ -77,13 +77,20 @@ def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
     unit, size = _unit(seen, flat, lengths, layout)
     same = np.equal(np.nan_to_num(joints[1:]), np.nan_to_num(joints[:-1]))
     return BodyChecks(
-        bone_lengths=lengths, bone_variation=variation, worst_bone=worst, unit=unit, size=size,
-        up=_up(seen, layout), sides=_sides(seen, flat, layout),
+        bone_lengths=lengths,
+        bone_variation=variation,
+        worst_bone=worst,
+        unit=unit,
+        size=size,
+        up=_up(seen, layout),
+        sides=_sides(seen, flat, layout),
         nan=int((nan & ~np.all(nan, axis=2, keepdims=True)).sum()),
         zero=int((missing & ~nan & ~gone[:, :, None]).sum()),
-        absent=int(gone.sum()), empty_frames=int(np.all(gone, axis=1).sum()),
-        still=int(np.all(same, axis=(1, 2, 3)).sum()), total=int(np.prod(joints.shape[:3])),
-    )  # fmt: skip
+        absent=int(gone.sum()),
+        empty_frames=int(np.all(gone, axis=1).sum()),
+        still=int(np.all(same, axis=(1, 2, 3)).sum()),
+        total=int(np.prod(joints.shape[:3])),
+    )
 
 
 def seen_joints(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -66,9 +66,8 @@ def _charts(report: Inspection) -> Iterator[Figure]:
     if stats.variations:
         chart = histogram(stats.variations, "clips by variation of their bones", "per cent")
         yield "Bone variation", chart, "mean change of bone lengths within a clip"
-    for title, counts, axis in (
-        ("Subjects", stats.subjects, "subject"), ("Views", stats.cameras, "camera"), ("People", stats.people, "people a clip"),
-    ):  # fmt: skip
+    counted = {"Subjects": (stats.subjects, "subject"), "Views": (stats.cameras, "camera")}
+    for title, (counts, axis) in {**counted, "People": (stats.people, "people a clip")}.items():
         if len(counts) > 1:
             yield title, numbers(counts, f"clips by {axis}", axis), ""
     known = sorted(label for label in stats.labels if label >= 0)
@@ -98,8 +97,8 @@ def _bones(stats: ClipStatistics) -> list[tuple[str, str, str, str, float]]:
     def shown(value: float) -> str:
         return "not measured" if math.isnan(value) else f"{value:.3g}"
 
-    return [
-        (parent, joint, shown(length), "" if math.isnan(mirrored) else shown(mirrored),
-         abs(length - mirrored) / max((length + mirrored) / 2, 1e-12))
-        for parent, joint, length, mirrored in stats.bone_table()
-    ]  # fmt: skip
+    rows = []
+    for parent, joint, length, mirrored in stats.bone_table():
+        uneven = abs(length - mirrored) / max((length + mirrored) / 2, 1e-12)
+        rows.append((parent, joint, shown(length), "" if math.isnan(mirrored) else shown(mirrored), uneven))
+    return rows

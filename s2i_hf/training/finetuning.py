@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..data.skeleton_rows import splits_as_layout
+from ..data.skeleton_rows import rows_of_splits
 from ..evaluation.metrics import confusion_matrix, metric_of, metric_rows, metrics, shown
 from ..runs.provenance import hardware_name
 from ..runs.results import append_results, class_report, write_class_report
@@ -94,12 +94,12 @@ def finetune(
     """
     from transformers.trainer_callback import PrinterCallback
 
-    from ..data.loading import as_rows, describe
+    from ..data.loading import describe
     from ..visualization.figures import confusion_picture, drawing
     from .trainer import RunCallback, SkeletonTrainer
 
     settings = settings or start(arguments)
-    splits = splits_as_layout({name: as_rows(rows) for name, rows in dataset.items()}, arguments.to_layout)
+    splits = rows_of_splits(dataset, arguments.to_layout)
     data, train, test = describe(splits), splits["train"], splits["test"]
     check_fit(model, processor, train, test)
     clips, held_out = choose_clips(arguments, train)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
+from ..data.skeleton_rows import rows_of_splits
 from ..models.building import build_diffmae, build_mae
 from ..models.initialization import freeze_positions
 from ..models.sampling_diffmae import integers, keys_of_order, normals
@@ -164,7 +165,7 @@ def pretrain(
     from accelerate.utils import set_seed
     from tqdm import tqdm
 
-    from ..data.loading import as_rows, describe
+    from ..data.loading import describe
     from ..visualization.figures import drawing
     from ..visualization.reconstruction import reconstruction_picture
 
@@ -172,7 +173,7 @@ def pretrain(
     device, options = accelerator.device, processor.encoding_options
     target_options = replace(options, stream="motion") if arguments.target == "motion" else options
     grid = _patch_grid(arguments, model.config, options.size)
-    splits = {name: as_rows(rows) for name, rows in dataset.items()}
+    splits = rows_of_splits(dataset)
     rows = splits["train"]
     schedule = Schedule.of(arguments, len(rows), accelerator.num_processes)
     log = _PretrainLog(arguments, accelerator, schedule, rows, notes)

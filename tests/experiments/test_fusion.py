@@ -10,7 +10,7 @@ import pytest
 from conftest import one_sentence
 from finetune_clips import data, run
 
-from s2i_hf.data.skeleton_rows import as_rows, splits_as_layout
+from s2i_hf.data.skeleton_rows import as_rows, rows_of_splits
 from s2i_hf.evaluation.metrics import metrics
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.experiments.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
@@ -165,7 +165,7 @@ def test_runs_without_common_validation_clips_are_refused(runs, names, message):
 def test_a_run_of_another_format_sees_its_own_format(runs):
     summary = fuse(runs, ("joint", "thirteen"))
     model, processor = open_classifier(str(runs / "thirteen"))
-    converted = splits_as_layout(data(), "lcrnet_13")["test"]
+    converted = rows_of_splits(data(), "lcrnet_13")["test"]
     scores = [predict_scores(model, rows, processor) for rows in (as_rows(data()["test"]), converted)]
     assert np.abs(scores[0] - scores[1]).max() > 1e-3
     np.testing.assert_allclose(np.exp(summary["scores"]), np.mean(np.exp(scores), axis=0), atol=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import one_sentence
 
-from s2i_hf.data.skeleton_rows import as_layout, as_rows, splits_as_layout
+from s2i_hf.data.skeleton_rows import as_layout, as_rows, rows_of_splits
 from s2i_hf.processing.encoding import encode
 from s2i_hf.processing.layout_conversion import _CALLED, PLACES, joint_indices, places, to_layout
 from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
@@ -140,11 +140,11 @@ def test_formats_of_clips_that_are_left_out_do_not_matter(make_clip):
 
 def test_splits(make_clip):
     data = {"train": rows(make_clip), "test": rows(make_clip).select([3])}
-    assert splits_as_layout(data, None) is data
-    changed = splits_as_layout(data, "lcrnet_13")
+    assert all(rows is data[split] for split, rows in rows_of_splits(data).items())
+    changed = rows_of_splits(data, "lcrnet_13")
     assert list(changed) == ["train", "test"] and len(changed["test"]) == 1
     with pytest.raises(ValueError, match="Did you mean 'lcrnet_13'"):
-        splits_as_layout(data, "lcrnet13")
+        rows_of_splits(data, "lcrnet13")
 
 
 def test_the_same_joints_make_the_same_image(make_clip):
