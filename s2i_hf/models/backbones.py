@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from torch import nn
+from transformers import PreTrainedConfig
 
 from .building import encoder_of
 from .configuration_pooled_vit import PooledBackboneConfig, side_and_patch, stride_of
@@ -65,7 +66,7 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def family_of(config: Any) -> Family:
+def family_of(config: PreTrainedConfig) -> Family:
     """The family of a config. Raises ValueError for a kind of model that is none of them."""
     name, kind = config.name_or_path, str(config.model_type)
     if kind not in FAMILIES:
@@ -102,7 +103,8 @@ def backbone_of(model: nn.Module) -> nn.Module:
     """The encoder alone of a model that is loaded already: a `ViTModel` of ViT and its kin, otherwise the backbone as it is."""
     if _is_vit(model):
         return encoder_of(model)
-    family_of(model.config)
+    config: Any = model.config
+    family_of(config)
     return model.eval()
 
 
@@ -128,13 +130,13 @@ def fill_positions(model: nn.Module) -> None:
             nn.init.trunc_normal_(parameter, std=0.02)
 
 
-def poolings_of(config: Any) -> tuple[str, ...]:
+def poolings_of(config: PreTrainedConfig) -> tuple[str, ...]:
     """Kinds of features that `features.extract_features` finds in an encoder: "cls" needs a token that stands for the image."""
     no_token = hasattr(config, "depths") or getattr(config, "vision_use_head", True) is False
     return ("mean", "part") if no_token else ("mean", "cls", "part")
 
 
-def fits(config: Any, side: int) -> bool:
+def fits(config: PreTrainedConfig, side: int) -> bool:
     """Whether a model takes square images of this side."""
     known, _ = side_and_patch(config)
     inner = getattr(config, "backbone_config", None)
@@ -144,7 +146,7 @@ def fits(config: Any, side: int) -> bool:
     return side % stride_of(config) == 0 if family and family.any_size else bool(side == known)
 
 
-def sides_of(config: Any) -> str:
+def sides_of(config: PreTrainedConfig) -> str:
     """The sides of images that a model takes, in words: "224", or "a multiple of 32"."""
     family = FAMILIES.get(str(config.model_type))
     return f"a multiple of {stride_of(config)}" if family and family.any_size else str(side_and_patch(config)[0])

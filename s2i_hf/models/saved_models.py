@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageClassification, PreTrainedModel
+from transformers import AutoModelForImageClassification, PreTrainedConfig, PreTrainedModel
 
 from ..data.skeleton_rows import SkeletonRows
 from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -22,7 +22,7 @@ from .loading import load_config, load_weights, model_file, read_object
 # --- processors -------------------------------------------------------------------------------------------------------
 
 
-def processor_for(config: Any, name: str, size: int | None = None, **options: Any) -> SkeletonProcessor:
+def processor_for(config: PreTrainedConfig, name: str, size: int | None = None, **options: Any) -> SkeletonProcessor:
     """The processor for a model of this config.
 
     Args:
@@ -62,7 +62,7 @@ def layout_note(processor: SkeletonProcessor, layouts: Iterable[str]) -> str:
     return f"The encoder learned from {known} skeletons, and these are {', '.join(found)}."
 
 
-def _side(config: Any, values: dict[str, Any]) -> int:
+def _side(config: PreTrainedConfig, values: dict[str, Any]) -> int:
     """Side of the images where nobody asked for one: that of the weights' own processor if the model takes several, else the config's."""
     known = side_and_patch(config)[0]
     for key in ("crop_size", "size"):
@@ -73,7 +73,7 @@ def _side(config: Any, values: dict[str, Any]) -> int:
     return known if isinstance(known, int) else 224
 
 
-def check_size(processor: SkeletonProcessor, config: Any) -> None:
+def check_size(processor: SkeletonProcessor, config: PreTrainedConfig) -> None:
     """Raise ValueError if a processor makes images that the model does not take."""
     height, width = processor.size["height"], processor.size["width"]
     if height != width or not fits(config, height):
@@ -120,7 +120,7 @@ def class_names_of(model: Any) -> list[str]:
     return [str(config.id2label[index]) for index in sorted(config.id2label)]
 
 
-def check_classes(model: Any, rows: SkeletonRows, name: str) -> None:
+def check_classes(model: PreTrainedModel, rows: SkeletonRows, name: str) -> None:
     """Raise ValueError unless the classes of a classifier are those of the clips, in the same order, and every clip has one."""
     known = class_names_of(model)
     if rows.class_names and (differing := class_difference(known, list(rows.class_names))):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from ..data.skeleton_rows import SkeletonRows
 from ..evaluation.probes import check_labels
 from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
@@ -14,8 +15,15 @@ from ..models.saved_models import check_size, layout_note, processor_for
 from ..processing.layouts import get_layout
 from .finetune_arguments import FinetuneArguments
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, list[str]]:
+    from ..processing.image_processing_skeleton import SkeletonProcessor
+
+
+def load_classifier(
+    arguments: FinetuneArguments, rows: SkeletonRows
+) -> tuple[PreTrainedModel, SkeletonProcessor, list[str]]:
     """The classifier and its processor for these training clips.
 
     The class names of the `SkeletonRows` become id2label, and their layouts, or `arguments.to_layout`, that of the processor.
@@ -42,7 +50,7 @@ def load_classifier(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any, 
     return model, processor, notes
 
 
-def class_names_of(rows: Any) -> list[str]:
+def class_names_of(rows: SkeletonRows) -> list[str]:
     """Names of the classes of the training clips, by label; "0", "1" ... where the data has no names.
 
     Raises:
@@ -55,7 +63,7 @@ def class_names_of(rows: Any) -> list[str]:
     return names or [str(label) for label in range(int(rows.labels.max()) + 1)]
 
 
-def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | None]:
+def choose_clips(arguments: FinetuneArguments, rows: SkeletonRows) -> tuple[SkeletonRows, SkeletonRows | None]:
     """The clips to learn from, and those to choose the best epoch by (None without validation), both of the training clips.
 
     The share of labels is drawn first, so that validation clips count as labelled clips, too.
@@ -97,7 +105,7 @@ def choose_clips(arguments: FinetuneArguments, rows: Any) -> tuple[Any, Any | No
     return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
 
 
-def check_fit(model: Any, processor: Any, rows: Any, test: Any) -> None:
+def check_fit(model: PreTrainedModel, processor: SkeletonProcessor, rows: SkeletonRows, test: SkeletonRows) -> None:
     """Say before training what would not work after it.
 
     Raises:

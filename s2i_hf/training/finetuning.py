@@ -23,7 +23,9 @@ from .run_log import RunLog, check_start, wants_progress
 from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from transformers import TrainingArguments
+    from transformers import PreTrainedModel, TrainingArguments
+
+    from ..processing.image_processing_skeleton import SkeletonProcessor
 
 
 def start(arguments: FinetuneArguments) -> TrainingArguments:
@@ -69,8 +71,8 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
 
 def finetune(
     arguments: FinetuneArguments,
-    model: Any,
-    processor: Any,
+    model: PreTrainedModel,
+    processor: SkeletonProcessor,
     dataset: Mapping[str, Any],
     *,
     settings: TrainingArguments | None = None,
@@ -110,7 +112,9 @@ def finetune(
     metric = metric_of(train.name)
     settings.load_best_model_at_end, settings.metric_for_best_model = arguments.best, metric
     settings.greater_is_better = True
-    weights = balanced_weights(clips.labels, model.config.num_labels) if arguments.class_weights == "balanced" else None
+    weights = (
+        balanced_weights(clips.labels, len(class_names_of(train))) if arguments.class_weights == "balanced" else None
+    )
     processes: Any = settings.distributed_state
     log = RunLog(arguments, processes, schedule, clips, notes, validation_clips=len(held_out or ()))
     with StopRequest() as stop:

@@ -17,16 +17,26 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
+from ..data.skeleton_rows import SkeletonRows
 from ..evaluation.metrics import metrics
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..hub.push import publish_run
 from ..models.layerwise import lr_groups
 from ..processing.encoding_batched import encode_padded
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import checkpoint_of, complete_checkpoint
 from ..runs.provenance import write_environment
 from ..utils.attention import suited_attention
@@ -53,13 +63,13 @@ class SkeletonTrainer(Trainer):
 
     def __init__(
         self,
-        model: Any,
-        args: Any,
+        model: PreTrainedModel,
+        args: TrainingArguments,
         arguments: FinetuneArguments,
         schedule: Schedule,
-        processor: Any,
-        train_dataset: Any,
-        eval_dataset: Any = None,
+        processor: SkeletonProcessor,
+        train_dataset: SkeletonRows,
+        eval_dataset: SkeletonRows | None = None,
         class_weights: torch.Tensor | None = None,
         **options: Any,
     ) -> None:
@@ -165,7 +175,7 @@ class SkeletonTrainer(Trainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def scores(self, rows: Any, test_clips: int = 1) -> np.ndarray:
+    def scores(self, rows: SkeletonRows, test_clips: int = 1) -> np.ndarray:
         """(N, C) log-probabilities of the clips, by the average of the weights if there is one; each process scores a share."""
         accelerator, model = self.accelerator, self.classifier
         count, processes = -(-len(rows) // accelerator.num_processes), accelerator.num_processes
@@ -192,7 +202,7 @@ class SkeletonTrainer(Trainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write model and processor; the settings are in run.yaml, and not pickled."""
         if self.args.should_save:
-            folder = output_dir or self.args.output_dir
+            folder = str(output_dir or self.args.output_dir)
             self.classifier.save_pretrained(folder)
             self.processor.save_pretrained(folder)
 
@@ -283,7 +293,7 @@ class SkeletonTrainer(Trainer):
         return publish_run(run_dir, repository, private=private, branch=branch, message=commit_message, token=token)
 
 
-def _stock_metrics(prediction: Any) -> dict[str, float]:
+def _stock_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """Metrics for the stock `predict`, by the `evaluate` library."""
     from ..evaluation.evaluate_metric import SkeletonMetrics
 
