@@ -57,11 +57,15 @@ class InfillArguments:
                 raise ValueError(f"--{flag} is {value}; expected 1 or more.")
         if self.data_dir is not None and self.data is None:
             raise ValueError("--data-dir needs --data: the protocol whose raw files it holds, such as nw_ucla_xview.")
-        for name in filter(None, (self.output, self.picture)):
+        for flag, name in (("output", self.output), ("picture", self.picture)):
+            if not name:
+                continue
             file = Path(name).absolute()
             folder = next(folder for folder in file.parents if folder.exists())
             if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise ValueError(f"{name!r} cannot be written; expected the name of a file in a folder of yours.")
+                raise ValueError(
+                    f"--{flag} {name!r} cannot be written; expected the name of a file in a folder of yours."
+                )
         file = Path(self.clip).expanduser()
         if not file.is_file():
             kind = "a folder" if file.is_dir() else "not there"

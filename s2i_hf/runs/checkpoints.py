@@ -107,7 +107,9 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
     finished = is_finished(run_dir)
     if is_run and resume == "none" and not overwrite:
         state = "a finished run; pass" if finished else "an unfinished run; pass --resume to go on with it,"
-        raise ValueError(f"{run_dir} already holds {state} --overwrite to delete it and start anew, or another folder.")
+        raise ValueError(
+            f"{run_dir} already holds {state} --overwrite to delete it and start again, or choose another --output_dir."
+        )
     if is_run and resume == "auto" and finished:
         raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
     choose_checkpoint(run_dir, resume)
@@ -221,7 +223,7 @@ def resume_point(
     try:
         progress = Progress(**json.loads((checkpoint / "progress.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{checkpoint} has no readable progress.json ({error}); resume from another one.") from None
+        raise ValueError(f"{checkpoint} has no readable progress.json ({error}); use another checkpoint.") from None
     if progress.num_processes != start.num_processes:
         raise ValueError(
             f"{checkpoint} was written by {progress.num_processes} processes, this run has {start.num_processes}; "

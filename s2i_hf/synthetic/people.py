@@ -195,7 +195,8 @@ def generate(action: int | str, subject: int, camera: int, replication: int, see
     """
     names = list(ACTIONS)
     if action not in (names if isinstance(action, str) else range(len(names))):
-        raise ValueError(f"Unknown action {action!r}; known: label from 0 to {len(names) - 1}, {', '.join(names)}.")
+        expected = f"one of {', '.join(names)}, or a label from 0 to {len(names) - 1}"
+        raise ValueError(f"Unknown action {action!r}; expected {expected}.")
     label = names.index(action) if isinstance(action, str) else int(action)
     for what, number, most in (("subject", subject, 999), ("camera", camera, 3), ("replication", replication, 999)):
         if not 1 <= number <= most:

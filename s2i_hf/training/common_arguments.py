@@ -71,7 +71,9 @@ class CommonArguments:
     resume: str = arg("none", "auto: go on from the newest checkpoint; a path: from that one.", bare="auto")
     overwrite: bool = arg(False, "Delete the run in output_dir and start again.")
     log_every: int = arg(10, "Optimizer steps between rows of metrics.jsonl.")
-    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg("none", "Tracker of the rows, too.")
+    report_to: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = arg(
+        "none", "Tracker that gets the rows too."
+    )
     progress: bool | None = arg(None, "Progress bar; if none, only on a terminal.")
     card: bool = arg(True, "Write README.md and a picture of the results at the end.")
     push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")

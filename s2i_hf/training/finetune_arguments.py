@@ -39,7 +39,7 @@ class _FinetuneTask:
     class_weights: Literal["none", "balanced"] = arg("none", "Loss of each class, or of rare classes the more.")
     drop_path: float = arg(0.1, "Probability of skipping the last layer; the first one's is 0.")
     layer_decay: float = arg(0.75, "Learning rate of a layer as a share of that of the layer above it.")
-    ema: float | None = arg(None, "Decay of a moving average of the weights, which is then what is tested: 0.999.")
+    ema: float | None = arg(None, "Decay of a moving average of the weights, which is tested then; such as 0.999.")
     # which clips
     label_share: float = arg(1.0, "Share of the training clips that keep their label, such as 0.1; stratified.")
     label_seed: int = arg(0, "Draws that share.")

@@ -20,7 +20,8 @@ class _PretrainTask:
     data: str | tuple[str, ...] = arg(help="Protocol, such as nw_ucla_xview, or folder of `s2i convert`; several: a,b.")
     data_dir: str | tuple[str, ...] | None = arg(None, "Folder with the raw files; of several protocols: a=DIR,b=DIR.")
     mixture: float | str | None = arg(
-        None, "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once."
+        None,
+        "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once an epoch.",
     )
     holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
     model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
