@@ -52,7 +52,7 @@ def lost_joint_indices(num_joints: int, share: float, seed: int, sample_id: str)
     count = round(share * num_joints) if 0 <= share < 1 else num_joints
     if count == num_joints:
         raise ValueError(
-            f"share is {share}; expected one of {num_joints} joints, from 0 to 1, that leaves at least one."
+            f"share is {share}; expected a share of the {num_joints} joints from 0 to 1 that leaves at least one."
         )
     draws = uniform(seed, 0, hash_ids([sample_id]), num_joints, "corruption/joints")[0]
     return np.sort(np.argsort(draws)[:count])
@@ -107,8 +107,10 @@ def drop_joints_exactly(
     return damaged
 
 
-def crop_time(clip: np.ndarray, share: float, place: str = "random", seed: int = 0, sample_id: str = "") -> np.ndarray:
-    """Leave a share of the frames of a clip (T, M, V, 3) out, so that only one window of the clip was seen; at least one frame stays.
+def crop_time(
+    joints: np.ndarray, share: float, place: Place = "random", seed: int = 0, sample_id: str = ""
+) -> np.ndarray:
+    """Leave a share of the frames of joints (T, M, V, 3) out, so that only one window of the clip was seen; at least one frame stays.
 
     Args:
         share: Of the frames, that is lost; 0.25 leaves three quarters.
@@ -124,13 +126,13 @@ def crop_time(clip: np.ndarray, share: float, place: str = "random", seed: int =
     if not 0 <= share < 1:
         raise ValueError(f"share is {share}; expected the share of the frames to leave out, from 0 to 1, 1 excluded.")
     _check("place", place, get_args(Place))
-    length = max(1, len(clip) - round(share * len(clip)))
-    room = len(clip) - length
+    length = max(1, len(joints) - round(share * len(joints)))
+    room = len(joints) - length
     if place == "random":
         start = int(uniform(seed, 0, hash_ids([sample_id]), 1, "corruption/time")[0, 0] * (room + 1))
     else:
         start = {"start": 0, "middle": room // 2, "end": room}[place]
-    return clip[start : start + length]
+    return joints[start : start + length]
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -195,7 +197,7 @@ class RobustnessArguments(FittedArguments):
     crop_time: tuple[float, ...] = arg((0.25, 0.5, 0.75), "Shares of the frames that are lost, all but one window.")
     window: Literal["random", "start", "middle", "end"] = arg("random", "Which window of the time stays.")
     encoder: Literal["pretrained", "untrained"] = arg("pretrained", "Of pretraining: its encoder, or an untrained one.")
-    pooling: Literal["auto", "mean", "cls", "part"] = arg("auto", "Of a probe; auto: by held-out training people.")
+    pooling: Literal["auto", "mean", "cls", "part"] = arg("auto", "Of a probe; auto is chosen on held-out people.")
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
 
     def __post_init__(self) -> None:
