@@ -200,4 +200,4 @@ def run(as_json: bool = False) -> None:
         return
     for title, part in facts.items():
         if part:
-            print(f"{title}:", *(f"{name}: {value}" for name, value in part.items()), sep="\n  ")
+            print(f"{title}:", *(f"{name}: {value}" for name, value in part.items()), sep="\n  ", flush=True)

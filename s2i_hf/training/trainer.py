@@ -76,8 +76,8 @@ class SkeletonTrainer(Trainer):
         args.push_to_hub = False  # nothing is pushed before somebody calls `push_to_hub`
         plain = dict(vars(model.config))
         collator = SkeletonCollator(arguments.augmentation, seed=arguments.seed)
-        options |= {"data_collator": collator, "processing_class": processor, "compute_metrics": _stock_metrics}
-        super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **options)
+        own: Any = {"data_collator": collator, "processing_class": processor, "compute_metrics": _stock_metrics}
+        super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **own, **options)
         if "use_cache" not in plain:
             vars(model.config).pop("use_cache", None)  # the stock Trainer writes it into every config
         self.arguments, self.schedule, self.processor = arguments, schedule, processor
@@ -268,7 +268,8 @@ class SkeletonTrainer(Trainer):
 
         Args:
             blocking: Must be true: the upload is looked at when it is over.
-            token, revision: Of the Hub, and the branch; `args.hub_token` and `args.hub_revision` if None.
+            token: Of the Hub; `args.hub_token`, or the one of this machine if None.
+            revision: Branch; `args.hub_revision`, or main.
             private: Whether a new repository is private, and a public one is refused; `args.hub_private_repo`, or true.
 
         Returns:
