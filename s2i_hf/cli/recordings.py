@@ -42,5 +42,6 @@ def synthesize(arguments: SynthesizeArguments) -> None:
 
     Protocols synthetic_xsub and synthetic_xview read the folder: s2i convert synthetic_xsub --data-dir DIR --output OUT
     """
-    paths = write_dataset(*asdict(arguments).values())
+    options = asdict(arguments)
+    paths = write_dataset(options.pop("output"), **options)
     print(f"{len(paths)} files in {arguments.output}")

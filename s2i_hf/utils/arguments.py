@@ -110,7 +110,7 @@ def _of_methods(known: Mapping[str, Mapping[str, Setting]]) -> dict[str, Setting
     for name, setting in ChainMap(*map(dict, known.values())).items():
         defaults = {method: settings[name].default for method, settings in known.items() if name in settings}
         notes = [f"For --method {' or '.join(defaults)}."] if len(defaults) < len(known) else []
-        notes += [f"With --method {name}: {_shown(one)}." for name, one in defaults.items() if one != setting.default]
+        notes += [f"With --method {way}: {_shown(one)}." for way, one in defaults.items() if one != setting.default]
         found[name] = setting._replace(help=" ".join([setting.help, *notes]))
     return found
 
@@ -218,9 +218,11 @@ def naming_flags(sentence: str, settings: Mapping[str, Setting]) -> str:
     A short word in the middle of a sentence stays, as it may be any word, and so does what follows the name of a file.
     """
     flags = [name for name, setting in settings.items() if not setting.positional]
-    short, long = "|".join(flags), "|".join(name for name in flags if "_" in name) or "(?!)"  # (?!) is nowhere
-    begins, named = rf"^({short})(?= (is|has|needs) )", rf"({short})(?==)|({long})(?![\w/.])"
-    return re.sub(rf"{begins}|(?<![\w./'\"-])(?<!: )({named})", r"--\g<0>", sentence)
+    any_flag = "|".join(flags) or "(?!)"  # which is nowhere
+    of_words = "|".join(name for name in flags if "_" in name) or "(?!)"
+    at_start = rf"^({any_flag})(?= (is|has|needs) )"
+    within = rf"(?<![\w./'\"-])(?<!: )(({any_flag})(?==)|({of_words})(?![\w/.]))"
+    return re.sub(f"{at_start}|{within}", r"--\g<0>", sentence)
 
 
 def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:
@@ -289,7 +291,7 @@ def _read_flags(argv: Sequence[str], settings: Mapping[str, Setting]) -> dict[st
         if name in renamed:
             raise ValueError(f"{typed} is called --{renamed[name]} now.")
         if name not in known:
-            old, new = "_-" if "-" in typed[2:] else "-_"  # flags as this one is written
+            old, new = ("_", "-") if "-" in typed[2:] else ("-", "_")  # flags as this one is written
             flags = ["--" + flag.replace(old, new) for flag in (*known, "help")]
             close = did_you_mean("--" + typed[2:].replace(old, new), flags)
             raise ValueError(f"Unknown flag {typed}.{close or ' See --help for all flags.'}")
