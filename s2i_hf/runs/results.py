@@ -100,10 +100,10 @@ def append_results(run_dir: str | Path, rows: Iterable[Row], csv_path: str | Pat
     """
     new = [{column: row[column] for column in RESULT_COLUMNS} for row in rows]
     merged = _merge(read_results(run_dir), new, _IDENTITY)
+    table = [] if csv_path is None else _merge(read_results_csv(csv_path), new, (*_IDENTITY, "command"))
+    write_json(Path(run_dir) / "results.json", merged, indent=1)  # first: a table that is locked loses nothing
     if csv_path is not None:
-        table = _merge(read_results_csv(csv_path), new, (*_IDENTITY, "command"))
         write_table(Path(csv_path), RESULT_COLUMNS, table)
-    write_json(Path(run_dir) / "results.json", merged, indent=1)
     return merged
 
 
