@@ -108,7 +108,8 @@ def _read_file(file: RawFile) -> bytes:
         if not stat.S_ISREG(status.st_mode):  # a pipe without a writer would wait for ever
             raise ReadError(f"{file.name}: not a regular file; expected a recording.")
         _check_size(file, status.st_size)
-        return file.path.read_bytes()
+        with file.path.open("rb", buffering=0) as stream:
+            return stream.read(status.st_size + 1)  # no more than was promised, should it grow meanwhile
     except OSError as error:
         raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
 
@@ -214,7 +215,7 @@ def _in_folder(folder: Path, depth: int) -> Iterator[RawFile]:
     except OSError:
         return  # a folder that may not be listed holds nothing for us
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # False, and no error, where it may not be looked at
             if depth > 0:
                 yield from _in_folder(path, depth - 1)
             continue

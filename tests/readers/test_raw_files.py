@@ -8,6 +8,7 @@ import random
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import one_sentence
@@ -150,6 +151,21 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
         with pytest.raises(ReadError) as caught:
             read_bytes(tmp_path / name)
         assert one_sentence(caught.value) and name in str(caught.value)
+
+
+def test_a_file_that_may_not_be_looked_at_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, original = tmp_path / "a.json", os.stat
+    path.write_text("[]")
+
+    def refuse(place: Any, **given: Any) -> os.stat_result:
+        if str(place) == str(path):
+            raise PermissionError(13, "Permission denied")
+        return original(place, **given)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert list_raw_files(tmp_path) == [RawFile(path)]
+    with pytest.raises(ReadError, match=r"a\.json: cannot be read \(Permission denied\)"):
+        read_bytes(path)
 
 
 def test_companions_and_folders() -> None:
