@@ -31,7 +31,7 @@ class Sources:
     weights: tuple[float, ...] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # the names of all clips are no answer to print()
 class SkeletonRows(torch.utils.data.Dataset[dict[str, Any]]):
     """A torch Dataset of clips with its labels and names at hand; `as_rows` makes one of any source.
 

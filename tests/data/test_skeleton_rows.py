@@ -117,6 +117,10 @@ def test_what_is_returned_may_be_changed() -> None:
     assert not (rows[2]["joints"] == 7).any()
 
 
+def test_shown_rows_are_short() -> None:
+    assert "clip000" not in repr(as_rows(as_dataset(make_rows())))
+
+
 def test_rows_travel_to_other_processes() -> None:
     rows = as_rows(as_dataset(make_rows()))
     expected = rows[4]["joints"]
