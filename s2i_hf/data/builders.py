@@ -68,9 +68,8 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         recordings = self.recordings or find_recordings(self.config.name, self.config.data_dir)
         # The protocol travels too: where a file beside the data decides, it is not the one of PROTOCOLS
-        given = {"protocol": recordings.protocol}
         return [
-            datasets.SplitGenerator(split, {**given, "files": files, "split": split})
+            datasets.SplitGenerator(split, {"files": files, "split": split, "protocol": recordings.protocol})
             for split, files in recordings.files.items()
         ]
 

@@ -341,7 +341,8 @@ def _put_in_place(
             for number, (path, digest) in enumerate(parts):
                 name = f"data/{split}-{number:05}-of-{len(parts):05}.{plan['format']}"
                 meta["sha256"][name] = digest
-                damaged += [] if _place(path, made / name, digest) else [str(path)]
+                if not _place(path, made / name, digest):
+                    damaged.append(str(path))
                 bar.update()
     if damaged:
         those = f"{len(damaged):,} of {len(meta['sha256']):,} files of clips are damaged ({listed(shortened(damaged))})"

@@ -68,7 +68,7 @@ def load_skeletons(
         holdout: Protocols whose test clips may not be trained on: they are taken out of the training split, told in the log and in
             `describe`. Equal names in NTU RGB+D 60 and 120 are one recording.
         streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict` of the splits that have clips, whose rows
-            are dicts as `SkeletonCollator` takes them.
+            are dicts as `SkeletonCollator` takes them, numbers numpy arrays: joints flat, beside their shape (T, M, V, 3).
         layout, labels, unit: For "folder": joint format, table of labels, unit of its coordinates.
         cache_dir: Where built data sets are kept; None: the cache of `datasets`. They are built anew when a raw file or the
             code that reads it changes.

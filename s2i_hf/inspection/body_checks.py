@@ -209,7 +209,8 @@ def landmarks(layout: SkeletonLayout) -> Landmarks:
         knees = named(leg, r"kne") or leg[1:2]
         for knee in knees[:1]:
             hip, below = layout.parents[knee], [joint for joint in leg if layout.parents[joint] == knee]
-            chains += [(hip, knee, below[0])] if hip in leg and below else []
+            if hip in leg and below:
+                chains.append((hip, knee, below[0]))
         ends = [(end, layout.parents[end]) for end in named(leg, r"toe|foot_index") or named(leg, r"foot")]
         toes += [(toe, heel) for toe, heel in ends if heel in leg and heel not in knees]
     hips, shoulders = pairs("left_leg"), pairs("left_arm")

@@ -31,10 +31,8 @@ from .file_types import PICKLE, describe, is_pickle, npz_headers
 from .report import Detection, Suffix
 from .statistics import spread
 
-_PROBES, _CLIPS = (
-    3,
-    4,
-)  # recordings that are opened to see whether a reader or a layout fits, and clips looked at in each
+_PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
+_CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
 _UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
@@ -118,7 +116,8 @@ def _known(path: Path, files: Sequence[RawFile]) -> tuple[Detection | None, Dete
             try:
                 recordings.append(find_recordings(protocol, path, files))
             except ValueError as error:
-                notes += [] if str(error).startswith("No recordings of") else [str(error)]
+                if not str(error).startswith("No recordings of"):
+                    notes.append(str(error))
         recordings.sort(key=lambda one: (not _is_complete(one), -len(one.all_files)))
         titles = list(dict.fromkeys(DATASETS[one.protocol.dataset].title for one in recordings))
         if len(titles) > 1 and not _is_complete(recordings[0]):

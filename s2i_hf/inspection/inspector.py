@@ -2,8 +2,8 @@
 
     NW-UCLA Multiview Action 3D, raw files as read by nw_ucla: 1,484 clips, nothing suspicious
 
-Every clip is read once and counted (`statistics`), so memory does not grow with the data. `findings` makes sentences of the counts,
-`page` one HTML page.
+Every clip is read once and counted (`statistics`), so that memory holds names alone of most of them. `findings` makes sentences of
+the counts, `page` one HTML page.
 """
 
 from __future__ import annotations

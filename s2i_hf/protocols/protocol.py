@@ -67,7 +67,10 @@ class Dataset:
     fps: float | None = 30.0
 
     def protocol(self, rule: str, actions: Iterable[int], classes: str = "", **fields: Any) -> Protocol:
-        """A rule of this dataset, published where the dataset is, with fields of `Protocol`; its classes are named after it, or given."""
+        """A rule of this dataset, published where the dataset is; `fields` are those of `Protocol`.
+
+        `classes` is the resource with the class names; "": the one named after the dataset.
+        """
         classes = classes or f"{self.name}_classes.txt"
         return Protocol(self.name, rule, self.reader, self.layout, tuple(actions), classes, self.citation, **fields)
 

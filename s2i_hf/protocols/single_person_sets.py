@@ -90,7 +90,7 @@ DATASETS = (UTD_MHAD, MSR_ACTION3D, UTKINECT, UI_PRMD_KINECT, UI_PRMD_VICON, IRD
 
 def _names(form: str, *counts: int) -> frozenset[str]:
     """Names with every combination of numbers from 1 to each of `counts`."""
-    return frozenset(form.format(*numbers) for numbers in product(*(range(1, count + 1) for count in counts)))
+    return frozenset(form.format(*chosen) for chosen in product(*(range(1, count + 1) for count in counts)))
 
 
 def _utd_mhad_names() -> Collection[str]:

@@ -61,17 +61,17 @@ def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, li
     files: dict[Split, list[RawFile]] = {split: [] for split in protocol.splits}
     seen: dict[str, RawFile] = {}
     for name, file in sorted(((file_id(protocol, file), file) for file in chosen), key=lambda pair: pair[0]):
-        splits, reason = protocol.file_splits(name), "there twice"
+        splits = protocol.file_splits(name)
         if not splits:
-            reason = _why_not(protocol, name)
+            left_out.setdefault(_why_not(protocol, name), []).append(file.name)
         elif name not in seen:
             seen[name] = file
             for split in splits:
                 files[split].append(file)
-            continue
-        elif seen[name].size != file.size:
+        elif seen[name].size == file.size:
+            left_out.setdefault("there twice", []).append(file.name)
+        else:
             raise ValueError(f"{seen[name]} and {file} are two versions of one recording; keep one of them.")
-        left_out.setdefault(reason, []).append(file.name)
     return files
 
 
@@ -162,8 +162,8 @@ def read_split_file(data: bytes, name: str) -> tuple[frozenset[str], frozenset[s
             if not _VIDEO.fullmatch(video):
                 raise ReadError(f"{where}: {video[:40]!r} is no video; expected names such as 0002-L.")
             parts[part].add(video)
-    for part in (part for part, found in parts.items() if not found):
-        raise ReadError(f"{name}: lists no video that {part}s; the file is cut off, or no split file.")
+    if empty := [part for part, found in parts.items() if not found]:
+        raise ReadError(f"{name}: lists no video that {empty[0]}s; the file is cut off, or no split file.")
     if both := sorted(parts["train"] & parts["test"]):
         raise ReadError(f"{name}: {both[0]} is in both lists; expected every video in one of them.")
     return frozenset(parts["train"]), frozenset(parts["test"])

@@ -21,9 +21,8 @@ from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import DATASETS, SampleName, parse_name
 from ..raw_files import RawFile, ReadError, check_metres, with_suffix
 
-Selected = tuple[
-    list[RawFile], dict[str, list[str]]
-]  # files to read, and the names of those that are left out, by reason
+Selected = tuple[list[RawFile], dict[str, list[str]]]
+"""Files to read, and the names of those that are left out, by reason."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
 def forward_kinematics(offsets: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Absolute positions, (T, 22, 3) in the unit and the axes of the waist.
 
-    `offsets`, (T, 22, 3), are the waist itself, and each other joint in the frame of its parent; `angles`, (T, 22, 3), are degrees.
+    `offsets`, (T, 22, 3), are the waist itself, and each other joint in the frame of its parent; `angles`, (T, 22, 3), are degrees about
+    x, y, z of the turn Rz Rx Ry.
     """
     return positions(_JOINTS.parents, rotations("ZXY", angles[..., [2, 0, 1]]), offsets)
 
