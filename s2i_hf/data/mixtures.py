@@ -4,9 +4,9 @@
     set_weights("equal", ...), set_weights(0.5, ...)                 # how often an epoch draws from each
     held_out(rows, PROTOCOLS["ntu60_xview"])                         # which rows are test clips of another rule
 
-An epoch of a mixture has as many clips as the sets together. Each set is gone through in rounds, every clip once a round,
-each round in an order of its own, and goes on in the next epoch where it stopped, so that a small set is seen several times an
-epoch, a large one over several epochs, and no clip twice as often as another of its set. See `rounds`.
+An epoch of a mixture has as many clips as the sets together. Each set is gone through in passes, every clip once a pass,
+each pass in an order of its own, and goes on in the next epoch where it stopped, so that a small set is seen several times an
+epoch, a large one over several epochs, and no clip twice as often as another of its set. See `passes`.
 """
 
 from __future__ import annotations
@@ -223,10 +223,10 @@ def draws_of_epoch(weights: Sequence[float], names: Sequence[str], count: int) -
     return draws
 
 
-def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def passes(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The clips of an epoch of a mixture, in their order.
 
-    Set k gives `draws_of_epoch` clips: the next ones of its rounds. What an epoch takes depends on (seed, epoch), the clips' ids
+    Set k gives `draws_of_epoch` clips: the next ones of its passes. What an epoch takes depends on (seed, epoch), the clips' ids
     and the weights alone.
 
     Args:
@@ -235,8 +235,8 @@ def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: i
         seed, epoch, count: Of the run; which epoch; clips of an epoch.
 
     Returns:
-        (count,) indices, and (count,) the round that each clip is in: no clip comes twice in one round, so masks and augmentation
-        drawn by round differ whenever a clip comes again.
+        (count,) indices, and (count,) the pass that each clip is in: no clip comes twice in one pass, so masks and augmentation
+        drawn by pass differ whenever a clip comes again.
     """
     assert sources.weights is not None
     present = np.unique(sources.of)
@@ -248,13 +248,13 @@ def rounds(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: i
         members = np.flatnonzero(sources.of == at)
         begin, end = epoch * number, (epoch + 1) * number
         first = begin // len(members)
-        for turn in range(first, (end - 1) // len(members) + 1):
-            order = members[np.argsort(uniform(seed, turn, hashes[members], 1, "order")[:, 0], kind="stable")]
-            chosen = order[max(begin - turn * len(members), 0) : end - turn * len(members)]
+        for nth in range(first, (end - 1) // len(members) + 1):
+            order = members[np.argsort(uniform(seed, nth, hashes[members], 1, "order")[:, 0], kind="stable")]
+            chosen = order[max(begin - nth * len(members), 0) : end - nth * len(members)]
             indices.append(chosen)
-            numbers.append(np.full(len(chosen), turn))
-            # where in the epoch: a draw for each round of the clip, as one epoch may have it in several
-            purpose = f"mixture order/{turn - first}"
+            numbers.append(np.full(len(chosen), nth))
+            # where in the epoch: a draw for each pass of the clip, as one epoch may have it in several
+            purpose = f"mixture order/{nth - first}"
             places.append(uniform(seed, epoch, hashes[chosen], 1, purpose)[:, 0])
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate(indices)[order], np.concatenate(numbers)[order]

@@ -3,7 +3,7 @@
 All of it is a function of the step and the seed. An epoch's order depends on (seed, epoch) and the clips' ids, and step s
 takes the same clips whatever the number of processes and micro-batches, so that a resumed run needs no state of a sampler
 and a run of two processes computes what a run of one computes. In a mixture of datasets an epoch draws from each as often as it
-is told to (`mixtures.rounds`).
+is told to (`mixtures.passes`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..processing.rng import hash_ids, uniform
-from .mixtures import rounds
+from .mixtures import passes
 from .skeleton_rows import SkeletonRows, Sources
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Micro-batches of one process, as (round, index) pairs, each a list of `batch_size`.
+    """Micro-batches of one process, as (pass, index) pairs, each a list of `batch_size`.
 
     An epoch takes each clip once and leaves those out that fill no step: they come in another epoch, whose order is another. Clips too
-    few for one step are repeated in further rounds. The round is what augmentation and mask are drawn in: the epoch itself, the
+    few for one step are repeated in further passes. The pass is what augmentation and mask are drawn in: the epoch itself, the
     repetition, or, in a weighted mixture of datasets, how often the clip's own dataset was gone through before.
 
     Args:
@@ -61,10 +61,10 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         return len(self.steps()) * self.micro_batches
 
     def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the clips that this epoch takes, over all processes, in their order, and the round that each is in."""
+        """Indices of the clips that this epoch takes, over all processes, in their order, and the pass that each is in."""
         count = self.steps_per_epoch * self.batch_size * self.micro_batches * self.num_processes
         if self.sources is not None:
-            return rounds(self.sources, self.hashes, self.seed, epoch, count)
+            return passes(self.sources, self.hashes, self.seed, epoch, count)
         repeats = -(-count // len(self.hashes))
         turns = range(epoch * repeats, (epoch + 1) * repeats)
         draws = [uniform(self.seed, turn, self.hashes, 1, "order")[:, 0] for turn in turns]
@@ -84,7 +84,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 class _RoundRows(Dataset[dict[str, Any]]):
-    """Rows by (round, index): the round travels with the row as its epoch, so that loader workers may run ahead."""
+    """Rows by (pass, index): the pass travels with the row as its epoch, so that loader workers may run ahead."""
 
     def __init__(self, rows: SkeletonRows) -> None:
         self.rows = rows
@@ -104,7 +104,7 @@ def training_loader(
 
     Args:
         rows, sampler: The clips, and which of them come when.
-        collate: Rows, each with its round as "epoch", -> a batch.
+        collate: Rows, each with its pass as "epoch", -> a batch.
         num_workers: Loader processes; if None, 0 on a CPU and up to 8 beside an accelerator.
         device: Where the batches go.
     """

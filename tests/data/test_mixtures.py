@@ -12,7 +12,7 @@ import pytest
 from conftest import one_sentence
 from hypothesis import given, settings, strategies as st
 
-from s2i_hf.data.mixtures import describe_sources, draws_of_epoch, family, held_out, join, rounds, set_weights
+from s2i_hf.data.mixtures import describe_sources, draws_of_epoch, family, held_out, join, passes, set_weights
 from s2i_hf.data.skeleton_rows import SkeletonRows, Sources, as_rows
 from s2i_hf.processing.layouts import get_layout
 from s2i_hf.processing.rng import hash_ids
@@ -246,19 +246,19 @@ def test_draws_add_up_and_stay_near_the_weights(numbers: list[int], count: int) 
 def epochs(
     sizes: dict[str, int], weights: Any, count: int, number: int, seed: int = 0
 ) -> list[list[tuple[str, int, int]]]:
-    """(id, set, round) of the clips of each epoch."""
+    """(id, set, pass) of the clips of each epoch."""
     of = np.repeat(np.arange(len(sizes)), list(sizes.values()))
     ids = [f"{name}{index}" for name, size in sizes.items() for index in range(size)]
     sources = Sources(tuple(sizes), of, weights)
     found = []
     for epoch in range(number):
-        indices, turns = rounds(sources, hash_ids(ids), seed, epoch, count)
-        found.append([(ids[at], int(of[at]), int(turn)) for at, turn in zip(indices, turns, strict=True)])
+        indices, numbers = passes(sources, hash_ids(ids), seed, epoch, count)
+        found.append([(ids[at], int(of[at]), int(turn)) for at, turn in zip(indices, numbers, strict=True)])
     return found
 
 
 def test_rounds_against_a_slow_count() -> None:
-    """Every clip once a round of its set, rounds one after the other, and the next epoch goes on where one stopped."""
+    """Every clip once a pass of its set, passes one after the other, and the next epoch goes on where one stopped."""
     sizes, weights, count = {"big": 50, "small": 4, "middle": 13}, (0.5, 0.3, 0.2), 40
     drawn = epochs(sizes, weights, count, 9)
     for at, (name, size) in enumerate(sizes.items()):
@@ -269,7 +269,7 @@ def test_rounds_against_a_slow_count() -> None:
             assert len(taken) == number
             stream += sorted(taken, key=lambda pair: pair[1])
         assert [turn for _, turn in stream] == [place // size for place in range(9 * number)]
-        assert len(set(stream)) == len(stream)  # none twice in a round
+        assert len(set(stream)) == len(stream)  # none twice in a pass
         for turn in range(9 * number // size):
             assert {clip for clip, of_turn in stream if of_turn == turn} == {f"{name}{index}" for index in range(size)}
     small = Counter(clip for clip, of, _ in drawn[0] if of == 1)
@@ -289,8 +289,8 @@ def test_rounds_are_a_function_of_seed_epoch_ids_and_weights() -> None:
 
 def test_a_selection_without_one_of_the_sets_still_has_epochs() -> None:
     sources = Sources(("a", "b"), np.zeros(5, dtype=np.int64), (0.5, 0.5))
-    indices, turns = rounds(sources, hash_ids(list("vwxyz")), 0, 0, 10)
-    assert sorted(indices.tolist()) == sorted(2 * list(range(5))) and Counter(turns.tolist()) == {0: 5, 1: 5}
+    indices, numbers = passes(sources, hash_ids(list("vwxyz")), 0, 0, 10)
+    assert sorted(indices.tolist()) == sorted(2 * list(range(5))) and Counter(numbers.tolist()) == {0: 5, 1: 5}
 
 
 def test_a_set_that_would_never_come() -> None:

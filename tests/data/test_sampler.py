@@ -26,7 +26,7 @@ def order(
 def taken(
     ids: list[str], batch: int, parts: int, num: int, first: int = 0, epochs: int = 3, sources: Any = None
 ) -> list[set[tuple[int, str]]]:
-    """(round, id) of the clips of every step from `first` on, over all processes."""
+    """(pass, id) of the clips of every step from `first` on, over all processes."""
     per_epoch = len(ids) // (batch * parts * num)
     orders = order(ids, range(first, epochs * per_epoch), batch, per_epoch, parts, num, sources)
     assert {len(one) for one in orders} == {(epochs * per_epoch - first) * parts}
