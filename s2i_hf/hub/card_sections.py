@@ -215,7 +215,7 @@ def _weakest(values: Mapping[str, Any], names: list[str]) -> list[Row]:
 
 
 def damage_table(found: Mapping[str, Mapping[str, float]]) -> str:
-    """A Markdown table of accuracy in per cent, and how much the damage costs, by its name -> metrics, 0 to 1; the intact clips first."""
+    """A Markdown table of damages (name -> metrics, 0 to 1; the intact clips first) in per cent, and how much top-1 each of them costs."""
     whole = next(iter(found.values()))["top1"]
     rows = [
         (_damage_words(name), *_metrics(values), "" if name == "intact" else per_cent(whole - values["top1"]))

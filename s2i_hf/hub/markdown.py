@@ -47,7 +47,7 @@ def _templates() -> Environment:
 
 
 def front_matter_yaml(values: Mapping[str, Any]) -> str:
-    """JSON values as the lines of a card's front matter, which YAML 1.1 (Python) and 1.2 (the Hub) read alike; None and empty ones go."""
+    """JSON values, but for None and empty ones, as lines of a card's front matter, which YAML 1.1 (Python) and 1.2 (the Hub) read alike."""
     import yaml
 
     class Dumper(yaml.SafeDumper):

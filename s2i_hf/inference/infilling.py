@@ -142,7 +142,8 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     if kind not in classes:
         raise ValueError(f"model {name!r} is a {kind!r}, which cannot fill in motion; expected a vit_mae or diffmae.")
     if Path(name).is_dir() and RunFolder(Path(name)).settings.get("target", "joint") != "joint":
-        raise ValueError(f"model {name!r} predicts the motion stream of its image; take one of --target joint.")
+        reason = "was trained to predict the motion stream of its image, so it cannot fill gaps of the image"
+        raise ValueError(f"model {name!r} {reason}; take one pretrained with --target joint.")
     try:
         processor = SkeletonProcessor.from_pretrained(name)
     except (OSError, TypeError, ValueError) as error:
@@ -151,7 +152,8 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     with no_progress_bars():
         model, absent = load_weights(classes[kind], name)
     if absent:
-        raise ValueError(f"{name!r} holds no decoder ({len(absent)} tensors); take the folder of the pretraining run.")
+        reason = f"holds no decoder ({len(absent)} tensors are missing), so it cannot fill in anything"
+        raise ValueError(f"{name!r} {reason}; take the folder of the pretraining run.")
     return model.eval(), processor
 
 
@@ -289,9 +291,9 @@ def _find_gap(
     prepare(known, layout)  # its checks, in its words; of what is lost anything may be said
     people = present_people(known)[: 1 if options.people == "first" else None]
     if not lost.any():
-        raise ValueError("nothing is lost in this clip, as no joint is NaN; name drop_joints or drop_frames.")
+        raise ValueError("nothing is lost in this clip: no joint is NaN or named; pass drop_joints or drop_frames.")
     if len(people) == 0:
-        raise ValueError("everything in this clip is lost, and nothing left to fill from; name fewer joints or frames.")
+        raise ValueError("everything in this clip is lost, with nothing to fill it from; name fewer joints or frames.")
     lost = lost[:, people]
     if not lost.any():
         raise ValueError("nothing is lost of the people that the model sees, so there is nothing to fill.")

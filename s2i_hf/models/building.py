@@ -128,8 +128,8 @@ def build_diffmae(
         return _ready(model)
     for field, value in changes.items():
         if field not in _FREE and fields[field] != value:
-            had = fields[field]
-            raise ValueError(f"the weights of {name!r} have {field} {had!r}, not {value!r}; set it to {had!r}.")
+            had = f"{field} {fields[field]!r}, not {value!r}; set it to {fields[field]!r}, or start from a size"
+            raise ValueError(f"the weights of {name!r} have {had}.")
     return _ready(load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**fields | changes))[0])
 
 
@@ -169,7 +169,7 @@ def encoder_fields(config: Any) -> dict[str, Any]:
 
 
 def encoder_of(model: nn.Module) -> ViTModel:
-    """The encoder as a stock `ViTModel` that sees every patch in order, for features and fine-tuning; its weights are copied.
+    """The encoder of a ViTMAE, DiffMAE or ViT as a stock `ViTModel` that sees every patch in order; its weights are copied.
 
     Returns:
         `ViTModel` without pooling layer, in evaluation mode: (B, 3, H, W) -> last_hidden_state (B, 1 + L, D).

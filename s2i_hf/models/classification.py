@@ -138,7 +138,7 @@ def initialize_head(model: Any, seed: int) -> None:
 
 
 def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
-    """Copy the weights of `loaded` into `target`, all of them and bit for bit; a sentence that says so, or a ValueError."""
+    """Copy the weights of `loaded` into `target`, bit for bit, and say so in a sentence; ValueError if one is missing or does not fit."""
     given, wanted = loaded.state_dict(), target.state_dict()
     wrong = [name for name, tensor in wanted.items() if name not in given or given[name].shape != tensor.shape]
     if wrong:

@@ -27,7 +27,7 @@ class DiffMAEConfig(ViTMAEConfig):
         beta_start, beta_end: First and last variance of the noise, which grows linearly.
         rho, rho_on: An exponent on the noise, and where it applies; see `NoiseSchedule`. rho 1 is plain DDPM; DiffMAE has 0.8 on "beta".
         noisy_input: What of a noisy patch x_t enters the decoder. "plain": x_t, as in the paper. "scaled": sqrt(abar_t) x_t, the best
-            linear guess of x_0 for pixels of variance 1, which fades out what strong noise leaves little in; the decoder knows t anyway.
+            linear guess of x_0 for pixels of variance 1, which fades out where noise is strong and x_t holds little; the decoder knows t.
         noise_levels: Noise levels learned from in one pass of the encoder; more of them cost the decoder's work alone.
         time_embedding_size: Channels of the sine-cosine embedding of the timestep, before its two linear layers.
         norm_pix_loss: Predict hidden patches normalised one by one. The noise is added to the pixels either way, so a sampler needs mean
@@ -86,6 +86,7 @@ def num_visible(mask_ratio: float, num_patches: int) -> int:
     visible = int(num_patches * (1 - mask_ratio)) if 0 <= mask_ratio <= 1 else 0
     if not 0 < visible < num_patches:
         raise ValueError(
-            f"mask_ratio {mask_ratio} leaves {visible} of {num_patches} patches visible; expected some visible and some hidden."
+            f"mask_ratio {mask_ratio} leaves {visible} of {num_patches} patches visible; expected a ratio above 0 and below 1 that "
+            "leaves something visible and something hidden."
         )
     return visible

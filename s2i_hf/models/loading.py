@@ -124,8 +124,8 @@ def _check_sum(file: Path, name: str) -> None:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != wanted:
         raise ValueError(
-            f"{file.name} of {name!r} is not what the Hub announced (SHA-256 {digest[:12]}..., not {wanted[:12]}...); remove it with "
-            f"`hf cache rm model/{name}` and load it again."
+            f"{file.name} of {name!r} is not what the Hub announced (SHA-256 {digest[:12]}..., not {wanted[:12]}...): damaged on the way "
+            f"or changed in the cache; remove it with `hf cache rm model/{name}` and load it again."
         )
 
 

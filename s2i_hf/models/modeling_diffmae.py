@@ -304,7 +304,6 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         patches = own if target_pixel_values is None else self.patchify(target_pixel_values)
         batch, length, pixels = patches.shape
         visible = num_visible(self.config.mask_ratio, length)
-
         if noise is None:
             noise = torch.rand(batch, length, device=patches.device)
         elif noise.shape != (batch, length):
@@ -387,7 +386,8 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
             return torch.randint(total, (batch, self.config.noise_levels), device=device)
         if timesteps.ndim not in (1, 2) or len(timesteps) != batch or timesteps.is_floating_point():
             given = f"{timesteps.dtype} of shape {tuple(timesteps.shape)}"
-            raise ValueError(f"timesteps are {given}; expected whole numbers of shape ({batch},) or ({batch}, K).")
+            fitting = f"of shape ({batch},) or ({batch}, noise levels)"
+            raise ValueError(f"timesteps are {given}; expected whole numbers {fitting}.")
         # not on a GPU, where looking at values waits for it, nor while tracing
         if not torch.compiler.is_compiling() and timesteps.device.type == "cpu" and timesteps.numel():
             low, high = int(timesteps.min()), int(timesteps.max())

@@ -258,7 +258,8 @@ def check_scheduler(scheduler: Any, schedule: NoiseSchedule, num_inference_steps
         given = repr(scheduler) if isinstance(scheduler, str) else f"a {name}"
         raise ValueError(f"scheduler is {given}; expected one of {', '.join(SAMPLERS)}, or a scheduler of diffusers.")
     if (kind := config.get("prediction_type")) != "sample":
-        raise ValueError(f"{name} has prediction_type {kind!r}, but this model predicts clean patches: 'sample'.")
+        wanted = "this model predicts clean patches; make it with prediction_type='sample'"
+        raise ValueError(f"{name} has prediction_type {kind!r}, but {wanted}.")
     if config.get("clip_sample") or config.get("thresholding"):
         raise ValueError(f"{name} clips what the model predicts; give it clip_sample=False and thresholding=False.")
     noise = np.asarray(getattr(scheduler, "alphas_cumprod", ()), dtype=np.float64)

@@ -72,11 +72,11 @@ class Augmentation:
     jitter_frames: int = 1
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in (("crop", 0, 1), ("speed", 1 / FASTEST, FASTEST)):
+        for name, what, least, most in (("crop", "shares", 0, 1), ("speed", "speeds", 1 / FASTEST, FASTEST)):
             low, high = getattr(self, name)
-            if not (lowest <= low <= high <= highest and low > 0):
-                limits = f"above 0, from {lowest:g} to {highest:g}, the lower first"
-                raise ValueError(f"{name} is {getattr(self, name)}; expected two numbers {limits}.")
+            if not (least <= low <= high <= most and low > 0):
+                limits = f"above 0, from {least:g} to {most:g}, the lower first"
+                raise ValueError(f"{name} is {getattr(self, name)}; expected two {what} {limits}.")
         for names, lowest, highest, wanted in _RANGES:
             for name in names.split():
                 if not lowest <= getattr(self, name) <= highest:

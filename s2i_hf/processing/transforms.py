@@ -210,6 +210,9 @@ def clip_windows(joints: np.ndarray, num: int, ratio: float = 0.8) -> list[np.nd
         num: Clips wanted. The first is the whole clip; of the others the first begins and the last ends with it; one is the middle.
         ratio: Share of the frames in a window, at least one frame.
 
+    Returns:
+        `num` views of `joints`, (T, M, V, 3) and then (round(ratio T), M, V, 3).
+
     Raises:
         ValueError: `num` is below 1, or `ratio` no share.
     """
