@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,18 @@ def one_sentence(error: BaseException | str) -> bool:
     """Whether an error says what is wrong in one short line that ends like a sentence."""
     text = str(error)
     return "\n" not in text and 20 < len(text) < 500 and text[-1] in ".?"
+
+
+@contextmanager
+def refused(
+    kinds: type[Exception] | tuple[type[Exception], ...], *words: str, match: str | None = None
+) -> Iterator[None]:
+    """What is done inside raises one of `kinds`, as one sentence that holds these words and matches a pattern."""
+    with pytest.raises(kinds, match=match) as caught:
+        yield
+    assert one_sentence(caught.value), str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
 
 
 @pytest.fixture(scope="session")

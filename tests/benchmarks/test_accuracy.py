@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 
 from s2i_hf.cli import COMMANDS
 from s2i_hf.data.loading import as_rows, load_skeletons
@@ -170,15 +170,13 @@ def test_scale_and_seeds():
     "options", [{"label_arms": ("mae_universl",)}, {"label_arms": ("diffmae",), "methods": ("mae",)}]
 )
 def test_arms_that_there_are_not(options):
-    with pytest.raises(ValueError, match="--label_arms") as caught:
+    with refused(ValueError, match="--label_arms"):
         plan_of(**options)
-    assert one_sentence(caught.value)
 
 
 def test_sets_are_found_by_name(tmp_path):
-    with pytest.raises(ValueError, match="not a folder") as caught:
+    with refused(ValueError, match="not a folder"):
         find_sets(tmp_path / "nowhere")
-    assert one_sentence(caught.value)
     with pytest.raises(ValueError, match="none of the sub-folders"):
         find_sets(tmp_path)
     for name in ("nw_ucla", "MSRAction3D", "else"):
@@ -290,9 +288,8 @@ def test_a_subset_holds_people_out_and_has_no_test_clip(tmp_path):
     assert len(learn) == 12 and set(learn.labels) == set(range(10)) and learn.name == "utkinect_xsub"
     assert not set(learn.subjects) & set(held.subjects)
     assert set(learn.sample_ids) | set(held.sample_ids) <= set(as_rows(whole["train"]).sample_ids)
-    with pytest.raises(ValueError, match="remain beside") as caught:
+    with refused(ValueError, match="remain beside"):
         prepare_folder(PrepareArguments(clips=39, **flags))
-    assert one_sentence(caught.value)
 
 
 def test_an_untrained_model_can_be_probed(tmp_path):
@@ -325,9 +322,8 @@ def test_dry_run_tells_and_runs_nothing(tmp_path, capsys):
      ({"model": "google/vit"}, "--model"), ({"seeds": (-1,)}, "--seeds")],
 )  # fmt: skip
 def test_bad_settings(flags, said):
-    with pytest.raises(ValueError, match=said) as caught:
+    with refused(ValueError, match=said):
         AccuracyArguments(data="data", **flags)
-    assert one_sentence(caught.value)
 
 
 def test_a_set_that_is_not_there(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import given, settings, strategies as st
 
 from s2i_hf.data.mixtures import describe_sources, draws_of_epoch, family, held_out, join, passes, set_weights
@@ -183,9 +183,8 @@ def test_sets_without_labels_or_clips() -> None:
     joined, _ = join({"none": empty, "mine": {"train": mine}}, {"none": 1, "mine": 2})
     assert joined["train"].sources is not None and joined["train"].sources.names == ("mine",)
     assert joined["train"].sample_ids == mine.sample_ids
-    with pytest.raises(ValueError, match="no training clip in none") as caught:
+    with refused(ValueError, match="no training clip in none"):
         join({"none": empty})
-    assert one_sentence(caught.value)
 
 
 def test_facts_about_each_set() -> None:
@@ -223,9 +222,8 @@ def test_weights_of_the_sets() -> None:
         (1e6, "above zero"),  # a share too small for a number
         ({"a": 1, "b": float("inf")}, "above zero"),
     ):
-        with pytest.raises(ValueError, match=words) as caught:
+        with refused(ValueError, match=words):
             set_weights(mixture, sizes)  # type: ignore[arg-type]
-        assert one_sentence(caught.value)
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=6), st.integers(1, 5000))
@@ -294,6 +292,5 @@ def test_a_selection_without_one_of_the_sets_still_has_epochs() -> None:
 
 
 def test_a_set_that_would_never_come() -> None:
-    with pytest.raises(ValueError, match="none of the 8 clips of an epoch from b") as caught:
+    with refused(ValueError, match="none of the 8 clips of an epoch from b"):
         draws_of_epoch([0.99, 0.01], ["a", "b"], 8)
-    assert one_sentence(caught.value)

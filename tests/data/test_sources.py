@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 import s2i_hf.readers.discovery
@@ -153,9 +153,8 @@ def test_a_folder_that_lost_a_part(raw: Path, tmp_path: Path, format: Format) ->
     convert("nw_ucla_xview", raw, tmp_path / "out", format)
     (lost,) = (tmp_path / "out" / "data").glob("test-*")
     lost.rename(tmp_path / "elsewhere")
-    with pytest.raises(ValueError) as caught:
+    with refused(ValueError, "s2i convert"):
         load_skeletons(tmp_path / "out", cache_dir=tmp_path / "cache")
-    assert one_sentence(caught.value) and "s2i convert" in str(caught.value)
 
 
 def test_npz_needs_numpy_alone(raw: Path, tmp_path: Path) -> None:

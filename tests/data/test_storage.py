@@ -11,7 +11,7 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 
 from s2i_hf.data import storage
 from s2i_hf.data.loading import load_skeletons
@@ -158,9 +158,8 @@ def test_a_folder_knows_whether_it_is_whole(tmp_path: Path, format: Format) -> N
 def test_a_folder_without_a_proper_description(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / META_FILE).write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError) as caught:
+    with refused(ValueError, META_FILE):
         read_meta(tmp_path)
-    assert one_sentence(caught.value) and META_FILE in str(caught.value)
 
 
 @pytest.mark.parametrize("format", ["arrow", "safetensors"])

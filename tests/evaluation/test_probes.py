@@ -8,13 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from s2i_hf.evaluation.probes import (
-    C_GRID,
-    SETTINGS,
-    evaluate_probe,
-    knn_scores,
-    softmax_scores,
-)
+from s2i_hf.evaluation.probes import C_GRID, SETTINGS, evaluate_probe, knn_scores, softmax_scores
 from s2i_hf.evaluation.validation_splits import validation_folds, validation_split
 
 CLASSES = 6

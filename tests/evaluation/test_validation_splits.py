@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 
-from s2i_hf.evaluation.validation_splits import (
-    held_out_in_turn,
-    probe_folds,
-    validation_folds,
-    validation_split,
-)
+from s2i_hf.evaluation.validation_splits import held_out_in_turn, probe_folds, validation_folds, validation_split
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -114,6 +109,5 @@ def test_what_is_held_out_can_be_asked_for():
     assert [set(cameras[choose]) for _, choose in by_cameras] == [{1}, {2}, {3}]
     by_subjects, _ = validation_folds(subjects, labels, 5, cameras, np.array([4]), "subjects")  # though it has
     np.testing.assert_array_equal(by_subjects[0][1], validation_split(subjects, labels, 5)[0])
-    with pytest.raises(ValueError, match="several training cameras, and there are 1; hold out subjects") as refusal:
+    with refused(ValueError, match="several training cameras, and there are 1; hold out subjects"):
         validation_folds(subjects, labels, 5, np.ones(48), np.array([4]), "cameras")
-    assert one_sentence(refusal.value)

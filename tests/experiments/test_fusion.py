@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from finetune_clips import data, run
 
 from s2i_hf.data.skeleton_rows import as_rows, rows_of_splits
@@ -66,9 +66,8 @@ def test_weights_from_validation():
     ],
 )
 def test_scores_that_do_not_fit(scores, weights, message):
-    with pytest.raises(ValueError, match=message) as refusal:
+    with refused(ValueError, match=message):
         fuse_scores(scores, weights)
-    assert one_sentence(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +81,8 @@ def test_scores_that_do_not_fit(scores, weights, message):
     ],
 )
 def test_arguments_that_do_not_fit(changes, message):
-    with pytest.raises(ValueError, match=message) as refusal:
+    with refused(ValueError, match=message):
         FuseArguments(**{"models": ("a", "b"), "data": "nw_ucla_xview", **changes})
-    assert one_sentence(refusal.value)
     np.testing.assert_allclose(FuseArguments(models=("a", "b"), data="d", weights="3, 1").fixed_weights, [0.75, 0.25])
 
 
@@ -152,10 +150,7 @@ def test_weights_are_chosen_on_held_out_clips_and_never_on_the_test(runs):
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [
-        (("joint", "all_labels"), "held out no training clips"),
-        (("joint", "other"), "held out other training clips"),
-    ],
+    [(("joint", "all_labels"), "held out no training clips"), (("joint", "other"), "held out other training clips")],
 )
 def test_runs_without_common_validation_clips_are_refused(runs, names, message):
     with pytest.raises(ValueError, match=message):

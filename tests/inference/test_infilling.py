@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
-from conftest import one_sentence
+from conftest import refused
 
 from s2i_hf.inference.infilling import infill, infill_clips, predict_hidden
 from s2i_hf.inference.infilling_gaps import (
@@ -283,9 +283,8 @@ def test_models_that_do_not_fit(make_clip: MakeClip) -> None:
         (build_mae("config:micro", image_size=64).vit, processor()),
         (models()["mae"], processor(size=32)),
     ):
-        with pytest.raises(ValueError) as error:
+        with refused(ValueError):
             infill(make_clip("kinect_v1"), model, made, "head")
-        assert one_sentence(error.value)
 
 
 # --- s2i infill ---------------------------------------------------------------------------------------------------------

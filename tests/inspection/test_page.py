@@ -39,11 +39,7 @@ def report(clips, path="data", **fields):
 def nasty(tmp_path):
     clips = [("train", clip(f"{NASTY}{n}", label=n % 2, subject=n)) for n in range(8)]
     found = report(
-        clips,
-        tmp_path / NASTY.replace("/", ""),
-        class_names=(NASTY, "wave"),
-        warnings=[NASTY],
-        broken=[NASTY] * 26,
+        clips, tmp_path / NASTY.replace("/", ""), class_names=(NASTY, "wave"), warnings=[NASTY], broken=[NASTY] * 26
     )
     found.detection.notes, found.detection.commands = [NASTY], [NASTY]
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import refused
 from diffmae_micro import same
 from transformers import AutoModelForImageClassification, ViTModel
 from vision_backbones import FAMILIES, save_backbone
@@ -167,9 +167,8 @@ def test_sizes_fit_or_are_refused(saved: dict[str, tuple[Path, Any]]) -> None:
     assert sizes["vit"] == sizes["clip_vision_model"] == sizes["swin"] == [64]
     assert sizes["dinov2"] == sizes["dinov3_vit"] == [32, 48, 64, 80, 96] and sizes["convnext"] == [32, 64, 96]
     for family, side, message in (("deit", 96, "set the size to 64"), ("convnext", 80, "a multiple of 32")):
-        with pytest.raises(ValueError, match=message) as error:
+        with refused(ValueError, match=message):
             build_classifier(str(saved[family][0]), CLASSES, image_size=side)
-        assert one_sentence(error.value)
     model, _ = build_classifier(str(saved["dinov3_vit"][0]), CLASSES, image_size=96, pooling="columns")
     assert model(images(96)).logits.shape == (2, 3) and fits(model.config, 96) and not fits(model.config, 64)
 
@@ -178,10 +177,9 @@ def test_what_a_family_does_not_have_is_refused_in_one_sentence(
     saved: dict[str, tuple[Path, Any]], tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "resnet"}')
-    for refused in (lambda: load_backbone(str(tmp_path)), lambda: build_classifier(str(tmp_path), CLASSES)):
-        with pytest.raises(ValueError, match=r"is a 'resnet'; the vision backbones known here are") as error:
-            refused()
-        assert one_sentence(error.value)
+    for opened in (lambda: load_backbone(str(tmp_path)), lambda: build_classifier(str(tmp_path), CLASSES)):
+        with refused(ValueError, match=r"is a 'resnet'; the vision backbones known here are"):
+            opened()
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_backbone(str(tmp_path / "nothing"))
     folder = saved["swin"][0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import refused
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification
 
@@ -181,9 +181,8 @@ def test_a_head_is_kept_for_the_same_classes_only_and_the_notes_say_so(folders: 
             and notes[1].startswith("Newly initialised: the head")
             and model.config.num_labels == len(names)
         )
-        with pytest.raises(ValueError, match=reason) as error:
+        with refused(ValueError, match=reason):
             build_classifier(source, names, head="keep", **options)
-        assert one_sentence(error.value)
     kept, _ = build_classifier(source, CLASSES, head="keep")
     assert torch.equal(kept.classifier.weight, ViTForImageClassification.from_pretrained(source).classifier.weight)
     assert build_classifier(source, CLASSES, head="new")[0].classifier.weight.abs().max() < 1e-3
@@ -214,9 +213,8 @@ def test_a_head_is_kept_for_the_same_classes_only_and_the_notes_say_so(folders: 
 def test_bad_input_is_one_sentence(
     folders: dict[str, Path], source: str, names: list[str], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as error:
+    with refused(ValueError, match=message):
         build_classifier(str(folders.get(source, source)), names, **options)
-    assert one_sentence(error.value)
 
 
 def test_weights_that_are_not_whole_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -228,9 +226,8 @@ def test_weights_that_are_not_whole_are_refused(folders: dict[str, Path], tmp_pa
         tmp_path / "model.safetensors",
         {"format": "pt"},
     )
-    with pytest.raises(ValueError, match="lack 1 encoder tensors") as error:
+    with refused(ValueError, match="lack 1 encoder tensors"):
         build_classifier(str(tmp_path), CLASSES)
-    assert one_sentence(error.value)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         build_classifier(str(tmp_path / "nothing"), CLASSES)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import refused
 from transformers import ViTConfig, ViTForImageClassification
 
 from s2i_hf.models.classification import build_classifier
@@ -56,9 +56,8 @@ def test_the_dropout_that_drop_path_stands_in_for_goes_on() -> None:
     assert [block.dropout.p for block in set_drop_path(model, 0.0).vit.layers] == [0.2, 0.2]
     copied = copy.deepcopy(set_drop_path(model, 0.5))
     assert copied.vit.layers[1].dropout.rate == 0.5
-    with pytest.raises(ValueError, match="no residual blocks") as error:
+    with refused(ValueError, match="no residual blocks"):
         set_drop_path(torch.nn.Linear(2, 2), 0.1)
-    assert one_sentence(error.value)
     assert set_drop_path(torch.nn.Linear(2, 2), 0.0) is not None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from diffmae_micro import DECODERS, draws, make, same, weights
 from diffmae_reference import alpha_bars, ddpm_step, forward
 from safetensors import safe_open
@@ -264,9 +264,8 @@ def test_a_tiny_model_learns_to_paint_a_template(decoder_type: str) -> None:
     ],
 )
 def test_configs_that_cannot_be_built_are_refused(settings: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         DiffMAEConfig(**settings)
-    assert one_sentence(caught.value)
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import refused
 from diffmae_reference import alpha_bars, ddpm_step, denoise, encoder
 from torch import Tensor
 
@@ -267,9 +267,8 @@ def test_normalised_patches_need_statistics() -> None:
     given, mask = images(), masks()
     patches = model.patchify(given)
     truth = patches.mean(dim=-1, keepdim=True), patches.var(dim=-1, keepdim=True)
-    with pytest.raises(ValueError, match=r"normalised one by one .* pass patch_statistics") as caught:
+    with refused(ValueError, match=r"normalised one by one .* pass patch_statistics"):
         model.generate(given, mask, 2)
-    assert one_sentence(caught.value)
     with pytest.raises(ValueError, match="wrong shape"):
         model.generate(given, mask, 2, patch_statistics=(truth[0][:2], truth[1][:2]))
     once = model.patchify(model.generate(given, mask, 1, seed=0, patch_statistics=truth))
@@ -337,9 +336,8 @@ def test_schedulers_of_diffusers_fill_in(model: DiffMAEForPreTraining, name: str
     ],
 )
 def test_what_cannot_be_filled_is_refused(model: DiffMAEForPreTraining, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         model.generate(**{"pixel_values": images(), "mask": masks(), "num_inference_steps": 2, **changes})
-    assert one_sentence(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -353,14 +351,12 @@ def test_what_cannot_be_filled_is_refused(model: DiffMAEForPreTraining, changes:
 def test_schedulers_that_do_not_fit_are_refused(
     model: DiffMAEForPreTraining, options: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         model.generate(images(), masks(), 2, scheduler_of("DDPMScheduler", model, **options))
-    assert one_sentence(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore:__array__")
 @pytest.mark.parametrize("name", ["EulerAncestralDiscreteScheduler", "PNDMScheduler"])
 def test_schedulers_that_cannot_step_from_samples_are_refused(model: DiffMAEForPreTraining, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} cannot step from predicted clean patches") as caught:
+    with refused(ValueError, match=f"{name} cannot step from predicted clean patches"):
         model.generate(images(), masks(), 8, scheduler_of(name, model), seed=0)
-    assert one_sentence(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import refused
 from diffmae_reference import alpha_bars, ddpm_step
 
 from s2i_hf.models.configuration_diffmae import DiffMAEConfig
@@ -174,22 +174,19 @@ def test_ddim_steps_equal_those_of_diffusers(count: int, eta: float, rho: float)
 )
 def test_what_is_no_schedule_is_refused(settings: dict[str, Any], says: str) -> None:
     for build in (NoiseSchedule, DiffMAEConfig):
-        with pytest.raises(ValueError, match=says) as caught:
+        with refused(ValueError, match=says):
             build(**settings)
-        assert one_sentence(caught.value)
 
 
 @pytest.mark.parametrize(("step", "earlier"), [(5, 5), (5, 6), (5, -2), (10, 3)])
 def test_steps_that_go_nowhere_are_refused(step: int, earlier: int) -> None:
     schedule, x = NoiseSchedule(10), torch.zeros(1)
     for take in (schedule.ddpm_step, schedule.ddim_step):
-        with pytest.raises(ValueError, match=f"cannot step from {step} to {earlier}") as caught:
+        with refused(ValueError, match=f"cannot step from {step} to {earlier}"):
             take(x, x, step, earlier)
-        assert one_sentence(caught.value)
 
 
 @pytest.mark.parametrize("count", [0, -1, 11])
 def test_a_number_of_steps_that_cannot_be_taken(count: int) -> None:
-    with pytest.raises(ValueError, match=f"num_inference_steps is {count}; expected 1 to 10") as caught:
+    with refused(ValueError, match=f"num_inference_steps is {count}; expected 1 to 10"):
         NoiseSchedule(10).timesteps(count)
-    assert one_sentence(caught.value)

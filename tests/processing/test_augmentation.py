@@ -9,13 +9,7 @@ import pytest
 from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.processing.augmentation import (
-    NO_AUGMENTATION,
-    NUM_DRAWS,
-    Augmentation,
-    rotation_matrix,
-    shear_matrix,
-)
+from s2i_hf.processing.augmentation import NO_AUGMENTATION, NUM_DRAWS, Augmentation, rotation_matrix, shear_matrix
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import fill_missing, play

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import MakeClip, one_sentence
+from conftest import MakeClip, refused
 from s2i_reference import reference_image, taps
 
 from s2i_hf.processing.encoding import ClipMetadata, EncodingOptions, decode, encode
@@ -31,11 +31,7 @@ KINECT_V2 = (
     [-1, 0, 20, 2, 20, 4, 5, 6, 20, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 1, 7, 7, 11, 11],
     [1],
 )
-LCRNET = (
-    [[12], [11, 9, 7], [10, 8, 6], [5, 3, 1], [4, 2, 0]],
-    [2, 3, 4, 5, 10, 11, 8, 9, 10, 11, 12, 12, -1],
-    [5, 4],
-)
+LCRNET = ([[12], [11, 9, 7], [10, 8, 6], [5, 3, 1], [4, 2, 0]], [2, 3, 4, 5, 10, 11, 8, 9, 10, 11, 12, 12, -1], [5, 4])
 SBU = (
     [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11], [12, 13, 14]],
     [1, 2, -1, 1, 3, 4, 1, 6, 7, 2, 9, 10, 2, 12, 13],
@@ -228,9 +224,8 @@ def test_one_frame_fills_the_height(make_clip: MakeClip) -> None:
     ],
 )
 def test_options_refuse_bad_values(values: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         EncodingOptions(**values)
-    assert one_sentence(caught.value)
 
 
 def test_encode_refuses_what_does_not_fit(make_clip: MakeClip) -> None:
@@ -245,9 +240,8 @@ def test_encode_refuses_what_does_not_fit(make_clip: MakeClip) -> None:
         "a person needs 5": lambda: encode([clip], "kinect_v2", size=(224, 4)),
     }
     for says, call in cases.items():
-        with pytest.raises(ValueError, match=says) as caught:
+        with refused(ValueError, match=says):
             call()
-        assert one_sentence(caught.value)
     images, metadata = encode([], "kinect_v2")
     assert images.shape == (0, 3, 224, 224) and metadata == []
 

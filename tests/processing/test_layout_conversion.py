@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 
 from s2i_hf.data.skeleton_rows import as_layout, as_rows, rows_of_splits
 from s2i_hf.processing.encoding import encode
@@ -16,9 +16,7 @@ from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
 
 def names_of(source: str, target: str) -> dict[str, str]:
     old, new = LAYOUTS[source], LAYOUTS[target]
-    return dict(
-        zip(new.joint_names, (old.joint_names[index] for index in joint_indices(old, new)), strict=True),
-    )
+    return dict(zip(new.joint_names, (old.joint_names[index] for index in joint_indices(old, new)), strict=True))
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "vicon_39"])
@@ -87,9 +85,8 @@ def test_joints_are_copied_bit_for_bit(make_clip):
     ],
 )
 def test_a_format_with_more_joints_is_refused(source, target, message, make_clip):
-    with pytest.raises(ValueError, match=message) as refusal:
+    with refused(ValueError, match=message):
         to_layout(make_clip(source), source, target)
-    assert one_sentence(refusal.value)
 
 
 def test_an_array_of_another_format_is_refused(make_clip):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import one_sentence
+from conftest import refused
 
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.masking import (
@@ -275,9 +275,8 @@ def test_errors() -> None:
         "one .W,. array": lambda: mask_noise("body_part", ["a", "b"], GRID, 0.75, part_of_column=columns_of(1)),
     }
     for says, call in cases.items():
-        with pytest.raises(ValueError, match=says) as caught:
+        with refused(ValueError, match=says):
             call()
-        assert one_sentence(caught.value)
 
 
 def test_the_number_of_visible_patches_is_that_of_vitmae() -> None:
@@ -337,9 +336,8 @@ def test_a_mixture_in_words() -> None:
 )
 def test_mixtures_that_cannot_be_drawn_from(mask: str, says: str) -> None:
     for call in (lambda: mask_weights(mask), lambda: mask_noise(mask, ["a"], GRID, 0.75)):
-        with pytest.raises(ValueError, match=says) as caught:
+        with refused(ValueError, match=says):
             call()
-        assert one_sentence(caught.value)
 
 
 def test_a_ratio_is_drawn_for_a_step_from_its_range() -> None:
@@ -363,6 +361,5 @@ def test_a_ratio_is_drawn_for_a_step_from_its_range() -> None:
     ],
 )
 def test_ranges_that_cannot_be_drawn_from(ratio: tuple[float, ...], says: str) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         check_mask("random", ratio, 196)
-    assert one_sentence(caught.value)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from bodies import nearest_by_walking
-from conftest import MakeClip, one_sentence
+from conftest import MakeClip, refused
 from hypothesis import given, settings, strategies as st
 
 from s2i_hf.processing.layouts import LAYOUTS
@@ -250,9 +250,8 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_prepare_refuses(case: str) -> None:
     joints, says = BAD[case]
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, "a01_s01", match=says):
         prepare(joints, "kinect_v2", sample_id="a01_s01")
-    assert one_sentence(caught.value) and "a01_s01" in str(caught.value)
 
 
 def test_prepare_refuses_an_unknown_choice_of_people(make_clip: MakeClip) -> None:
@@ -348,6 +347,5 @@ def test_windows_are_the_whole_clip_and_equally_spaced_ones(make_clip: MakeClip)
 
 @pytest.mark.parametrize(("num", "ratio", "says"), [(0, 0.8, "num is 0"), (2, 0.0, "ratio is"), (2, 1.2, "ratio is")])
 def test_windows_refuse_nonsense(num: int, ratio: float, says: str, make_clip: MakeClip) -> None:
-    with pytest.raises(ValueError, match=says) as caught:
+    with refused(ValueError, match=says):
         clip_windows(make_clip(), num, ratio)
-    assert one_sentence(caught.value)

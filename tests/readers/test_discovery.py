@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import given, strategies as st
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
@@ -50,9 +50,8 @@ def test_what_is_left_out_and_why(tmp_path: Path) -> None:
         "there twice": ["S001C001P001R001A002.skeleton"],
     }
     (tmp_path / "again" / "S001C001P001R001A002.skeleton").write_bytes(b"another version")
-    with pytest.raises(ValueError, match="two versions") as caught:
+    with refused(ValueError, match="two versions"):
         find_recordings("ntu60_xsub", tmp_path)
-    assert one_sentence(caught.value)
 
 
 def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
@@ -89,11 +88,8 @@ def test_a_wrong_folder_is_told_what_was_looked_for(tmp_path: Path, make: str | 
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "S018C001P008R001A061.skeleton").write_text("")
-    with pytest.raises(ValueError) as caught:
+    with refused(ValueError, *words):
         find_recordings("ntu60_xsub", None if make is None else tmp_path / make)
-    assert one_sentence(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 def test_reading_keeps_the_order_and_hands_on_errors(tmp_path: Path) -> None:
@@ -172,11 +168,8 @@ def test_names_of_part_two() -> None:
     ],
 )
 def test_other_files_are_one_clear_sentence(text: str, words: list[str]) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, "cross_subject.txt", *words):
         read_split_file(text.encode(), "cross_subject.txt")
-    assert one_sentence(caught.value) and "cross_subject.txt" in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 @given(st.one_of(st.binary(max_size=300), st.integers(0, 200).map(lambda n: split_text(TRAIN, TEST).encode()[:n])))

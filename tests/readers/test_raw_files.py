@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from hypothesis import given, settings, strategies as st
 from skeleton_files import person, skeleton_text
 
@@ -139,18 +139,16 @@ def test_gzip(tmp_path: Path) -> None:
         (gzip.compress(bytes(300 << 20), 1), "unpacks to more than"),
     ):
         path.write_bytes(data)
-        with pytest.raises(ReadError, match=words) as caught:
+        with refused(ReadError, match=words):
             read_bytes(path)
-        assert one_sentence(caught.value)
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "folder.json").mkdir()
     for name in ("pipe.json", "folder.json", "nothing.json"):
-        with pytest.raises(ReadError) as caught:
+        with refused(ReadError, name):
             read_bytes(tmp_path / name)
-        assert one_sentence(caught.value) and name in str(caught.value)
 
 
 def test_a_file_that_may_not_be_looked_at_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from finetune_clips import arguments, curve, data, run, weights
 from killable import Launch, launcher
 
@@ -92,8 +92,7 @@ def assert_same(run_dir: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kill_at", "how"),
-    [(5, "SIGKILL"), (19, "SIGKILL"), (None, "while saving"), (None, "after it was saved")],
+    ("kill_at", "how"), [(5, "SIGKILL"), (19, "SIGKILL"), (None, "while saving"), (None, "after it was saved")]
 )
 def test_killed_and_resumed_is_undisturbed(
     launch: Any, undisturbed: Path, tmp_path: Path, kill_at: int | None, how: str
@@ -161,9 +160,8 @@ def test_a_resumed_model_has_the_encoder_of_the_checkpoint(undisturbed: Path, tm
     lost = next(name for name in tensors if "layer" in name)
     left = {name: tensor for name, tensor in tensors.items() if name != lost}
     save_file(left, str(tmp_path / "damaged" / "model.safetensors"), {"format": "pt"})
-    with pytest.raises(ValueError, match="does not hold this model") as error:
+    with refused(ValueError, match="does not hold this model"):
         trainer._load_from_checkpoint(str(tmp_path / "damaged"))
-    assert one_sentence(error.value)
 
 
 @pytest.mark.parametrize("ema", [None, 0.8])
@@ -220,6 +218,5 @@ def test_other_clips_or_processes_are_refused(undisturbed: Path, tmp_path: Path)
         run(run_dir, data(train=48), **{**HARD, "resume": "auto"})
     path = find_checkpoints(run_dir)[-1] / "progress.json"
     path.write_text(path.read_text().replace('"num_processes": 1', '"num_processes": 2'))
-    with pytest.raises(ValueError, match="written by 2 processes") as error:
+    with refused(ValueError, match="written by 2 processes"):
         run(run_dir, **{**HARD, "resume": "auto"})
-    assert one_sentence(error.value)

@@ -14,13 +14,7 @@ from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.visualization import figures
-from s2i_hf.visualization.figures import (
-    MissingExtra,
-    confusion_picture,
-    curve_picture,
-    draw_layout,
-    y_points_down,
-)
+from s2i_hf.visualization.figures import MissingExtra, confusion_picture, curve_picture, draw_layout, y_points_down
 from s2i_hf.visualization.reconstruction import reconstruction_picture
 
 

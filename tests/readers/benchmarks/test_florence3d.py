@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from hypothesis import given, settings, strategies as st
 from paper_files import florence_text, walk
 
@@ -84,11 +84,8 @@ def test_a_clip_that_is_broken_leaves_the_others(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, text: str, words: list[str]) -> None:
     (tmp_path / ALL).write_text(text)
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, ALL, *words):
         list(florence3d.read_clips(tmp_path / ALL))
-    assert one_sentence(caught.value) and ALL in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 def test_lines_that_make_no_whole_frame(tmp_path: Path) -> None:

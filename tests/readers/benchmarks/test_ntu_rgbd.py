@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import given, settings, strategies as st
 from skeleton_files import Body, person, read_slowly, skeleton_text
 
@@ -250,19 +250,15 @@ def test_broken_files_are_one_clear_sentence(tmp_path: Path, text: bytes, words:
     path = tmp_path / f"{NAME}.skeleton"
     path.write_bytes(text)
     for denoise in (True, False):
-        with pytest.raises(ReadError) as caught:
+        with refused(ReadError, NAME, *words):
             ntu_rgbd.read(path, denoise)
-        assert one_sentence(caught.value) and NAME in str(caught.value)
-        for word in words:
-            assert word in str(caught.value)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.skeleton")
     for path in (tmp_path, tmp_path / "none.skeleton", tmp_path / "pipe.skeleton", Path("/dev/zero")):
-        with pytest.raises(ReadError) as caught:
+        with refused(ReadError):
             ntu_rgbd.read(path)
-        assert one_sentence(caught.value)
     with (tmp_path / "huge.skeleton").open("wb") as file:
         file.truncate(1 << 40)  # a sparse file: a terabyte that takes no space
     with pytest.raises(ReadError, match=r"huge.skeleton: .* MB large"):

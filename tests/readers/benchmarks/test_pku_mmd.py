@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from hypothesis import given, settings, strategies as st
 from paper_files import pku_text, split_text, walk, write_pku
 
@@ -105,18 +105,16 @@ def test_a_label_file_of_one_row_and_blank_lines(tmp_path: Path) -> None:
 def test_what_is_no_label_file(tmp_path: Path, labels: bytes) -> None:
     file = write_pku(tmp_path, "0002-L", walk(9, 1, 25), [])
     file.companions[0].path.write_bytes(labels)
-    with pytest.raises(ReadError, match=r"0002-L\.txt") as caught:
+    with refused(ReadError, match=r"0002-L\.txt"):
         list(pku_mmd.read_clips(file))
-    assert one_sentence(caught.value)
 
 
 def test_without_labels_and_in_millimetres(tmp_path: Path) -> None:
     file = write_pku(tmp_path, "0002-L", walk(9, 1, 25) * 1000, [(1, 2, 9, 1)])
     with pytest.raises(ReadError, match="millimetres"):
         list(pku_mmd.read_clips(file))
-    with pytest.raises(ReadError, match="no label file") as caught:
+    with refused(ReadError, match="no label file"):
         list(pku_mmd.read_clips(file.path))
-    assert one_sentence(caught.value)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import given, settings, strategies as st
 from paper_files import sbu_text, walk
 
@@ -61,11 +61,8 @@ def test_somebody_who_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, text: str, words: list[str]) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, "skeleton_pos.txt", *words):
         sbu.read(write(tmp_path, text))
-    assert one_sentence(caught.value) and "skeleton_pos.txt" in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import HealthCheck, given, settings, strategies as st
 from scipy.io import loadmat, savemat
 
@@ -106,11 +106,8 @@ def broken() -> dict[str, tuple[bytes, list[str]]]:
 @pytest.mark.parametrize("case", broken())
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
     data, words = broken()[case]
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, NAME, *words):
         utd_mhad.read(write(tmp_path, data))
-    assert one_sentence(caught.value) and NAME in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
@@ -118,11 +118,8 @@ def test_an_action_that_cannot_be_cut_out_is_reported(tmp_path: Path, line: str,
 def test_broken_files_are_one_clear_sentence(
     tmp_path: Path, content: str | None, labels: str, words: list[str]
 ) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, *words):
         list(utkinect.read_clips(write(tmp_path, content, labels)))
-    assert one_sentence(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 def test_other_names_are_refused(tmp_path: Path) -> None:

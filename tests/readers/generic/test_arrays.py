@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import one_sentence
+from conftest import refused
 from hypothesis import given, settings, strategies as st
 from own_files import FLAT_STAR, STAR, damages, joints, npy, npz, raw, reads_or_refuses
 
@@ -54,9 +54,8 @@ def test_pixels_have_two_values_or_three() -> None:
     "shape", [(12,), (12, 13), (12, 5, 3), (12, 1, 4, 4), (0, 4, 3), (12, 0, 4, 3), (12, 0), (2, 3, 1, 4, 3), (3, 12, 4, 2), ()]
 )  # fmt: skip
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, str(shape), "test_star"):
         arrays.as_clip(np.zeros(shape), STAR, "a.npy")
-    assert one_sentence(caught.value) and str(shape) in str(caught.value) and "test_star" in str(caught.value)
 
 
 def test_files_of_all_kinds_hold_the_same_clip(tmp_path: Path) -> None:
@@ -96,9 +95,8 @@ def test_null_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, name: str, content: Any, words: str) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, name, words):
         arrays.read_joints(raw(tmp_path, name, content), STAR)
-    assert one_sentence(caught.value) and name in str(caught.value) and words in str(caught.value)
 
 
 def test_a_confusion_of_layouts_names_both(tmp_path: Path) -> None:
@@ -181,9 +179,8 @@ def header(shape: str, descr: str = "'<f4'") -> bytes:
     ],
 )
 def test_bad_headers_are_one_clear_sentence(tmp_path: Path, content: bytes, words: str) -> None:
-    with pytest.raises(ReadError) as caught:
+    with refused(ReadError, "a.npy", words):
         read_npy(raw(tmp_path, "a.npy", content))
-    assert one_sentence(caught.value) and "a.npy" in str(caught.value) and words in str(caught.value)
 
 
 def test_archives_that_are_none(tmp_path: Path) -> None:
