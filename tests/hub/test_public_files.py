@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import one_sentence
+from conftest import one_sentence, refused
 
 from s2i_hf.hub.model_card import write_card
 from s2i_hf.hub.public_files import check_public, digest_of_model, public_files, public_text, sidecar, write_files
@@ -212,25 +212,25 @@ def test_an_export_goes_along_if_it_is_of_these_weights(
 def test_folders_that_cannot_be_pushed(tmp_path: Path, runs: Path) -> None:
     import shutil
 
-    def refused(folder: Path, words: str, kind: type[Exception] = ValueError) -> None:
+    def cannot_push(folder: Path, words: str, kind: type[Exception] = ValueError) -> None:
         with refused(kind, match=words):
             public_files(folder, "someone/model")
 
-    refused(tmp_path / "nowhere", "is no folder", FileNotFoundError)
+    cannot_push(tmp_path / "nowhere", "is no folder", FileNotFoundError)
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "a run that has ended")
+    cannot_push(tmp_path / "empty", "a run that has ended")
     folder = tmp_path / "run"
     shutil.copytree(runs / "cls", folder)
     (folder / "preprocessor_config.json").unlink()
-    refused(folder, "nobody can use its model")
+    cannot_push(folder, "nobody can use its model")
     shutil.copy(runs / "cls" / "preprocessor_config.json", folder)
     (folder / "results.json").write_text("[{")
-    refused(folder, "is not JSON")
+    cannot_push(folder, "is not JSON")
     shutil.copy(runs / "cls" / "results.json", folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    refused(folder, "pickle")
+    cannot_push(folder, "pickle")
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../../x.safetensors"}}')
-    refused(folder, "pickle|outside its folder")
+    cannot_push(folder, "pickle|outside its folder")
     with pytest.raises(ValueError, match="not empty"):
         write_files({}, folder)
 
