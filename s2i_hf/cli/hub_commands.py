@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..utils.arguments import arg
 from ..utils.configs import find_config, recipes
@@ -68,12 +68,14 @@ def push(arguments: PushArguments) -> None:
         print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
         return
     check_repository(arguments.repository)
-    options: dict[str, Any] = {
-        "branch": arguments.branch,
-        "message": arguments.message,
-        "progress": sys.stderr.isatty(),
-    }
-    address = publish_run(arguments.folder, arguments.repository, private=not arguments.public, **options)
+    address = publish_run(
+        arguments.folder,
+        arguments.repository,
+        private=not arguments.public,
+        branch=arguments.branch,
+        message=arguments.message,
+        progress=sys.stderr.isatty(),
+    )
     print(f"Uploaded: {address}")
 
 

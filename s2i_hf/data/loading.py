@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def load_skeletons(
     holdout = [holdout] if isinstance(holdout, str) else list(holdout)
     rules = [get_protocol(name) for name in holdout]  # before any long work
     several = not isinstance(source, (str, Path))
-    names = [str(source)] if isinstance(source, (str, Path)) else list(map(str, source))
+    names = list(map(str, source)) if several and isinstance(source, Iterable) else [str(source)]
     if streaming and (several or holdout or mixture is not None):
         raise ValueError("streaming=True is for one source as it is; a mixture or holdout needs clips by index.")
     if not several and mixture is not None:

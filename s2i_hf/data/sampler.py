@@ -66,24 +66,24 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         if self.sources is not None:
             return passes(self.sources, self.hashes, self.seed, epoch, count)
         repeats = -(-count // len(self.hashes))
-        turns = range(epoch * repeats, (epoch + 1) * repeats)
-        draws = [uniform(self.seed, turn, self.hashes, 1, "order")[:, 0] for turn in turns]
+        numbers = range(epoch * repeats, (epoch + 1) * repeats)
+        draws = [uniform(self.seed, number, self.hashes, 1, "order")[:, 0] for number in numbers]
         order = np.concatenate([np.argsort(drawn, kind="stable") for drawn in draws])
-        return order[:count], np.repeat(turns, len(self.hashes))[:count]
+        return order[:count], np.repeat(numbers, len(self.hashes))[:count]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        known, order, turns = -1, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        known, order, numbers = -1, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         for step in self.steps():
             epoch, place = divmod(step, self.steps_per_epoch)
             if epoch != known:
-                known, (order, turns) = epoch, self.epoch_order(epoch)
+                known, (order, numbers) = epoch, self.epoch_order(epoch)
             for part in range(place * self.micro_batches, (place + 1) * self.micro_batches):
                 start = (part * self.num_processes + self.process) * self.batch_size
                 taken = slice(start, start + self.batch_size)
-                yield list(zip(turns[taken].tolist(), order[taken].tolist(), strict=True))
+                yield list(zip(numbers[taken].tolist(), order[taken].tolist(), strict=True))
 
 
-class _RoundRows(Dataset[dict[str, Any]]):
+class _PassRows(Dataset[dict[str, Any]]):
     """Rows by (pass, index): the pass travels with the row as its epoch, so that loader workers may run ahead."""
 
     def __init__(self, rows: SkeletonRows) -> None:
@@ -112,7 +112,7 @@ def training_loader(
         share = (os.cpu_count() or 1) // sampler.num_processes - 1
         num_workers = 0 if device.type == "cpu" else min(8, max(1, share))
     return DataLoader(
-        _RoundRows(rows),
+        _PassRows(rows),
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=num_workers,

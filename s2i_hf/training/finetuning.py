@@ -112,9 +112,8 @@ def finetune(
     metric = metric_of(train.name)
     settings.load_best_model_at_end, settings.metric_for_best_model = arguments.best, metric
     settings.greater_is_better = True
-    weights = (
-        balanced_weights(clips.labels, len(class_names_of(train))) if arguments.class_weights == "balanced" else None
-    )
+    balanced = arguments.class_weights == "balanced"
+    weights = balanced_weights(clips.labels, len(class_names_of(train))) if balanced else None
     processes: Any = settings.distributed_state
     log = RunLog(arguments, processes, schedule, clips, notes, validation_clips=len(held_out or ()))
     with StopRequest() as stop:

@@ -129,6 +129,7 @@ def test_nothing_readable(raw: Path, tmp_path: Path) -> None:
     [
         ("nw_ucla_xview", ["pass data_dir"]),
         ("nw_ucla_xvie", ["neither a protocol nor a folder", "Did you mean 'nw_ucla_xview'"]),
+        (None, ["neither a protocol nor a folder"]),
         ("raw", ["no converted data set", "s2i convert", "data_dir="]),
         ("broken", ["s2i.json", "s2i convert"]),
         ("/no/such/folder", ["neither"]),
@@ -136,7 +137,7 @@ def test_nothing_readable(raw: Path, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_sources(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: list[str]
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Any, words: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken").mkdir()
