@@ -69,6 +69,12 @@ def command_lines(text: str) -> list[str]:
     return re.findall(r"^(?:s2i|.*?-m s2i_hf) (.+)$", lines, flags=re.MULTILINE)
 
 
+def test_no_command_line_is_passed_over() -> None:
+    page = "```sh\ns2i env\npython -m s2i_hf convert NAME \\\n  --strict\n```\n`s2i probe` is no line.\n\n```\ns2i demo\n```\n"
+    assert [line.split() for line in command_lines(page)] == [["env"], ["convert", "NAME", "--strict"], ["demo"]]
+    assert len(command_lines(README)) >= 10
+
+
 @pytest.mark.parametrize("line", command_lines(README))
 def test_lines_of_the_readme_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *words = shlex.split(line, comments=True)

@@ -109,6 +109,8 @@ def test_select_and_negative_indices() -> None:
     with pytest.raises(IndexError):
         some[3]
     assert as_rows(some) is some
+    some.description = {"held_out": {"nw_ucla_xview": 2}}
+    assert some.select([0]).description == {}  # which counts other clips
 
 
 def test_what_is_returned_may_be_changed() -> None:

@@ -167,7 +167,9 @@ def test_paths_become_their_last_part(text: str, public: str) -> None:
         ("README.md", b"-----BEGIN RSA PRIVATE KEY-----", "token"),
         ("run.yaml", b"key: this-one-is-in-the-environment", "secret"),
         ("data.json", b'{"name": "/data/recordings/of/us"}', "/data/recordings/of/us"),
+        ("metrics.jsonl", b'{"step": 1}\n{"data": "/data/recordings/of/us"}\n', "/data/recordings/of/us"),
         ("README.md", f"see file://{Path.home()}/x.py".encode(), "a path of this machine"),
+        ("README.md", b"see file:///disk-of-ours/run/README.md", "'/disk-of-ours/run/', a path of this machine"),
     ],
 )
 def test_secrets_and_paths_are_refused(
@@ -175,7 +177,7 @@ def test_secrets_and_paths_are_refused(
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", "this-one-is-in-the-environment")
     with pytest.raises(ValueError, match=words) as error:
-        check_public({"config.json": b"{}", name: content}, tmp_path)
+        check_public({"config.json": b"{}", name: content}, Path("/disk-of-ours/run"))
     assert one_sentence(error.value) and name in str(error.value) and "aB3" not in str(error.value)
     check_public({"config.json": b"{}", name: b"nothing of the kind"}, tmp_path)
 

@@ -135,6 +135,14 @@ def test_formats_of_clips_that_are_left_out_do_not_matter(make_clip):
     assert as_layout(before.select([0, 1, 2]), "kinect_v1")[1]["joints"].shape == (6, 1, 20, 3)
 
 
+def test_a_selection_is_read_where_its_clips_are(make_clip):
+    chosen = rows(make_clip).select([2, 0])
+    after = as_layout(chosen, "lcrnet_13")
+    for index in range(2):
+        expected = to_layout(chosen[index]["joints"], chosen[index]["layout"], "lcrnet_13")
+        np.testing.assert_array_equal(after[index]["joints"], expected)
+
+
 def test_splits(make_clip):
     data = {"train": rows(make_clip), "test": rows(make_clip).select([3])}
     assert all(rows is data[split] for split, rows in rows_of_splits(data).items())

@@ -269,6 +269,7 @@ BAD = {
     "unknown part": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={**TORSO, "tail": []}), "'tail'"),
     "unknown joint": (lambda: SkeletonLayout("own", ["a", "b", "c"], [-1, 0, 0], parts={"torso": ["a", "b", "d"]}), "'d'"),
     "uninferable": (lambda: SkeletonLayout("own", ["hips", "head", "gizmo"], [-1, 0, 0]), "'gizmo'"),
+    "other side": (lambda: SkeletonLayout("own", ["hips", "left_elbow", "right_gizmo"], [-1, 0, 1]), "'right_gizmo'"),
     "lonely": (lambda: SkeletonLayout("own", ["hips", "left_hand"], [-1, 0]), "'left_hand'"),
     "center": (lambda: SkeletonLayout("own", ["hips"], [-1], center=["hip"]), "'hips'"),
     "empty center": (lambda: SkeletonLayout("own", ["hips"], [-1], center=[]), "center"),

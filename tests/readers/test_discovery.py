@@ -148,6 +148,21 @@ def test_lists_of_videos(text: str) -> None:
     assert read_split_file(text.encode(), "cross_subject.txt") == (frozenset(TRAIN), frozenset(TEST))
 
 
+def test_the_hashes_follow_the_lists_and_the_files_beside_a_video(tmp_path: Path) -> None:
+    write_pku(tmp_path, "0002-M", walk(20, 1, 25), [(5, 3, 20, 2)])
+    labels, lists = tmp_path / "label" / "0002-M.txt", tmp_path / "cross_subject.txt"
+    seen: set[str] = set()
+    for change in (
+        lambda: lists.write_text(split_text(TRAIN, TEST)),
+        lambda: lists.write_text(split_text(TRAIN[:2], [*TEST, TRAIN[2]])),  # of a video that is not there
+        lambda: labels.write_text("5,3,19,2\n5,4,19,2\n"),
+    ):
+        change()
+        recordings = find_recordings("pku1_xsub", tmp_path)
+        assert seen.isdisjoint((recordings.content, recordings.fingerprint))
+        seen |= {recordings.content, recordings.fingerprint}
+
+
 def test_names_of_part_two() -> None:
     assert read_split_file(split_text(["A01N01-L"], ["A01N02-R"]).encode(), "x")[1] == {"A01N02-R"}
 

@@ -70,6 +70,14 @@ def test_two_archives_make_one_dataset(tmp_path: Path) -> None:
     assert recordings.left_out["there twice"] == [f"{NAMES[1]}.skeleton"]
 
 
+def test_a_folder_is_listed_four_levels_deep_and_by_name(tmp_path: Path) -> None:
+    for name in ("b/2.json", "a/2.json", "a/b/c/d/1.json", "a/b/c/d/e/0.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [file.path.relative_to(tmp_path).as_posix() for file in list_raw_files(tmp_path)]
+    assert found == ["a/b/c/d/1.json", "a/2.json", "b/2.json"]
+
+
 def test_names_that_point_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in (f"../{NAMES[0]}", f"/etc/{NAMES[1]}", f"__MACOSX/{NAMES[2]}", f"a/.{NAMES[2]}", f"ok/{NAMES[2]}"):

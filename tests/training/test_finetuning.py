@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 import torch
 from conftest import one_sentence, refused
 from finetune_clips import CLASSES, Rows, arguments, clips, curve, data, run, weights
+from transformers import TrainerControl, TrainerState
 
 from s2i_hf.data.skeleton_rows import as_layout, as_rows
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.models.building import build_mae
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.runs.checkpoints import Progress
 from s2i_hf.runs.results import read_results
 from s2i_hf.training.finetune_data import balanced_weights, check_fit, choose_clips, load_classifier
 from s2i_hf.training.finetuning import finetune, start
+from s2i_hf.training.trainer import RunCallback
 
 # --- a run ------------------------------------------------------------------------------------------------------------
 
@@ -274,6 +278,19 @@ def test_bf16_trains_and_is_tested_in_float32(tmp_path: Path, fused_attention: l
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     again = predict_scores(model, data()["test"], SkeletonProcessor.from_pretrained(tmp_path / "run"))
     np.testing.assert_array_equal(again, summary["scores"])
+
+
+def test_the_best_epoch_is_the_first_of_those_with_the_least_loss_among_equals(tmp_path: Path) -> None:
+    log: Any = SimpleNamespace(progress=Progress(), run_dir=tmp_path, write_row=lambda **_: None)
+    args: Any = SimpleNamespace(load_best_model_at_end=True)
+    callback, state = RunCallback(log, True, "top1", None), TrainerState()  # type: ignore[arg-type]  # nobody is asked
+    saved = []
+    for step, (top1, loss) in enumerate([(0.5, 1.0), (0.5, 1.2), (0.5, 0.9), (0.5, 0.9), (0.25, 0.1)]):
+        control, state.global_step = TrainerControl(), step
+        callback.on_evaluate(args, state, control, metrics={"eval_top1": top1, "eval_loss": loss})
+        saved.append(control.should_save)
+    assert saved == [True, False, True, False, False]
+    assert state.best_global_step == 2 and log.progress.best == [0.5, -0.9]
 
 
 def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ def test_sentences_of_the_package_name_flags() -> None:
 
     for said, shown in (
         ("layout is for custom data", "--layout is for custom data"),
+        ("layout has two values", "--layout has two values"),
+        ("layout needs a name, and layout is a word here", "--layout needs a name, and layout is a word here"),
         ("layout 'kinect_v2' is in px, name=x", "layout 'kinect_v2' is in px, name=x"),
         ("data_dir is not set; pass data_dir or layout=x", "--data_dir is not set; pass --data_dir or --layout=x"),
         ("a/data_dir/b: no file, --data_dir 'data_dir'", "a/data_dir/b: no file, --data_dir 'data_dir'"),
