@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..data.storage import REPOSITORY, read_meta
 from ..runs.run_folder import PUSHED
@@ -82,10 +82,17 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
     readme = (folder / "README.md").read_text(encoding="utf-8").replace(f'"{REPOSITORY}"', f'"{repository}"')
     files["README.md"] = readme.encode()
     check_public(files, folder)
-    message = f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert"
-    again = f"{folder} is complete, and the same command uploads it"
-    place = _Place(repository, branch, "dataset", private)
-    _upload(place, files, lambda name: name.startswith("data/"), message, again, progress)
+    _upload(
+        repository,
+        files,
+        kind="dataset",
+        branch=branch,
+        private=private,
+        progress=progress,
+        is_ours=lambda name: name.startswith("data/"),
+        message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
+        again=f"{folder} is complete, and the same command uploads it",
+    )
     return f"{ENDPOINT}/datasets/{repository}{f'/tree/{branch}' if branch != 'main' else ''}"
 
 
@@ -124,26 +131,34 @@ def publish_run(
     ours = NAMES | pushed_code_names()
     stem, _, suffix = WEIGHTS.partition(".")
     shard = re.compile(rf"{stem}-\d+-of-\d+\.{suffix}")
-    message = message or f"{run_dir.resolve().name}, by s2i push"
-    again = f"{run_dir} is complete, and `s2i push` uploads it"
-    place = _Place(repository, branch, "model", private, token)
-    commit = _upload(place, files, lambda name: name in ours or bool(shard.fullmatch(name)), message, again, progress)
+    commit = _upload(
+        repository,
+        files,
+        kind="model",
+        branch=branch,
+        private=private,
+        progress=progress,
+        is_ours=lambda name: name in ours or bool(shard.fullmatch(name)),
+        message=message or f"{run_dir.resolve().name}, by s2i push",
+        again=f"{run_dir} is complete, and `s2i push` uploads it",
+        token=token,
+    )
     write_json(run_dir / PUSHED, {"repository": repository, "branch": branch, "commit": commit.oid})
     return str(commit.commit_url)
 
 
-class _Place(NamedTuple):
-    """Where to upload: a repository, "model" or "dataset", made private and not uploaded to where it is public if `private`."""
-
-    repository: str
-    branch: str
-    kind: str
-    private: bool
-    token: str | None = None
-
-
 def _upload(
-    place: _Place, files: Files, is_ours: Callable[[str], bool], message: str, again: str, progress: bool
+    repository: str,
+    files: Files,
+    *,
+    kind: str,
+    branch: str,
+    private: bool,
+    progress: bool,
+    is_ours: Callable[[str], bool],
+    message: str,
+    again: str,
+    token: str | None = None,
 ) -> CommitInfo:
     """Make the repository and the branch where they are missing, and upload all files in one commit that deletes what is stale.
 
@@ -155,7 +170,6 @@ def _upload(
 
     if not progress:
         disable_progress_bars()
-    repository, branch, kind, private, token = place
     api = HfApi(token=token)
     try:
         api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)

@@ -68,9 +68,10 @@ FAMILIES: dict[str, Family] = {
 
 def family_of(config: PreTrainedConfig) -> Family:
     """The family of a config. Raises ValueError for a kind of model that is none of them."""
-    name, kind = config.name_or_path, str(config.model_type)
+    kind = str(config.model_type)
     if kind not in FAMILIES:
-        raise ValueError(f"model {name!r} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
+        which = f"model {config.name_or_path!r}" if config.name_or_path else "the model"
+        raise ValueError(f"{which} is a {kind!r}; the vision backbones known here are {', '.join(FAMILIES)}.")
     return FAMILIES[kind]
 
 

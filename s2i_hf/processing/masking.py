@@ -105,6 +105,8 @@ def ratio_of_step(ratio: Ratio, seed: int, step: int) -> float:
     """The share of patches hidden in one optimizer step: of a range a number drawn from (seed, step) alone, so that all processes
     and micro-batches of the step, and a resumed run, have the same."""
     low, high = ratio_range(ratio)
+    if low == high:
+        return low
     return low + (high - low) * float(uniform(seed, step, hash_ids(["step"]), 1, "mask_ratio")[0, 0])
 
 

@@ -104,14 +104,20 @@ class RawFile:
 
 def _read_file(file: RawFile) -> bytes:
     try:
-        status = file.path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe without a writer would wait for ever
-            raise ReadError(f"{file.name}: not a regular file; expected a recording.")
-        _check_size(file, status.st_size)
-        with file.path.open("rb", buffering=0) as stream:
+        with open(file.path, "rb", buffering=0, opener=_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ReadError(f"{file.name}: not a regular file; expected a recording.")
+            _check_size(file, status.st_size)
             return stream.read(status.st_size + 1)  # no more than was promised, should it grow meanwhile
+    except IsADirectoryError:
+        raise ReadError(f"{file.name}: not a regular file; expected a recording.") from None
     except OSError as error:
         raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would wait for ever
 
 
 def _check_size(file: RawFile, size: int) -> None:

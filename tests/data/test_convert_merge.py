@@ -73,6 +73,12 @@ def test_a_merge_may_name_the_outputs(tmp_path: Path, raw: Path) -> None:
     assert shards_folder(parts[1] / "out").exists()  # that of another output is left alone
 
 
+def test_shards_beside_the_output_need_not_be_named(tmp_path: Path, raw: Path) -> None:
+    here, other = (part / "out" for part in machines(tmp_path, raw, 2))
+    report = merge("nw_ucla_xview", [other], here)
+    assert sum(report.kept.values()) == 20 and len(report.broken) == 1
+
+
 def test_what_cannot_be_merged(tmp_path: Path, raw: Path) -> None:
     parts = [part / "out" for part in machines(tmp_path, raw, 2)]
     out = tmp_path / "merged"

@@ -160,15 +160,19 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_looked_at_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, original = tmp_path / "a.json", os.stat
+    path = tmp_path / "a.json"
     path.write_text("[]")
 
-    def refuse(place: Any, **given: Any) -> os.stat_result:
-        if str(place) == str(path):
-            raise PermissionError(13, "Permission denied")
-        return original(place, **given)
+    def refusing(original: Any) -> Any:
+        def refuse(place: Any, *more: Any, **given: Any) -> Any:
+            if str(place) == str(path):
+                raise PermissionError(13, "Permission denied")
+            return original(place, *more, **given)
 
-    monkeypatch.setattr(os, "stat", refuse)
+        return refuse
+
+    for name in ("stat", "open"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     assert list_raw_files(tmp_path) == [RawFile(path)]
     with pytest.raises(ReadError, match=r"a\.json: cannot be read \(Permission denied\)"):
         read_bytes(path)

@@ -33,11 +33,13 @@ class Reader:
         example: Name of one of its files.
         suffixes: Endings of their names, without `.gz`.
         ending: What follows the id of a recording in the stem of its file.
+        folders: How many folders above a file are its id, where the files are all called alike; 0: none.
     """
 
     example: str
     suffixes: tuple[str, ...]
     ending: str = ""
+    folders: int = 0
 
 
 # The module here and the builder in dataset_scripts are called alike; `ui_prmd` holds two readers.
@@ -53,7 +55,7 @@ READERS: dict[str, Reader] = {
     "ui_prmd_vicon": Reader("m01_s01_e01_positions.txt", (".txt",), "_positions"),
     "irds": Reader("217_18_0_7_1_wheelchair.txt", (".txt",)),
     "florence3d": Reader("Florence_dataset_WorldCoordinates.txt", (".txt",)),
-    "sbu": Reader("skeleton_pos.txt", (".txt",)),
+    "sbu": Reader("skeleton_pos.txt", (".txt",), folders=3),
 }
 
 
@@ -67,10 +69,11 @@ def get_reader(name: str) -> ModuleType:
 
 
 def recording_name(reader: str, file: RawFile) -> str:
-    """Id of a recording: `a1_s1_t1_skeleton.mat` is "a1_s1_t1"; in SBU, whose files are all called alike, its folders."""
-    if reader == "sbu" and parse_name(reader, folders := "_".join(file.folders[-3:])) is not None:
-        return folders
-    return file.stem.removesuffix(READERS[reader].ending)
+    """Id of a recording: `a1_s1_t1_skeleton.mat` is "a1_s1_t1", and `s01s02/01/001/skeleton_pos.txt` is "s01s02_01_001"."""
+    facts = READERS[reader]
+    if facts.folders and parse_name(reader, name := "_".join(file.folders[-facts.folders :])) is not None:
+        return name
+    return file.stem.removesuffix(facts.ending)
 
 
 def select(reader: str, files: Iterable[RawFile]) -> Selected:

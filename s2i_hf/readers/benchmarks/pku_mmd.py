@@ -56,7 +56,7 @@ def select(files: Sequence[RawFile]) -> Selected:
 
 
 def _is_label_file(file: RawFile) -> bool:
-    folder = "".join(file.folders[-1:]).lower()
+    folder = file.folders[-1].lower() if file.folders else ""
     if "label" in folder or "skel" in folder:
         return "label" in folder
     try:
