@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from conftest import one_sentence
 from hypothesis import strategies as st
 
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
-from s2i_hf.readers import RawFile, ReadError
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
+from s2i_hf.protocols.folder import FolderProtocol
+from s2i_hf.readers import LeftOut, RawFile, ReadError, discovery
+from s2i_hf.readers.generic import folder
 
 STAR = SkeletonLayout(
     "test_star", ["pelvis", "head", "left_hand", "right_hand"], [None, "pelvis", "pelvis", "pelvis"], center="pelvis"
@@ -214,3 +218,13 @@ def reads_or_refuses(read: Callable[[], Any], name: str) -> None:
         read()
     except ReadError as error:
         assert one_sentence(error) and name in str(error), str(error)
+
+
+def leave_frames_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the reader of own skeletons say of each clip, after it, that a frame was left out."""
+
+    def read(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequence | ReadError]:
+        yield from folder.read_clips(file, protocol)
+        yield LeftOut(f"{file.name}: frame 3 of 5 cannot be read; it is left out.")
+
+    monkeypatch.setattr(discovery, "read_clips", read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..processing.layouts import LayoutLike, get_layout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..processing.transforms import find_missing
-from ..readers import ReadError
+from ..readers import LeftOut, ReadError
 from ..utils.arguments import arg
 from ..visualization.infilling import FilledRow, draw_infilling
 
@@ -140,7 +141,12 @@ def _read_clip(arguments: InfillArguments, default_layout: LayoutLike | None) ->
     file, wanted = Path(arguments.clip).expanduser(), arguments.sample_id
     name = file.name.removesuffix(".gz")
     read, _ = clips_of_file(file, arguments.layout, arguments.unit, arguments.protocol, default_layout)
-    clips = list(islice(read, _MOST_CLIPS))
+    clips = []
+    for clip in islice(read, _MOST_CLIPS):
+        if isinstance(clip, LeftOut):
+            print(f"left out: {clip}", file=sys.stderr)
+        else:
+            clips.append(clip)
     found = {clip.sample_id: clip for clip in clips if isinstance(clip, SkeletonSequence)}
     if not found:
         raise next((clip for clip in clips if isinstance(clip, ReadError)), ReadError(f"{name}: holds no clip."))

@@ -13,7 +13,7 @@ from ..inference.inputs import find_clips
 from ..inference.prediction import Prediction, frames_in, predict_clips
 from ..models.saved_models import open_classifier, pick_device
 from ..processing.layouts import get_layout
-from ..readers import ReadError
+from ..readers import LeftOut, ReadError
 from ..utils.arguments import arg
 from ..utils.progress import no_progress_bars
 
@@ -35,7 +35,7 @@ class PredictArguments:
     fps: float | None = arg(None, "Frames a second, where the data set does not say it.")
     per_person: bool = arg(False, "A result for each person alone.")
     json: bool = arg(False, "A JSON object a line for each result.")
-    strict: bool = arg(False, "Fail in the end if a recording was broken or left out.")
+    strict: bool = arg(False, "Fail in the end if a recording, or part of one, was broken or left out.")
     batch_size: int = arg(32, "Clips a forward pass.")
     device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
 
@@ -60,8 +60,12 @@ def predict(arguments: PredictArguments) -> None:
     fps = arguments.fps if arguments.fps is not None else found.fps
     results = predict_clips(model, processor, found.read(), fps=fps, device=pick_device(arguments.device), **options)
     log = partial(print, file=sys.stderr, flush=True)
-    clips, broken, layouts = 0, 0, set()
+    clips, broken, parts, layouts = 0, 0, 0, set()
     for file, result in results:
+        if isinstance(result, LeftOut):
+            parts += 1
+            log(f"left out: {result}")
+            continue
         if isinstance(result, ReadError):
             broken += 1
             log(f"broken: {result}")
@@ -81,8 +85,8 @@ def predict(arguments: PredictArguments) -> None:
         raise ValueError(f"{arguments.clips} holds no clip.")
     if clips == 0:
         raise ValueError(f"nothing in {arguments.clips} could be classified; the reasons are above.")
-    if arguments.strict and (broken or found.left_out):
-        left_out = sum(map(len, found.left_out.values()))
+    if arguments.strict and (broken or parts or found.left_out):
+        left_out = parts + sum(map(len, found.left_out.values()))
         raise ValueError(f"{broken:,} broken and {left_out:,} left out, which --strict does not accept.")
     own = None if processor.layout is None else get_layout(processor.layout).name
     if own is not None and layouts - {own}:

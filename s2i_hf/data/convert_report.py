@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 _SHOWN = _NAMES_KEPT = 20  # of long lists
@@ -25,6 +26,28 @@ def shortened(names: Sequence[str], count: int = 0) -> dict[str, Any]:
 def listed(names: Mapping[str, Any]) -> str:
     """The first five of `shortened` names as text."""
     return ", ".join(names["first"][:5]) + (", ..." if names["count"] > 5 else "")
+
+
+def left_out_lines(
+    broken: Sequence[str] = (),
+    no_clips: Sequence[str] = (),
+    parts: Sequence[str] = (),
+    files: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    rest: str = "",
+) -> list[str]:
+    """What was left out, as lines of text: the words of every report on recordings.
+
+    Args:
+        broken, no_clips, parts: Sentences about recordings that cannot be read, entries that are none, and what of a clip was left out.
+        files: Why files are not read -> `shortened` names of them.
+        rest: Where those are that are not shown.
+    """
+    lines: list[str] = []
+    for kind, sentences in (("broken", broken), ("no clip", no_clips), ("left out", parts)):
+        lines += [f"{kind}: {sentence}" for sentence in sentences[:_SHOWN]]
+        if len(sentences) > _SHOWN:
+            lines.append(f"{kind}: and {len(sentences) - _SHOWN:,} more{rest}")
+    return lines + [f"not read, {why}: {names['count']:,} ({listed(names)})" for why, names in files.items()]
 
 
 @dataclass
@@ -69,14 +92,9 @@ class ConversionReport:
         if kept + broken != self.meta["recordings"]:
             read = f"{self.meta['recordings']:,} files with {kept + broken:,} clips read"
         lines = [*self.notes, f"{self.meta['protocol']}: {read}, {kept:,} kept, {broken:,} broken"]
-        for kind, sentences in (("broken", self.broken), ("no clip", self.meta["no_clips"])):
-            lines += [f"  {kind}: {sentence}" for sentence in sentences[:_SHOWN]]
-            if len(sentences) > _SHOWN:
-                lines.append(f"  {kind}: and {len(sentences) - _SHOWN:,} more, all in s2i.json")
-        for reason, names in self.meta["left_out"].items():
-            lines.append(f"  not read, {reason}: {names['count']:,} ({listed(names)})")
-        if not (self.meta["left_out"] or self.broken or self.meta["no_clips"]):
-            lines.append("  nothing left out")
+        parts = self.meta.get("parts_left_out", ())
+        left_out = left_out_lines(self.broken, self.meta["no_clips"], parts, self.meta["left_out"], ", all in s2i.json")
+        lines += [f"  {line}" for line in left_out or ["nothing left out"]]
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
 
     def _state(self, split: str) -> str:

@@ -34,7 +34,7 @@ from filelock import FileLock, Timeout
 
 from ..processing.layouts import OWN_LAYOUTS, get_layout
 from ..protocols import SPLITS, Protocol
-from ..readers import NoClip, RawFile, ReadError
+from ..readers import LeftOut, NoClip, RawFile, ReadError
 from ..readers.recordings import Recordings
 from ..utils.files import write_atomically
 from .convert_report import shortened
@@ -113,6 +113,7 @@ class Shard:
         ids: Sample ids of each split that has clips in it.
         broken: Sentences about what cannot be read.
         no_clips: Sentences about entries of the data set that stand for no clip.
+        parts_left_out: Sentences about what of a clip was left out.
         layouts: Joint formats that are not built in, as `SkeletonLayout.to_dict` gives them.
         sha256: Name -> digest of its files.
     """
@@ -120,6 +121,7 @@ class Shard:
     ids: dict[str, list[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     no_clips: list[str] = field(default_factory=list)
+    parts_left_out: list[str] = field(default_factory=list)
     layouts: dict[str, Any] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -139,6 +141,7 @@ def described(plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
         "counts": {split: len(found) for split, found in ids.items()},
         "broken": [sentence for shard in shards for sentence in shard.broken],
         "no_clips": [sentence for shard in shards for sentence in shard.no_clips],
+        "parts_left_out": [sentence for shard in shards for sentence in shard.parts_left_out],
         "missing": missing,
         **({"layouts": dict(sorted(layouts.items()))} if layouts else {}),
     }
@@ -176,6 +179,9 @@ def make_shard(
         for file in files:
             clips = 0
             for found in recorded_rows(file, protocol, plan["denoise"]):
+                if isinstance(found, LeftOut):
+                    shard.parts_left_out.append(str(found))
+                    continue
                 if isinstance(found, ReadError):
                     (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(str(found))
                     continue

@@ -20,7 +20,7 @@ from ..data.stored_clips import is_converted
 from ..processing.layouts import LAYOUTS, SkeletonLayout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
-from ..readers import READERS, RawFile, ReadError, get_reader
+from ..readers import READERS, NoClip, RawFile, ReadError, get_reader
 from ..readers.benchmarks import recording_name, select
 from ..readers.discovery import find_recordings, raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder, logger as folder_logger
@@ -304,6 +304,8 @@ def _some_clips(
     clips: list[SkeletonSequence] = []
     for file in spread(recordings.all_files, _PROBES):
         for clip in islice(read_file(file, recordings.protocol), _CLIPS):
+            if isinstance(clip, NoClip):
+                continue
             if isinstance(clip, ReadError):
                 raise clip
             clips.append(clip.sequence)

@@ -22,7 +22,7 @@ from ..data.stored_clips import count_rows, custom_layouts, read_rows
 from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS
-from ..readers import NoClip, ReadError
+from ..readers import LeftOut, NoClip, ReadError
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
 from .detection import LayoutLike, detect, protocols_of, quietly
@@ -72,7 +72,9 @@ def inspect(
         for split, clip in source:
             bar.total = report.num_files if report.num_read <= report.num_files else None
             bar.update()
-            if isinstance(clip, NoClip):
+            if isinstance(clip, LeftOut):
+                report.parts_left_out.append(str(clip))
+            elif isinstance(clip, NoClip):
                 report.no_clips.append(str(clip))
             elif isinstance(clip, ReadError):
                 report.broken.append(str(clip))

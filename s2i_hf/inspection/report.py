@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..data.convert_report import left_out_lines
 from ..protocols import Protocol
 from ..readers import RawFile
 from ..readers.recordings import Recordings
@@ -77,6 +78,7 @@ class Inspection:
         class_names: Names of the labels.
         expected: A sentence for each protocol that fits, on how many clips there are and should be.
         no_clips: Sentences about entries of the data set that stand for no clip.
+        parts_left_out: Sentences about what of a clip was left out.
         warnings: What looks wrong, the gravest first.
     """
 
@@ -86,6 +88,7 @@ class Inspection:
     num_read: int = 0
     broken: list[str] = field(default_factory=list)
     no_clips: list[str] = field(default_factory=list)
+    parts_left_out: list[str] = field(default_factory=list)
     protocol: Protocol | None = None
     class_names: tuple[str, ...] = ()
     expected: list[str] = field(default_factory=list)
@@ -103,9 +106,7 @@ class Inspection:
     def lines(self) -> list[str]:
         """The report as text: the verdict, warnings, counts, and which command to try next."""
         lines = [self.verdict, *(f"  ! {warning}" for warning in self.warnings)]
-        lines += [f"  broken: {sentence}" for sentence in self.broken[:NUM_BROKEN_NAMED]]
-        if len(self.broken) > NUM_BROKEN_NAMED:
-            lines.append(f"  broken: ... and {len(self.broken) - NUM_BROKEN_NAMED:,} more")
+        lines += [f"  {line}" for line in left_out_lines(self.broken, parts=self.parts_left_out)]
         lines += [f"  {note}" for note in self.detection.notes]
         for name, text in self.facts():
             wrap = textwrap.TextWrapper(

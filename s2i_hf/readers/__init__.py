@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .benchmarks import READERS, Reader, get_reader
-from .raw_files import NoClip, RawFile, ReadError, check_metres, read_bytes
+from .raw_files import LeftOut, NoClip, RawFile, ReadError, check_metres, read_bytes
 
-__all__ = ["READERS", "NoClip", "RawFile", "ReadError", "Reader", "check_metres", "get_reader", "read_bytes"]
+__all__ = ["READERS", "LeftOut", "NoClip", "RawFile", "ReadError", "Reader", "check_metres", "get_reader", "read_bytes"]

@@ -43,6 +43,14 @@ class NoClip(ReadError):
     """An entry of the data set that stands for no clip (a label row without frames): counted, but nothing is broken."""
 
 
+class LeftOut(NoClip):
+    """A part of a clip that was read without it: frames that could not be read, people who did not fit.
+
+    Readers yield it beside the clip, in any order. The message is one sentence that names the file and says what of it was left out.
+    It is shown and counted wherever clips are read; neither is anything broken, nor does a strict conversion fail.
+    """
+
+
 @dataclass(frozen=True)
 class RawFile:
     """One raw file.

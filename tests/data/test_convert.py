@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tqdm
 from conftest import one_sentence
+from own_files import STAR, joints, leave_frames_out
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
@@ -71,6 +72,23 @@ def test_a_broken_recording_is_left_out_listed_and_counted(tmp_path: Path, raw: 
     assert meta["broken"] == report.broken and meta["layout"] == "kinect_v1" and meta["recordings"] == 5
     assert {split: names["count"] for split, names in meta["missing"].items()} == {"train": 1017, "test": 463}
     assert only(tmp_path / "out") == ["deeper"]
+
+
+def test_a_part_that_is_left_out_is_listed_and_strict_accepts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "raw").mkdir()
+    for name in ("a", "b"):
+        np.save(tmp_path / "raw" / f"{name}.npy", joints())
+    leave_frames_out(monkeypatch)
+    report = convert("folder", tmp_path / "raw", tmp_path / "out", "npz", layout=STAR, strict=True)
+    assert report.lines()[:3] == [
+        "folder: 2 recordings read, 2 kept, 0 broken",
+        "  left out: a.npy: frame 3 of 5 cannot be read; it is left out.",
+        "  left out: b.npy: frame 3 of 5 cannot be read; it is left out.",
+    ]
+    meta = json.loads((tmp_path / "out" / "s2i.json").read_text())
+    assert len(meta["parts_left_out"]) == 2 and meta["broken"] == meta["no_clips"] == []
 
 
 def test_a_card_comes_with_parquet(tmp_path: Path, raw: Path) -> None:

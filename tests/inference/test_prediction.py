@@ -9,6 +9,7 @@ import torch
 from command_line import run
 from conftest import one_sentence, refused
 from finetune_clips import CLASSES
+from own_files import leave_frames_out
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.cli import main
@@ -236,6 +237,16 @@ def test_all_clips_of_a_file_that_holds_many(classifier, tmp_path, make_clip, ca
     code, out, err = run(capsys, "predict", classifier[0], tmp_path / "many.npz", "--json")
     assert code == 0 and len({json.loads(line)["sample_id"] for line in out.splitlines()}) == 5
     assert err == "5 clips classified, 0 broken.\n"
+
+
+def test_parts_that_are_left_out_are_said_on_stderr(classifier, tmp_path, make_clip, capsys, monkeypatch):
+    leave_frames_out(monkeypatch)
+    np.save(tmp_path / "clip.npy", make_clip(frames=6))
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path / "clip.npy", "--json")
+    assert code == 0 and len(out.splitlines()) == 1 and "error" not in out
+    assert err == "left out: clip.npy: frame 3 of 5 cannot be read; it is left out.\n"
+    code, _, err = run(capsys, "predict", classifier[0], tmp_path, "--strict")
+    assert code == 2 and "0 broken and 1 left out" in err.splitlines()[-1]
 
 
 def test_labels_do_not_decide_what_is_read(classifier, tmp_path, make_clip, capsys):

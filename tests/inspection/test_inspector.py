@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bodies import clip, pose, walker
 from conftest import refused
+from own_files import leave_frames_out
 from skeleton_files import skeleton_text
 
 from s2i_hf.data.storage import FORMATS, FolderWriter, shard_files
@@ -78,8 +79,15 @@ def test_broken_files_are_named_and_counted(raw):
     assert (
         text.count("broken: a04") == 20
         and "broken: a04_s01_e00_v01.json: not JSON" in text
-        and "... and 5 more" in text
+        and "broken: and 5 more" in text
     )
+
+
+def test_parts_that_are_left_out_are_named(tmp_path, monkeypatch):
+    leave_frames_out(monkeypatch)
+    report = inspect(write_own(tmp_path, [walker("kinect_v2")]), layout="kinect_v2")
+    assert "  left out: clip0.npy: frame 3 of 5 cannot be read; it is left out." in report.lines()
+    assert not report.broken and report.statistics.clips == 1
 
 
 def test_nothing_but_broken_files(tmp_path, capsys):
