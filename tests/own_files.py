@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols.folder import FolderProtocol
 from s2i_hf.readers import LeftOut, RawFile, ReadError, discovery
 from s2i_hf.readers.generic import folder
+from s2i_hf.readers.generic.joint_names import pick
+from s2i_hf.readers.generic.raw_clip import layout_of
 
 STAR = SkeletonLayout(
     "test_star", ["pelvis", "head", "left_hand", "right_hand"], [None, "pelvis", "pelvis", "pelvis"], center="pelvis"
@@ -228,3 +231,14 @@ def leave_frames_out(monkeypatch: pytest.MonkeyPatch) -> None:
         yield LeftOut(f"{file.name}: frame 3 of 5 cannot be read; it is left out.")
 
     monkeypatch.setattr(discovery, "read_clips", read)
+
+
+def joints_in(reader: ModuleType, file: RawFile, layout: SkeletonLayout) -> np.ndarray:
+    """(T, M, V, 2 or 3): the joints of a layout as a reader finds them, in the unit and axes of the file."""
+    clip = reader.read(file, layout)
+    return clip.joints[:, :, pick(clip.names, layout, file.name)] if clip.names else clip.joints
+
+
+def layout_in(reader: ModuleType, file: RawFile) -> SkeletonLayout:
+    """The layout that a file states."""
+    return layout_of(reader.read(file), file.name)

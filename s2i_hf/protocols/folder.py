@@ -29,7 +29,9 @@ class FolderProtocol(Protocol):
     Args:
         skeleton: The joint format, which need not be one of `LAYOUTS`; `layout` is its name, as rows hold it.
         names: Names of the classes, in the order of the labels; empty if nothing says what the clips show.
-        unit: What the coordinates in the files are given in: "m", "cm" or "mm"; None: the unit of the layout.
+        unit: What the coordinates in the files are given in, as `find_folder` takes it; None: what they say, or the unit of the layout.
+        up: Their up axis; None: what they say, or that of the layout.
+        any_size: Whether bodies may be of any size.
         root: The folder, archive or file; ids of files are their paths in it.
         table: Id of each clip -> its split, label, subject and camera.
         containers: Id of each file that holds many clips -> the splits these are in.
@@ -45,6 +47,8 @@ class FolderProtocol(Protocol):
     skeleton: SkeletonLayout = None  # type: ignore[assignment]  # `find_folder` sets it
     names: tuple[str, ...] = ()
     unit: str | None = None
+    up: str | None = None
+    any_size: bool = False
     root: str = ""
     table: Mapping[str, FolderSample] = field(default_factory=dict)
     containers: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)

@@ -75,7 +75,9 @@ class Recordings:
             content.update(lists)
             changed.update(lists)
         if isinstance(rule, FolderProtocol):  # labels, layout and unit change the rows as the files do
-            known = repr((rule.skeleton.to_dict(), rule.unit, rule.names, sorted(rule.table.items()))).encode()
+            known = repr(
+                (rule.skeleton.to_dict(), rule.unit, rule.up, rule.any_size, rule.names, sorted(rule.table.items()))
+            ).encode()
             changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
         return changed.hexdigest(), content.hexdigest()
 

@@ -35,7 +35,7 @@ import numpy as np
 
 from ...processing.layouts import LAYOUTS
 from ...processing.skeleton_sequence import SkeletonSequence
-from ..generic.motion_capture import positions, rotations
+from ..generic.mocap.kinematics import positions, rotations
 from ..number_text import read_table
 from ..raw_files import FileLike, RawFile, ReadError
 from . import Selected, only_clip, recording_name

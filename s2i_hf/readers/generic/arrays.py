@@ -29,7 +29,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes, read_json
+from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
+from .raw_clip import RawClip
 
 MAX_PEOPLE = 10
 _KEYS = ("joints", "keypoints", "keypoint", "skeletons", "skeleton", "data", "positions")
@@ -42,17 +43,17 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip from a `.npy` or `.npz` file, or from nested lists in a `.json` file: (T, M, V, 2 or 3) float64, as stored.
+def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
+    """Read a clip from a `.npy` or `.npz` file, whose joints have to be those of a layout: arrays do not name them.
 
     Raises ReadError if there is no array of numbers, or of none of the shapes above.
     """
+    if layout is None:
+        raise ReadError(f"{file.name} does not say which joints it holds.")
     if file.suffix == ".npy":
         return as_clip(read_array(io.BytesIO(read_bytes(file, text=False)), file.name), layout, file.name)
-    if file.name.endswith(".npz"):
-        with open_npz(file) as arrays:
-            return as_clip(arrays.array(_key(arrays.keys, file.name)), layout, file.name)
-    return from_lists(read_json(file, MAX_CLIP), layout, file.name)
+    with open_npz(file) as arrays:
+        return as_clip(arrays.array(_key(arrays.keys, file.name)), layout, file.name)
 
 
 def _key(keys: list[str], name: str) -> str:
@@ -64,8 +65,8 @@ def _key(keys: list[str], name: str) -> str:
     raise ReadError(f"{name}: holds {held}; expected one, or one called {_KEYS[0]!r}.")
 
 
-def from_lists(content: Any, layout: SkeletonLayout, name: str) -> np.ndarray:
-    """Joints, (T, M, V, 2 or 3) float64, from nested lists, or from an object that holds them under "joints" or a like name.
+def from_lists(content: Any, layout: SkeletonLayout, name: str) -> RawClip:
+    """A clip from nested lists, or from an object that holds them under "joints" or a like name.
 
     Raises ReadError if they are ragged, not numbers, or of none of the shapes above.
     """
@@ -90,8 +91,8 @@ def number_array(content: Any, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> np.ndarray:
-    """Bring an array of any accepted shape to (T, M, V, 2 or 3) float64. Raises ReadError if it has none of those above."""
+def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> RawClip:
+    """A clip from an array of any accepted shape. Raises ReadError if it has none of those above."""
     joints, shape = layout.num_joints, array.shape
     sizes = (3,) if layout.unit == "m" else (2, 3)  # how many numbers a joint may have
     if array.ndim == 2:
@@ -106,7 +107,10 @@ def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> np.ndarray:
         last = f"{joints}, {' or '.join(map(str, sizes))}"
         expected = f"expected (T, {last}) or (T, M, {last}) for layout {layout.name!r}"
         raise ReadError(f"{name}: the array has shape {shape}; {expected}.")
-    return array.astype(np.float64)
+    array = array.astype(np.float64)
+    if layout.unit == "px" and array.shape[-1] == 3:  # x, y and a score
+        array = np.where(array[..., 2:] > 0, array[..., :2], np.nan)
+    return RawClip(array)
 
 
 @contextmanager

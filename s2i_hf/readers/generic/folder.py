@@ -27,17 +27,22 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import RawFile, ReadError, body_extent, list_raw_files, on_disk, with_suffix
+from ..raw_files import LeftOut, RawFile, ReadError, body_extent, list_raw_files, on_disk, with_suffix
 from ..recordings import Recordings, file_id
-from . import amc_asf, arrays, bvh, csv_files, ctrgcn_npz, keypoints_json
+from . import arrays, ctrgcn_npz
 from .folder_labels import Labels, from_folders, from_table
+from .mocap import amc_asf, bvh
+from .pose_estimators import keypoints_json
+from .raw_clip import UPS, RawClip, in_layout, layout_of, metres_per
+from .tables import csv_files
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".npy", ".npz", ".csv", ".json", ".bvh", ".amc", ".asf")
-UNITS: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_MOCAP = {".bvh": bvh, ".amc": amc_asf}
-_DOWN = frozenset({"mediapipe_33"})  # layouts in metres whose y axis points down, and z away from the camera
+_MOCAP = (".bvh", ".amc")
+_READERS = {
+    ".npy": arrays, ".npz": arrays, ".json": keypoints_json, ".csv": csv_files, ".bvh": bvh, ".amc": amc_asf,
+}  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"
 _Layout = str | Path | SkeletonLayout | Mapping[str, Any]
@@ -48,6 +53,8 @@ def find_folder(
     layout: _Layout | None = None,
     labels: str | Path | None = None,
     unit: str | None = None,
+    up: str | None = None,
+    any_size: bool = False,
     labelled: bool = True,
     files: Sequence[RawFile] | None = None,
 ) -> Recordings:
@@ -60,8 +67,11 @@ def find_folder(
             known by its name (`register_layout`).
         labels: CSV file with the columns id and label, and maybe split, subject and camera. None: `labels.csv` in the folder, if
             there is one, else the sub-folders; see `folder_labels`.
-        unit: "m", "cm" or "mm": what the coordinates are given in. None: the unit of the layout, and for AMC files the scale of
-            CMU. Nothing is guessed: bodies that cannot be of this size are errors.
+        unit: What the coordinates are given in: "m", "cm", "mm", "inch" or metres per unit such as "0.056444". None: what the file
+            says, else the unit of the layout, and for AMC files the scale of CMU. Nothing is guessed: bodies that cannot be of this
+            size are errors.
+        up: The up axis of the files, "y", "z" or "-y". None: what the file says, else -y in pixels and for "mediapipe_33", y otherwise.
+        any_size: Read bodies of any size.
         labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
         files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
 
@@ -74,8 +84,9 @@ def find_folder(
     folder = Path(data_dir).expanduser()
     if (folder / "s2i.json").is_file():
         raise ValueError(f"{folder} was made by `s2i convert`; load it by its path, without data_dir.")
-    if unit is not None and unit not in UNITS:
-        raise ValueError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}.")
+    metres_per(unit)
+    if up not in (None, *UPS):
+        raise ValueError(f"up is {up!r}; expected one of {', '.join(UPS)}.")
     table = None if labels is None else Path(labels).expanduser()
     if table is not None and not table.is_file():
         raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
@@ -83,7 +94,9 @@ def find_folder(
     skeleton = register_layout(_resolve(layout, found))
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
-    protocol = FolderProtocol(layout=skeleton.name, skeleton=skeleton, unit=unit, root=str(folder))
+    protocol = FolderProtocol(
+        layout=skeleton.name, skeleton=skeleton, unit=unit, up=up, any_size=any_size, root=str(folder)
+    )
     ids: dict[str, RawFile] = {}
     for name, file in sorted(((file_id(protocol, file), file) for file in found), key=lambda pair: pair[0]):
         if name in ids:
@@ -153,13 +166,12 @@ def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout
             raise ValueError(f"{path} is no layout: {error} {expected}") from None
     if layout is not None:
         return get_layout(layout)
-    problem = f"{files[0].name} does not say which joints it holds."
-    if motion := [file for file in files if file.suffix in _MOCAP]:
-        try:
-            return _MOCAP[motion[0].suffix].read_layout(motion[0])
-        except ReadError as error:
-            problem = str(error)
-    raise ValueError(f"{problem} Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own.")
+    first = next((file for file in files if file.suffix in _MOCAP), files[0])
+    try:
+        return layout_of(_READERS[first.suffix].read(first), first.name)
+    except ReadError as error:
+        known = f"Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own."
+        raise ValueError(f"{error} {known}") from None
 
 
 def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Split, ...]]]:
@@ -186,51 +198,29 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
         for split, index, clip in ctrgcn_npz.read_clips(file, layout):
             sample_id = ctrgcn_npz.clip_id(name, split, index)
             try:
-                yield clip if isinstance(clip, ReadError) else _sequence(clip, protocol, sample_id, file.name)
+                yield clip if isinstance(clip, ReadError) else _sequence(RawClip(clip), protocol, sample_id, file.name)
             except ReadError as error:
                 yield error
         return
-    if file.suffix == ".amc":
-        joints = amc_asf.read_joints(file, layout, metres=protocol.unit is None)
-    else:
-        modules = {".bvh": bvh, ".csv": csv_files, ".json": keypoints_json}
-        joints = modules.get(file.suffix, arrays).read_joints(file, layout)
-    yield _sequence(joints, protocol, name, file.name)
+    clip = _READERS[file.suffix].read(file, layout)
+    yield _sequence(clip, protocol, name, file.name)
+    for sentence in clip.left_out:
+        yield LeftOut(f"{file.name}: {sentence}")
 
 
-def _sequence(joints: np.ndarray, protocol: FolderProtocol, sample_id: str, file: str) -> SkeletonSequence:
+def _sequence(clip: RawClip, protocol: FolderProtocol, sample_id: str, file: str) -> SkeletonSequence:
     _, label, subject, camera = protocol.table[sample_id]
-    joints = _in_layout(joints, protocol.skeleton, file, protocol.unit)
-    return SkeletonSequence(joints, protocol.skeleton, label, subject, camera, sample_id=sample_id)
-
-
-def _in_layout(joints: np.ndarray, layout: SkeletonLayout, file: str, unit: str | None) -> np.ndarray:
-    """(T, M, V, 2 or 3) as in the file -> (T, M, V, 3) float32 in the unit of the layout, y up, checked."""
-    if layout.unit == "px" and joints.shape[-1] == 3:  # x, y and a score
-        joints = np.where(joints[..., 2:] > 0, joints[..., :2], np.nan)
-    if joints.shape[-1] == 2:
-        joints = np.concatenate([joints, np.where(np.isnan(joints[..., :1]), np.nan, 0.0)], axis=-1)
-    joints = joints * UNITS[unit or "m"]
-    if layout.unit != "m" or layout.name in _DOWN:
-        joints[..., 1:] *= -1
-    with np.errstate(over="ignore"):
-        joints = joints.astype(np.float32) + np.float32(0)  # no negative zeros
-    bad = np.argwhere(np.isinf(joints))
-    if len(bad):
-        frame, _, joint, axis = (int(index) for index in bad[0])
-        where = f"{file}: frame {frame + 1} of {len(joints)}: {'xyz'[axis]} of {layout.joint_names[joint]}"
-        raise ReadError(f"{where} is no finite number; mark joints that were not seen with NaN.")
-    seen = ~np.isnan(joints).any(axis=-1)
-    if not seen.any():
-        raise ReadError(f"{file}: nobody is seen in any of its {len(joints):,} frames.")
-    if layout.unit == "m":
-        _check_size(body_extent(joints[seen.any(axis=-1)]), layout, file, unit)
-    return joints
+    layout = protocol.skeleton
+    joints = in_layout(clip, layout, file, protocol.unit, protocol.up)
+    if layout.unit == "m" and not protocol.any_size:
+        seen = ~np.isnan(joints).any(axis=-1)
+        _check_size(body_extent(joints[seen.any(axis=-1)]), layout, file, protocol.unit)
+    return SkeletonSequence(joints, layout, label, subject, camera, sample_id=sample_id)
 
 
 def _check_size(extent: float, layout: SkeletonLayout, file: str, unit: str | None) -> None:
     """Refuse bodies that are as wide, in metres, as no person can be."""
-    given = extent / UNITS[unit or "m"]
+    given = extent / metres_per(unit)
     problem = f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}"
     if extent > _LARGEST:
         right = "cm" if given < 400 else "mm"

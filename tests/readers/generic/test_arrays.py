@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
-from own_files import FLAT_STAR, STAR, damages, joints, npy, npz, raw, reads_or_refuses
+from own_files import FLAT_STAR, STAR, damages, joints, joints_in, npy, npz, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
 from s2i_hf.readers.generic import arrays
 from s2i_hf.readers.generic.arrays import open_npz, read_array
+from s2i_hf.readers.generic.pose_estimators import keypoints_json
 
 ONE, TWO = joints(12), joints(12, people=2)  # (T, M, V, 3)
 
@@ -36,16 +37,17 @@ ONE, TWO = joints(12), joints(12, people=2)  # (T, M, V, 3)
     ],
 )
 def test_accepted_shapes(stored: np.ndarray, expected: np.ndarray) -> None:
-    clip = arrays.as_clip(stored, STAR, "a.npy")
+    clip = arrays.as_clip(stored, STAR, "a.npy").joints
     assert clip.dtype == np.float64
     np.testing.assert_array_equal(clip, expected)
 
 
 def test_pixels_have_two_values_or_three() -> None:
     flat = ONE[..., :2]
-    np.testing.assert_array_equal(arrays.as_clip(flat[:, 0], FLAT_STAR, "a"), flat)
-    np.testing.assert_array_equal(arrays.as_clip(flat.reshape(12, 8), FLAT_STAR, "a"), flat)
-    np.testing.assert_array_equal(arrays.as_clip(ONE.reshape(12, 12), FLAT_STAR, "a"), ONE)
+    np.testing.assert_array_equal(arrays.as_clip(flat[:, 0], FLAT_STAR, "a").joints, flat)
+    np.testing.assert_array_equal(arrays.as_clip(flat.reshape(12, 8), FLAT_STAR, "a").joints, flat)
+    scored = np.where(ONE[..., 2:] > 0, ONE[..., :2], np.nan)  # the third value is a score
+    np.testing.assert_array_equal(arrays.as_clip(ONE.reshape(12, 12), FLAT_STAR, "a").joints, scored)
     with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 2\); expected \(T, 4, 3\)"):
         arrays.as_clip(flat, STAR, "a.npy")
 
@@ -67,13 +69,17 @@ def test_files_of_all_kinds_hold_the_same_clip(tmp_path: Path) -> None:
         "object.json": {"fps": 30, "keypoints": TWO.tolist()},
     }
     for name, content in files.items():
-        np.testing.assert_array_equal(arrays.read_joints(raw(tmp_path, name, content), STAR), TWO, err_msg=name)
+        np.testing.assert_array_equal(
+            joints_in(keypoints_json if name.endswith("json") else arrays, raw(tmp_path, name, content), STAR),
+            TWO,
+            err_msg=name,
+        )
 
 
 def test_null_is_missing(tmp_path: Path) -> None:
     lists = ONE[:, 0].tolist()
     lists[3][1] = [None, None, None]
-    clip = arrays.read_joints(raw(tmp_path, "a.json", lists), STAR)
+    clip = joints_in(keypoints_json, raw(tmp_path, "a.json", lists), STAR)
     assert np.argwhere(np.isnan(clip)).tolist() == [[3, 0, 1, 0], [3, 0, 1, 1], [3, 0, 1, 2]]
 
 
@@ -96,12 +102,12 @@ def test_null_is_missing(tmp_path: Path) -> None:
 )
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, name: str, content: Any, words: str) -> None:
     with refused(ReadError, name, words):
-        arrays.read_joints(raw(tmp_path, name, content), STAR)
+        joints_in(keypoints_json if name.endswith("json") else arrays, raw(tmp_path, name, content), STAR)
 
 
 def test_a_confusion_of_layouts_names_both(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 3\); expected \(T, 25, 3\).*'kinect_v2'"):
-        arrays.read_joints(raw(tmp_path, "a.npy", npy(ONE)), LAYOUTS["kinect_v2"])
+        joints_in(arrays, raw(tmp_path, "a.npy", npy(ONE)), LAYOUTS["kinect_v2"])
 
 
 @settings(max_examples=150, deadline=None)
@@ -110,7 +116,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     whole = {"fuzz.npy": npy(ONE), "fuzz.npz": npz(x=ONE), "fuzz.json": json.dumps(ONE.tolist()).encode()}
     name = data.draw(st.sampled_from(sorted(whole)))
     file = raw(tmp_path_factory.getbasetemp(), name, data.draw(damages(whole[name])))
-    reads_or_refuses(lambda: arrays.read_joints(file, STAR), name)
+    reads_or_refuses(lambda: joints_in(arrays, file, STAR), name)
 
 
 # -- files of numpy ----------------------------------------------------------------------------------------------------

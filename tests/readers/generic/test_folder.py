@@ -229,7 +229,11 @@ def test_values_that_are_none(tmp_path: Path, change: Any, words: str) -> None:
         ({}, {"layout": STAR}, "No clips in"),
         ({"a": joints()}, {}, "a.npy does not say which joints it holds. Pass layout"),
         ({"a": joints()}, {"layout": "kinect_v3"}, "Unknown layout 'kinect_v3'"),
-        ({"a": joints()}, {"layout": STAR, "unit": "inch"}, "unit is 'inch'; expected one of m, cm, mm"),
+        (
+            {"a": joints()},
+            {"layout": STAR, "unit": "feet"},
+            "unit is 'feet'; expected m, cm, mm, inch, or metres per unit such as 0.056444",
+        ),
         ({"a": joints()}, {"layout": STAR, "labels": "gone.csv"}, "gone.csv is not there"),
         ({"a": joints()}, {"layout": "gone.json"}, "gone.json is no layout"),
     ],

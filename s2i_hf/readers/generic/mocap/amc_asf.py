@@ -17,11 +17,11 @@ from itertools import accumulate
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
-from ...processing.skeleton_layout import SkeletonLayout
-from ..benchmarks import Selected
-from ..raw_files import RawFile, ReadError
-from .motion_capture import Lines, in_blocks, named_layout, pick, positions, rotations
+from ....processing.skeleton_layout import SkeletonLayout
+from ...benchmarks import Selected
+from ...raw_files import RawFile, ReadError
+from ..raw_clip import RawClip
+from .kinematics import Lines, in_blocks, positions, rotations
 
 _INCH = 0.0254  # metres
 _MAX_BONES = 1000
@@ -80,19 +80,14 @@ def _belongs(file: RawFile, skeletons: Sequence[RawFile]) -> RawFile | None:
     return skeletons[0] if len(skeletons) == 1 else None
 
 
-def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> np.ndarray:
-    """Read a clip, (T, 1, V, 3) float64 with y up: the joints of a layout, picked by name.
+def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
+    """Read a clip, y up: all joints, with their names and tree; `layout` does not matter.
 
-    Args:
-        file: The AMC file, with its ASF file as companion.
-        layout: Joint format; "cmu_31" holds all joints of CMU and HDM05.
-        metres: Apply the scale of CMU and HDM05; False: numbers as in the files.
-
-    Raises ReadError, which names the line, if a file is damaged, they do not belong together, or a joint of the layout is not there.
+    `file` is the AMC file, with its ASF file as companion. Raises ReadError, which names the line, if a file is damaged, or they do not
+    belong together.
     """
     skeleton = _read_skeleton(file)
     bones, root = skeleton.bones, skeleton.bones[0]
-    picked = pick(skeleton.names, layout, file.name)
     channels, columns = _read_motion(file, skeleton)
 
     def pose(block: np.ndarray) -> np.ndarray:
@@ -105,21 +100,12 @@ def read_joints(file: RawFile, layout: SkeletonLayout, metres: bool = True) -> n
             local[:, index] = bone.axis @ rotations(axes, block[:, [column for _, column in turns]]) @ bone.axis.T
             offsets[:, index] = local[:, index] @ (bone.direction * bone.length)
         offsets[:, 0] = block[:, [columns[0][root.dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
-        return positions(skeleton.parents, local, offsets)[:, picked]
+        return positions(skeleton.parents, local, offsets)
 
-    scale = _INCH / skeleton.unit if metres else 1.0
-    return in_blocks(pose, channels)[:, None] * scale
-
-
-def read_layout(file: RawFile) -> SkeletonLayout:
-    """The layout that the bones of an AMC file's skeleton make: "cmu_31" if they are its joints, else one of their names.
-
-    Raises ReadError if there is no such skeleton, or the names do not say which part of the body a bone belongs to.
-    """
-    skeleton = _read_skeleton(file)
-    if set(skeleton.names) == set(LAYOUTS["cmu_31"].joint_names):
-        return LAYOUTS["cmu_31"]
-    return named_layout("asf", skeleton.names, skeleton.parents, file.name)
+    joints = in_blocks(pose, channels)[:, None]
+    return RawClip(
+        joints, tuple(skeleton.names), parents=tuple(skeleton.parents), usual_unit=repr(_INCH / skeleton.unit)
+    )
 
 
 def _read_skeleton(file: RawFile) -> _Skeleton:

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import MAX_CLIP, RawFile, ReadError, read_json
-from .arrays import MAX_PEOPLE, from_lists, number_array
+from ....processing.skeleton_layout import SkeletonLayout
+from ...raw_files import MAX_CLIP, RawFile, ReadError, read_json
+from ..arrays import MAX_PEOPLE, from_lists, number_array
+from ..raw_clip import RawClip
 
 _FRAME_KEYS = ("image_id", "frame_id", "frame_index", "frame")
 _TRACK_KEYS = ("track_id", "person_id", "idx")
@@ -35,13 +36,15 @@ class _Body(NamedTuple):
     scores: Any
 
 
-def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip in one of the forms above, or as nested lists (see `arrays`): (T, M, V, 2 or 3) float64, NaN where not seen.
+def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
+    """Read a clip in one of the forms above, or as nested lists (see `arrays`); NaN where a joint was not seen.
 
     Raises ReadError if it is no JSON of these forms, or has keypoints of another count than the layout; names the frame.
     """
     content = read_json(file, MAX_CLIP)
     found = _bodies(content, file.name)
+    if layout is None:
+        raise ReadError(f"{file.name} does not say which joints it holds.")
     if found is None:
         return from_lists(content, layout, file.name)
     frames, bodies = found
@@ -50,7 +53,7 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
         raise ReadError(f"{file.name}: {len(frames):,} frames; expected one video, of at most {_MAX_FRAMES:,}.")
     if not bodies:
         raise ReadError(f"{file.name}: nobody is in any of its {len(frames):,} frames.")
-    return _assemble(frames, bodies, layout, file.name)
+    return RawClip(_assemble(frames, bodies, layout, file.name))
 
 
 def _bodies(content: Any, name: str) -> tuple[list[Hashable], list[_Body]] | None:

@@ -12,21 +12,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...processing.skeleton_layout import SkeletonLayout
-from ...processing.suggestions import did_you_mean
-from ..number_text import is_number
-from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
-from .arrays import as_clip
+from ....processing.skeleton_layout import SkeletonLayout
+from ....processing.suggestions import did_you_mean
+from ...number_text import is_number
+from ...raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
+from ..arrays import as_clip
+from ..raw_clip import RawClip
 
 _SEPARATORS = (",", ";", "\t")
 _MAX_COLUMNS = 20_000
 
 
-def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip, (T, M, V, 2 or 3) float64, NaN where a cell is empty.
+def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
+    """Read a clip, NaN where a cell is empty.
 
     Raises ReadError, which names the line, for what is no text or number, rows of different lengths, or a joint without a column.
     """
+    if layout is None:
+        raise ReadError(f"{file.name} does not say which joints it holds.")
     text = read_bytes(file, limit=MAX_CLIP).decode("utf-8", "replace")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:

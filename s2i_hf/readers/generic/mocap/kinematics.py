@@ -1,17 +1,13 @@
-"""What the formats of motion capture share: lines of words, joints picked by name, and forward kinematics of all frames at once."""
+"""What the formats of motion capture share: lines of words, and forward kinematics of all frames at once."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from graphlib import TopologicalSorter
 
 import numpy as np
 
-from ...processing.skeleton_layout import SkeletonLayout
-from ...processing.suggestions import did_you_mean
-from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
-from .csv_files import joint_key
+from ...raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 
 _BLOCK = 2048  # frames
 
@@ -55,28 +51,6 @@ class Lines:
         if len(numbers) != count or not np.isfinite(numbers).all():
             raise self.error(words, expected)
         return numbers
-
-
-def named_layout(kind: str, names: Sequence[str], parents: Sequence[int], file: str) -> SkeletonLayout:
-    """A layout named after what is in it, so that the same skeleton is called the same wherever it is found.
-
-    Raises ReadError if the names do not say which part of the body a joint belongs to.
-    """
-    digest = hashlib.sha256(repr((tuple(names), tuple(parents))).encode()).hexdigest()[:8]
-    try:
-        return SkeletonLayout(f"{kind}_{len(names)}_{digest}", tuple(names), tuple(parents), source=f"joints of {file}")
-    except ValueError as error:
-        raise ReadError(f"{file}: {error} Or pass layout=, a layout with joints of this file.") from None
-
-
-def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
-    """Where the joints of a layout are among `names`. Raises ReadError if one is not there."""
-    found = {joint_key(name): index for index, name in reversed(list(enumerate(names)))}
-    for joint in layout.joint_names:
-        if joint_key(joint) not in found:
-            hint = did_you_mean(joint, names)
-            raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
-    return [found[joint_key(joint)] for joint in layout.joint_names]
 
 
 def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:

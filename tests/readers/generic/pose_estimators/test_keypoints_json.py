@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
-from own_files import FLAT_STAR, STAR, damages, joints, raw, reads_or_refuses
+from own_files import FLAT_STAR, STAR, damages, joints, joints_in, raw, reads_or_refuses
 
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.generic import keypoints_json
+from s2i_hf.readers.generic.pose_estimators import keypoints_json
 
 POINTS = (joints(4, people=2)[..., :2] * 500 + 600).round(2)  # (T, M, V, 2) pixels
 
@@ -23,7 +23,7 @@ def scored(frame: int, person: int, scores: list[float] | None = None) -> list[f
 
 
 def read(folder: Path, content: Any, layout: Any = FLAT_STAR) -> np.ndarray:
-    return keypoints_json.read_joints(raw(folder, "clip.json", content), layout)
+    return joints_in(keypoints_json, raw(folder, "clip.json", content), layout)
 
 
 def coco() -> dict[str, Any]:
@@ -168,8 +168,8 @@ def test_a_list_of_many_frames_takes_no_memory(tmp_path: Path) -> None:
 def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     whole = json.dumps(data.draw(st.sampled_from([coco(), mmpose(), coco()["annotations"]]))).encode()
     file = raw(tmp_path_factory.getbasetemp(), "fuzz.json", data.draw(damages(whole)))
-    reads_or_refuses(lambda: keypoints_json.read_joints(file, FLAT_STAR), "fuzz.json")
-    reads_or_refuses(lambda: keypoints_json.read_joints(file, STAR), "fuzz.json")
+    reads_or_refuses(lambda: joints_in(keypoints_json, file, FLAT_STAR), "fuzz.json")
+    reads_or_refuses(lambda: joints_in(keypoints_json, file, STAR), "fuzz.json")
 
 
 KEYS = [
@@ -195,4 +195,4 @@ ANYTHING = st.recursive(
 @given(content=ANYTHING)
 def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     file = raw(tmp_path_factory.getbasetemp(), "any.json", json.dumps(content))
-    reads_or_refuses(lambda: keypoints_json.read_joints(file, FLAT_STAR), "any.json")
+    reads_or_refuses(lambda: joints_in(keypoints_json, file, FLAT_STAR), "any.json")

@@ -26,9 +26,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import RawFile, ReadError
-from .motion_capture import Lines, in_blocks, named_layout, pick, positions, rotations
+from ....processing.skeleton_layout import SkeletonLayout
+from ...raw_files import RawFile, ReadError
+from ..raw_clip import RawClip
+from .kinematics import Lines, in_blocks, positions, rotations
 
 _MAX_JOINTS = 1000
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -44,16 +45,14 @@ class _Joint:
     axes: str = ""
 
 
-def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
-    """Read a clip, (T, 1, V, 3) float64 in the unit of the file: the joints of a layout, picked by name.
+def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
+    """Read a clip: all joints, in the unit of the file, with their names and tree; `layout` does not matter.
 
-    "LeftArm", "left_arm" and "mixamorig:LeftArm" are one. Raises ReadError if it is no BVH, damaged, or without a joint of the layout;
-    names the line.
+    Raises ReadError if it is no BVH, or damaged; names the line.
     """
     lines = Lines(file)
     joints, columns = _hierarchy(lines)
-    picked = pick([joint.name for joint in joints], layout, file.name)
-    channels = _motion(lines, columns)
+    channels, seconds = _motion(lines, columns)
     parents = [joint.parent for joint in joints]
 
     def pose(block: np.ndarray) -> np.ndarray:
@@ -63,18 +62,11 @@ def read_joints(file: RawFile, layout: SkeletonLayout) -> np.ndarray:
             local[:, index] = rotations(joint.axes, block[:, joint.turns])
             for axis, column in joint.moves:
                 offsets[:, index, axis] = block[:, column]
-        return positions(parents, local, offsets)[:, picked]
+        return positions(parents, local, offsets)
 
-    return in_blocks(pose, channels)[:, None]
-
-
-def read_layout(file: RawFile) -> SkeletonLayout:
-    """The layout that the joints of a file make: their names and tree, parts and mirror pairs read off the names.
-
-    Raises ReadError if it is no BVH, or the names do not say which part of the body a joint belongs to.
-    """
-    joints, _ = _hierarchy(Lines(file))
-    return named_layout("bvh", [joint.name for joint in joints], [joint.parent for joint in joints], file.name)
+    names = tuple(joint.name for joint in joints)
+    fps = 1 / seconds if seconds > 0 else None
+    return RawClip(in_blocks(pose, channels)[:, None], names, parents=tuple(parents), fps=fps)
 
 
 def _hierarchy(lines: Lines) -> tuple[list[_Joint], int]:
@@ -129,8 +121,8 @@ def _channels(lines: Lines, words: Sequence[str], joint: _Joint, columns: int) -
     return columns + len(names)
 
 
-def _motion(lines: Lines, columns: int) -> np.ndarray:
-    """(T, columns) float64."""
+def _motion(lines: Lines, columns: int) -> tuple[np.ndarray, float]:
+    """(T, columns) float64, and the seconds between two frames."""
     words = lines.take("Frames: and their number")
     match = re.fullmatch(r"Frames:\s*(\d{1,9})", " ".join(words), re.IGNORECASE)
     if match is None or int(match[1]) < 1 or columns < 1:
@@ -139,6 +131,7 @@ def _motion(lines: Lines, columns: int) -> np.ndarray:
     words = lines.take("Frame Time:")
     if not " ".join(words).lower().startswith("frame time:"):
         raise lines.error(words, "Frame Time: and the seconds between two frames")
+    seconds = float(lines.floats(words[2:], 1, "Frame Time: and the seconds between two frames")[0])
     rows: list[np.ndarray] = []
     for _ in range(count):
         words = lines.take(f"{count} frames, and found {len(rows)}")
@@ -148,4 +141,4 @@ def _motion(lines: Lines, columns: int) -> np.ndarray:
         rows.append(lines.floats(words, columns, f"{columns} numbers"))
     for extra in lines:
         raise lines.error(extra, f"nothing after the last of {count} frames")
-    return np.array(rows)
+    return np.array(rows), seconds

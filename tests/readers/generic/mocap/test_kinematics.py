@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from s2i_hf.readers.generic.motion_capture import in_blocks, positions, rotations
+from s2i_hf.readers.generic.mocap.kinematics import in_blocks, positions, rotations
 
 
 def single(axis: str, degrees: float) -> list[list[float]]:

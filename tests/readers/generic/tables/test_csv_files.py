@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
-from own_files import FLAT_STAR, STAR, damages, joints, raw, reads_or_refuses
+from own_files import FLAT_STAR, STAR, damages, joints, joints_in, raw, reads_or_refuses
 
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.generic import csv_files as tables
+from s2i_hf.readers.generic.tables import csv_files as tables
 
 CLIP = joints(6)
 HEADER = [f"{joint}_{axis}" for joint in STAR.joint_names for axis in "xyz"]
@@ -23,9 +23,7 @@ def table(array: np.ndarray = CLIP, header: list[str] | None = None, separator: 
 @pytest.mark.parametrize("separator", [",", ";", "\t", " ", ", "])
 @pytest.mark.parametrize("header", [None, HEADER, [f"c{i}" for i in range(12)]])
 def test_plain_tables(tmp_path: Path, separator: str, header: list[str] | None) -> None:
-    np.testing.assert_array_equal(
-        tables.read_joints(raw(tmp_path, "a.csv", table(CLIP, header, separator)), STAR), CLIP
-    )
+    np.testing.assert_array_equal(joints_in(tables, raw(tmp_path, "a.csv", table(CLIP, header, separator)), STAR), CLIP)
 
 
 def test_joints_are_picked_by_name_in_any_order_and_spelling(tmp_path: Path) -> None:
@@ -35,27 +33,27 @@ def test_joints_are_picked_by_name_in_any_order_and_spelling(tmp_path: Path) -> 
     header = ["frame", *(spelt[place] for place in order), "head_score"]
     shuffled = CLIP.reshape(6, 12)[:, order]
     content = np.column_stack([np.arange(6), shuffled, np.ones(6)])
-    np.testing.assert_array_equal(tables.read_joints(raw(tmp_path, "a.csv", table(content, header)), STAR), CLIP)
+    np.testing.assert_array_equal(joints_in(tables, raw(tmp_path, "a.csv", table(content, header)), STAR), CLIP)
 
 
 def test_two_people_and_windows_text(tmp_path: Path) -> None:
     two = joints(6, people=2)
     text = "\ufeff" + table(two).replace("\n", "\r\n")
-    np.testing.assert_array_equal(tables.read_joints(raw(tmp_path, "a.csv", text.encode()), STAR), two)
+    np.testing.assert_array_equal(joints_in(tables, raw(tmp_path, "a.csv", text.encode()), STAR), two)
 
 
 def test_pixels(tmp_path: Path) -> None:
     flat = CLIP[..., :2]
     header = [f"{joint}_{axis}" for joint in STAR.joint_names for axis in "xy"]
     for text in (table(flat), table(flat, header)):
-        np.testing.assert_array_equal(tables.read_joints(raw(tmp_path, "a.csv", text), FLAT_STAR), flat)
+        np.testing.assert_array_equal(joints_in(tables, raw(tmp_path, "a.csv", text), FLAT_STAR), flat)
 
 
 def test_empty_and_quoted_cells(tmp_path: Path) -> None:
     lines = table().splitlines()
     cells = lines[2].split(",")
     lines[2] = ",".join([f'"{cells[0]}"', "", " nan ", *cells[3:]])
-    clip = tables.read_joints(raw(tmp_path, "a.csv", "\n".join(lines)), STAR)
+    clip = joints_in(tables, raw(tmp_path, "a.csv", "\n".join(lines)), STAR)
     assert np.isnan(clip[2, 0, 0]).tolist() == [False, True, True] and np.isnan(clip).sum() == 2
     assert clip[2, 0, 0, 0] == CLIP[2, 0, 0, 0]
 
@@ -80,7 +78,7 @@ BROKEN = {
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
     lines, words = BROKEN[case]
     with refused(ReadError, "a.csv", words):
-        tables.read_joints(raw(tmp_path, "a.csv", "\n".join(lines)), STAR)
+        joints_in(tables, raw(tmp_path, "a.csv", "\n".join(lines)), STAR)
 
 
 @pytest.mark.parametrize("name", ["LeftElbow", "left_elbow", "left elbow", "mixamorig:LeftElbow", "LEFT-ELBOW"])
@@ -95,4 +93,4 @@ def test_damaged_files_are_read_or_refused(
 ) -> None:
     content = data.draw(damages(table(CLIP, HEADER if header else None).encode()))
     file = raw(tmp_path_factory.getbasetemp(), "fuzz.csv", content)
-    reads_or_refuses(lambda: tables.read_joints(file, STAR), "fuzz.csv")
+    reads_or_refuses(lambda: joints_in(tables, file, STAR), "fuzz.csv")

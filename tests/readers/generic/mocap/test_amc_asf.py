@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
-from own_files import AMC, ASF, damages, raw, reads_or_refuses
+from own_files import AMC, ASF, damages, joints_in, layout_in, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.readers.generic import amc_asf
+from s2i_hf.readers.generic.mocap import amc_asf
 
 METRES = 0.0254 / 0.45
 # name, parent, direction, length, axis (degrees about x, y, z), degrees of freedom: ASF as a person reads it
@@ -64,21 +64,21 @@ def frames() -> list[dict[str, list[float]]]:
 
 
 def test_equals_a_slow_walk_down_the_bones(file: RawFile) -> None:
-    layout = amc_asf.read_layout(file)
-    clip = amc_asf.read_joints(file, layout)
+    layout = layout_in(amc_asf, file)
+    clip = joints_in(amc_asf, file, layout)
     assert clip.shape == (2, 1, 8, 3)
     for index, frame in enumerate(frames()):
         place = slow(frame)
         for joint, name in enumerate(layout.joint_names):
-            np.testing.assert_allclose(clip[index, 0, joint], place[name] * METRES, atol=1e-9)
-    np.testing.assert_allclose(amc_asf.read_joints(file, layout, metres=False) * METRES, clip, atol=1e-12)
+            np.testing.assert_allclose(clip[index, 0, joint], place[name], atol=1e-9)
+    assert float(amc_asf.read(file).usual_unit) == pytest.approx(METRES)
 
 
 def test_rest_pose_by_hand(file: RawFile) -> None:
     """All angles zero: bones point where the skeleton says, whatever their axis."""
-    layout = amc_asf.read_layout(file)
+    layout = layout_in(amc_asf, file)
     joint = layout.joint_names.index
-    clip = amc_asf.read_joints(file, layout, metres=False)[0, 0]
+    clip = joints_in(amc_asf, file, layout)[0, 0]
     np.testing.assert_allclose(clip[joint("upperback")], [0, 22.9, 1.5], atol=1e-9)
     np.testing.assert_allclose(clip[joint("lhipjoint")], [1.5, 15.9, 1.5], atol=1e-9)
     np.testing.assert_allclose(clip[joint("rtibia")], [-1.5 - 15.1 * 0.34202, 15.9 - 15.1 * 0.939693, 1.5], atol=1e-9)
@@ -98,14 +98,14 @@ def test_layout_of_cmu_is_recognised(tmp_path: Path) -> None:
     )
     asf = f":units\nlength 0.45\n:root\norder TX TY TZ RX RY RZ\n:bonedata\n{bones}:hierarchy\nbegin\n{tree}end\n"
     file = raw(tmp_path, "1.amc", ":DEGREES\n1\nroot 0 0 0 0 0 0\n", raw(tmp_path, "1.asf", asf))
-    assert amc_asf.read_layout(file) == layout
-    clip = amc_asf.read_joints(file, layout)
-    depth = clip[0, 0, layout.joint_names.index("head"), 1] / METRES
+    assert layout_in(amc_asf, file) == layout
+    clip = joints_in(amc_asf, file, layout)
+    depth = clip[0, 0, layout.joint_names.index("head"), 1]
     assert depth == pytest.approx(6)  # lowerback upperback thorax lowerneck upperneck head
 
 
 def test_radians_and_another_order_of_the_root(tmp_path: Path, file: RawFile) -> None:
-    layout = amc_asf.read_layout(file)
+    layout = layout_in(amc_asf, file)
     lines = []
     for line in AMC.replace(":DEGREES", ":RADIANS").splitlines():
         words = line.split()
@@ -117,7 +117,7 @@ def test_radians_and_another_order_of_the_root(tmp_path: Path, file: RawFile) ->
         lines.append(line)
     asf = ASF.replace("order TX TY TZ RX RY RZ", "order RX TX TY TZ RY RZ")
     other = raw(tmp_path, "08_01.amc", "\n".join(lines), raw(tmp_path, "08.asf", asf))
-    np.testing.assert_allclose(amc_asf.read_joints(other, layout), amc_asf.read_joints(file, layout), atol=1e-9)
+    np.testing.assert_allclose(joints_in(amc_asf, other, layout), joints_in(amc_asf, file, layout), atol=1e-9)
 
 
 def test_every_motion_finds_the_skeleton_of_its_subject(tmp_path: Path) -> None:
@@ -173,19 +173,19 @@ def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
     asf, amc, words = BROKEN[case]
     file = raw(tmp_path, "07_01.amc", amc, raw(tmp_path, "07.asf", asf))
     with refused(ReadError, words):
-        amc_asf.read_joints(file, _layout(tmp_path))
+        joints_in(amc_asf, file, _layout(tmp_path))
 
 
 def _layout(folder: Path) -> SkeletonLayout:
     good = raw(folder, "good_01.amc", AMC, raw(folder, "good.asf", ASF))
-    return amc_asf.read_layout(good)
+    return layout_in(amc_asf, good)
 
 
 def test_a_motion_without_skeleton_or_with_that_of_another(tmp_path: Path, file: RawFile) -> None:
     with pytest.raises(ReadError, match=r"07_01\.amc: no \.asf file"):
-        amc_asf.read_joints(RawFile(file.path), LAYOUTS["cmu_31"])
+        joints_in(amc_asf, RawFile(file.path), LAYOUTS["cmu_31"])
     with pytest.raises(ReadError, match=r"07_01\.amc: has no joint '\w+', which layout 'cmu_31' needs"):
-        amc_asf.read_joints(file, LAYOUTS["cmu_31"])
+        joints_in(amc_asf, file, LAYOUTS["cmu_31"])
 
 
 @settings(max_examples=150, deadline=None)
@@ -199,5 +199,5 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     else:
         amc = data.draw(damages(amc))
     file = raw(folder, "fuzz.amc", amc, raw(folder, "fuzz.asf", asf))
-    reads_or_refuses(lambda: amc_asf.read_joints(file, layout), "fuzz.a")
-    reads_or_refuses(lambda: amc_asf.read_layout(file), "fuzz.a")
+    reads_or_refuses(lambda: joints_in(amc_asf, file, layout), "fuzz.a")
+    reads_or_refuses(lambda: layout_in(amc_asf, file), "fuzz.a")

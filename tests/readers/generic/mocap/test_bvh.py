@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
-from own_files import BVH, damages, raw, reads_or_refuses
+from own_files import BVH, damages, joints_in, layout_in, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.readers.generic import bvh
+from s2i_hf.readers.generic.mocap import bvh
 
 ARMS = SkeletonLayout("test_arms", ["right_arm", "hips", "left_hand"], [1, -1, 1], mirror_pairs=())
 
@@ -33,16 +33,16 @@ def file(tmp_path: Path) -> RawFile:
 
 
 def test_layout_is_that_of_the_file(file: RawFile, tmp_path: Path) -> None:
-    layout = bvh.read_layout(file)
+    layout = layout_in(bvh, file)
     assert layout.joint_names == ("Hips", "LeftArm", "LeftHand", "RightArm", "RightHand")  # End Sites are no joints
     assert layout.parents == (-1, 0, 1, 0, 3)
     assert layout.parts["left_arm"] == ("LeftArm", "LeftHand") and layout.parts["torso"] == ("Hips",)
-    assert bvh.read_layout(raw(tmp_path, "run.bvh", BVH.replace("0.9", "0.8"))).name == layout.name
-    assert bvh.read_layout(raw(tmp_path, "other.bvh", BVH.replace("Hand", "Wrist"))).name != layout.name
+    assert layout_in(bvh, raw(tmp_path, "run.bvh", BVH.replace("0.9", "0.8"))).name == layout.name
+    assert layout_in(bvh, raw(tmp_path, "other.bvh", BVH.replace("Hand", "Wrist"))).name != layout.name
 
 
 def test_hand_computed_frames(file: RawFile) -> None:
-    clip = bvh.read_joints(file, bvh.read_layout(file))
+    clip = joints_in(bvh, file, layout_in(bvh, file))
     assert clip.shape == (3, 1, 5, 3)
     np.testing.assert_allclose(
         clip[0, 0], [[0, 0.9, 0], [0.2, 1.4, 0], [0.5, 1.4, 0], [-0.2, 1.4, 0], [-0.5, 1.4, 0]], atol=1e-12
@@ -54,7 +54,7 @@ def test_hand_computed_frames(file: RawFile) -> None:
 
 
 def test_rotations_follow_the_order_of_the_channels(file: RawFile) -> None:
-    clip = bvh.read_joints(file, bvh.read_layout(file))[2, 0]
+    clip = joints_in(bvh, file, layout_in(bvh, file))[2, 0]
     hips = turn("Z", 10) @ turn("X", 20) @ turn("Y", 30)
     arm = hips @ turn("Z", 40) @ turn("X", 50) @ turn("Y", 60)
     root = np.array([0.2, 0.9, -0.15])
@@ -63,12 +63,12 @@ def test_rotations_follow_the_order_of_the_channels(file: RawFile) -> None:
 
 
 def test_joints_are_picked_by_name(file: RawFile, tmp_path: Path) -> None:
-    whole = bvh.read_joints(file, bvh.read_layout(file))
-    np.testing.assert_array_equal(bvh.read_joints(file, ARMS), whole[:, :, [3, 0, 2]])
+    whole = joints_in(bvh, file, layout_in(bvh, file))
+    np.testing.assert_array_equal(joints_in(bvh, file, ARMS), whole[:, :, [3, 0, 2]])
     prefixed = raw(tmp_path, "mixamo.bvh", BVH.replace("JOINT ", "JOINT mixamorig:"))
-    np.testing.assert_array_equal(bvh.read_joints(prefixed, ARMS), whole[:, :, [3, 0, 2]])
+    np.testing.assert_array_equal(joints_in(bvh, prefixed, ARMS), whole[:, :, [3, 0, 2]])
     with pytest.raises(ReadError, match=r"no joint 'HipCenter', which layout 'kinect_v1' needs"):
-        bvh.read_joints(file, LAYOUTS["kinect_v1"])
+        joints_in(bvh, file, LAYOUTS["kinect_v1"])
 
 
 def test_a_position_channel_takes_the_place_of_the_offset(tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_a_position_channel_takes_the_place_of_the_offset(tmp_path: Path) -> Non
     )
     text = text.replace("40 50 60  70", "0.7  70")
     file = raw(tmp_path, "moving.bvh", text)
-    np.testing.assert_allclose(bvh.read_joints(file, bvh.read_layout(file))[0, 0, 1], [0.2, 0.9 + 0.7, 0], atol=1e-12)
+    np.testing.assert_allclose(joints_in(bvh, file, layout_in(bvh, file))[0, 0, 1], [0.2, 0.9 + 0.7, 0], atol=1e-12)
 
 
 def test_windows_line_ends_and_braces_on_the_line_of_the_name(tmp_path: Path, file: RawFile) -> None:
     text = BVH.replace("Hips\n{", "Hips {").replace("\n", "\r\n")
     other = raw(tmp_path, "windows.bvh", text)
-    layout = bvh.read_layout(file)
-    np.testing.assert_array_equal(bvh.read_joints(other, layout), bvh.read_joints(file, layout))
+    layout = layout_in(bvh, file)
+    np.testing.assert_array_equal(joints_in(bvh, other, layout), joints_in(bvh, file, layout))
 
 
 BROKEN = {
@@ -114,17 +114,17 @@ BROKEN = {
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
     content, words = BROKEN[case]
     with refused(ReadError, "walk.bvh", words):
-        bvh.read_joints(raw(tmp_path, "walk.bvh", content), ARMS)
+        joints_in(bvh, raw(tmp_path, "walk.bvh", content), ARMS)
 
 
 def test_names_that_say_nothing_ask_for_a_layout(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"walk\.bvh: .*'Bone7'.*pass layout="):
-        bvh.read_layout(raw(tmp_path, "walk.bvh", BVH.replace("RightArm", "Bone7")))
+        layout_in(bvh, raw(tmp_path, "walk.bvh", BVH.replace("RightArm", "Bone7")))
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     file = raw(tmp_path_factory.getbasetemp(), "fuzz.bvh", data.draw(damages(BVH.encode())))
-    reads_or_refuses(lambda: bvh.read_joints(file, ARMS), "fuzz.bvh")
-    reads_or_refuses(lambda: bvh.read_layout(file), "fuzz.bvh")
+    reads_or_refuses(lambda: joints_in(bvh, file, ARMS), "fuzz.bvh")
+    reads_or_refuses(lambda: layout_in(bvh, file), "fuzz.bvh")

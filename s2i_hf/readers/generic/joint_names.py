@@ -1,0 +1,83 @@
+"""What joints are called: spellings that stand for one name, and which well-known layout a list of names is.
+
+Makers and exporters write one joint in many ways: ShoulderLeft, SHOULDER_LEFT and K4ABT_JOINT_SHOULDER_LEFT, or mixamorig:LeftArm and
+left_arm. `joint_key` is what these have in common: the side, the words and the number. Where a maker has another word than the
+layout, `_ALIASES` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from ...processing.layouts import LAYOUTS
+from ...processing.skeleton_layout import SkeletonLayout, name_key
+from ...processing.suggestions import did_you_mean
+from ..raw_files import ReadError
+
+_PREFIX = re.compile(
+    r"(jointtype|k4abt_joint|joint|poselandmark|pose|landmark|body_\d\d_parts|body_parts|bodyparts|jid)[._ ]+",
+    re.IGNORECASE,
+)
+# Other words for joints of a layout: layout -> joint -> names
+_ALIASES: dict[str, dict[str, str]] = {
+    "coco_17": {"left_wrist": "left_hand"},
+}
+_MAX_SHOWN = 6
+
+
+def joint_key(name: str) -> str:
+    """What the spellings of a joint share: "LeftElbow", "elbow_left", "mixamorig:left elbow" and "JointType_ElbowLeft" are one."""
+    name = name.rpartition(":")[2].strip()
+    while (match := _PREFIX.match(name)) and match.end() < len(name):
+        name = name[match.end() :]
+    side, words = name_key(name)
+    texts = [word for word in words if not word.isdecimal()]
+    return f"{side or ''}:{''.join(sorted(texts))}{'.'.join(str(int(word)) for word in words if word.isdecimal())}"
+
+
+@cache
+def _keys(layout: SkeletonLayout) -> tuple[tuple[str, ...], ...]:
+    """The keys that each joint of a layout goes by, its own first."""
+    known = _ALIASES.get(layout.name, {}) if LAYOUTS.get(layout.name) == layout else {}
+    return tuple(tuple(map(joint_key, (name, *known.get(name, "").split()))) for name in layout.joint_names)
+
+
+def find(names: Sequence[str], layout: SkeletonLayout) -> list[int]:
+    """Where each joint of a layout is among `names`, -1 if it is not there; exact spellings go before others."""
+    exact = {name: index for index, name in reversed(list(enumerate(names)))}
+    loose = {joint_key(name): index for index, name in reversed(list(enumerate(names)))}
+    return [
+        exact.get(joint, next((loose[key] for key in keys if key in loose), -1))
+        for joint, keys in zip(layout.joint_names, _keys(layout), strict=True)
+    ]
+
+
+def known_layouts(names: Sequence[str]) -> list[str]:
+    """The well-known layouts that a list of names is: those of most joints, all of which are named. The one in this order is first."""
+    found = {
+        name: indices
+        for name, layout in LAYOUTS.items()
+        if -1 not in (indices := find(names, layout)) and len(set(indices)) == len(indices)
+    }
+    most = max(map(len, found.values()), default=0)
+    best = [name for name, indices in found.items() if len(indices) == most]
+    return sorted(best, key=lambda name: found[name] != sorted(found[name]))
+
+
+def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
+    """Where the joints of a layout are among the names that a file gives its joints.
+
+    Raises ReadError if one is not there, or the names are those of another well-known layout.
+    """
+    known = known_layouts(names)
+    if known and LAYOUTS.get(layout.name) == layout and layout.name not in known:
+        raise ReadError(f"{file}: names the joints of {known[0]}, not of {layout.name!r}; pass that layout.")
+    found = find(names, layout)
+    if -1 in found:
+        joint = layout.joint_names[found.index(-1)]
+        shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
+        hint = did_you_mean(joint, names) or f" It names {shown}."
+        raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
+    return found

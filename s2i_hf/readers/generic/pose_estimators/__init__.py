@@ -1,0 +1,1 @@
+"""Readers of what pose estimators and depth cameras write."""
