@@ -13,7 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face 
 import numpy as np
 import pytest
 
-from s2i_hf.processing.layouts import LAYOUTS, OWN_LAYOUTS, get_layout
+from s2i_hf.processing.layouts import LAYOUTS, get_layout
 
 if TYPE_CHECKING:
     import torch
@@ -54,11 +54,10 @@ def real_data() -> Path:
 @pytest.fixture(autouse=True)
 def own_layouts_stay_in_their_test() -> Iterator[None]:
     """Data sets register layouts of their own for the whole process."""
-    known = set(OWN_LAYOUTS)
+    known = set(LAYOUTS)
     yield
-    for name in OWN_LAYOUTS - known:
-        OWN_LAYOUTS.discard(name)
-        LAYOUTS.pop(name, None)
+    for name in LAYOUTS.keys() - known:
+        del LAYOUTS[name]
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..processing.layouts import OWN_LAYOUTS, get_layout
+from ..processing.layouts import layout_json
 from ..protocols import SPLITS, Protocol
+from ..protocols.folder import FolderProtocol
 from ..readers import LeftOut, NoClip, RawFile, ReadError
 from ..readers.recordings import Recordings
 from ..utils.files import write_atomically
@@ -174,6 +175,7 @@ def make_shard(
     `after_file` is called with the number of its clips after each recording; what it raises ends the work.
     """
     shard = Shard()
+    own = layout_json(protocol.skeleton) if isinstance(protocol, FolderProtocol) else None
     writer = ShardWriter(folder, f"{index:05}", plan["format"], plan["class_names"])
     try:
         for file in files:
@@ -189,8 +191,8 @@ def make_shard(
                 writer.write(split, row)
                 shard.ids.setdefault(split, []).append(row["sample_id"])
                 clips += 1
-                if (name := row["layout"]) in OWN_LAYOUTS:
-                    shard.layouts[name] = get_layout(name).to_dict()
+                if isinstance(own, dict):
+                    shard.layouts[row["layout"]] = own
             after_file(clips)
         shard.sha256.update(writer.close())
     except BaseException:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.registration import OWN_MODELS
-from ..processing.layouts import get_layout
+from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.provenance import ENVIRONMENT, describe_environment
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import SETTINGS_HEADER
@@ -156,9 +156,9 @@ def _configs(run: RunFolder) -> Files:
         raise ValueError(f"{run.path} has no {wanted}, without which nobody can use its model.")
     if (layout := run.processor.get("layout")) is not None:
         try:
-            get_layout(layout)
+            SkeletonProcessor.from_dict({"layout": layout})
         except ValueError as error:
-            raise ValueError(f"{run.path / 'preprocessor_config.json'}: {error}") from None
+            raise ValueError(f"{run.path}: {error}") from None
     model = with_code(run.config, OWN_MODELS.get(str(run.config.get("model_type", "")), {}))
     processor = with_code(run.processor, {"AutoImageProcessor": PROCESSOR_CLASS})
     return dict(zip(_CONFIGS, (_json_bytes(_public(model)), _json_bytes(_public(processor))), strict=True))

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ..hub.public_files import digest_of, digest_of_model, sidecar
 from ..models.saved_models import class_names_of, open_classifier
-from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.layouts import SkeletonLayout, get_layout, layout_json
 from ..processing.resizing import joint_weights
 from ..readers import ReadError
 from ..utils.files import replacing, write_json
@@ -177,7 +177,7 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
     return {
         "s2i_export": "1",
         "s2i_hf": version("s2i-hf"),
-        "processor": {**processor.to_dict(), "layout": joints.name},
+        "processor": {**processor.to_dict(), "layout": layout_json(joints)},
         "layout": joints.to_dict(),
         "parents": list(joints.parents),
         "center_joints": list(joints.center_indices),

@@ -28,7 +28,7 @@ from torch import Tensor
 from ..models.loading import load_config, load_weights
 from ..processing.encoding import EncodingOptions, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
-from ..processing.layouts import SkeletonLayout, get_layout
+from ..processing.layouts import SkeletonLayout, get_layout, layout_json
 from ..processing.transforms import prepare, present_people
 from ..runs.run_folder import RunFolder
 from ..utils.files import replacing
@@ -80,15 +80,15 @@ class InfillingOutput:
     def write(self, path: str | Path) -> None:
         """Write a file, whole or not at all, that readers of arrays take back.
 
-        .npy holds joints (T, M, V, 3) alone, .npz joints, samples, spread and filled, .json layout, joints, and filled as [frame, person,
-        joint] triples.
+        .npy holds joints (T, M, V, 3) alone, .npz joints, samples, spread and filled, .json layout (the whole of one of your own), joints,
+        and filled as [frame, person, joint] triples.
         """
         with replacing(path) as file:
             if file.suffix == ".json":
                 rounded = np.round(self.joints.astype(np.float64), 6).astype(object)
                 rounded[np.isnan(self.joints).any(axis=-1)] = None  # JSON has no NaN
                 filled = np.argwhere(self.filled).tolist()
-                content = {"layout": self.layout.name, "joints": rounded.tolist(), "filled": filled}
+                content = {"layout": layout_json(self.layout), "joints": rounded.tolist(), "filled": filled}
                 file.write_text(json.dumps(content) + "\n", encoding="utf-8")
             elif file.suffix == ".npy":
                 np.save(file, self.joints)
@@ -146,7 +146,7 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
         raise ValueError(f"model {name!r} {reason}; take one pretrained with --target joint.")
     try:
         processor = SkeletonProcessor.from_pretrained(name)
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError) as error:  # a ValueError says itself what is wrong with it
         reason = " ".join(str(error).split())[:120].rstrip(".")
         raise ValueError(f"{name!r} has no usable preprocessor_config.json ({reason}); give a run folder.") from None
     with no_progress_bars():

@@ -15,7 +15,7 @@ from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ImagesKwargs
 
 from .encoding import ClipMetadata, EncodingOptions, decode, encode
-from .layouts import LAYOUTS, LayoutLike, get_layout
+from .layouts import LAYOUTS, LayoutLike, layout_json
 from .suggestions import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
@@ -97,7 +97,7 @@ class SkeletonProcessor(BaseImageProcessor):
             raise ValueError("image_mean or image_std is None; give three numbers, or do_normalize=False for neither.")
         height, width = _height_width(size)
         recipe |= {"size": {"height": height, "width": width}, "do_normalize": bool(do_normalize)}
-        for name, value in {"layout": _layout_json(layout), **recipe}.items():
+        for name, value in {"layout": None if layout is None else layout_json(layout), **recipe}.items():
             kind = type(_DEFAULTS.get(name))  # as JSON has them, whatever numbers and sequences were given
             setattr(self, name, kind(value) if kind in (int, float) else value)
         self.image_mean, self.image_std = (list(map(float, recipe[name])) for name in ("image_mean", "image_std"))
@@ -114,6 +114,13 @@ class SkeletonProcessor(BaseImageProcessor):
         except (TypeError, ValueError) as error:
             if any(key in cls.valid_kwargs.__annotations__ for key in kwargs):
                 raise  # of the caller, not of the file
+            layout = image_processor_dict.get("layout")
+            if isinstance(layout, str) and layout not in LAYOUTS:
+                raise ValueError(
+                    f"preprocessor_config.json says its joint format by a name alone (Unknown layout {layout!r}): if that is one of your "
+                    "own, put its JSON there in place of the name (s2i.json of the converted data has it under layouts) or train again; if "
+                    "it is one of a newer version, update s2i_hf with `pip install -U`."
+                ) from None
             reason = str(error).partition(" Its options are ")[0].partition(" Known: ")[0].rstrip(".")
             raise ValueError(
                 f"preprocessor_config.json is not of this version of SkeletonProcessor ({reason}): written by a newer s2i_hf, or damaged; "
@@ -200,14 +207,6 @@ class SkeletonProcessor(BaseImageProcessor):
 def _unknown_option(name: str) -> str:
     known = [*_DEFAULTS, "layout", "return_tensors", "return_metadata"]
     return f"SkeletonProcessor has no option {name!r}.{did_you_mean(name, known)} Its options are {', '.join(known)}."
-
-
-def _layout_json(layout: LayoutLike | None) -> str | dict[str, Any] | None:
-    """A layout as it is saved: by name where the name says it all, in full otherwise."""
-    if layout is None or (isinstance(layout, str) and get_layout(layout)):
-        return layout
-    given = get_layout(layout)
-    return given.name if LAYOUTS.get(given.name) == given else given.to_dict()
 
 
 def _height_width(size: Any) -> tuple[int, int]:

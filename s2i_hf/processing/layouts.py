@@ -16,7 +16,7 @@ __all__ = ["LAYOUTS", "PARTS", "LayoutLike", "SkeletonLayout", "get_layout", "re
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
 """A name in `LAYOUTS`, a layout, or its `to_dict` form."""
 LAYOUTS: dict[str, SkeletonLayout] = {}
-OWN_LAYOUTS: set[str] = set()  # names of those that were registered: a stored data set must bring them along
+_BUILT_IN: dict[str, SkeletonLayout] = {}  # as they come with the package, whatever is put into `LAYOUTS` later
 
 
 def get_layout(layout: LayoutLike) -> SkeletonLayout:
@@ -38,13 +38,20 @@ def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
 
     Returns the layout. Raises ValueError if another one has this name.
     """
-    if layout.name not in LAYOUTS:
-        OWN_LAYOUTS.add(layout.name)
     known = LAYOUTS.setdefault(layout.name, layout)
     if known != layout:
         other = f"stands for another layout, of {known.num_joints} joints; give yours another name."
         raise ValueError(f"The name {layout.name!r} {other}")
     return known
+
+
+def layout_json(layout: LayoutLike) -> str | dict[str, Any]:
+    """A layout as a file holds it: its name if it comes with this package, else its `to_dict`, since other programs know no other name.
+
+    Raises ValueError if the layout is unknown.
+    """
+    known = get_layout(layout)
+    return known.name if _BUILT_IN.get(known.name) == known else known.to_dict()
 
 
 def five_parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tuple[str, ...]]:
@@ -58,7 +65,7 @@ def _add(name: str, tree: str, **fields: Any) -> None:
     pairs = [item.partition("<")[::2] for item in tree.split()]
     joint_names = tuple(joint for joint, _ in pairs)
     parents = tuple(joint_names.index(parent) if parent else -1 for _, parent in pairs)
-    LAYOUTS[name] = SkeletonLayout(name, joint_names, parents, **fields)
+    LAYOUTS[name] = _BUILT_IN[name] = SkeletonLayout(name, joint_names, parents, **fields)
 
 
 _add(

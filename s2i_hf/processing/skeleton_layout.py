@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .suggestions import did_you_mean
@@ -115,7 +115,7 @@ class SkeletonLayout:
         center: The joint whose position is subtracted, or several whose mean is; if None: the middle of the spine, else the
             mean of the hips, else the root.
         unit: Unit of the coordinates: "m", "px" (image pixels) or "normalized".
-        source: Where names and order are documented.
+        source: Where names and order are documented. Two layouts that differ in nothing else are equal.
 
     Raises:
         ValueError: names repeat, a parent does not exist, the tree has a cycle, a joint is in no part or in two, or a part,
@@ -129,7 +129,7 @@ class SkeletonLayout:
     mirror_pairs: tuple[tuple[str, str], ...] = None  # type: ignore[assignment]
     center: tuple[str, ...] = None  # type: ignore[assignment]
     unit: str = "m"
-    source: str = ""
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.joint_names)
