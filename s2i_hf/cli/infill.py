@@ -19,6 +19,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..processing.transforms import find_missing
 from ..readers import LeftOut, ReadError
+from ..readers.raw_files import without_gz
 from ..utils.arguments import arg
 from ..visualization.infilling import FilledRow, draw_infilling
 
@@ -139,7 +140,7 @@ def infill(arguments: InfillArguments) -> None:
 def _read_clip(arguments: InfillArguments, default_layout: LayoutLike | None) -> SkeletonSequence:
     """The clip in the file, or the one that is named of several."""
     file, wanted = Path(arguments.clip).expanduser(), arguments.sample_id
-    name = file.name.removesuffix(".gz")
+    name = without_gz(file.name)
     read, _ = clips_of_file(file, arguments.layout, arguments.unit, arguments.protocol, default_layout)
     clips = []
     for clip in islice(read, _MOST_CLIPS):

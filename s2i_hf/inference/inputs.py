@@ -21,7 +21,7 @@ from ..readers import READERS, RawFile, ReadError
 from ..readers.benchmarks import select
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder
-from ..readers.raw_files import is_archive, list_raw_files, with_suffix
+from ..readers.raw_files import is_archive, list_raw_files, on_disk, with_suffix, without_gz
 
 _GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
@@ -111,7 +111,7 @@ def clips_of_file(
     Raises:
         ValueError: it is no recording, or of a general format and nobody says in which joint format.
     """
-    name, raw = file.name.removesuffix(".gz"), RawFile(file)
+    name, raw = without_gz(file.name).lower(), on_disk(file)
     if protocol is not None or (layout is None and not name.endswith(_GENERIC_ALONE)):
         reader = None if protocol is None else get_protocol(protocol).reader
         if reader is None and (found := detect(file)).kind == "dataset":
@@ -133,9 +133,9 @@ def _fps(reader: str) -> float | None:
 
 def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips:
     """All files in the format of a data set, whatever their names are."""
-    suffixes = READERS[reader].suffixes
+    of_format = set(with_suffix(found, READERS[reader].suffixes))
     files, left_out = select(reader, found)
-    others = [file for file in with_suffix(found, SUFFIXES) if not file.name.endswith(suffixes)]
+    others = [file for file in with_suffix(found, SUFFIXES) if file not in of_format]
     left_out["of another format; name them alone"] = [_name(file, place) for file in others]
     left_out["zip archives that cannot be read"] = [file.name for file in found if is_archive(file)]
     if not files:

@@ -74,7 +74,7 @@ def detect(
         return found
     files = list_raw_files(path) if files is None else files
     if not files:
-        raise ValueError(f"{path} has no files in it, four levels of folders deep; expected recordings.")
+        raise ValueError(f"{path} has no files in it; expected recordings.")
     unknown = Detection("unknown", "no format that s2i-hf knows", path, suffixes=_count_suffixes(files))
     known, broken = _known(path, files) if layout is None else (None, None)
     found = known or _pickles(path, files) or _folder(path, files, layout, unknown) or broken or _described(unknown)
@@ -176,7 +176,7 @@ def _single(path: Path) -> Detection | None:
 def _with_companions(reader: str, file: RawFile) -> list[RawFile]:
     for folder in (file.path.parent, file.path.parent.parent) if hasattr(get_reader(reader), "select") else ():
         with contextlib.suppress(ValueError, OSError):
-            chosen, _ = select(reader, list_raw_files(folder))
+            chosen, _ = select(reader, list_raw_files(folder, depth=4))
             if same := [one for one in chosen if one.path == file.path]:
                 return same
     return [file]
@@ -200,7 +200,7 @@ def _unnamed(path: Path, files: Sequence[RawFile]) -> Detection | None:
 
 
 def _suffix_of(file: RawFile) -> str:
-    return file.suffix.lower() + (".gz" if file.name.endswith(".gz") else "")
+    return file.suffix + (".gz" if file.name.lower().endswith(".gz") else "")
 
 
 def _count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
@@ -252,7 +252,7 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
             unknown.commands.append(f"s2i inspect {where} --layout LAYOUT")
         return None
     shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(misfits))
-    flag = "" if layout is None and custom[0].name.endswith(".bvh") else f" --layout {shlex.quote(shown)}"
+    flag = "" if layout is None and custom[0].suffix == ".bvh" else f" --layout {shlex.quote(shown)}"
     flag += f" --unit {unit}" if unit else ""
     found = Detection("folder", what, path, files=custom, misfits=misfits, unit=unit)
     found.notes = [_compare_layouts(misfits)] if len(misfits) > 1 else []
@@ -335,7 +335,7 @@ def _compare_layouts(misfits: dict[str, float]) -> str:
 
 def _ctr_gcn_shapes(files: Sequence[RawFile]) -> str:
     """Shapes of the arrays, if the first .npz is such as CTR-GCN's preparation writes (x_train, y_train ...); else nothing."""
-    first = next((file for file in files if file.name.endswith(".npz")), None)
+    first = next((file for file in files if file.suffix == ".npz"), None)
     try:
         headers = npz_headers(first) if first is not None else {}
     except ReadError:

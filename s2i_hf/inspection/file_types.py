@@ -11,14 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any
 
 from ..readers import RawFile, ReadError, read_bytes
 from ..readers.generic.arrays import DAMAGE, Header, parse_header, sound
 from ..readers.mat_files import variable_names
 from ..readers.number_text import is_number
-from ..readers.raw_files import open_archive
+from ..readers.raw_files import check_fetched, open_archive
 
 HEAD = 1 << 16  # bytes looked at
 _JSON_BYTES = 16 << 20  # JSON has no header: it is parsed whole, up to here
@@ -44,13 +43,12 @@ _PICKLE_START = re.compile(
 def head(file: RawFile, size: int = HEAD) -> bytes:
     """The first `size` bytes of a file on disk or in an archive. Raises ReadError if it cannot be read, or is no regular file."""
     with sound(f"{file.name}: cannot be read"):
-        if file.member:
-            with open_archive(file.path).open(file.member) as member:
-                return member.read(size)
-        if not stat.S_ISREG(file.path.stat().st_mode):
+        if not file.member and not stat.S_ISREG(file.path.stat().st_mode):
             raise ReadError(f"{file.name}: not a regular file.")
-        with file.path.open("rb") as stream:
-            return stream.read(size)
+        with open_archive(file.path).open(file.member) if file.member else file.path.open("rb") as stream:
+            start = stream.read(size)
+        check_fetched(start, file.name)
+        return start
 
 
 def is_pickle(file: RawFile) -> bool:
@@ -59,7 +57,7 @@ def is_pickle(file: RawFile) -> bool:
         start = head(file, 512)
     except ReadError:
         return False
-    of_torch = start.startswith(b"PK") and file.name.endswith((".pt", ".pth", ".ckpt", ".tar"))
+    of_torch = start.startswith(b"PK") and file.suffix in (".pt", ".pth", ".ckpt", ".tar")
     return of_torch or _PICKLE_START.match(start) is not None
 
 
@@ -87,7 +85,7 @@ def describe(file: RawFile) -> str:
         if start.startswith(b"MATLAB 5.0"):
             names = variable_names(read_bytes(file, text=False), file.name)
             return f"a MATLAB file with {_some(names) or 'nothing in it'}"
-        if file.name.endswith(".safetensors"):
+        if file.suffix == ".safetensors":
             return _safetensors(file)
         return _text(file, start)
     except ReadError as error:
@@ -144,7 +142,7 @@ def _text(file: RawFile, start: bytes) -> str:
         return f"BVH motion capture with {joints} joints"
     if re.match(r"\s*#?.*?\n?:(?:ASF|version|name|units)", text, re.IGNORECASE | re.DOTALL) and ":root" in text:
         return "an ASF skeleton (Acclaim motion capture)"
-    if PurePosixPath(file.name).suffix.lower() == ".amc":
+    if file.suffix == ".amc":
         return "AMC motion (Acclaim), which needs its ASF skeleton"
     lines = [line for line in text.splitlines() if line.strip()]
     if len(start) >= HEAD and len(lines) > 1:

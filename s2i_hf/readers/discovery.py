@@ -27,7 +27,7 @@ def find_recordings(
 
     Args:
         protocol: The protocol or its name.
-        data_dir: Folder with the raw files or with the archives they come in, up to four levels deep; or one archive.
+        data_dir: Folder with the raw files or with the archives they come in, at any depth; or one archive.
         files: What is in it, if `list_raw_files` was asked before.
 
     Raises:
@@ -45,11 +45,13 @@ def find_recordings(
     files = list_raw_files(folder) if files is None else files
     found = with_suffix(files, reader.suffixes)
     protocol = _with_split_file(protocol, found)
-    chosen, left_out = select(protocol.reader, [file for file in found if file.name not in protocol.split_files])
+    chosen, left_out = select(
+        protocol.reader, [file for file in found if file.name.lower() not in protocol.split_files]
+    )
     left_out["zip archives that cannot be read"] = [file.name for file in files if is_archive(file)]
     parts = _split(protocol, chosen, left_out)
     if not any(parts.values()):
-        looked = f"looked for files like {reader.example} in it, in its archives and four levels of folders below"
+        looked = f"looked for files like {reader.example} in it, in its archives and in the folders below"
         if found:
             looked += f", and none of the {len(found)} {reader.suffixes[0]} files there (such as {found[0].name}) belongs to it"
         raise ValueError(f"No recordings of {protocol.name} in {folder}: {looked}.")
@@ -77,7 +79,7 @@ def _split(protocol: Protocol, chosen: Iterable[RawFile], left_out: dict[str, li
 
 def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
     """The protocol, decided by the lists of a file that came with the data, where it has one. ValueError if it needs one."""
-    for file in (file for name in protocol.split_files for file in found if file.name == name):
+    for file in (file for name in protocol.split_files for file in found if file.name.lower() == name):
         train, test = read_split_file(read_bytes(file), file.name)
         return replace(protocol, split_by="sample", train=train, test=test)
     if protocol.split_files and not protocol.train:

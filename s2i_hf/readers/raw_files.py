@@ -5,7 +5,10 @@ Nothing is ever unpacked to disk, so a member's name cannot write anywhere.
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import json
+import math
 import os
 import stat
 import struct
@@ -15,20 +18,22 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
 
 MAX_CLIP = 64 << 20  # bytes of one clip: 200,000 frames of 25 joints
-_DEPTH = 4  # levels of folders below the one that is named: archives unpack into one to four of their own
 _MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything like this is not one
-_MAX_MEMBERS = 2_000_000  # NTU-120 has 114,480
+_MAX_FILES = 2_000_000  # in an archive or a folder; NTU-120 has 114,480
 _LOCAL_HEADER = 30  # bytes before the name in a zip archive's record of a member
 _ARCHIVE_LOCK = threading.Lock()
 _MAX_UNPACKED = 256 << 20
 _MIN_EXTENT = 0.1  # metres; a body that seems smaller was not in millimetres
 _MAX_EXTENT = 20.0  # no body is 20 metres wide; 1.7 m in millimetres is 1,700
+_POINTERS = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"/annex/objects/": "git-annex"}  # how they begin
+_FETCH = {"Git LFS": "git lfs pull", "git-annex": "git annex get"}
 _TEXT_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a zip archive", b"\x1f\x8b": "gzip"}
 
 
@@ -86,12 +91,12 @@ class RawFile:
     @property
     def stem(self) -> str:
         """File name without folders, extension and `.gz`."""
-        return Path(self.name.removesuffix(".gz")).stem
+        return Path(without_gz(self.name)).stem
 
     @property
     def suffix(self) -> str:
-        """Extension of its name, before `.gz`."""
-        return Path(self.name.removesuffix(".gz")).suffix
+        """Extension of its name, before `.gz`, in small letters: recorders under Windows write .CSV and .BVH."""
+        return Path(without_gz(self.name)).suffix.lower()
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -106,8 +111,13 @@ class RawFile:
         return replace(self, companions=companions)
 
     def read(self) -> bytes:
-        """Contents as stored (`.gz` is not unpacked). Raises ReadError if it is not there, no regular file, far too large or damaged."""
-        return _read_member(self) if self.member else _read_file(self)
+        """Contents as stored (`.gz` is not unpacked).
+
+        Raises ReadError if it is not there, no regular file, far too large or damaged, or stands for a file that was not fetched.
+        """
+        data = _read_member(self) if self.member else _read_file(self)
+        check_fetched(data, self.name)
+        return data
 
 
 def _read_file(file: RawFile) -> bytes:
@@ -121,7 +131,28 @@ def _read_file(file: RawFile) -> bytes:
     except IsADirectoryError:
         raise ReadError(f"{file.name}: not a regular file; expected a recording.") from None
     except OSError as error:
+        with contextlib.suppress(OSError):  # in a git-annex it is a link to where it will be
+            inside = os.readlink(file.path).replace(os.sep, "/").partition("/annex/objects/")[1]
+            check_fetched(inside.encode(), file.name)
         raise ReadError(f"{file.name}: cannot be read ({error.strerror or error}).") from None
+
+
+def without_gz(name: str) -> str:
+    """The name of a file without `.gz`, in any case."""
+    return name[:-3] if name.lower().endswith(".gz") else name
+
+
+def check_fetched(file: Path | bytes, name: str) -> None:
+    """Raise ReadError if a file, or its first bytes, is a pointer of Git LFS or git-annex, which stands for one that was not fetched."""
+    start = file if isinstance(file, bytes) else b""
+    if isinstance(file, Path):
+        with contextlib.suppress(OSError), open(file, "rb", opener=_without_waiting) as stream:
+            start = stream.read(64)
+    for mark, system in _POINTERS.items():
+        if start.startswith(mark):
+            raise ReadError(
+                f"{name}: a pointer of {system}, not the file itself; run `{_FETCH[system]}` where it was cloned."
+            )
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -136,7 +167,10 @@ def _check_size(file: RawFile, size: int) -> None:
 @lru_cache(maxsize=8)
 def _archive(path: Path, changed: int, process: int) -> zipfile.ZipFile:
     """An open archive; `changed` and `process` keep apart what may not be shared."""
-    return zipfile.ZipFile(path)
+    try:  # macOS writes names in UTF-8 and does not say so
+        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -144,9 +178,10 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     try:
         archive = _archive(path, path.stat().st_mtime_ns, os.getpid())
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        check_fetched(path, path.name)
         raise ReadError(f"{path.name}: no readable zip archive ({error}); download it again.") from None
-    if len(archive.NameToInfo) > _MAX_MEMBERS:
-        raise ReadError(f"{path.name}: {len(archive.NameToInfo):,} members; expected at most {_MAX_MEMBERS:,}.")
+    if len(archive.NameToInfo) > _MAX_FILES:
+        raise ReadError(f"{path.name}: {len(archive.NameToInfo):,} members; expected at most {_MAX_FILES:,}.")
     return archive
 
 
@@ -182,17 +217,21 @@ def _read_member(file: RawFile) -> bytes:
     return data
 
 
-def list_raw_files(data_dir: Path) -> list[RawFile]:
-    """Every file in a folder, four levels deep, and in its archives, or in one archive, sorted by name.
+def list_raw_files(data_dir: Path, depth: float = math.inf) -> list[RawFile]:
+    """Every file in a folder, at most `depth` levels of folders below it, and in its archives, or in one archive, sorted by name.
 
-    An archive in the folder that cannot be read stands for itself. Raises ReadError if it is `data_dir`.
+    What cannot be opened stands for itself: an archive, a folder, a link to a folder that is read already. Raises ReadError if an
+    archive that cannot be read is `data_dir`, or there are more than two million files.
     """
     if data_dir.is_file():
         one = on_disk(data_dir)
         files = _members(data_dir) if is_archive(one) else iter([one])
     else:
-        files = _in_folder(data_dir, _DEPTH)
-    return sorted(files, key=lambda file: (file.stem, file.folders, str(file)))
+        files = _in_folder(data_dir, depth)
+    found = list(islice(files, _MAX_FILES + 1))
+    if len(found) > _MAX_FILES:
+        raise ReadError(f"{data_dir} holds more than {_MAX_FILES:,} files; name a folder nearer to the recordings.")
+    return sorted(found, key=lambda file: (file.stem, file.folders, str(file)))
 
 
 def is_archive(file: RawFile) -> bool:
@@ -201,8 +240,8 @@ def is_archive(file: RawFile) -> bool:
 
 
 def with_suffix(files: Iterable[RawFile], suffixes: Sequence[str]) -> list[RawFile]:
-    """The files with one of `suffixes`, such as (".skeleton",), or that and `.gz`."""
-    return [file for file in files if file.name.removesuffix(".gz").endswith(tuple(suffixes))]
+    """The files with one of `suffixes`, such as (".skeleton",), or that and `.gz`, in small or capital letters."""
+    return [file for file in files if without_gz(file.name).lower().endswith(tuple(suffixes))]
 
 
 def on_disk(path: Path) -> RawFile:
@@ -221,23 +260,37 @@ def _members(path: Path) -> Iterator[RawFile]:
             yield RawFile(path, name, size=info.file_size, stamp=info.CRC)
 
 
-def _in_folder(folder: Path, depth: int) -> Iterator[RawFile]:
-    """Files in a folder, its archives, and `depth` levels below; links to folders are followed, hidden ones are not."""
-    try:
-        with os.scandir(folder) as entries:
-            paths = [Path(entry.path) for entry in entries if not entry.name.startswith(".")]
-    except OSError:
-        return  # a folder that may not be listed holds nothing for us
-    for path in paths:
-        if os.path.isdir(path):  # False, and no error, where it may not be looked at
-            if depth > 0:
-                yield from _in_folder(path, depth - 1)
-            continue
-        file = on_disk(path)
+def _in_folder(folder: Path, depth: float) -> Iterator[RawFile]:
+    """Files in a folder, its archives, and `depth` levels below.
+
+    Links to folders are followed, after all folders that are no links, but no folder is read twice; hidden ones are not read.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = [(str(folder), 0)], list[tuple[str, int]]()
+    while folders or links:
+        path, level = folders.pop() if folders else heapq.heappop(links)
         try:
-            yield from _members(path) if is_archive(file) else [file]
-        except ReadError:
-            yield file
+            status = os.stat(path)
+            if (place := (status.st_dev, status.st_ino)) in seen:
+                raise OSError
+            seen.add(place)
+            with os.scandir(path) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError:
+            if level > 0:
+                yield RawFile(Path(path))
+            continue
+        for entry in entries:
+            if not os.path.isdir(entry.path):  # False, and no error, where it may not be looked at
+                file = on_disk(Path(entry.path))
+                try:
+                    yield from _members(file.path) if is_archive(file) else [file]
+                except ReadError:
+                    yield file
+            elif level < depth and entry.is_symlink():
+                heapq.heappush(links, (entry.path, level + 1))
+            elif level < depth:
+                folders.append((entry.path, level + 1))
 
 
 def read_bytes(file: FileLike, text: bool = True, limit: int | None = None) -> bytes:
@@ -252,7 +305,7 @@ def read_bytes(file: FileLike, text: bool = True, limit: int | None = None) -> b
     """
     file = RawFile.of(file)
     data = file.read()
-    if file.name.endswith(".gz"):
+    if file.name.lower().endswith(".gz"):
         data = _gunzip(data, file.name)
     if limit is not None and len(data) > limit:
         raise ReadError(f"{file.name}: {len(data) >> 20} MB; expected one clip, of at most {limit >> 20} MB.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split
 from ..protocols.folder import FolderProtocol
 from .benchmarks import recording_name
-from .raw_files import RawFile
+from .raw_files import RawFile, without_gz
 
 
 class Clip(NamedTuple):
@@ -86,6 +87,6 @@ def file_id(protocol: Protocol, file: RawFile) -> str:
     if isinstance(protocol, FolderProtocol):  # "wave/clip_01": its path in the folder or archive, without extension
         root = Path(protocol.root)
         beside = file.path.name if file.path == root or file.member else file.path.relative_to(root).as_posix()
-        path = PurePosixPath(file.member or beside)
-        return path.with_name(path.name.removesuffix(".gz")).with_suffix("").as_posix()
+        path = PurePosixPath(unicodedata.normalize("NFC", file.member or beside))  # macOS writes accents apart
+        return path.with_name(without_gz(path.name)).with_suffix("").as_posix()
     return recording_name(protocol.reader, file)

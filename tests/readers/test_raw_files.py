@@ -6,6 +6,7 @@ import gzip
 import os
 import random
 import struct
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from conftest import one_sentence, refused
 from hypothesis import given, settings, strategies as st
 from skeleton_files import person, skeleton_text
 
-from s2i_hf.readers import RawFile, ReadError, read_bytes
+from s2i_hf.inspection.file_types import describe
+from s2i_hf.readers import RawFile, ReadError, raw_files, read_bytes
 from s2i_hf.readers.discovery import find_recordings, read_file
-from s2i_hf.readers.raw_files import list_raw_files, with_suffix
+from s2i_hf.readers.generic.arrays import open_npz
+from s2i_hf.readers.raw_files import list_raw_files, open_archive, with_suffix
 
 NAMES = ["S001C001P001R001A001", "S001C002P003R001A002", "S001C001P004R001A003"]
 
@@ -70,12 +73,110 @@ def test_two_archives_make_one_dataset(tmp_path: Path) -> None:
     assert recordings.left_out["there twice"] == [f"{NAMES[1]}.skeleton"]
 
 
-def test_a_folder_is_listed_four_levels_deep_and_by_name(tmp_path: Path) -> None:
-    for name in ("b/2.json", "a/2.json", "a/b/c/d/1.json", "a/b/c/d/e/0.json"):
+def listed(folder: Path) -> list[str]:
+    return [file.path.relative_to(folder).as_posix() for file in list_raw_files(folder)]
+
+
+def test_a_folder_is_listed_at_any_depth_and_by_name(tmp_path: Path) -> None:
+    deep = "/".join("abcdefghij" * 3) + "/0.json"
+    for name in ("b/2.json", "a/2.json", deep):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [file.path.relative_to(tmp_path).as_posix() for file in list_raw_files(tmp_path)]
-    assert found == ["a/b/c/d/1.json", "a/2.json", "b/2.json"]
+    assert listed(tmp_path) == [deep, "a/2.json", "b/2.json"]
+    assert [file.path.name for file in list_raw_files(tmp_path, depth=1)] == ["2.json", "2.json"]
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    for name in ("elsewhere/walk", "data/run"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.json").touch()
+    data = tmp_path / "data"
+    (data / "walk").symlink_to(tmp_path / "elsewhere" / "walk")
+    (data / "again").symlink_to(data / "run")
+    (data / "run" / "round").symlink_to(data)
+    assert listed(data) == ["run/1.json", "walk/1.json", "again", "run/round"]  # what is not read stands for itself
+
+
+def test_a_folder_that_may_not_be_opened_stands_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "1.json").touch()
+    original = os.scandir
+
+    def refuse(place: Any) -> Any:
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return original(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert listed(tmp_path) == ["1.json", "closed"]
+
+
+def test_far_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_files, "_MAX_FILES", 2)
+    for name in "abc":
+        (tmp_path / name).touch()
+    with refused(ReadError, "more than 2 files"):
+        list_raw_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "A.JSON", "a.Json.GZ", "b.c.json.gz"])
+def test_suffixes_are_read_in_any_case(tmp_path: Path, name: str) -> None:
+    file = RawFile(tmp_path / name)
+    file.path.write_bytes(gzip.compress(b"[1]") if name.lower().endswith("gz") else b"[1]")
+    assert with_suffix([file], [".json"]) == [file] and file.suffix == ".json" and read_bytes(file) == b"[1]"
+    assert file.stem == name.partition(".json")[0].partition(".J")[0]
+
+
+def test_names_in_archives_of_macos(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo(unicodedata.normalize("NFD", "café/1.json"))
+    name = info.filename.encode()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(info, b"[1]")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # take the flag away that says UTF-8
+        data[data.index(mark) + flags + 1] &= ~0x08
+    (tmp_path / "a.zip").write_bytes(data)
+    (file,) = list_raw_files(tmp_path / "a.zip")
+    assert file.member.encode() == name and read_bytes(file) == b"[1]"
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist()[0].encode() != name
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "command"), [(LFS, "git lfs pull"), (b"/annex/objects/SHA256E-s5--ab.npy\n", "git annex get")]
+)
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.json.gz", "a.skeleton", "a.mat", "a.zip"])
+def test_pointers_to_files_that_were_not_fetched(tmp_path: Path, content: bytes, command: str, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    file = RawFile(tmp_path / name)
+    with refused(ReadError, name, command):
+        read_bytes(file, text=False)
+    with refused(ReadError, name, command):
+        if name == "a.npz":
+            with open_npz(file):
+                pass
+        elif name == "a.zip":
+            open_archive(file.path)
+        else:
+            file.read()
+    assert command in describe(file)
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
+        archive.writestr(name, content)
+    with refused(ReadError, name, command):
+        read_bytes(RawFile(tmp_path / "whole.zip", name), text=False)
+    assert command in describe(RawFile(tmp_path / "whole.zip", name))
+
+
+def test_a_link_of_git_annex_without_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").symlink_to("../.git/annex/objects/Xk/a.npy")
+    (tmp_path / "b.npy").symlink_to("../nowhere/b.npy")
+    with refused(ReadError, "a.npy", "git annex get"):
+        read_bytes(tmp_path / "a.npy")
+    with refused(ReadError, "b.npy", "No such file"):
+        read_bytes(tmp_path / "b.npy")
 
 
 def test_names_that_point_elsewhere_are_not_looked_at(tmp_path: Path) -> None:

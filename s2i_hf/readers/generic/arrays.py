@@ -29,7 +29,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
+from ..raw_files import MAX_CLIP, RawFile, ReadError, check_fetched, read_bytes
 from .raw_clip import RawClip
 
 MAX_PEOPLE = 10
@@ -213,7 +213,12 @@ class Npz:
 def open_npz(file: RawFile) -> Iterator[Npz]:
     """Open a `.npz`, of any size on disk, of at most 256 MB inside another archive. Raises ReadError if it is none."""
     source = io.BytesIO(read_bytes(file, text=False)) if file.member else file.path
-    with sound(f"{file.name}: no readable .npz file"):
-        archive = zipfile.ZipFile(source)
+    try:
+        with sound(f"{file.name}: no readable .npz file"):
+            archive = zipfile.ZipFile(source)
+    except ReadError:
+        if not file.member:
+            check_fetched(file.path, file.name)
+        raise
     with archive:
         yield Npz(archive, file.name)

@@ -25,7 +25,7 @@ _MAX_LABELS = 256 << 20  # bytes of one-hot labels: twice those of NTU-120
 
 def is_container(file: RawFile) -> bool:
     """Whether a `.npz` holds many clips, as this format does."""
-    if not file.name.endswith(".npz"):
+    if not file.name.lower().endswith(".npz"):
         return False
     try:
         with open_npz(file) as arrays:

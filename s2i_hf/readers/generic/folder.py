@@ -61,7 +61,7 @@ def find_folder(
     """Find the recordings of a folder, with their labels and splits.
 
     Args:
-        data_dir: Folder (looked through four levels deep), zip archive, or a single file.
+        data_dir: Folder (looked through at any depth), zip archive, or a single file.
         layout: Joint format: a name in `LAYOUTS`, a `SkeletonLayout`, its `to_dict` form, or a JSON file with that. None: that
             of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A custom layout is made
             known by its name (`register_layout`).
@@ -134,12 +134,14 @@ def _find(
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
     if folder.is_dir() or folder.suffix.lower() == ".zip":
         found = with_suffix(list_raw_files(folder) if files is None else files, SUFFIXES)
-    elif folder.name.removesuffix(".gz").endswith(SUFFIXES):
+    elif with_suffix([RawFile(folder)], SUFFIXES):
         found = [on_disk(folder)]
     else:
         raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
-    tables = [file for file in found if file.name == _TABLE or re.fullmatch(r"labels_.*\.csv", file.name)]
-    named = sorted((file for file in tables if file.name == _TABLE), key=lambda file: (len(file.folders), str(file)))
+    tables = [file for file in found if re.fullmatch(r"labels(_.*)?\.csv", file.name.lower())]
+    named = sorted(
+        (file for file in tables if file.name.lower() == _TABLE), key=lambda file: (len(file.folders), str(file))
+    )
     if table is None and tables and not named:
         names = ", ".join(file.name for file in tables)
         raise ValueError(f"{folder} has several tables of labels; pass one of {names} as labels.")
@@ -152,7 +154,7 @@ def _find(
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
         hint += "".join(f" {names[0]}: {reason}." for reason, names in left_out.items() if names)
-        raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)} four levels deep.{hint}")
+        raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)}.{hint}")
     return clips, table_file, left_out
 
 
