@@ -16,7 +16,9 @@ __all__ = ["LAYOUTS", "PARTS", "LayoutLike", "SkeletonLayout", "get_layout", "re
 LayoutLike = str | SkeletonLayout | Mapping[str, Any]
 """A name in `LAYOUTS`, a layout, or its `to_dict` form."""
 LAYOUTS: dict[str, SkeletonLayout] = {}
-_BUILT_IN: dict[str, SkeletonLayout] = {}  # as they come with the package, whatever is put into `LAYOUTS` later
+BUILT_IN: dict[
+    str, SkeletonLayout
+] = {}  # those that come with the package, whatever is put into `LAYOUTS` in this process
 
 
 def get_layout(layout: LayoutLike) -> SkeletonLayout:
@@ -51,7 +53,7 @@ def layout_json(layout: LayoutLike) -> str | dict[str, Any]:
     Raises ValueError if the layout is unknown.
     """
     known = get_layout(layout)
-    return known.name if _BUILT_IN.get(known.name) == known else known.to_dict()
+    return known.name if BUILT_IN.get(known.name) == known else known.to_dict()
 
 
 def five_parts(torso: str, arm: str, leg: str, sides: str = "L R") -> dict[str, tuple[str, ...]]:
@@ -65,7 +67,7 @@ def _add(name: str, tree: str, **fields: Any) -> None:
     pairs = [item.partition("<")[::2] for item in tree.split()]
     joint_names = tuple(joint for joint, _ in pairs)
     parents = tuple(joint_names.index(parent) if parent else -1 for _, parent in pairs)
-    LAYOUTS[name] = _BUILT_IN[name] = SkeletonLayout(name, joint_names, parents, **fields)
+    LAYOUTS[name] = BUILT_IN[name] = SkeletonLayout(name, joint_names, parents, **fields)
 
 
 _add(

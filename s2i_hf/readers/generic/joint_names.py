@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from ...processing.layouts import LAYOUTS
+from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout, name_key
 from ...processing.suggestions import did_you_mean
 from ..raw_files import ReadError
@@ -40,7 +40,7 @@ def joint_key(name: str) -> str:
 @cache
 def _keys(layout: SkeletonLayout) -> tuple[tuple[str, ...], ...]:
     """The keys that each joint of a layout goes by, its own first."""
-    known = _ALIASES.get(layout.name, {}) if LAYOUTS.get(layout.name) == layout else {}
+    known = _ALIASES.get(layout.name, {}) if BUILT_IN.get(layout.name) == layout else {}
     return tuple(tuple(map(joint_key, (name, *known.get(name, "").split()))) for name in layout.joint_names)
 
 
@@ -58,7 +58,7 @@ def known_layouts(names: Sequence[str]) -> list[str]:
     """The well-known layouts that a list of names is: those of most joints, all of which are named. The one in this order is first."""
     found = {
         name: indices
-        for name, layout in LAYOUTS.items()
+        for name, layout in BUILT_IN.items()
         if -1 not in (indices := find(names, layout)) and len(set(indices)) == len(indices)
     }
     most = max(map(len, found.values()), default=0)
@@ -72,7 +72,7 @@ def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
     Raises ReadError if one is not there, or the names are those of another well-known layout.
     """
     known = known_layouts(names)
-    if known and LAYOUTS.get(layout.name) == layout and layout.name not in known:
+    if known and BUILT_IN.get(layout.name) == layout and layout.name not in known:
         raise ReadError(f"{file}: names the joints of {known[0]}, not of {layout.name!r}; pass that layout.")
     found = find(names, layout)
     if -1 in found:

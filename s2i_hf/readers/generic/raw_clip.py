@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...processing.layouts import LAYOUTS
+from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout
 from ..raw_files import ReadError
 from .joint_names import known_layouts, pick
@@ -29,7 +29,7 @@ class RawClip:
     Args:
         joints: (T, M, V, 2 or 3) float64, coordinates alone; NaN where a joint was not measured (score or state 0).
         names: What the file calls its V joints; () if it does not name them.
-        layout: The layout in `LAYOUTS` that the format itself fixes ("openpose_25"); "" if the format leaves it open.
+        layout: The layout in `BUILT_IN` that the format itself fixes ("openpose_25"); "" if the format leaves it open.
         parents: Their tree, where the file has one, as in `SkeletonLayout`.
         unit: What the file says its coordinates are in: a key of `UNITS`, metres per unit as text, "px" or "normalized"; "" if it does not.
         usual_unit: What files of this format are in by custom, if neither they nor anybody else says so.
@@ -68,14 +68,14 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
     Raises ReadError if it says too little.
     """
     if clip.layout:
-        return LAYOUTS[clip.layout]
+        return BUILT_IN[clip.layout]
     known = [
         name
         for name in known_layouts(clip.names)
-        if LAYOUTS[name].num_joints == len(clip.names) or clip.parents is None
+        if BUILT_IN[name].num_joints == len(clip.names) or clip.parents is None
     ]
     if known:
-        return LAYOUTS[known[0]]
+        return BUILT_IN[known[0]]
     if clip.parents is not None:
         return _named_layout(clip.names, clip.parents, file)
     if clip.names:
@@ -111,7 +111,7 @@ def in_layout(
     Raises ReadError if what is asked for is not what the file states, or a coordinate is infinite.
     """
     joints = clip.joints
-    if clip.layout and clip.layout != layout.name and (layout.name in LAYOUTS or not clip.names):
+    if clip.layout and clip.layout != layout.name and (layout.name in BUILT_IN or not clip.names):
         raise ReadError(f"{file}: holds joints of {clip.layout}, not of {layout.name!r}; pass that layout, or none.")
     if clip.names:
         joints = joints[:, :, pick(clip.names, layout, file)]
