@@ -20,6 +20,8 @@ from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, five_parts, get_layout
 # are no joints. UI-PRMD names a segment where it begins: by the bone lengths of its recordings, HeadTip is Kinect's Head, Head its Neck.
 _KINECT = ("Shoulder{} Elbow{} Wrist{} Hand{}", "Hip{} Knee{} Ankle{} Foot{}", "L R")
 _PLAIN = ("{}_shoulder {}_elbow {}_wrist {}_hand", "{}_hip {}_knee {}_ankle {}_foot", "left right")
+_COCO = ("{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle -", "left right")
+_SHORT = ("{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R")
 _CALLED: dict[str, tuple[str, str, str, str]] = {
     "kinect_v2": ("Head Neck SpineShoulder SpineMid SpineBase", *_KINECT),
     "kinect_v1": ("Head - ShoulderCenter Spine HipCenter", *_KINECT),
@@ -29,16 +31,33 @@ _CALLED: dict[str, tuple[str, str, str, str]] = {
         "HeadTip Head Chest Spine Waist", "UpperArm{} Forearm{} Hand{} -", "UpperLeg{} LowerLeg{} Foot{} Toes{}", "L R",
     ),
     "sbu_15": ("head - neck torso -", "{}Shoulder {}Elbow - {}Hand", "{}Hip {}Knee - {}Foot", "L R"),
-    "florence_15": ("head - neck spine -", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
-    "lcrnet_13": ("Head - - - -", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
-    "h36m_17": ("head - neck belly root", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle -", "L R"),
+    "florence_15": ("head - neck spine -", *_SHORT),
+    "lcrnet_13": ("Head - - - -", *_SHORT),
+    "h36m_17": ("head - neck belly root", *_SHORT),
     "smpl_24": ("head - neck spine2 pelvis", *_PLAIN),
     "cmu_31": (  # a joint is the far end of its bone
         "head lowerneck thorax upperback root", "{}clavicle {}humerus {}radius {}hand", "{}hipjoint {}femur {}tibia {}foot", "l r",
     ),
     "openpose_25": ("- - Neck - MidHip", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle {}BigToe", "L R"),
-    "coco_17": ("- - - - -", "{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle -", "left right"),
+    "openpose_18": ("- - Neck - -", *_SHORT),
+    "coco_17": ("- - - - -", *_COCO),
+    "posetrack_17": ("head_top head_bottom - - -", *_COCO),
+    "halpe_26": ("Head - Neck - Hip", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle {}BigToe", "L R"),
     "mediapipe_33": ("- - - - -", "{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle {}_foot_index", "left right"),
+    "smpl_22": ("head - neck spine2 pelvis", "{}_shoulder {}_elbow {}_wrist -", *_PLAIN[1:]),
+    "3dhp_17": ("head - neck spine pelvis", *_COCO),
+    "panoptic_19": ("- - Neck - BodyCenter", *_SHORT[:2], "l r"),
+    "azure_kinect_32": (
+        "HEAD - NECK SPINE_NAVEL PELVIS", "SHOULDER_{} ELBOW_{} WRIST_{} HAND_{}", "HIP_{} KNEE_{} ANKLE_{} FOOT_{}", "LEFT RIGHT",
+    ),
+    "zed_34": (
+        "HEAD - NECK NAVAL_SPINE PELVIS", "{}_SHOULDER {}_ELBOW {}_WRIST {}_HAND", "{}_HIP {}_KNEE {}_ANKLE {}_FOOT", "LEFT RIGHT",
+    ),
+    "zed_38": ("- - NECK SPINE_2 PELVIS", "{}_SHOULDER {}_ELBOW {}_WRIST -", "{}_HIP {}_KNEE {}_ANKLE {}_BIG_TOE", "LEFT RIGHT"),
+    "nuitrack": ("head neck left_collar torso waist", _PLAIN[0], *_COCO[1:]),
+    "bandai_namco_22": (
+        "Head - Neck Chest Hips", "UpperArm_{} LowerArm_{} Hand_{} -", "UpperLeg_{} LowerLeg_{} Foot_{} Toes_{}", "L R",
+    ),
 }  # fmt: skip
 
 

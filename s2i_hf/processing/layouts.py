@@ -134,6 +134,43 @@ _add(
     source="OpenPose BODY_25, Cao et al., TPAMI 2019; 25 joints, but not those of Kinect v2",
 )
 _add(
+    "openpose_18",
+    "Nose<Neck Neck RShoulder<Neck RElbow<RShoulder RWrist<RElbow LShoulder<Neck LElbow<LShoulder LWrist<LElbow "
+    "RHip<Neck RKnee<RHip RAnkle<RKnee LHip<Neck LKnee<LHip LAnkle<LKnee REye<Nose LEye<Nose REar<REye LEar<LEye",
+    parts=five_parts("LEar REar LEye REye Nose Neck", "{}Shoulder {}Elbow {}Wrist", "{}Hip {}Knee {}Ankle"),
+    center=("LHip", "RHip"),
+    unit="px",
+    source="OpenPose COCO, Cao et al., CVPR 2017: keypoints of COCO in another order, and a neck; also Kinetics-Skeleton",
+)
+_add(
+    "halpe_26",
+    "Nose<Neck LEye<Nose REye<Nose LEar<LEye REar<REye LShoulder<Neck RShoulder<Neck LElbow<LShoulder RElbow<RShoulder "
+    "LWrist<LElbow RWrist<RElbow LHip<Hip RHip<Hip LKnee<LHip RKnee<RHip LAnkle<LKnee RAnkle<RKnee Head<Neck Neck<Hip Hip "
+    "LBigToe<LHeel RBigToe<RHeel LSmallToe<LHeel RSmallToe<RHeel LHeel<LAnkle RHeel<RAnkle",
+    parts=five_parts(
+        "Head LEar REar LEye REye Nose Neck Hip",
+        "{}Shoulder {}Elbow {}Wrist",
+        "{}Hip {}Knee {}Ankle {}Heel {}BigToe {}SmallToe",
+    ),
+    unit="px",
+    source="Halpe-FullBody (Fang et al., TPAMI 2022), the body of AlphaPose's 136 keypoints and of MMPose's halpe26; Head is its top",
+)
+_add(
+    "posetrack_17",
+    "nose<head_bottom head_bottom head_top<nose left_ear<nose right_ear<nose left_shoulder<head_bottom right_shoulder<head_bottom "
+    "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow "
+    "left_hip<left_shoulder right_hip<right_shoulder left_knee<left_hip right_knee<right_hip left_ankle<left_knee "
+    "right_ankle<right_knee",
+    parts=five_parts(
+        "head_top left_ear right_ear nose head_bottom",
+        "{}_shoulder {}_elbow {}_wrist",
+        "{}_hip {}_knee {}_ankle",
+        "left right",
+    ),
+    unit="px",
+    source="PoseTrack18, Andriluka et al., CVPR 2018; head_bottom is the upper neck, and ears are never annotated",
+)
+_add(
     "mediapipe_33",
     "nose left_eye_inner<nose left_eye<left_eye_inner left_eye_outer<left_eye "
     "right_eye_inner<nose right_eye<right_eye_inner right_eye_outer<right_eye left_ear<left_eye_outer right_ear<right_eye_outer "
@@ -158,6 +195,14 @@ _add(
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow left_hand<left_wrist "
     "right_hand<right_wrist",
     source="SMPL, Loper et al., SIGGRAPH Asia 2015",
+)
+_add(
+    "smpl_22",
+    "pelvis left_hip<pelvis right_hip<pelvis spine1<pelvis left_knee<left_hip right_knee<right_hip spine2<spine1 "
+    "left_ankle<left_knee right_ankle<right_knee spine3<spine2 left_foot<left_ankle right_foot<right_ankle neck<spine3 "
+    "left_collar<spine3 right_collar<spine3 head<neck left_shoulder<left_collar right_shoulder<right_collar "
+    "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow",
+    source="SMPL without its hands, the body of SMPL-H and SMPL-X; the joints of HumanML3D, Guo et al., CVPR 2022",
 )
 _add(
     "cmu_31",
@@ -213,4 +258,77 @@ _add(
     "head<neck neck<spine spine LShoulder<neck LElbow<LShoulder LWrist<LElbow RShoulder<neck RElbow<RShoulder RWrist<RElbow "
     "LHip<spine LKnee<LHip LAnkle<LKnee RHip<spine RKnee<RHip RAnkle<RKnee",
     source="Florence 3D Actions, Seidenari et al., CVPR-W 2013",
+)
+_add(
+    "azure_kinect_32",
+    "PELVIS SPINE_NAVEL<PELVIS SPINE_CHEST<SPINE_NAVEL NECK<SPINE_CHEST "
+    "CLAVICLE_LEFT<SPINE_CHEST SHOULDER_LEFT<CLAVICLE_LEFT ELBOW_LEFT<SHOULDER_LEFT WRIST_LEFT<ELBOW_LEFT HAND_LEFT<WRIST_LEFT "
+    "HANDTIP_LEFT<HAND_LEFT THUMB_LEFT<WRIST_LEFT "
+    "CLAVICLE_RIGHT<SPINE_CHEST SHOULDER_RIGHT<CLAVICLE_RIGHT ELBOW_RIGHT<SHOULDER_RIGHT WRIST_RIGHT<ELBOW_RIGHT "
+    "HAND_RIGHT<WRIST_RIGHT HANDTIP_RIGHT<HAND_RIGHT THUMB_RIGHT<WRIST_RIGHT "
+    "HIP_LEFT<PELVIS KNEE_LEFT<HIP_LEFT ANKLE_LEFT<KNEE_LEFT FOOT_LEFT<ANKLE_LEFT "
+    "HIP_RIGHT<PELVIS KNEE_RIGHT<HIP_RIGHT ANKLE_RIGHT<KNEE_RIGHT FOOT_RIGHT<ANKLE_RIGHT "
+    "HEAD<NECK NOSE<HEAD EYE_LEFT<HEAD EAR_LEFT<HEAD EYE_RIGHT<HEAD EAR_RIGHT<HEAD",
+    source="Azure Kinect Body Tracking SDK 1.x, k4abt_joint_id_t (millimetres; its y axis points down)",
+)
+_add(
+    "zed_34",
+    "PELVIS NAVAL_SPINE<PELVIS CHEST_SPINE<NAVAL_SPINE NECK<CHEST_SPINE "
+    "LEFT_CLAVICLE<CHEST_SPINE LEFT_SHOULDER<LEFT_CLAVICLE LEFT_ELBOW<LEFT_SHOULDER LEFT_WRIST<LEFT_ELBOW LEFT_HAND<LEFT_WRIST "
+    "LEFT_HANDTIP<LEFT_HAND LEFT_THUMB<LEFT_WRIST "
+    "RIGHT_CLAVICLE<CHEST_SPINE RIGHT_SHOULDER<RIGHT_CLAVICLE RIGHT_ELBOW<RIGHT_SHOULDER RIGHT_WRIST<RIGHT_ELBOW "
+    "RIGHT_HAND<RIGHT_WRIST RIGHT_HANDTIP<RIGHT_HAND RIGHT_THUMB<RIGHT_WRIST "
+    "LEFT_HIP<PELVIS LEFT_KNEE<LEFT_HIP LEFT_ANKLE<LEFT_KNEE LEFT_FOOT<LEFT_ANKLE "
+    "RIGHT_HIP<PELVIS RIGHT_KNEE<RIGHT_HIP RIGHT_ANKLE<RIGHT_KNEE RIGHT_FOOT<RIGHT_ANKLE "
+    "HEAD<NECK NOSE<HEAD LEFT_EYE<HEAD LEFT_EAR<HEAD RIGHT_EYE<HEAD RIGHT_EAR<HEAD LEFT_HEEL<LEFT_ANKLE RIGHT_HEEL<RIGHT_ANKLE",
+    source="ZED SDK 4, BODY_34_PARTS; unit and axes are those that the camera was opened with",
+)
+_add(
+    "zed_38",
+    "PELVIS SPINE_1<PELVIS SPINE_2<SPINE_1 SPINE_3<SPINE_2 NECK<SPINE_3 NOSE<NECK LEFT_EYE<NOSE RIGHT_EYE<NOSE "
+    "LEFT_EAR<LEFT_EYE RIGHT_EAR<RIGHT_EYE LEFT_CLAVICLE<SPINE_3 RIGHT_CLAVICLE<SPINE_3 "
+    "LEFT_SHOULDER<LEFT_CLAVICLE RIGHT_SHOULDER<RIGHT_CLAVICLE LEFT_ELBOW<LEFT_SHOULDER RIGHT_ELBOW<RIGHT_SHOULDER "
+    "LEFT_WRIST<LEFT_ELBOW RIGHT_WRIST<RIGHT_ELBOW LEFT_HIP<PELVIS RIGHT_HIP<PELVIS LEFT_KNEE<LEFT_HIP RIGHT_KNEE<RIGHT_HIP "
+    "LEFT_ANKLE<LEFT_KNEE RIGHT_ANKLE<RIGHT_KNEE LEFT_BIG_TOE<LEFT_ANKLE RIGHT_BIG_TOE<RIGHT_ANKLE "
+    "LEFT_SMALL_TOE<LEFT_ANKLE RIGHT_SMALL_TOE<RIGHT_ANKLE LEFT_HEEL<LEFT_ANKLE RIGHT_HEEL<RIGHT_ANKLE "
+    "LEFT_HAND_THUMB_4<LEFT_WRIST RIGHT_HAND_THUMB_4<RIGHT_WRIST LEFT_HAND_INDEX_1<LEFT_WRIST RIGHT_HAND_INDEX_1<RIGHT_WRIST "
+    "LEFT_HAND_MIDDLE_4<LEFT_WRIST RIGHT_HAND_MIDDLE_4<RIGHT_WRIST LEFT_HAND_PINKY_1<LEFT_WRIST RIGHT_HAND_PINKY_1<RIGHT_WRIST",
+    source="ZED SDK 4, BODY_38_PARTS; unit and axes are those that the camera was opened with",
+)
+_add(
+    "nuitrack",
+    "head<neck neck<left_collar torso<waist waist "
+    "left_collar<torso left_shoulder<left_collar left_elbow<left_shoulder left_wrist<left_elbow left_hand<left_wrist "
+    "right_collar<torso right_shoulder<right_collar right_elbow<right_shoulder right_wrist<right_elbow right_hand<right_wrist "
+    "left_hip<waist left_knee<left_hip left_ankle<left_knee right_hip<waist right_knee<right_hip right_ankle<right_knee",
+    parts=five_parts(
+        "head neck left_collar right_collar torso waist",
+        "{}_shoulder {}_elbow {}_wrist {}_hand",
+        "{}_hip {}_knee {}_ankle",
+        "left right",
+    ),
+    center=("torso",),
+    source="Nuitrack JointType but for fingertips and feet, which it does not track; both collars are one point (millimetres)",
+)
+_add(
+    "panoptic_19",
+    "Neck<BodyCenter Nose<Neck BodyCenter lShoulder<Neck lElbow<lShoulder lWrist<lElbow lHip<BodyCenter lKnee<lHip lAnkle<lKnee "
+    "rShoulder<Neck rElbow<rShoulder rWrist<rElbow rHip<BodyCenter rKnee<rHip rAnkle<rKnee lEye<Nose lEar<lEye rEye<Nose rEar<rEye",
+    source="CMU Panoptic Studio, Joo et al., TPAMI 2017, in its coco19 form (centimetres; its y axis points down)",
+)
+_add(
+    "3dhp_17",
+    "head_top<head neck<spine right_shoulder<neck right_elbow<right_shoulder right_wrist<right_elbow "
+    "left_shoulder<neck left_elbow<left_shoulder left_wrist<left_elbow right_hip<pelvis right_knee<right_hip right_ankle<right_knee "
+    "left_hip<pelvis left_knee<left_hip left_ankle<left_knee pelvis spine<pelvis head<neck",
+    source="MPI-INF-3DHP, Mehta et al., 3DV 2017, in the 17 joints of its test set (millimetres; its y axis points down)",
+)
+_add(
+    "bandai_namco_22",
+    "joint_Root Hips<joint_Root Spine<Hips Chest<Spine Neck<Chest Head<Neck "
+    "Shoulder_L<Chest UpperArm_L<Shoulder_L LowerArm_L<UpperArm_L Hand_L<LowerArm_L "
+    "Shoulder_R<Chest UpperArm_R<Shoulder_R LowerArm_R<UpperArm_R Hand_R<LowerArm_R "
+    "UpperLeg_L<Hips LowerLeg_L<UpperLeg_L Foot_L<LowerLeg_L Toes_L<Foot_L "
+    "UpperLeg_R<Hips LowerLeg_R<UpperLeg_R Foot_R<LowerLeg_R Toes_R<Foot_R",
+    source="Bandai-Namco-Research-Motiondataset, Kobayashi et al., 2023 (arXiv 2306.08861); joint_Root stands on the floor",
 )

@@ -56,6 +56,27 @@ def test_25_to_20_to_15_to_13():
     assert names_of("ui_prmd_22", "florence_15")["head"] == "HeadTip"
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "pairs"),
+    [
+        ("azure_kinect_32", "kinect_v1", {"ShoulderCenter": "NECK", "HipCenter": "PELVIS", "HandR": "HAND_RIGHT"}),
+        ("zed_34", "kinect_v1", {"Spine": "NAVAL_SPINE", "FootL": "LEFT_FOOT", "Head": "HEAD"}),
+        ("nuitrack", "florence_15", {"neck": "left_collar", "spine": "torso", "RAnkle": "right_ankle"}),
+        ("smpl_24", "florence_15", {"neck": "neck", "spine": "spine2"}),
+        ("smpl_22", "lcrnet_13", {"Head": "head", "LWrist": "left_wrist"}),
+        ("bandai_namco_22", "florence_15", {"LShoulder": "UpperArm_L", "LWrist": "Hand_L", "LAnkle": "Foot_L"}),
+        ("3dhp_17", "h36m_17", None),
+        ("kinect_v2", "lcrnet_13", {"Head": "Head"}),
+    ],
+)
+def test_formats_of_other_makers(source, target, pairs):
+    if pairs is None:  # h36m_17 has a nose
+        with refused(ValueError, match="'nose'"):
+            names_of(source, target)
+    else:
+        assert pairs.items() <= names_of(source, target).items()
+
+
 def test_joints_are_copied_bit_for_bit(make_clip):
     clip = make_clip("kinect_v2", frames=7, people=2)
     clip[2, 0, 4] = np.nan

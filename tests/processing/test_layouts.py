@@ -14,7 +14,17 @@ KINECT_LIMBS = (
     "ShoulderL ElbowL WristL HandL ShoulderR ElbowR WristR HandR HipL KneeL AnkleL FootL HipR KneeR AnkleR FootR"
 )
 COCO = "shoulder elbow wrist hip knee ankle"
+AZURE_ARM = "CLAVICLE SHOULDER ELBOW WRIST HAND HANDTIP THUMB"
+ZED_38 = (
+    "EYE EAR CLAVICLE SHOULDER ELBOW WRIST HIP KNEE ANKLE BIG_TOE SMALL_TOE HEEL HAND_THUMB_4 HAND_INDEX_1 HAND_MIDDLE_4 "
+    "HAND_PINKY_1"
+)
 MEDIAPIPE = "shoulder elbow wrist pinky index thumb hip knee ankle heel foot_index"
+
+
+def _pairs(joints: str) -> list[str]:
+    return [f"{side}{joint}" for joint in joints.split() for side in "LR"]
+
 
 # Written from the public documentation of each format, independently of layouts.py.
 ORDERS = {
@@ -38,14 +48,90 @@ ORDERS = {
     "upperneck head lclavicle lhumerus lradius lwrist lhand lfingers lthumb rclavicle rhumerus rradius rwrist rhand rfingers "
     "rthumb",
     "sbu_15": "head neck torso LShoulder LElbow LHand RShoulder RElbow RHand LHip LKnee LFoot RHip RKnee RFoot",
+    "openpose_18": "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist RHip RKnee RAnkle LHip LKnee LAnkle REye LEye REar LEar",
+    "halpe_26": " ".join(
+        [
+            "Nose",
+            *_pairs("Eye Ear Shoulder Elbow Wrist Hip Knee Ankle"),
+            "Head Neck Hip",
+            *_pairs("BigToe SmallToe Heel"),
+        ]
+    ),
+    "posetrack_17": "nose head_bottom head_top left_ear right_ear "
+    + " ".join(f"{side}_{joint}" for joint in COCO.split() for side in ("left", "right")),
+    "smpl_22": "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
+    "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist",
+    "azure_kinect_32": "PELVIS SPINE_NAVEL SPINE_CHEST NECK "
+    + " ".join(f"{joint}_{side}" for side in ("LEFT", "RIGHT") for joint in AZURE_ARM.split())
+    + " HIP_LEFT KNEE_LEFT ANKLE_LEFT FOOT_LEFT HIP_RIGHT KNEE_RIGHT ANKLE_RIGHT FOOT_RIGHT "
+    "HEAD NOSE EYE_LEFT EAR_LEFT EYE_RIGHT EAR_RIGHT",
+    "zed_34": "PELVIS NAVAL_SPINE CHEST_SPINE NECK "
+    + " ".join(f"{side}_{joint}" for side in ("LEFT", "RIGHT") for joint in AZURE_ARM.split())
+    + " LEFT_HIP LEFT_KNEE LEFT_ANKLE LEFT_FOOT RIGHT_HIP RIGHT_KNEE RIGHT_ANKLE RIGHT_FOOT "
+    "HEAD NOSE LEFT_EYE LEFT_EAR RIGHT_EYE RIGHT_EAR LEFT_HEEL RIGHT_HEEL",
+    "zed_38": "PELVIS SPINE_1 SPINE_2 SPINE_3 NECK NOSE "
+    + " ".join(f"{side}_{joint}" for joint in ZED_38.split() for side in ("LEFT", "RIGHT")),
+    "nuitrack": "head neck torso waist left_collar left_shoulder left_elbow left_wrist left_hand right_collar right_shoulder "
+    "right_elbow right_wrist right_hand left_hip left_knee left_ankle right_hip right_knee right_ankle",
+    "panoptic_19": "Neck Nose BodyCenter lShoulder lElbow lWrist lHip lKnee lAnkle rShoulder rElbow rWrist rHip rKnee rAnkle "
+    "lEye lEar rEye rEar",
+    "3dhp_17": "head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
+    "right_ankle left_hip left_knee left_ankle pelvis spine head",
+    "bandai_namco_22": "joint_Root Hips Spine Chest Neck Head Shoulder_L UpperArm_L LowerArm_L Hand_L Shoulder_R UpperArm_R "
+    "LowerArm_R Hand_R UpperLeg_L LowerLeg_L Foot_L Toes_L UpperLeg_R LowerLeg_R Foot_R Toes_R",
 }
 COUNTS = {
-    "kinect_v2": 25, "kinect_v1": 20, "utd_mhad": 20, "lcrnet_13": 13, "coco_17": 17, "h36m_17": 17, "openpose_25": 25,
-    "mediapipe_33": 33, "smpl_24": 24, "cmu_31": 31, "sbu_15": 15, "florence_15": 15,
-    "msr_action3d": 20, "ui_prmd_22": 22, "vicon_39": 39,
+    "kinect_v2": 25,
+    "kinect_v1": 20,
+    "utd_mhad": 20,
+    "lcrnet_13": 13,
+    "coco_17": 17,
+    "h36m_17": 17,
+    "openpose_25": 25,
+    "mediapipe_33": 33,
+    "smpl_24": 24,
+    "cmu_31": 31,
+    "sbu_15": 15,
+    "florence_15": 15,
+    "msr_action3d": 20,
+    "ui_prmd_22": 22,
+    "vicon_39": 39,
+    "openpose_18": 18,
+    "halpe_26": 26,
+    "posetrack_17": 17,
+    "smpl_22": 22,
+    "azure_kinect_32": 32,
+    "zed_34": 34,
+    "zed_38": 38,
+    "nuitrack": 20,
+    "panoptic_19": 19,
+    "3dhp_17": 17,
+    "bandai_namco_22": 22,
+}
+# Bones as the makers draw or list them, where they do; "parent: children" by index. A head, hands or feet are left to the layout.
+CHILDREN = {
+    "azure_kinect_32": "0: 1 18 22, 1: 2, 2: 3 4 11, 3: 26, 4: 5, 5: 6, 6: 7, 7: 8 10, 8: 9, 11: 12, 12: 13, 13: 14, 14: 15 17, "
+    "15: 16, 18: 19, 19: 20, 20: 21, 22: 23, 23: 24, 24: 25, 26: 27 28 29 30 31",
+    "zed_34": "0: 1 18 22, 1: 2, 2: 11 3 4, 3: 26, 4: 5, 5: 6, 6: 7, 7: 8 10, 8: 9, 11: 12, 12: 13, 13: 14, 14: 15 17, 15: 16, 18: 19, "
+    "19: 20, 20: 21 32, 22: 23, 23: 24, 24: 25 33, 26: 27 28 29 30 31",
+    "zed_38": "0: 1 18 19, 1: 2, 2: 3, 3: 4 10 11, 4: 5, 5: 6 7, 6: 8, 7: 9, 10: 12, 11: 13, 12: 14, 13: 15, 14: 16, 15: 17, "
+    "16: 30 32 34 36, 17: 31 33 35 37, 18: 20, 19: 21, 20: 22, 21: 23, 22: 24 26 28, 23: 25 27 29",
+    "openpose_18": "1: 0 2 5 8 11, 2: 3, 3: 4, 5: 6, 6: 7, 8: 9, 9: 10, 11: 12, 12: 13, 0: 14 15, 14: 16, 15: 17",
+    "halpe_26": "18: 17 5 6 0, 19: 18 11 12, 0: 1 2, 1: 3, 2: 4, 5: 7, 7: 9, 6: 8, 8: 10, 11: 13, 13: 15, 12: 14, 14: 16, 15: 24, 16: 25, "
+    "24: 20 22, 25: 21 23",
+    "smpl_22": "0: 1 2 3, 1: 4, 4: 7, 7: 10, 2: 5, 5: 8, 8: 11, 3: 6, 6: 9, 9: 12 13 14, 12: 15, 13: 16, 16: 18, 18: 20, 14: 17, 17: 19, "
+    "19: 21",
+    "panoptic_19": "2: 0 6 12, 0: 1 3 9, 3: 4, 4: 5, 9: 10, 10: 11, 6: 7, 7: 8, 12: 13, 13: 14, 1: 15 17, 15: 16, 17: 18",
+    "3dhp_17": "14: 8 11 15, 15: 1, 1: 2 5 16, 16: 0, 2: 3, 3: 4, 5: 6, 6: 7, 8: 9, 9: 10, 11: 12, 12: 13",
+    "bandai_namco_22": "0: 1, 1: 2 14 18, 2: 3, 3: 4 6 10, 4: 5, 6: 7, 7: 8, 8: 9, 10: 11, 11: 12, 12: 13, 14: 15, 15: 16, 16: 17, 18: 19, "
+    "19: 20, 20: 21",
+    "nuitrack": "3: 2 14 17, 2: 4 9, 4: 1 5, 1: 0, 5: 6, 6: 7, 7: 8, 9: 10, 10: 11, 11: 12, 12: 13, 14: 15, 15: 16, 17: 18, 18: 19",
 }  # fmt: skip
 CENTERS = {
     "kinect_v2": ["SpineMid"], "kinect_v1": ["Spine"], "utd_mhad": ["spine"], "lcrnet_13": ["LHip", "RHip"],
+    "halpe_26": ["LHip", "RHip"], "openpose_18": ["LHip", "RHip"], "panoptic_19": ["lHip", "rHip"], "nuitrack": ["torso"],
+    "azure_kinect_32": ["SPINE_NAVEL"], "zed_34": ["NAVAL_SPINE"], "zed_38": ["SPINE_2"], "smpl_22": ["spine2"],
+    "posetrack_17": ["left_hip", "right_hip"], "3dhp_17": ["spine"], "bandai_namco_22": ["Spine"],
     "coco_17": ["left_hip", "right_hip"], "mediapipe_33": ["left_hip", "right_hip"], "smpl_24": ["spine2"],
 }  # fmt: skip
 TORSOS = {
@@ -60,6 +146,13 @@ TORSOS = {
     "coco_17": "nose left_eye right_eye left_ear right_ear",
     "msr_action3d": "Head ShoulderCenter Spine HipCenter",
     "ui_prmd_22": "HeadTip Head Neck Chest Spine Waist",
+    "smpl_22": "head neck spine3 spine2 spine1 pelvis",
+    "bandai_namco_22": "Head Neck Chest Spine Hips joint_Root",
+    "3dhp_17": "head_top head neck spine pelvis",
+    "halpe_26": "Head LEar REar LEye REye Nose Neck Hip",
+    "panoptic_19": "lEar rEar lEye rEye Nose Neck BodyCenter",
+    "nuitrack": "head neck left_collar right_collar torso waist",
+    "zed_38": "LEFT_EAR RIGHT_EAR LEFT_EYE RIGHT_EYE NOSE NECK SPINE_3 SPINE_2 SPINE_1 PELVIS",
 }
 LEFT_ARMS = {
     "kinect_v2": "ShoulderL ElbowL WristL HandL HandTipL ThumbL",
@@ -74,6 +167,12 @@ LEFT_ARMS = {
     "sbu_15": "LShoulder LElbow LHand",
     "msr_action3d": "ShoulderL ElbowL WristL HandL",
     "ui_prmd_22": "CollarL UpperArmL ForearmL HandL",
+    "bandai_namco_22": "Shoulder_L UpperArm_L LowerArm_L Hand_L",
+    "nuitrack": "left_shoulder left_elbow left_wrist left_hand",
+    "azure_kinect_32": "CLAVICLE_LEFT SHOULDER_LEFT ELBOW_LEFT WRIST_LEFT HAND_LEFT THUMB_LEFT HANDTIP_LEFT",
+    "zed_38": "LEFT_CLAVICLE LEFT_SHOULDER LEFT_ELBOW LEFT_WRIST LEFT_HAND_THUMB_4 LEFT_HAND_INDEX_1 LEFT_HAND_MIDDLE_4 "
+    "LEFT_HAND_PINKY_1",
+    "panoptic_19": "lShoulder lElbow lWrist",
 }
 
 
@@ -86,6 +185,23 @@ def test_the_dict_holds_exactly_the_documented_formats() -> None:
 @pytest.mark.parametrize("name", ORDERS)
 def test_joint_order(name: str) -> None:
     assert list(LAYOUTS[name].joint_names) == ORDERS[name].split()
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_bones_are_those_of_the_maker(name: str) -> None:
+    bones = {}
+    for entry in CHILDREN[name].split(", "):
+        parent, children = entry.split(": ")
+        bones.update({int(child): int(parent) for child in children.split()})
+    assert [bones.get(joint, -1) for joint in range(COUNTS[name])] == list(LAYOUTS[name].parents)
+    assert LAYOUTS[name].parents.count(-1) == 1
+
+
+def test_pixels_and_metres() -> None:
+    pixels = {"coco_17", "openpose_25", "openpose_18", "halpe_26", "posetrack_17"}
+    assert {name: layout.unit for name, layout in LAYOUTS.items()} == {
+        name: "px" if name in pixels else "m" for name in LAYOUTS
+    }
 
 
 @pytest.mark.parametrize("name", CENTERS)
@@ -138,12 +254,11 @@ def test_mirror_swaps_left_and_right_and_undoes_itself(layout: SkeletonLayout) -
         partner = names[mirror[joint]]
         assert part_of[partner] == other.get(part_of[name], "torso")
         if mirror[joint] != joint:  # the name without its side is the same word
-            bare = {
-                re.sub(r"left|right|(?<![a-z])[LRlr](?=[A-Za-z])|[LR]$|_", "", text).lower() for text in (name, partner)
-            }
+            side = r"left|right|LEFT|RIGHT|(?<![a-z])[LRlr](?=[A-Za-z])|[LR]$|_"
+            bare = {re.sub(side, "", text).lower() for text in (name, partner)}
             assert len(bare) == 1, (name, partner)
     for left, right in layout.mirror_pairs:
-        assert re.search(r"left|L$|^L|^l", left) and re.search(r"right|R$|^R|^r", right)
+        assert re.search(r"left|LEFT|L$|^L|^l", left) and re.search(r"right|RIGHT|R$|^R|^r", right)
     sided = [name for name in names if part_of[name] != "torso"]
     assert {joint for pair in layout.mirror_pairs for joint in pair} >= set(sided)
 

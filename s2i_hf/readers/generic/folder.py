@@ -5,9 +5,9 @@
     .csv              a row a frame (`csv_files`)
     .bvh .amc + .asf  motion capture (`bvh`, `amc_asf`)
 
-Joints come out as everywhere in this package, in the unit of the layout with y up. In images, and in MediaPipe, y points down: for
-layouts in pixels or normalized coordinates and for "mediapipe_33" y and z change their signs, which turns the body about the x axis
-and so keeps left and right. In pixels z is 0.
+Joints come out as everywhere in this package, in the unit of the layout with y up. In images y points down, as in MediaPipe, Azure Kinect,
+CMU Panoptic and MPI-INF-3DHP: for layouts in pixels or normalized coordinates and for theirs y and z change their signs, which turns
+the body about the x axis and so keeps left and right. In pixels z is 0.
 """
 
 from __future__ import annotations

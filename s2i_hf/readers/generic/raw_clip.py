@@ -19,7 +19,8 @@ from .joint_names import known_layouts, pick
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 UPS = ("y", "z", "-y")
-_DOWN = frozenset({"mediapipe_33"})  # layouts in metres whose y axis points down, and z away from the camera
+# layouts in metres whose makers let the y axis point down, and z away from the camera
+_DOWN = frozenset({"mediapipe_33", "azure_kinect_32", "panoptic_19", "3dhp_17"})
 
 
 @dataclass
@@ -106,7 +107,7 @@ def in_layout(
         layout: The joint format that is asked for.
         file: Name of the file, for errors.
         unit: What its coordinates are in, see `metres_per`; None: as the file says, else the unit of the layout.
-        up: Its up axis, one of `UPS`; None: as the file says, else -y in pixels and for "mediapipe_33", y otherwise.
+        up: Its up axis, one of `UPS`; None: as the file says, else -y in pixels and for `_DOWN`, y otherwise.
 
     Raises ReadError if what is asked for is not what the file states, or a coordinate is infinite.
     """
