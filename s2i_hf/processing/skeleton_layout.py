@@ -23,23 +23,28 @@ _WORDS = {
     "torso": "head neck nose eye ear mouth jaw face chin skull brow spine torso trunk chest thorax back lowerback upperback "
     "belly abdomen waist pelvis root center centre mid middle sternum lowerneck upperneck hips",
     "arm": "shoulder clavicle collar scapula arm upperarm forearm lowerarm humerus elbow radius ulna wrist hand finger "
-    "fingers thumb index pinky ring palm tip sho elb wri",
-    "leg": "hip hipjoint leg upleg upperleg lowerleg thigh femur knee shin tibia calf ankle foot toe toes toebase heel kne "
-    "ank bigtoe smalltoe",
+    "fingers thumb index pinky ring palm tip sho elb wri shldr uparm lowarm",
+    "leg": "hip hipjoint leg upleg lowleg upperleg lowerleg buttock thigh femur knee shin tibia calf ankle foot toe toes toebase heel "
+    "kne ank bigtoe smalltoe",
 }
 _TORSO_WORDS, _ARM_WORDS, _LEG_WORDS = (frozenset(words.split()) for words in _WORDS.values())
 _BODY_WORDS = _TORSO_WORDS | _ARM_WORDS | _LEG_WORDS
-_SIDES = {"left": "left", "l": "left", "lft": "left", "right": "right", "r": "right", "rgt": "right", "rt": "right"}
+_MIDDLE = frozenset({"middle", "mid"})  # of the body, but with a side a finger
+_SIDES = dict.fromkeys(("left", "l", "lft", "lf"), "left") | dict.fromkeys(("right", "r", "rgt", "rt"), "right")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=(?<![A-Za-z])[LR])(?=[A-Z]{2}[a-z])")
+# L5, Spine_L3, jL5S1
+_VERTEBRA = re.compile(r"(?:.*:)?(?:spine|vertebra|j)?[ ._-]*L[1-5](?:[ST]\d+|L\d)?", re.IGNORECASE)
 
 
 def _read(name: str) -> tuple[str | None, list[str]]:
     """Side and other words of a joint name: `"ElbowLeft"`, `"elbow_left"`, `"l.elbow"`, `"LElbow"` and `"lhumerus"` all have both."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     words: list[str] = []
-    for word in re.findall(r"[a-z]+", spaced.lower()):
+    for word in re.findall(r"[a-z]+", _CAMEL.sub(" ", name).lower()):
         apart = re.fullmatch(r"(left|right|l|r)(.+)", word)
         glued = apart and apart[2] in _BODY_WORDS and word not in _BODY_WORDS and word not in _SIDES
         words += apart.groups() if apart and glued else [word]
+    if _VERTEBRA.fullmatch(name):
+        return None, words
     side = next((_SIDES[word] for word in words if word in _SIDES), None)
     return side, [word for word in words if word not in _SIDES]
 
@@ -63,26 +68,49 @@ def name_key(name: str) -> tuple[str | None, list[str]]:
     return _read(name)[0], sorted(_mirror_key(name))
 
 
+def _told_part(name: str) -> str | None:
+    """The part that the words of a name place a joint in; None if they do not tell."""
+    side, words = _read(name)
+    if side and not _LEG_WORDS.isdisjoint(words):  # before arms: "foot_index"
+        return f"{side}_leg"
+    if side and not _ARM_WORDS.isdisjoint(words):
+        return f"{side}_arm"
+    return None if (_TORSO_WORDS - _MIDDLE if side else _TORSO_WORDS).isdisjoint(words) else "torso"
+
+
 def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> dict[str, tuple[str, ...]]:
-    """Place every joint in a part from the words of its name, else from its parent's part, and order each part top-down."""
+    """Place every joint in a part from the words of its name, else from what hangs below it and above, and order each part top-down.
+
+    A joint without side that is on the way to both sides, or to none, is in the torso: "hip", "Ab" or "L5".
+    """
     depths = joint_depths(parents)
+    downwards = sorted(range(len(names)), key=lambda j: depths[j])
+    told = [_told_part(name) for name in names]
+    below: list[set[str]] = [set() for _ in names]  # the parts that begin below each joint
+    for joint in reversed(downwards):
+        if (parent := parents[joint]) >= 0:
+            below[parent] |= {part} if (part := told[joint]) else below[joint]
     part_of: dict[int, str] = {}
-    for joint in sorted(range(len(names)), key=lambda j: depths[j]):
-        side, words = _read(names[joint])
-        inherited = part_of.get(parents[joint], "torso")
-        if side and not _LEG_WORDS.isdisjoint(words):  # before arms: "foot_index"
-            part_of[joint] = f"{side}_leg"
-        elif side and not _ARM_WORDS.isdisjoint(words):
-            part_of[joint] = f"{side}_arm"
-        elif not _TORSO_WORDS.isdisjoint(words):
-            part_of[joint] = "torso"
-        elif inherited != "torso" and (side is None or inherited.startswith(side)):
-            part_of[joint] = inherited  # an oddly named joint further down a known limb
+    lost = []  # joints that nothing places
+    for joint in downwards:
+        side = _read(names[joint])[0]
+        above = part_of.get(parents[joint], "torso")
+        hanging = {part for part in below[joint] if not side or part.startswith(side)}
+        if part := told[joint]:
+            part_of[joint] = part
+        elif len(hanging) == 1 and (side or parents[joint] >= 0):
+            (part_of[joint],) = hanging
+        elif above != "torso" and not hanging and (side is None or above.startswith(side)):
+            part_of[joint] = above  # an oddly named joint further down a known limb
         else:
-            raise ValueError(
-                f"Layout {layout!r}: cannot tell which body part joint {names[joint]!r} belongs to. Use a name with a side "
-                f"and a body word (such as 'left_elbow'), or pass parts={{'torso': [...], 'left_arm': [...], ...}}."
-            )
+            part_of[joint] = "torso"
+            lost += [joint] if not hanging else []
+    whole = {"arm", "leg"} <= {part.partition("_")[2] for part in part_of.values()}
+    if lost := [joint for joint in lost if not whole or part_of.get(parents[joint], "torso") != "torso"]:
+        raise ValueError(
+            f"Layout {layout!r}: cannot tell which body part joint {names[lost[0]]!r} belongs to. Use a name with a side "
+            f"and a body word (such as 'left_elbow'), or pass parts={{'torso': [...], 'left_arm': [...], ...}}."
+        )
     torso = [j for j, part in part_of.items() if part == "torso"]
     heads = [depths[j] for j in torso if {"head", "neck", "nose"} & set(_read(names[j])[1])]
     upwards = -1 if heads and min(heads) > 0 else 1  # rooted at the pelvis or the spine, not at the head
@@ -91,15 +119,19 @@ def _infer_parts(names: Sequence[str], parents: Sequence[int], layout: str) -> d
 
 
 def _infer_mirror_pairs(names: Sequence[str], layout: str) -> tuple[tuple[str, str], ...]:
+    """(left, right) of all joints whose names differ in their side; what is no body part, such as "RightSword", may have no partner."""
     left, right = ({_mirror_key(name): name for name in names if _read(name)[0] == side} for side in ("left", "right"))
     both = {**left, **right}
-    lonely = next((key for key in both if (key in left) != (key in right)), None)
+    lonely = next(
+        (key for key in both if (key in left) != (key in right) and (_told_part(both[key]) or not _read(both[key])[1])),
+        None,
+    )
     if lonely is not None:
         raise ValueError(
             f"Layout {layout!r}: joint {both[lonely]!r} has no partner on the other side of the body. Name its partner alike, "
             "or pass mirror_pairs=[('left ...', 'right ...'), ...] (an empty list switches mirroring off)."
         )
-    return tuple((left[key], right[key]) for key in left)
+    return tuple((left[key], right[key]) for key in left if key in right)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 from conftest import one_sentence
 
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+from s2i_hf.processing.skeleton_layout import name_key
 
 KINECT_LIMBS = (
     "ShoulderL ElbowL WristL HandL ShoulderR ElbowR WristR HandR HipL KneeL AnkleL FootL HipR KneeR AnkleR FootR"
@@ -409,3 +411,194 @@ def test_errors_are_one_sentence_that_names_the_culprit(case: str) -> None:
 def test_get_layout_takes_names_layouts_and_dicts() -> None:
     layout = LAYOUTS["kinect_v2"]
     assert get_layout("kinect_v2") is layout and get_layout(layout) is layout and get_layout(layout.to_dict()) == layout
+
+
+# What exporters of motion capture call their joints: torso; arm; leg. "{}" is where a limb says its side.
+EXPORTERS = {
+    "DAZ and cgspeed's CMU": (
+        "",
+        "hip abdomen chest neck head",
+        "{}Collar {}Shldr {}ForeArm {}Hand {}Thumb1 {}Mid1",
+        "{}Buttock {}Thigh {}Shin {}Foot",
+        "l r",
+    ),
+    "DAZ Genesis": (
+        "",
+        "hip abdomenLower chestUpper neckLower head upperFaceRig",
+        "{}Collar {}ShldrBend {}ShldrTwist {}ForearmBend {}Hand {}Carpal1 {}Ring1",
+        "{}ThighBend {}Shin {}Foot {}Metatarsals {}Toe",
+        "l r",
+    ),
+    "Motive": (
+        "",
+        "Hip Ab Chest Neck Head",
+        "{}Shoulder {}UArm {}FArm {}Hand {}Thumb1 {}Pinky1",
+        "{}Thigh {}Shin {}Foot {}Toe",
+        "L R",
+    ),
+    "Xsens MVN": (
+        "",
+        "Pelvis L5 L3 T12 T8 Neck Head",
+        "{}Shoulder {}UpperArm {}ForeArm {}Hand",
+        "{}UpperLeg {}LowerLeg {}Foot {}Toe",
+        "Left Right",
+    ),
+    "Mixamo": (
+        "mixamorig:",
+        "Hips Spine Spine1 Neck Head HeadTop_End",
+        "{}Shoulder {}Arm {}ForeArm {}Hand {}HandMiddle1 {}HandRing1",
+        "{}UpLeg {}Leg {}Foot {}ToeBase {}Toe_End",
+        "Left Right",
+    ),
+    "Rokoko": (
+        "",
+        "Hips Spine Spine2 Neck Head",
+        "{}Shoulder {}Arm {}ForeArm {}Hand {}DigitMiddle",
+        "{}Thigh {}Shin {}Foot {}Toe {}ToeTip",
+        "Left Right",
+    ),
+    "LAFAN1": (
+        "",
+        "Hips Spine Spine1 Spine2 Neck Head",
+        "{}Shoulder {}Arm {}ForeArm {}Hand",
+        "{}UpLeg {}Leg {}Foot {}Toe",
+        "Left Right",
+    ),
+    "Unity humanoid": (
+        "",
+        "Hips Spine Chest UpperChest Neck Head Jaw",
+        "{}Shoulder {}UpperArm {}LowerArm {}Hand {}MiddleProximal {}LittleProximal",
+        "{}UpperLeg {}LowerLeg {}Foot {}Toes",
+        "Left Right",
+    ),
+    "Rigify": (
+        "",
+        "spine spine.001 spine.003 spine.006 face",
+        "shoulder.{} upper_arm.{} upper_arm.{}.001 forearm.{} hand.{} palm.01.{} f_middle.01.{}",
+        "thigh.{} shin.{} foot.{} toe.{}",
+        "L R",
+    ),
+    "Biped": (
+        "Bip01_",
+        "Root Pelvis Spine Neck Head HeadNub",
+        "{}_Clavicle {}_UpperArm {}_UpArmTwist {}_Forearm {}_ForeTwist {}_Hand {}_Finger0",
+        "{}_Thigh {}_Calf {}_Foot {}_Toe0",
+        "L R",
+    ),
+    "Perception Neuron": (
+        "",
+        "Hips Spine Spine1 Spine2 Spine3 Neck Head",
+        "{}Shoulder {}Arm {}ForeArm {}Hand {}InHandMiddle {}HandMiddle1",
+        "{}UpLeg {}Leg {}Foot",
+        "Left Right",
+    ),
+    "Unreal": (
+        "",
+        "root pelvis spine_01 neck_01 head",
+        "clavicle_{} upperarm_{} upperarm_twist_01_{} lowerarm_{} hand_{} middle_01_{}",
+        "thigh_{} calf_{} foot_{} ball_{}",
+        "l r",
+    ),
+    "HDM05": (
+        "",
+        "root lowerback upperback thorax lowerneck upperneck head",
+        "{}clavicle {}humerus {}radius {}wrist {}hand {}fingers",
+        "{}hipjoint {}femur {}tibia {}foot {}toes",
+        "l r",
+    ),
+    "mocopi": (
+        "",
+        "root torso_1 torso_7 neck_1 head",
+        "{}_shoulder {}_up_arm {}_low_arm {}_hand",
+        "{}_up_leg {}_low_leg {}_foot {}_toes",
+        "l r",
+    ),
+    "VRM": (
+        "J_Bip_",
+        "C_Hips C_Spine C_Neck C_Head Hair1_01",
+        "{}_Shoulder {}_UpperArm {}_LowerArm {}_Hand {}_Middle1",
+        "{}_UpperLeg {}_LowerLeg {}_Foot {}_ToeBase",
+        "L R",
+    ),
+    "iPi": (
+        "",
+        "Hip LowerSpine MiddleSpine Chest Neck Head",
+        "{}Clavicle {}Shoulder {}Forearm {}Hand",
+        "{}Thigh {}Shin {}Foot {}Toe",
+        "L R",
+    ),
+}
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_parts_of_what_exporters_call_their_joints(exporter: str) -> None:
+    prefix, torso, arm, leg, sides = EXPORTERS[exporter]
+    spine = [prefix + joint for joint in torso.split()]
+    limbs = {
+        f"{full}_{kind}": [prefix + joint.replace("{}", side) for joint in joints.split()]
+        for kind, joints in (("arm", arm), ("leg", leg))
+        for full, side in zip(("left", "right"), sides.split(), strict=True)
+    }
+    tops = {"arm": spine[len(spine) // 2], "leg": spine[0]}
+    chains = [chain(*spine), *(chain(tops[part.split("_")[1]], *joints) for part, joints in limbs.items())]
+    layout = build(*chains)
+    assert set(layout.parts["torso"]) == set(spine)
+    for part, joints in limbs.items():
+        assert layout.parts[part] == tuple(joints), part
+    by_hand = [
+        pair for kind in ("arm", "leg") for pair in zip(limbs[f"left_{kind}"], limbs[f"right_{kind}"], strict=True)
+    ]
+    assert set(layout.mirror_pairs) == set(by_hand)
+
+
+def test_what_hangs_below_or_above_places_a_joint_of_unknown_name() -> None:
+    legs = [chain("hip", f"{side}Pad", f"{side}Knee", f"{side}Sole") for side in "lr"]
+    arms = [chain("core", f"{side}Elbow", f"{side}Glove", "sword" if side == "r" else "shield") for side in "lr"]
+    wings = [chain("core", f"{side}Wing", f"{side}WingFeather") for side in "lr"]
+    layout = build(chain("hip", "core", "Head", "hat"), *wings, *legs, *arms)
+    assert layout.parts["left_leg"] == ("lPad", "lKnee", "lSole")
+    assert layout.parts["right_arm"] == ("rElbow", "rGlove", "sword")
+    assert {"hip", "core", "Head", "hat"} <= set(layout.parts["torso"])
+
+
+@pytest.mark.parametrize("name", ["L5", "L3", "spine_L4", "Skeleton:L5", "jL5S1", "l1"])
+def test_a_lumbar_vertebra_is_not_left(name: str) -> None:
+    assert name_key(name)[0] is None
+
+
+@pytest.mark.parametrize("name", ["L_5", "hand_L1", "Toe_L5", "knee_l", "L", "thumb.L.001", "L12"])
+def test_but_other_names_with_an_l_are(name: str) -> None:
+    assert name_key(name)[0] == "left"
+
+
+def test_names_that_nothing_places_are_refused() -> None:
+    with pytest.raises(ValueError, match="'Bone1'"):
+        build(chain("Hips", "Bone1", "Bone2"), chain("Hips", "LeftLeg"), chain("Hips", "RightLeg"))  # no arms are known
+    with pytest.raises(ValueError, match="'joint_1'"):
+        build(chain("joint_1", "joint_2"), chain("joint_1", "joint_3"))
+    with pytest.raises(ValueError, match="'左腕'"):
+        build(chain("Hips", "左腕"), chain("Hips", "右腕"))
+
+
+def test_what_is_no_part_of_the_body_needs_no_partner() -> None:
+    arms = [chain("hips", f"{side}Arm", f"{side}Hand") for side in ("Left", "Right")]
+    legs = [chain("hips", f"{side}Leg") for side in ("Left", "Right")]
+    layout = build(*arms, *legs, chain("RightHand", "RightSword"))
+    assert layout.parts["right_arm"][-1] == "RightSword"
+    assert "RightSword" not in sum(layout.mirror_pairs, ()) and len(layout.mirror_pairs) == 3
+
+
+# Parts, pairs and centres of the built-in layouts as they were published: models know their columns by them
+PUBLISHED = {
+    "kinect_v2": "4881decb5d2e", "kinect_v1": "d5965a151097", "utd_mhad": "629d84c6ab1c", "lcrnet_13": "7c27c4e234f6",
+    "coco_17": "16c214cd7603", "h36m_17": "310292b7d809", "openpose_25": "aaf9d3d83997", "mediapipe_33": "49e7393cfc2c",
+    "smpl_24": "ff00a1b99391", "cmu_31": "3a3546d69803", "sbu_15": "d3107b3e7dd5", "msr_action3d": "56b5e9a8a1e1",
+    "ui_prmd_22": "d5c43c1bb6e0", "vicon_39": "adff30f25665", "florence_15": "7d325f3efb9a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_layouts_do_not_change(name: str) -> None:
+    layout = LAYOUTS[name]
+    facts = (layout.joint_names, layout.parents, sorted(layout.parts.items()), layout.mirror_pairs, layout.center)
+    assert hashlib.sha256(repr(facts).encode()).hexdigest()[:12] == PUBLISHED[name]
