@@ -14,7 +14,8 @@
     0.1 0.9 ...
 
 Rotations apply in the order of the channels (the last one first, on a column vector); a position channel takes the place of
-that part of the offset. End Sites have no name and are no joints. BVH says nothing about units: many files are in centimetres.
+that part of the offset. End Sites have no name and are no joints. Several ROOTs with the same joints are people. BVH says nothing
+about units, nor which axis is up: many files are in centimetres.
 Format after Meredith and Maddock, "Motion Capture File Formats Explained" (University of Sheffield, 2001).
 """
 
@@ -50,7 +51,7 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
 
     Raises ReadError if it is no BVH, or damaged; names the line.
     """
-    lines = Lines(file)
+    lines = Lines(file, remarks=("#", "//"))
     joints, columns = _hierarchy(lines)
     channels, seconds = _motion(lines, columns)
     parents = [joint.parent for joint in joints]
@@ -64,9 +65,17 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
                 offsets[:, index, axis] = block[:, column]
         return positions(parents, local, offsets)
 
-    names = tuple(joint.name for joint in joints)
+    starts = [index for index, parent in enumerate(parents) if parent < 0]
+    size = len(joints) // len(starts)
+    names = [joint.name.rpartition(":")[2] if len(starts) > 1 else joint.name for joint in joints]
+    for start in starts:
+        tree = [parent - start for parent in parents[start + 1 : start + size]]
+        if names[start : start + size] != names[:size] or tree != parents[1:size] or start % size:
+            problem = f"ROOT {names[start]!r} has other joints than ROOT {names[0]!r}"
+            raise ReadError(f"{file.name}: {problem}; export one skeleton a file, or people with the same joints.")
+    placed = in_blocks(pose, channels).reshape(len(channels), len(starts), size, 3)
     fps = 1 / seconds if seconds > 0 else None
-    return RawClip(in_blocks(pose, channels)[:, None], names, parents=tuple(parents), fps=fps)
+    return RawClip(placed, tuple(names[:size]), parents=tuple(parents[:size]), fps=fps)
 
 
 def _hierarchy(lines: Lines) -> tuple[list[_Joint], int]:
@@ -81,8 +90,8 @@ def _hierarchy(lines: Lines) -> tuple[list[_Joint], int]:
         key = words[0].upper()
         inside = bool(open_joints) and open_joints[-1] >= 0  # a joint, not an End Site
         if key in ("ROOT", "JOINT", "END"):
-            if (key == "ROOT" and joints) or (key == "JOINT" and not inside):
-                raise lines.error(words, "one ROOT, and every JOINT inside it")
+            if (key == "ROOT") == bool(open_joints) or (key != "ROOT" and not inside):
+                raise lines.error(words, "a ROOT, and every JOINT inside one")
             if key != "END":
                 if len(joints) == _MAX_JOINTS:
                     raise lines.error(words, f"at most {_MAX_JOINTS} joints")
@@ -124,14 +133,15 @@ def _channels(lines: Lines, words: Sequence[str], joint: _Joint, columns: int) -
 def _motion(lines: Lines, columns: int) -> tuple[np.ndarray, float]:
     """(T, columns) float64, and the seconds between two frames."""
     words = lines.take("Frames: and their number")
-    match = re.fullmatch(r"Frames:\s*(\d{1,9})", " ".join(words), re.IGNORECASE)
+    match = re.fullmatch(r"Frames ?:? ?(\d{1,9})", " ".join(words), re.IGNORECASE)
     if match is None or int(match[1]) < 1 or columns < 1:
         raise lines.error(words, "Frames: and their number, at least 1, and joints with channels")
     count = int(match[1])
-    words = lines.take("Frame Time:")
-    if not " ".join(words).lower().startswith("frame time:"):
-        raise lines.error(words, "Frame Time: and the seconds between two frames")
-    seconds = float(lines.floats(words[2:], 1, "Frame Time: and the seconds between two frames")[0])
+    words, expected = lines.take("Frame Time:"), "Frame Time: and the seconds between two frames"
+    match = re.fullmatch(r"Frame ?Time ?:? ?(\S+)", " ".join(words), re.IGNORECASE)
+    if match is None:
+        raise lines.error(words, expected)
+    seconds = float(lines.floats([match[1]], 1, expected)[0])
     rows: list[np.ndarray] = []
     for _ in range(count):
         words = lines.take(f"{count} frames, and found {len(rows)}")

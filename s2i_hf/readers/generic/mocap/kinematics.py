@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from graphlib import TopologicalSorter
 
@@ -10,25 +11,37 @@ import numpy as np
 from ...raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 
 _BLOCK = 2048  # frames
+_LINE_END = re.compile(r"\r\n|\n|\r")  # `splitlines` would split at other marks as well
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE)
+
+
+def plain_text(file: RawFile) -> str:
+    """The text of a file, in UTF-8 or else latin-1. Raises ReadError as `read_bytes` does."""
+    data = read_bytes(file, limit=MAX_CLIP)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 class Lines:
     """The lines of a file that have words on them, one by one; `number` is that of the last one.
 
-    `blanks` are characters that separate words, besides blanks; `comment` is one that begins a comment.
+    `blanks` are characters that separate words, besides blanks; `comment` is one that begins a comment; lines that begin with one of
+    `remarks` are left alone.
     """
 
-    def __init__(self, file: RawFile, blanks: str = "", comment: str = "") -> None:
-        self.name, self.number = file.name, 0
-        text = read_bytes(file, limit=MAX_CLIP).decode("latin-1")
+    def __init__(self, file: RawFile, blanks: str = "", comment: str = "", remarks: tuple[str, ...] = ()) -> None:
+        self.name, self.number, self._remarks = file.name, 0, remarks
+        text = plain_text(file)
         for mark in blanks:
             text = text.replace(mark, " ")
-        lines = text.split("\n")
+        lines = _LINE_END.split(text)
         self._lines = enumerate([line.partition(comment)[0] for line in lines] if comment else lines, 1)
 
     def __iter__(self) -> Iterator[list[str]]:
         for number, line in self._lines:
-            if words := line.split():
+            if (words := line.split()) and not words[0].startswith(self._remarks):
                 self.number = number
                 yield words
 
@@ -49,7 +62,8 @@ class Lines:
         except ValueError:
             numbers = np.empty(0)
         if len(numbers) != count or not np.isfinite(numbers).all():
-            raise self.error(words, expected)
+            comma = next((word for word in words if _DECIMAL_COMMA.fullmatch(word)), None)
+            raise self.error([comma] if comma else words, "a decimal point, not a comma" if comma else expected)
         return numbers
 
 

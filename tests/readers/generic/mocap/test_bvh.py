@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import RawFile, ReadError
 from s2i_hf.readers.generic.mocap import bvh
+from s2i_hf.readers.generic.raw_clip import in_layout
 
 ARMS = SkeletonLayout("test_arms", ["right_arm", "hips", "left_hand"], [1, -1, 1], mirror_pairs=())
 
@@ -88,6 +90,51 @@ def test_windows_line_ends_and_braces_on_the_line_of_the_name(tmp_path: Path, fi
     np.testing.assert_array_equal(joints_in(bvh, other, layout), joints_in(bvh, file, layout))
 
 
+def test_comments_tabs_blank_lines_and_names_with_blanks(tmp_path: Path, file: RawFile) -> None:
+    text = BVH.replace("OFFSET", "OFFSET\t").replace("MOTION", "\n# by hand\n\nMOTION").replace("LeftHand", "Left Hand")
+    other = raw(tmp_path, "spaced.bvh", "// made by an exporter\r" + text.replace("\n", "\r"))
+    assert "Left Hand" in layout_in(bvh, other).joint_names
+    np.testing.assert_array_equal(bvh.read(other).joints, bvh.read(file).joints)
+
+
+@pytest.mark.parametrize(
+    "line", ["Frame Time:\t.0333333", "Frame Time 0.0333333", "FrameTime:3.33333e-2", "FRAME TIME : 0.0333333"]
+)
+def test_frame_time_in_other_forms(tmp_path: Path, line: str) -> None:
+    clip = bvh.read(
+        raw(tmp_path, "walk.bvh", BVH.replace("Frame Time: 0.0333333", line).replace("Frames: 3", "Frames:3"))
+    )
+    assert clip.fps == pytest.approx(30, rel=1e-5)
+
+
+def test_names_in_utf8_and_in_latin1(tmp_path: Path) -> None:
+    for coding in ("utf-8", "latin-1"):
+        clip = bvh.read(raw(tmp_path, "walk.bvh", BVH.replace("Hips", "Hüfte").encode(coding)))
+        assert clip.names[0] == "Hüfte"
+
+
+def test_two_roots_with_the_same_joints_are_people(tmp_path: Path, file: RawFile) -> None:
+    tree, _, motion = BVH.removeprefix("HIERARCHY\n").partition("MOTION\n")
+    lines = motion.splitlines()
+    twice = [*lines[:2], *(f"{line} {other}" for line, other in zip(lines[2:], lines[:1:-1], strict=True))]
+    trees = [re.sub(r"(ROOT|JOINT) ", rf"\1 {who}:", tree) for who in ("anna", "ben")]
+    clip = bvh.read(raw(tmp_path, "two.bvh", "HIERARCHY\n" + "".join(trees) + "MOTION\n" + "\n".join(twice)))
+    one = bvh.read(file).joints
+    assert clip.joints.shape == (3, 2, 5, 3) and clip.names[1] == "LeftArm" and clip.parents == (-1, 0, 1, 0, 3)
+    np.testing.assert_array_equal(clip.joints, np.concatenate([one, one[::-1]], axis=1))
+    other = trees[1].replace("RightHand", "RightClaw")
+    with refused(ReadError, "two.bvh", "ROOT 'Hips' has other joints"):
+        bvh.read(raw(tmp_path, "two.bvh", "HIERARCHY\n" + trees[0] + other + "MOTION\n" + "\n".join(twice)))
+
+
+def test_up_z_turns_the_body_upright(tmp_path: Path, file: RawFile) -> None:
+    clip = bvh.read(file)
+    x, y, z = np.moveaxis(clip.joints, -1, 0)
+    lying = bvh.read(file)
+    lying.joints = np.stack([x, -z, y], axis=-1)  # the same body, written with z up
+    np.testing.assert_allclose(in_layout(lying, ARMS, "a", up="z"), in_layout(clip, ARMS, "a"), atol=1e-6)
+
+
 BROKEN = {
     "another format": (BVH.replace("HIERARCHY", "HIERARCHIE"), "line 1"),
     "two roots": (BVH.replace("JOINT RightArm", "ROOT RightArm"), "line 20"),
@@ -99,6 +146,10 @@ BROKEN = {
     "no braces": (BVH.replace("}", ""), "line 2"),
     "frames": (BVH.replace("Frames: 3", "Frames: 4"), "found 3"),
     "fewer frames": (BVH.replace("Frames: 3", "Frames: 2"), "line 36"),
+    "decimal comma": (BVH.replace("0.1 0.9 0", "0,1 0,9 0"), "line 35: '0,1'; expected a decimal point"),
+    "frame rate": (BVH.replace("Frame Time: 0.0333333", "Frame Rate: 30"), "Frame Time: and the seconds"),
+    "comma in the time": (BVH.replace("0.0333333", "0,0333333"), "decimal point"),
+    "joint outside": (BVH.replace("MOTION", "JOINT Tail\n{\nOFFSET 0 0 0\n}\nMOTION"), "a ROOT, and every JOINT inside one"),
     "no frame": (BVH.replace("Frames: 3", "Frames: 0"), "line 32"),
     "huge count": (BVH.replace("Frames: 3", "Frames: 999999999"), "found 3"),
     "short frame": (BVH.replace("10 20 30\n0.2", "10 20\n0.2"), "line 35: frame 2 has 17 numbers; expected 18"),
