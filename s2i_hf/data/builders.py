@@ -5,9 +5,13 @@ A builder file names its reader and says where the data comes from; everything e
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -16,10 +20,13 @@ from ..protocols import DATASETS, PROTOCOLS, Protocol, Split, get_protocol
 from ..readers import RawFile, ReadError
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings
+from .convert_report import kind_of
 from .recorded_rows import recorded_rows
 from .storage import row_features
 
 logger = logging.getLogger(__name__)
+
+_LEFT_OUT = "left_out.jsonl"
 
 
 @dataclass
@@ -79,9 +86,25 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
         for file in files:
             for clip in recorded_rows(file, protocol, self.config.denoise):
                 if isinstance(clip, ReadError):
-                    logger.warning("Left out: %s", clip)
+                    self._leave_out(clip)
                 elif clip[0] == split:
                     yield clip[1]["sample_id"], clip[1]
+
+    def _leave_out(self, error: ReadError) -> None:
+        """Write down what is left out beside the rows that `datasets` keeps, so that it can be told whenever they are opened."""
+        if self.recordings is None:
+            logger.warning("Left out: %s", error)
+        with open(os.path.join(self._output_dir, _LEFT_OUT), "a", encoding="utf-8") as file:
+            file.write(json.dumps([kind_of(error), str(error)]) + "\n")
+
+    def left_out(self) -> dict[str, list[str]]:
+        """What was left out as the rows were made: "broken", "no clip" or "left out" -> sentences, sorted."""
+        found: dict[str, list[str]] = {}
+        with contextlib.suppress(FileNotFoundError):
+            lines = Path(self._output_dir, _LEFT_OUT).read_text(encoding="utf-8").splitlines()
+            for kind, sentence in sorted(set(map(tuple, map(json.loads, lines)))):
+                found.setdefault(kind, []).append(sentence)
+        return found
 
 
 class FolderSkeletons(SkeletonBuilder):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..readers import LeftOut, NoClip, ReadError
+
 _SHOWN = _NAMES_KEPT = 20  # of long lists
 
 
@@ -26,6 +28,11 @@ def shortened(names: Sequence[str], count: int = 0) -> dict[str, Any]:
 def listed(names: Mapping[str, Any]) -> str:
     """The first five of `shortened` names as text."""
     return ", ".join(names["first"][:5]) + (", ..." if names["count"] > 5 else "")
+
+
+def kind_of(error: ReadError) -> str:
+    """What is said before the sentence about something that was left out: "broken", "no clip" or "left out"."""
+    return "left out" if isinstance(error, LeftOut) else "no clip" if isinstance(error, NoClip) else "broken"
 
 
 def left_out_lines(
@@ -57,7 +64,7 @@ class ConversionReport:
     Args:
         meta: Entries of `s2i.json`; of a part, `expected`, `missing`, `left_out` and `videos` are empty.
         done: How many of `meta["shards"]` there are; less than all only after a part.
-        notes: Sentences about the conversion itself.
+        notes: Sentences about the conversion itself; `meta` has those about the recordings.
     """
 
     meta: Mapping[str, Any]
@@ -94,7 +101,8 @@ class ConversionReport:
         lines = [*self.notes, f"{self.meta['protocol']}: {read}, {kept:,} kept, {broken:,} broken"]
         parts = self.meta.get("parts_left_out", ())
         left_out = left_out_lines(self.broken, self.meta["no_clips"], parts, self.meta["left_out"], ", all in s2i.json")
-        lines += [f"  {line}" for line in left_out or ["nothing left out"]]
+        lines += [f"  ! {sentence}" for sentence in self.meta.get("warnings", ())]
+        lines += [f"  {line}" for line in (*self.meta.get("notes", ()), *(left_out or ["nothing left out"]))]
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
 
     def _state(self, split: str) -> str:

@@ -18,6 +18,7 @@ from ..readers import RawFile, get_reader
 from ..readers.raw_files import list_raw_files
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
+from .convert_report import left_out_lines, shortened
 from .recorded_rows import CUSTOM, check_options, code_hash, find_source
 from .skeleton_rows import SkeletonRows
 from .storage import FORMATS, META_FILE, arrow_schema, protocol_of, read_meta, row_features, shard_files
@@ -104,10 +105,12 @@ def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None,
     builder.download_and_prepare(num_proc=num_proc if num_proc is not None and 1 < num_proc < len(files) else None)
     parts = {split: builder.as_dataset(split) for split in protocol.splits if builder.info.splits[split].num_examples}
     if not parts:
+        _report_left_out(recordings, builder.left_out())
         raise ValueError(
             f"None of the {len(files)} recordings in {data_dir} can be read; the warnings say why, first of {files[0]}."
         )
     data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
+    _report_left_out(recordings, builder.left_out())
     for split in protocol.splits:
         _report_gaps(recordings, split, list(data[split]["sample_id"]))
     return data
@@ -123,6 +126,24 @@ def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str
     for split in splits:
         data[split].info.config_name = protocol
     return data
+
+
+def _report_left_out(recordings: Recordings, found: Mapping[str, Sequence[str]]) -> None:
+    """Warn in the words of `s2i convert` about what is doubtful or not read.
+
+    Of known data sets only about what is broken: what else they leave out is the rule, such as files of other protocols.
+    """
+    lines = left_out_lines(found.get("broken", ()), parts=found.get("left out", ()))
+    if isinstance(recordings.protocol, FolderProtocol):
+        files = {why: shortened(names) for why, names in sorted(recordings.left_out.items())}
+        lines = [
+            *recordings.warnings,
+            *recordings.notes,
+            *lines,
+            *left_out_lines((), found.get("no clip", ()), (), files),
+        ]
+    for line in lines:
+        logger.warning("%s: %s", recordings.protocol.name, line)
 
 
 def _report_gaps(recordings: Recordings, split: Split, found: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from ..readers.benchmarks import select
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder
 from ..readers.raw_files import is_archive, list_raw_files, on_disk, with_suffix, without_gz
+from ..readers.recordings import name_in
 
 _GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
 _MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
@@ -51,7 +52,7 @@ class FoundClips:
         """Name of the file, relative to the path, and clip, or what is wrong with it, of all files in order. To be called once."""
         for file in self.files:
             for clip in self.clips_of(file):
-                yield _name(file, self.place) or self.place.name, clip
+                yield name_in(file, self.place), clip
 
 
 def find_clips(
@@ -136,7 +137,7 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips
     of_format = set(with_suffix(found, READERS[reader].suffixes))
     files, left_out = select(reader, found)
     others = [file for file in with_suffix(found, SUFFIXES) if file not in of_format]
-    left_out["of another format; name them alone"] = [_name(file, place) for file in others]
+    left_out["of another format; name them alone"] = [name_in(file, place) for file in others]
     left_out["zip archives that cannot be read"] = [file.name for file in found if is_archive(file)]
     if not files:
         raise ValueError(f"No recordings in {place}: looked for files like {READERS[reader].example}.")
@@ -165,9 +166,3 @@ def _converted(place: Path) -> Iterator[Found]:
     for rows in map(as_rows, load_skeletons(str(place)).values()):
         for index in range(len(rows)):
             yield SkeletonSequence(**rows[index])
-
-
-def _name(file: RawFile, place: Path) -> str:
-    """Name of a file in a folder or archive; "" for the path itself."""
-    name = file.path.relative_to(place).as_posix() if file.path.is_relative_to(place) else file.path.name
-    return "!".join(part for part in (name, file.member) if part and part != ".")

@@ -13,7 +13,7 @@ from ..protocols.folder import FolderProtocol
 from .benchmarks import READERS, get_reader, select
 from .generic.folder import read_clips
 from .raw_files import FileLike, RawFile, ReadError, is_archive, list_raw_files, read_bytes, with_suffix
-from .recordings import Clip, Recordings, file_id
+from .recordings import Clip, Recordings, file_id, name_in
 
 _MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
 _VIDEO = re.compile(r"[A-Za-z0-9_]+-[LMR]")
@@ -112,11 +112,19 @@ def read_file(file: FileLike, protocol: Protocol, denoise: bool = True) -> Itera
             sequences = raw_clips(protocol.reader, file, denoise)
         for sequence in sequences:
             if isinstance(sequence, ReadError):
-                yield sequence
+                yield _placed(sequence, file, protocol)
             elif (split := protocol.split(sequence.sample_id)) is not None:
                 yield Clip(split, replace(sequence, label=protocol.label(sequence.sample_id)))
     except ReadError as error:
-        yield error
+        yield _placed(error, file, protocol)
+
+
+def _placed(error: ReadError, file: RawFile, protocol: Protocol) -> ReadError:
+    """An error of custom data that names its file with the folders it lies in, which many of one name may do: walk/1.npy."""
+    text = str(error)
+    if not isinstance(protocol, FolderProtocol) or not text.startswith(file.name):
+        return error
+    return type(error)(name_in(file, Path(protocol.root)) + text.removeprefix(file.name))
 
 
 def raw_clips(reader: str, file: RawFile, denoise: bool = True) -> Iterator[SkeletonSequence | ReadError]:

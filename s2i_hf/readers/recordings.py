@@ -32,11 +32,14 @@ class Recordings:
         protocol: The rule they are split by; where a file beside the data decides, with what it says.
         files: The files of each split, sorted by name. A file with clips of several splits is in all of them.
         left_out: Why files were left out -> their names.
+        notes: Sentences about how the folder was read, and `warnings` about what looks wrong with it.
     """
 
     protocol: Protocol
     files: dict[Split, list[RawFile]]
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.left_out = {reason: sorted(names) for reason, names in self.left_out.items() if names}
@@ -80,6 +83,12 @@ class Recordings:
             known = repr((joints, rule.unit, rule.up, rule.any_size, rule.names, sorted(rule.table.items()))).encode()
             changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
         return changed.hexdigest(), content.hexdigest()
+
+
+def name_in(file: RawFile, place: Path) -> str:
+    """Name of a file with the folders it lies in below `place`, a folder, archive or file; of `place` itself its own."""
+    beside = file.path.relative_to(place).as_posix() if file.path.is_relative_to(place) else file.path.name
+    return "!".join(part for part in (beside, file.member) if part and part != ".") or place.name
 
 
 def file_id(protocol: Protocol, file: RawFile) -> str:

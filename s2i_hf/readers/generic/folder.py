@@ -27,10 +27,11 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import LeftOut, RawFile, ReadError, body_extent, list_raw_files, on_disk, with_suffix
-from ..recordings import Recordings, file_id
+from ..raw_files import LeftOut, RawFile, ReadError, body_extent, is_archive, list_raw_files, on_disk, with_suffix
+from ..recordings import Recordings, file_id, name_in
 from . import arrays, ctrgcn_npz
-from .folder_labels import Labels, from_folders, from_table
+from .folder_labels import Labels, doubts_about_classes, from_folders
+from .label_tables import from_table
 from .mocap import amc_asf, bvh
 from .pose_estimators import keypoints_json
 from .raw_clip import UPS, RawClip, in_layout, layout_of, metres_per
@@ -123,7 +124,8 @@ def find_folder(
     parts: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
-    return Recordings(protocol, parts, left_out | known.left_out)
+    doubts = known.warnings + doubts_about_classes(known.names, known.table.values())
+    return Recordings(protocol, parts, left_out | known.left_out, known.notes, doubts if labelled else [])
 
 
 def _find(
@@ -133,9 +135,10 @@ def _find(
     if not folder.exists():
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
     if folder.is_dir() or folder.suffix.lower() == ".zip":
-        found = with_suffix(list_raw_files(folder) if files is None else files, SUFFIXES)
+        every = list_raw_files(folder) if files is None else files
+        found = with_suffix(every, SUFFIXES)
     elif with_suffix([RawFile(folder)], SUFFIXES):
-        found = [on_disk(folder)]
+        every = found = [on_disk(folder)]
     else:
         raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
     tables = [file for file in found if re.fullmatch(r"labels(_.*)?\.csv", file.name.lower())]
@@ -147,8 +150,19 @@ def _find(
         raise ValueError(f"{folder} has several tables of labels; pass one of {names} as labels.")
     table_file = on_disk(table) if table is not None else named[0] if named else None
     given = {path.resolve() for path in (table, layout) if path is not None and path.is_file()}
-    clips = [file for file in found if file not in tables and (file.member or file.path.resolve() not in given)]
+    used = {
+        file for file in every if file == table_file or (given and not file.member and file.path.resolve() in given)
+    }
+    clips = [file for file in found if file not in tables and file not in used]
     amc, left_out = amc_asf.select(clips)
+    skeletons = {skeleton for file in amc for skeleton in file.companions}
+    left_out["no .amc file belongs to it"] = [
+        name_in(file, folder) for file in clips if file.suffix == ".asf" and file not in skeletons
+    ]
+    left_out["a table of labels that is not used"] = [name_in(file, folder) for file in tables if file not in used]
+    known = {*found, *used}
+    for file in (file for file in every if file not in known):
+        left_out.setdefault(_no_clip(file), []).append(name_in(file, folder))
     clips = [file for file in clips if file.suffix not in (".amc", ".asf")] + amc
     if not clips:
         pickles = folder.is_dir() and any(folder.glob("*.pkl"))
@@ -156,6 +170,15 @@ def _find(
         hint += "".join(f" {names[0]}: {reason}." for reason, names in left_out.items() if names)
         raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)}.{hint}")
     return clips, table_file, left_out
+
+
+def _no_clip(file: RawFile) -> str:
+    """Why a file of another suffix is not read."""
+    if is_archive(file):
+        return "zip archives that cannot be read"
+    if not file.member and file.path.is_dir():
+        return "folders that cannot be opened, or are read already"
+    return f"no format of clips ({file.suffix or 'without suffix'})"
 
 
 def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout:
