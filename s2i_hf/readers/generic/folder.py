@@ -2,7 +2,7 @@
 
     .npy .npz .json   arrays and nested lists (`arrays`), keypoints of pose estimators (`keypoints_json`)
     .npz              with x_train, y_train: the form of CTR-GCN and MAMP (`ctrgcn_npz`)
-    .csv              a row a frame (`csv_files`)
+    .csv              a row a frame (`tables`)
     .bvh .amc + .asf  motion capture (`bvh`, `amc_asf`)
 
 Joints come out as everywhere in this package, in the unit of the layout with y up. In images y points down, as in MediaPipe, Azure Kinect,
@@ -35,14 +35,15 @@ from .label_tables import from_table
 from .mocap import amc_asf, bvh
 from .pose_estimators import keypoints_json
 from .raw_clip import UPS, RawClip, in_layout, layout_of, metres_per
-from .tables import csv_files
+from .tables import table_files
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".npy", ".npz", ".csv", ".json", ".bvh", ".amc", ".asf")
+SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".json", ".bvh", ".amc", ".asf")
 _MOCAP = (".bvh", ".amc")
 _READERS = {
-    ".npy": arrays, ".npz": arrays, ".json": keypoints_json, ".csv": csv_files, ".bvh": bvh, ".amc": amc_asf,
+    ".npy": arrays, ".npz": arrays, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
+    ".bvh": bvh, ".amc": amc_asf,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"
