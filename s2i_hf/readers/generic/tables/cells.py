@@ -52,7 +52,7 @@ def of_text(text: str, name: str) -> Cells:
     try:
         frame = pd.read_csv(
             io.StringIO("\n".join(line for _, line in rows)), header=None, sep=separator or r"\s+", decimal=decimal, skipinitialspace=True,
-            float_precision="round_trip", na_values=["-", "none"], low_memory=False,
+            na_values=["-", "none"], low_memory=False,
         )  # fmt: skip
     except (ValueError, pd.errors.ParserError, OverflowError, csv.Error) as error:
         raise ReadError(f"{name}: no table ({str(error).strip().splitlines()[0][:100]}).") from None
