@@ -23,7 +23,7 @@ from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, NoClip, RawFile, ReadError, get_reader
 from ..readers.benchmarks import recording_name, select
 from ..readers.discovery import find_recordings, raw_clips, read_file
-from ..readers.generic.folder import SUFFIXES, find_folder, logger as folder_logger
+from ..readers.generic.folder import SUFFIXES, TABLES, find_folder, logger as folder_logger
 from ..readers.raw_files import list_raw_files, with_suffix
 from ..readers.recordings import Recordings
 from .body_checks import CLEAR, check_body, layout_misfit
@@ -240,7 +240,10 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
     if shapes := _ctr_gcn_shapes(custom):
         what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
         layout = layout if layout is not None else "kinect_v2"
-    misfits, unit, problems = _fit_layouts(path, custom, layout)
+    clips = [file for file in custom if not TABLES.fullmatch(file.name)] or custom
+    misfits, unit, problems = _fit_layouts(path, clips, layout)
+    if not misfits and layout is not None and len(clips) > _PROBES:  # those that were tried may be the broken ones
+        misfits, unit, problems = _fit_layouts(path, clips, layout, 10 * _PROBES)
     if not misfits:
         if layout is not None:
             raise ValueError(next(iter(problems), f"None of the {len(custom)} recordings in {path} fits that layout."))
@@ -254,61 +257,65 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
     shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(misfits))
     flag = "" if layout is None and custom[0].suffix == ".bvh" else f" --layout {shlex.quote(shown)}"
     flag += f" --unit {unit}" if unit else ""
-    found = Detection("folder", what, path, files=custom, misfits=misfits, unit=unit)
+    found = Detection("folder", what, path, files=list(files), misfits=misfits, unit=unit)
     found.notes = [_compare_layouts(misfits)] if len(misfits) > 1 else []
     found.commands = [f"s2i convert folder --data-dir {where}{flag} --output OUT"]
     return found
 
 
 def _fit_layouts(
-    path: Path, files: Sequence[RawFile], layout: LayoutLike | None
+    path: Path, files: Sequence[RawFile], layout: LayoutLike | None, probes: int = _PROBES
 ) -> tuple[dict[str, float], str | None, list[str]]:
-    """Try a layout, or all of `LAYOUTS`, or what motion capture files say themselves, on some clips.
+    """Try a layout, or all of `LAYOUTS`, or what motion capture files say themselves, on some clips, of which some may be broken.
 
     Returns:
-        Name -> misfit of the layouts that the recordings can be read by, the best first; the unit of the best (None: that of
+        Name -> misfit of the layouts that most of the recordings can be read by, the best first; the unit of the best (None: that of
         the layout); and for each layout that cannot be read by in its own unit, a sentence that says why.
     """
     motion = files[0].suffix in _MOTION
     places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
     if not motion and not files[0].member:
-        places = [(file.path, None) for file in spread(files, _PROBES)]
+        places = [(file.path, None) for file in spread(files, probes)]
     candidates: Sequence[LayoutLike | None] = [layout] if layout is not None or motion else list(LAYOUTS)
     problems: list[str] = []
-    fits: dict[str, tuple[float, str | None]] = {}
+    fits: dict[str, tuple[int, float, str | None]] = {}  # clips that can be read, misfit, unit
     for candidate in candidates:
         readable: list[tuple[float, str | None, list[SkeletonSequence]]] = []
         for unit in _UNITS:
-            try:
-                clips = [clip for place in places for clip in _some_clips(*place, candidate, unit)]
-            except (ValueError, ImportError) as error:
-                problems += [str(error)] if unit is None else []
-                continue
+            clips: list[SkeletonSequence] = []
+            for place in places:
+                try:
+                    clips += _some_clips(*place, candidate, unit, probes)
+                except (ValueError, ImportError) as error:
+                    problems += [str(error)] if unit is None else []
             if clips:  # and how many have bodies of the size that the unit of the layout lets expect
                 right = [check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]
                 readable.append((float(np.mean(right)), unit, clips))
         if readable:
-            _, unit, clips = max(readable, key=lambda one: one[0])  # the first of equals
+            _, unit, clips = max(readable, key=lambda one: (len(one[2]), one[0]))  # the first of equals
             misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
-            fits[clips[0].layout.name] = (math.inf if math.isnan(misfit) else misfit, unit)
-    ordered = sorted(fits, key=lambda name: fits[name][0])
-    return {name: fits[name][0] for name in ordered}, fits[ordered[0]][1] if ordered else None, problems
+            fits[clips[0].layout.name] = (len(clips), math.inf if math.isnan(misfit) else misfit, unit)
+    most = max((count for count, _, _ in fits.values()), default=0)
+    ordered = sorted((name for name in fits if fits[name][0] == most), key=lambda name: fits[name][1])
+    return {name: fits[name][1] for name in ordered}, fits[ordered[0]][2] if ordered else None, problems
 
 
 def _some_clips(
-    path: Path, files: Sequence[RawFile] | None, layout: LayoutLike | None, unit: str | None
+    path: Path, files: Sequence[RawFile] | None, layout: LayoutLike | None, unit: str | None, probes: int
 ) -> list[SkeletonSequence]:
-    """Some clips, read by a layout. Raises ValueError if one cannot be."""
+    """Some clips, read by a layout. Raises ValueError if none can be."""
     with quietly():
         recordings = find_folder(path, layout=layout, unit=unit, files=files)
-    clips: list[SkeletonSequence] = []
-    for file in spread(recordings.all_files, _PROBES):
-        for clip in islice(read_file(file, recordings.protocol), _CLIPS):
-            if isinstance(clip, NoClip):
-                continue
-            if isinstance(clip, ReadError):
-                raise clip
-            clips.append(clip.sequence)
+    found = [
+        clip
+        for file in spread(recordings.all_files, probes)
+        for clip in islice(read_file(file, recordings.protocol), _CLIPS)
+        if not isinstance(clip, NoClip)
+    ]
+    clips = [clip.sequence for clip in found if not isinstance(clip, ReadError)]
+    for error in (clip for clip in found if isinstance(clip, ReadError)):
+        if not clips:
+            raise error
     return clips
 
 

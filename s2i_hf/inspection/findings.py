@@ -79,6 +79,7 @@ def findings(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
     warnings = []
     if report.broken:
         warnings.append(f"{counted(len(report.broken), 'recording')} cannot be read and will be left out; see below.")
+    warnings += report.doubts
     if not stats.clips:
         return warnings
     if found.kind == "converted":

@@ -114,6 +114,7 @@ def _raw(report: Inspection, max_files: int | None) -> Clips:
     rules = [one.protocol for one in found.recordings] or protocols_of(found.files[0], found.reader)
     rule = report.protocol = rules[0] if rules else None
     report.num_files = len(found.files)
+    report.left_out = found.recordings[0].left_out if found.recordings else {}  # by the protocol that fits best
     report.class_names = rule.class_names if rule is not None else ()
     for file in spread(found.files, max_files or len(found.files)):
         report.num_read += 1
@@ -146,8 +147,8 @@ def _folder(report: Inspection, layout: LayoutLike | None, max_files: int | None
             "Nothing says what the clips show: put each in a folder named after its class, or list them in a labels.csv with the "
             "columns id and label."
         )
-    for reason, names in recordings.left_out.items():
-        found.notes.append(f"Not read, {reason}: {len(names):,}, such as {names[0]}.")
+    found.notes += recordings.notes
+    report.left_out, report.doubts = recordings.left_out, recordings.warnings
     for file in spread(files, max_files or len(files)):
         report.num_read += 1
         for clip in read_file(file, rule):
@@ -163,6 +164,8 @@ def _converted(report: Inspection, max_files: int | None) -> Clips:
         report.protocol = PROTOCOLS.get(meta["protocol"])
         title = DATASETS[report.protocol.dataset].title if report.protocol else "custom data"
         found.what = f"{title}, converted by `s2i convert {meta['protocol']}` to {meta['format']}"
+        report.doubts = meta.get("warnings", [])
+        found.notes += meta.get("notes", [])
         if broken := meta.get("broken"):
             found.notes.append(f"{counted(len(broken), 'recording')} could not be converted, the first: {broken[0]}")
     else:

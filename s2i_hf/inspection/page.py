@@ -52,6 +52,7 @@ def render_page(report: Inspection) -> str:
         unit=UNIT_NAMES[layout.unit] if layout is not None else "",
         asymmetry=_ASYMMETRY,
         num_named=NUM_BROKEN_NAMED,
+        left_out=[line for line in report.left_out_lines() if not line.startswith("broken: ")],
     )
 
 

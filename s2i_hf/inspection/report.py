@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ..data.convert_report import left_out_lines
+from ..data.convert_report import left_out_lines, shortened
 from ..protocols import Protocol
 from ..readers import RawFile
 from ..readers.recordings import Recordings
@@ -79,6 +79,8 @@ class Inspection:
         expected: A sentence for each protocol that fits, on how many clips there are and should be.
         no_clips: Sentences about entries of the data set that stand for no clip.
         parts_left_out: Sentences about what of a clip was left out.
+        left_out: Why files are not read -> their names.
+        doubts: Sentences about what looks wrong with the folders or the table that label the recordings.
         warnings: What looks wrong, the gravest first.
     """
 
@@ -92,6 +94,8 @@ class Inspection:
     protocol: Protocol | None = None
     class_names: tuple[str, ...] = ()
     expected: list[str] = field(default_factory=list)
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -106,8 +110,7 @@ class Inspection:
     def lines(self) -> list[str]:
         """The report as text: the verdict, warnings, counts, and which command to try next."""
         lines = [self.verdict, *(f"  ! {warning}" for warning in self.warnings)]
-        lines += [f"  {line}" for line in left_out_lines(self.broken, parts=self.parts_left_out)]
-        lines += [f"  {note}" for note in self.detection.notes]
+        lines += [f"  {line}" for line in (*self.left_out_lines(), *self.detection.notes)]
         for name, text in self.facts():
             wrap = textwrap.TextWrapper(
                 _WIDTH, f"  {name:<10}  ", " " * 14, break_long_words=False, break_on_hyphens=False
@@ -115,6 +118,11 @@ class Inspection:
             lines += wrap.wrap(text)
         lines += [f"next: {command}" for command in self.detection.commands]
         return lines
+
+    def left_out_lines(self) -> list[str]:
+        """What is not read or not whole, in the words of `s2i convert`."""
+        files = {reason: shortened(names) for reason, names in self.left_out.items()}
+        return left_out_lines(self.broken, self.no_clips, self.parts_left_out, files)
 
     def facts(self) -> list[tuple[str, str]]:
         """(name, text) of everything counted."""
@@ -128,14 +136,6 @@ class Inspection:
         if self.num_read < self.num_files:
             facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
         facts += [("protocol", sentence) for sentence in self.expected]
-        if found.recordings and (left_out := found.recordings[0].left_out):  # by the protocol that fits best
-            reasons = (
-                f"{len(names):,} {reason}" + (f" ({', '.join(names)})" if len(names) <= NUM_NAMED else "")
-                for reason, names in left_out.items()
-            )
-            facts.append(("left out", "; ".join(reasons)))
-        if self.no_clips:
-            facts.append(("no clip", f"{counted(len(self.no_clips), 'row')}, the first: {self.no_clips[0]}"))
         return facts + (_counts(self.statistics, self.class_names) if self.statistics.clips else [])
 
 

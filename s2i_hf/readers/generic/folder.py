@@ -47,6 +47,7 @@ _READERS = {
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"
+TABLES = re.compile(r"labels(_.*)?\.csv", re.IGNORECASE)
 _Layout = str | Path | SkeletonLayout | Mapping[str, Any]
 
 
@@ -142,7 +143,7 @@ def _find(
         every = found = [on_disk(folder)]
     else:
         raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
-    tables = [file for file in found if re.fullmatch(r"labels(_.*)?\.csv", file.name.lower())]
+    tables = [file for file in found if TABLES.fullmatch(file.name)]
     named = sorted(
         (file for file in tables if file.name.lower() == _TABLE), key=lambda file: (len(file.folders), str(file))
     )
