@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 VENV3  := .venv-datasets3
-# On real data: make demo DATA=nw_ucla_xview DATA_DIR=path/to/NW-UCLA
+# On real data: make demo DATA=bandai_namco_by_index DATA_DIR=path/to/Bandai-Namco
 DATA     ?= synthetic_xsub
 DATA_DIR ?=
 

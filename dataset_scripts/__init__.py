@@ -16,4 +16,5 @@ BUILDERS = {
     "irds": ("irds", "Irds"),
     "florence3d": ("florence3d", "Florence3D"),
     "sbu": ("sbu", "Sbu"),
+    "bandai_namco": ("bandai_namco", "BandaiNamco"),
 }

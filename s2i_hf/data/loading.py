@@ -179,7 +179,7 @@ def _drop_test_clips(parts: dict[str, dict[str, SkeletonRows]], rules: Sequence[
 def _decidable(rule: Protocol, opened: Sequence[Source]) -> Protocol:
     """`rule` with the lists that decide it, where they come with the data. Raises ValueError if a source needs them and has none."""
     of_family = [one for one in opened if one.protocol is not None and family(one.protocol.name) == family(rule.name)]
-    if not rule.split_files or not of_family:
+    if not rule.needs_data or not of_family:
         return rule
     for known in (one.protocol for one in of_family if one.protocol is not None):
         if known.name == rule.name and known.split_by == "sample" and known.train:

@@ -30,7 +30,7 @@ _SIZES = (
     ("n<1K", 1e3), ("1K<n<10K", 1e4), ("10K<n<100K", 1e5), ("100K<n<1M", 1e6), ("1M<n<10M", 1e7), ("10M<n<100M", 1e8), ("100M<n<1B", 1e9),
 )  # fmt: skip
 # Terms of `DATASETS` that the Hub has a name for -> that name; others are "other", with the data set's own page.
-_LICENCES = {"CC BY 4.0": "cc-by-4.0", "Open Data Commons PDDL 1.0": "pddl"}
+_LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-NC 4.0": "cc-by-nc-4.0", "Open Data Commons PDDL 1.0": "pddl"}
 
 
 @dataclass

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ..processing.suggestions import did_you_mean
-from . import ntu, nw_ucla, pku_mmd, sbu, single_person_sets, smarthome, synthetic
+from . import bandai_namco, ntu, nw_ucla, pku_mmd, sbu, single_person_sets, smarthome, synthetic
 from .protocol import SPLITS, Dataset, NameParser, Protocol, SampleName, Split
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "parse_name",
 ]
 
-_FAMILIES = (nw_ucla, ntu, pku_mmd, smarthome, single_person_sets, sbu, synthetic)
+_FAMILIES = (nw_ucla, ntu, pku_mmd, smarthome, single_person_sets, sbu, bandai_namco, synthetic)
 
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS}
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for family in _FAMILIES for protocol in family.PROTOCOLS}

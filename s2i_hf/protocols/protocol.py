@@ -22,7 +22,8 @@ Metric = Literal["accuracy", "mean_class_accuracy"]
 class SampleName(NamedTuple):
     """What the name of a sample says, with the dataset's own numbers (actions from 1); -1 where it says nothing.
 
-    `video` is the untrimmed recording that a segment is cut from; "" where recordings are clips.
+    `video` is the untrimmed recording that a segment is cut from; "" where recordings are clips. `style` is how an action is done, `take`
+    counts the clips of one action in one style.
     """
 
     action: int = -1
@@ -30,6 +31,8 @@ class SampleName(NamedTuple):
     camera: int = -1
     setup: int = -1
     video: str = ""
+    style: int = -1
+    take: int = -1
 
 
 # What names look like, and what is read off one; a pattern alone has groups named like the fields of `SampleName`.
@@ -93,10 +96,12 @@ class Protocol:
         exemplars: Ids of the samples that are shown of each new class, in one-shot protocols; they neither train nor test.
         expected_clips: Clips that train and that test when the dataset is complete; None if not known or not fixed.
         expected_videos: Videos that train and that test then, where clips are cut from videos.
-        setups: Setups (NTU) or parts (PKU-MMD) that belong to the dataset; None: any.
+        setups: Setups (NTU), parts (PKU-MMD) or sets (Bandai-Namco) that belong to the dataset; None: any.
         missing: Resource with the samples to leave out because their skeletons are missing.
         samples: Gives the names of all samples of the complete dataset; None if nobody lists them.
         split_files: Names of files that come with the data; one of them decides, if it is there.
+        in_turns: Clips of one action and style that are there alternate in the order of their takes: the first of two trains, the second
+            tests. Where none is missing that is what `split_by` says.
         metric: What is reported on it: top-1 accuracy, or the mean over the classes of each one's accuracy.
     """
 
@@ -107,7 +112,7 @@ class Protocol:
     actions: tuple[int, ...]
     classes: str
     source: str
-    split_by: Literal["subject", "camera", "setup", "action", "sample"] = "subject"
+    split_by: Literal["subject", "camera", "setup", "action", "style", "take", "sample"] = "subject"
     train: frozenset[int] | frozenset[str] = frozenset()
     test: frozenset[int] | frozenset[str] | None = None
     exemplars: frozenset[str] = frozenset()
@@ -117,12 +122,18 @@ class Protocol:
     missing: str | None = None
     samples: Callable[[], Collection[str]] | None = None
     split_files: tuple[str, ...] = ()
+    in_turns: bool = False
     metric: Metric = "accuracy"
 
     @property
     def name(self) -> str:
         """Such as "ntu60_xsub"."""
         return f"{self.dataset}_{self.rule}" if self.rule else self.dataset
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether names alone do not say who trains: a file beside the recordings decides, or which of them are there."""
+        return bool(self.split_files) or self.in_turns
 
     @property
     def splits(self) -> tuple[Split, ...]:

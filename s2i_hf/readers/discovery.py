@@ -48,6 +48,7 @@ def find_recordings(
     chosen, left_out = select(
         protocol.reader, [file for file in found if file.name.lower() not in protocol.split_files]
     )
+    protocol = _in_turns(protocol, chosen)
     left_out["zip archives that cannot be read"] = [file.name for file in files if is_archive(file)]
     parts = _split(protocol, chosen, left_out)
     if not any(parts.values()):
@@ -86,6 +87,20 @@ def _with_split_file(protocol: Protocol, found: Sequence[RawFile]) -> Protocol:
         expected = f"expected {protocol.split_files[0]} in the data folder"
         raise ValueError(f"{protocol.name} is decided by a file that comes with the data: {expected}.")
     return protocol
+
+
+def _in_turns(protocol: Protocol, chosen: Iterable[RawFile]) -> Protocol:
+    """The protocol with lists of who trains and who tests, where that depends on which clips are there (`Protocol.in_turns`)."""
+    if not protocol.in_turns:
+        return protocol
+    groups: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    for name in {file_id(protocol, file) for file in chosen}:
+        sample = parse_name(protocol.reader, name)
+        if sample is not None and protocol.file_splits(name):
+            groups.setdefault((sample.action, sample.style), []).append((sample.take, name))
+    order = [sorted(group) for group in groups.values()]
+    train, test = (frozenset(name for group in order for _, name in group[turn::2]) for turn in range(2))
+    return replace(protocol, split_by="sample", train=train, test=test)
 
 
 def _why_not(protocol: Protocol, name: str) -> str:

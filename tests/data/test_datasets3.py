@@ -27,6 +27,7 @@ REAL = {
     "utkinect_xsub": "UTKinect",
     "ui_prmd_vicon_xsub": "UI-PRMD",
     "irds_xsub": "IRDS",
+    "bandai_namco_by_index": "Bandai-Namco",
 }
 
 

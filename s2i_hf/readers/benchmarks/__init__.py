@@ -56,6 +56,7 @@ READERS: dict[str, Reader] = {
     "irds": Reader("217_18_0_7_1_wheelchair.txt", (".txt",)),
     "florence3d": Reader("Florence_dataset_WorldCoordinates.txt", (".txt",)),
     "sbu": Reader("skeleton_pos.txt", (".txt",), folders=3),
+    "bandai_namco": Reader("dataset-2_walk_active_001.bvh", (".bvh",)),
 }
 
 
