@@ -93,7 +93,7 @@ def infill(arguments: InfillArguments) -> None:
     options: dict[str, Any] = {"num_samples": arguments.samples}
     if model.config.model_type == "diffmae":
         options |= {"num_inference_steps": arguments.steps, "seed": arguments.seed}
-    result = fill(joints, model, processor, missing=lost, layout=layout, pose=pose, **options)
+    result = fill(joints, model, processor, missing=lost, layout=layout, axes="TMVC", pose=pose, **options)
     rows = {
         {"mae": "MAE", "diffmae": "DiffMAE"}[result.method]: FilledRow(result.joints),
         "linear": FilledRow(fill_linear(joints, lost, layout, pose)),

@@ -11,6 +11,7 @@ import torch
 
 from ..models.modeling_pooled_vit import backbone_tokens
 from ..processing.augmentation import NUM_DRAWS, Augmentation, about_center, rotation_matrix
+from ..processing.encoding import encode
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns
 from ..processing.rng import hash_ids, uniform
@@ -110,14 +111,11 @@ def _pooled(
 ) -> dict[str, torch.Tensor]:
     """Pooling -> (B, D) float32 features of a batch of rows, part_std only if `wide`."""
     joints, layouts = [row["joints"] for row in batch], [row["layout"] for row in batch]
-    encoded = processor(joints, layouts, return_metadata=True, stream=stream or processor.stream)
-    images = encoded["pixel_values"].to(device)
+    pixels, metadata = encode(joints, layouts, processor.encoding_options, stream=stream or processor.stream)
+    images = pixels.to(device)
     tokens = backbone_tokens(encoder, images)
     grid_width, width = tokens.grid[1], images.shape[3]
-    owned = [
-        part_weights(clip.layout, clip.num_people, grid_width, width, clip.options.columns)
-        for clip in encoded["metadata"]
-    ]
+    owned = [part_weights(clip.layout, clip.num_people, grid_width, width, clip.options.columns) for clip in metadata]
     weights = torch.from_numpy(np.stack(owned)).to(device)
     patches = tokens.patches.float()
     rows_of_patches = patches.unflatten(1, tokens.grid)  # (B, grid_h, grid_w, D)

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from ..hub.public_files import digest_of, digest_of_model, sidecar
 from ..models.saved_models import class_names_of, open_classifier
+from ..processing.encoding import encode
 from ..processing.layouts import SkeletonLayout, get_layout, layout_json
 from ..processing.resizing import joint_weights
 from ..readers import ReadError
@@ -124,7 +125,7 @@ def export_classifier(
     classifier = _Logits(model.float().cpu()).eval()
     facts = metadata_of(model, processor, layout)
     joints = get_layout(facts["layout"])
-    images = processor(_clips(clips, joints), layout=joints, return_tensors="pt")["pixel_values"]
+    images, _ = encode(_clips(clips, joints), joints, processor.encoding_options)
     images = images if len(images) > 1 else images.repeat(2, 1, 1, 1)
     program = _trace(classifier, images[:2])
     with replacing(file) as temporary:

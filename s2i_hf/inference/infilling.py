@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from ..models.loading import load_config, load_weights
+from ..processing.array_axes import arrange, in_space
 from ..processing.encoding import EncodingOptions, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import SkeletonLayout, get_layout, layout_json
@@ -166,17 +167,19 @@ def infill(
     missing: np.ndarray | None = None,
     *,
     layout: str | SkeletonLayout | None = None,
+    axes: str | None = None,
     pose: MeanPose | None = None,
     **options: Any,
 ) -> InfillingOutput:
     """Fill the gaps of one clip.
 
     Args:
-        joints: (T, V, 3) or (T, M, V, 3) in the unit of the layout; NaN where not measured.
+        joints: (T, V, 3), (T, M, V, 3) or another order of `array_axes`, in the unit of the layout; NaN or masked where not measured.
         model: `ViTMAEForPreTraining` or `DiffMAEForPreTraining`.
         processor: The `SkeletonProcessor` it was pretrained with.
         drop_joints, drop_frames, missing: What was lost beside the NaNs; see `lost_joints`. What `joints` holds there is not looked at.
         layout: Joint format; the processor's own if None.
+        axes: Order of the axes of `joints`, such as "MTVC", where their sizes leave it in doubt.
         pose: Mean body that stands in for joints lost throughout, where the image is made; see `fill_linear`.
         **options: meet, num_samples, num_inference_steps, scheduler, seed, sample_ids of `infill_clips`.
 
@@ -190,7 +193,7 @@ def infill(
     chosen = layout if layout is not None else processor.layout
     if chosen is None:
         raise ValueError("which joints are these? Pass layout=..., as the processor has none of its own.")
-    clip = _as_clip(joints)
+    clip = _as_clip(joints, get_layout(chosen), axes)
     lost = lost_joints(clip, chosen, drop_joints, drop_frames, missing)
     return infill_clips([clip], [lost], model, processor, chosen, pose=pose, **options)[0]
 
@@ -256,12 +259,16 @@ def infill_clips(
     return [outputs[place] for place in range(len(gaps))]
 
 
-def _as_clip(joints: Any) -> np.ndarray:
+def _as_clip(joints: Any, layout: SkeletonLayout, axes: str | None) -> np.ndarray:
     """(T, M, V, 3) float32."""
-    clip = with_people(joints.detach().cpu().float().numpy() if hasattr(joints, "detach") else np.asarray(joints))
-    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype.kind not in "fiu":
-        raise ValueError(f"joints are {clip.dtype} of shape {clip.shape}; expected numbers (T, V, 3) or (T, M, V, 3).")
-    return clip.astype(np.float32)
+    if hasattr(joints, "detach"):
+        joints = joints.detach().cpu().float().numpy()
+    if not isinstance(joints, np.ma.MaskedArray):
+        joints = np.asarray(joints)
+    if joints.dtype.kind not in "fiu":
+        raise ValueError(f"joints are {joints.dtype} of shape {joints.shape}; expected numbers.")
+    numbers = np.ma.filled(joints.astype(np.float32), np.nan)
+    return np.ascontiguousarray(in_space(arrange(numbers, layout, axes), layout))
 
 
 def _check_model(model: Any, options: EncodingOptions) -> tuple[str, int]:

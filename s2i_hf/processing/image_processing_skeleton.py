@@ -14,8 +14,9 @@ import torch
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ImagesKwargs
 
-from .encoding import ClipMetadata, EncodingOptions, decode, encode
-from .layouts import LAYOUTS, LayoutLike, layout_json
+from .array_axes import arrange, in_space
+from .encoding import ClipMetadata, EncodingOptions, as_layouts, decode, encode
+from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout, layout_json
 from .suggestions import did_you_mean
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
@@ -161,23 +162,28 @@ class SkeletonProcessor(BaseImageProcessor):
         layout: LayoutLike | Sequence[LayoutLike] | None = None,
         return_tensors: str | None = "pt",
         return_metadata: bool = False,
+        axes: str | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """Encode one clip or several.
 
         Args:
             images: Joints: one clip (T, V, 3) or (T, M, V, 3), a list of clips of any length, or a batch (B, T, M, V, 3); numpy,
-                torch or nested lists. Called `images` because that is the name pipelines pass.
+                torch or nested lists. Other orders of `array_axes` are told by their sizes. What is masked or NaN was not measured, nor
+                was a joint whose fourth value, its score or tracking state, is not above 0. Called `images` because that is the
+                name pipelines pass.
             layout: Joint format of all clips, or one a clip; the processor's own if None.
             return_tensors: "pt", "np", or None for a list of numpy arrays.
             return_metadata: Whether to return `metadata`, which `decode` needs, as well.
+            axes: Order of the axes of every clip, where sizes leave it in doubt: the letters T (frames), M (people), V (joints) and C
+                (coordinates), such as "MTVC" or "CTVM"; with N for the clips of an array that holds several.
             **kwargs: Single options for this call, such as `stream="bone"`.
 
         Returns:
             `{"pixel_values": (B, 3, H, W) float32}`, and `"metadata"`: a list of `ClipMetadata` if asked for.
 
         Raises:
-            ValueError: no layout is known, or a clip does not fit it.
+            ValueError: no layout is known, or a clip does not fit it, or fits it in two orders of its axes.
             TypeError: an unknown option.
         """
         options = self._options(kwargs)
@@ -188,7 +194,7 @@ class SkeletonProcessor(BaseImageProcessor):
             raise ValueError("which joints are these? Pass layout=..., here or to SkeletonProcessor.")
         if return_tensors not in ("pt", "np", None):
             raise ValueError(f"return_tensors is {return_tensors!r}; expected 'pt', 'np' or None.")
-        clips = _as_clips(images)
+        clips = _as_clips(images, layout, axes)
         if not clips:
             raise ValueError("got an empty list of clips; pass at least one (T, M, V, 3) clip.")
         images, metadata = encode(clips, layout, options)
@@ -205,7 +211,7 @@ class SkeletonProcessor(BaseImageProcessor):
 
 
 def _unknown_option(name: str) -> str:
-    known = [*_DEFAULTS, "layout", "return_tensors", "return_metadata"]
+    known = [*_DEFAULTS, "layout", "return_tensors", "return_metadata", "axes"]
     return f"SkeletonProcessor has no option {name!r}.{did_you_mean(name, known)} Its options are {', '.join(known)}."
 
 
@@ -217,12 +223,27 @@ def _height_width(size: Any) -> tuple[int, int]:
     return EncodingOptions(size=size).size
 
 
-def _as_clips(images: Any) -> list[Any]:
-    """One clip or many, however they are nested, as a list of (T, V, 3) or (T, M, V, 3)."""
+def _as_clips(images: Any, layout: LayoutLike | Sequence[LayoutLike], axes: str | None) -> list[np.ndarray]:
+    """One clip or many, however they are nested, as a list of (T, M, V, 3) float32."""
+    found = _split(images)
+    if len(found) == 1:
+        one = isinstance(layout, str | SkeletonLayout | Mapping) or not len(layout)
+        first = get_layout(layout if one else layout[0])  # type: ignore[arg-type, index]
+        array, lists = _numbers(found[0]), isinstance(images, list | tuple) and isinstance(found[0], list | tuple)
+        array = arrange(array, first, axes, batches=True, lists=lists)
+        return [in_space(clip, first) for clip in (array if array.ndim == 5 else [array])]
+    return [
+        in_space(arrange(_numbers(clip), one, axes), one)
+        for clip, one in zip(found, as_layouts(layout, len(found)), strict=True)
+    ]
+
+
+def _split(images: Any) -> list[Any]:
+    """The clips, or the one clip or batch that there is."""
     if not isinstance(images, list | tuple):
         if not hasattr(images, "ndim"):
             raise ValueError(f"got {type(images).__name__}; expected joints as arrays, tensors or nested lists.")
-        return list(images) if images.ndim == 5 else [images]
+        return [images]
     depth, inner = 0, images
     while isinstance(inner, list | tuple):
         if not inner:
@@ -232,11 +253,25 @@ def _as_clips(images: Any) -> list[Any]:
     if depth == 1 and dimensions > 3:
         return list(images)  # clips of any length
     if dimensions > 4:
-        return [clip for item in images for clip in _as_clips(item)]
-    if hasattr(inner, "detach"):
-        return [torch.stack([torch.as_tensor(frame) for frame in images])]  # a list of frames
+        return [clip for item in images for clip in _split(item)]
+    return [images]
+
+
+def _numbers(clip: Any) -> np.ndarray:
+    """An array, a tensor, a list of these or nested lists as float32; NaN where it is masked. Raises ValueError if they are ragged."""
+    if hasattr(clip, "detach"):
+        array: np.ndarray = clip.detach().cpu().float().numpy()  # numpy knows no bfloat16
+        return array
+    if isinstance(clip, list | tuple) and hasattr(clip[0], "ndim"):
+        clip = [_numbers(frame) for frame in clip]
+    kind = getattr(getattr(clip, "dtype", None), "kind", "f")
+    if kind not in "fiuO":
+        raise ValueError(f"the array holds {clip.dtype}; expected numbers.")
+    if isinstance(clip, np.ma.MaskedArray):
+        numbers: np.ndarray = np.ma.filled(clip.astype(np.float32), np.nan)
+        return numbers
     try:
-        return [np.asarray(images, dtype=np.float32)]
+        return np.asarray(clip, dtype=np.float32)
     except (TypeError, ValueError):
         shapes = "pass one clip as (T, V, 3) or (T, M, V, 3), several as a list of arrays."
         raise ValueError(f"the nested lists of joints are ragged or not numbers; {shapes}") from None

@@ -122,7 +122,7 @@ def test_the_example_makes_the_images_of_the_processor(recipe: dict[str, Any], p
     for frames in (1, 13, 32, 90):  # time grows, stays, shrinks
         joints = np.concatenate([synthetic_clips(20, 4, seed)[3][:13] for seed in range(7 * people)])
         joints = joints[: frames * people].reshape(frames, people, 20, 3)
-        image = processor(joints, return_tensors="np")["pixel_values"][0]
+        image = processor(joints, return_tensors="np", axes="TMVC")["pixel_values"][0]
         np.testing.assert_allclose(make_image(joints.astype(np.float64), facts), image, atol=2e-5)
 
 

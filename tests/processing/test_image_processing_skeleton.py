@@ -48,6 +48,82 @@ def test_every_accepted_input_gives_the_same_images(make_clip: MakeClip) -> None
     assert torch.equal(processor.preprocess(one)["pixel_values"], expected[:1])
 
 
+def test_every_order_of_axes_gives_the_same_images(make_clip: MakeClip) -> None:
+    clip = make_clip(frames=12, people=2)
+    expected = pixels(K2, clip)
+    stored = {"MTVC": clip.transpose(1, 0, 2, 3), "CTVM": clip.transpose(3, 0, 2, 1), "TMVC": clip}
+    for axes, array in stored.items():
+        for given in (
+            array,
+            [array],
+            torch.from_numpy(array.copy()),
+            np.asfortranarray(array),
+            np.ma.masked_array(array),
+        ):
+            assert torch.equal(pixels(K2, given), expected), axes
+        assert torch.equal(pixels(K2, array.tolist(), axes=axes), expected)
+        assert torch.equal(pixels(K2, array[None], axes=axes), expected)
+    for axes, array in stored.items():
+        assert torch.equal(pixels(K2, np.stack([array] * 3)), expected.expand(3, -1, -1, -1)), axes
+    assert torch.equal(pixels(K2, clip[:, 0].transpose(2, 0, 1)), pixels(K2, clip[:, :1]))
+    assert torch.equal(pixels(K2, clip.reshape(12, -1)), expected)
+    assert torch.equal(
+        pixels(K2, np.stack([clip[:, 0], clip[:, 1]]), axes="NTVC"), pixels(K2, [clip[:, :1], clip[:, 1:]])
+    )
+
+
+def test_people_first_in_a_short_clip_are_people_or_a_question(make_clip: MakeClip) -> None:
+    long, short = make_clip(frames=24, people=2), make_clip(frames=8, people=2)
+    inputs = K2(long.swapaxes(0, 1), return_metadata=True)
+    assert (inputs["metadata"][0].num_frames, inputs["metadata"][0].num_people) == (24, 2)
+    np.testing.assert_allclose(K2.decode(**inputs)[0].numpy(), long, atol=1e-4)
+    for given in (short, short.swapaxes(0, 1), [short, long], [short.swapaxes(0, 1), long]):
+        with pytest.raises(
+            ValueError, match=r"8 frames of 2 people.*2 frames of 8 people|2 frames of 8.*8 frames of 2"
+        ):
+            K2(given)
+    inputs = K2(short.swapaxes(0, 1), axes="MTVC", return_metadata=True)
+    assert (inputs["metadata"][0].num_frames, inputs["metadata"][0].num_people) == (8, 2)
+    np.testing.assert_allclose(K2.decode(**inputs)[0].numpy(), short, atol=1e-4)
+    with pytest.raises(ValueError, match=r"2 people.*2 clips"):  # of nested lists nobody knows which level is what
+        K2(long.swapaxes(0, 1).tolist())
+
+
+def test_masked_and_untracked_joints_are_missing(make_clip: MakeClip) -> None:
+    clip = make_clip(frames=12)
+    lost = clip.copy()
+    lost[3:5, 0, 7] = np.nan
+    expected = K2(lost, return_metadata=True)
+    mask = np.zeros(clip.shape, dtype=bool)
+    mask[3:5, 0, 7] = True
+    masked = np.ma.masked_array(clip, mask)
+    state = np.where(mask[..., :1], 0.0, 2.0)
+    for given in (
+        masked,
+        masked[:, 0],
+        [masked],
+        list(masked[:, 0]),
+        np.concatenate([clip, state], axis=-1),
+        masked.astype(int) * 0 + masked,
+    ):
+        inputs = K2(given, return_metadata=True)
+        assert inputs["metadata"][0].num_missing == 2
+        assert torch.equal(inputs["pixel_values"], expected["pixel_values"])
+
+
+def test_pixels_may_have_a_score_or_no_depth() -> None:
+    joints = np.random.default_rng(0).uniform(1, 900, (12, 17, 2)).astype(np.float32)
+    flat = np.concatenate([joints, np.zeros((12, 17, 1), np.float32)], axis=-1)
+    processor = SkeletonProcessor(layout="coco_17")
+    expected = pixels(processor, flat)
+    assert torch.equal(pixels(processor, joints), expected)
+    scores = np.random.default_rng(1).uniform(0.1, 1, (12, 17, 1))
+    assert torch.equal(pixels(processor, np.concatenate([joints, scores], axis=-1)), expected)
+    scores[5, 3] = 0
+    lost = processor(np.concatenate([joints, scores], axis=-1), return_metadata=True)
+    assert lost["metadata"][0].num_missing == 1
+
+
 def test_clips_of_any_length_and_format(make_clip: MakeClip) -> None:
     names = ["kinect_v2", "lcrnet_13", "kinect_v1"]
     clips = [make_clip(name, frames=frames) for name, frames in zip(names, (1, 300, 40), strict=True)]
@@ -270,13 +346,13 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "bad mean": (lambda: SkeletonProcessor(image_mean=[0.5]), ValueError, "image_mean"),
     "no mean": (lambda: SkeletonProcessor(image_mean=None), ValueError, "do_normalize"),
     "bad return_tensors": (lambda: K2(CLIP, return_tensors="tf"), ValueError, "'pt', 'np' or None"),
-    "another layout": (lambda: K2(CLIP[:, :, :20]), ValueError, "20 joints a person, but layout 'kinect_v2' has 25"),
+    "another layout": (lambda: K2(CLIP[:, :, :20]), ValueError, r"shape \(6, 1, 20, 3\).*layout 'kinect_v2'"),
     "layouts for clips": (lambda: K2([CLIP], layout=["kinect_v2"] * 2), ValueError, "2 layouts for 1 clips"),
     "millimetres": (lambda: K2(CLIP * 1000), ValueError, "millimetres"),
     "infinite": (lambda: K2(CLIP / 0), ValueError, "infinite"),
-    "two coordinates": (lambda: K2(CLIP[..., :2]), ValueError, r"\(T, V, 3\) or \(T, M, V, 3\)"),
+    "two coordinates": (lambda: K2(CLIP[..., :2]), ValueError, r"\(T, 25, 3 or 4\) or \(T, M, 25, 3 or 4\)"),
     "one frame without time": (lambda: K2(CLIP[0, 0]), ValueError, r"\(25, 3\)"),
-    "six axes": (lambda: K2(CLIP[None, None]), ValueError, r"\(T, M, V, 3\)"),
+    "six axes": (lambda: K2(CLIP[None, None]), ValueError, r"\(T, M, 25, 3 or 4\)"),
     "no frame": (lambda: K2(CLIP[:0]), ValueError, "without a frame"),
     "no clip": (lambda: K2([]), ValueError, "empty list"),
     "nothing": (lambda: K2(None), ValueError, "NoneType"),
@@ -287,6 +363,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         "joint, bone, motion",
     ),
     "unknown option in a preset": (lambda: SkeletonProcessor.preset("paper", steam="bone"), TypeError, "'stream'"),
+    "people or frames": (lambda: K2(np.ones((2, 8, 25, 3))), ValueError, "'TMVC'.*'MTVC'.*axes"),
+    "axes": (lambda: K2(CLIP, axes="TVX"), ValueError, "'TVX'.*'MTVC'"),
+    "axes of another shape": (lambda: K2(CLIP, axes="CTVM"), ValueError, "cannot be CTVM"),
+    "fields": (lambda: K2(np.zeros((6, 25), "f4, f4, f4")), ValueError, "expected numbers"),
+    "complex": (lambda: K2(CLIP.astype(complex)), ValueError, "complex128"),
     "text": (lambda: K2("clip.npy"), ValueError, "got str"),
     "ragged lists": (lambda: K2([[[[0.1] * 3] * 25], [[[0.1] * 3] * 24]]), ValueError, "ragged"),
     "decode count": (lambda: K2.decode(torch.zeros(2, 3, 224, 224), []), ValueError, "0 clips"),
