@@ -32,18 +32,18 @@ from ..recordings import Recordings, file_id, name_in
 from . import arrays, ctrgcn_npz
 from .folder_labels import Labels, doubts_about_classes, from_folders
 from .label_tables import from_table
-from .mocap import amc_asf, bvh
+from .mocap import amc_asf, bvh, c3d, mvnx, trc
 from .pose_estimators import keypoints_json
 from .raw_clip import UPS, RawClip, in_layout, layout_of, metres_per
 from .tables import table_files
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".json", ".bvh", ".amc", ".asf")
-_MOCAP = (".bvh", ".amc")
+SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".json", ".bvh", ".amc", ".asf", ".c3d", ".trc", ".mvnx")
+_MOCAP = (".bvh", ".amc", ".c3d", ".trc", ".mvnx")
 _READERS = {
     ".npy": arrays, ".npz": arrays, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
-    ".bvh": bvh, ".amc": amc_asf,
+    ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ...number_text import is_number
 from ...raw_files import ReadError
+from ..tracks import assemble
 
+_AXES = ("X", "Y", "Z")
 _UNITS = {
     "m": "m meter meters metre metres",
     "cm": "cm centimeter centimeters centimetre centimetres",
@@ -16,6 +20,14 @@ _UNITS = {
     "inch": "inch inches in",
 }
 _UNNAMED = re.compile(r"\*?\d*|\*.*|(unlabell?ed|unnamed|unknown)[ _-]*\d*|_?\d+", re.IGNORECASE)
+
+
+def cells_of(text: str, file: str, separator: str = ",") -> list[list[str]]:
+    """The cells of each line of a table, without blanks around them. Raises ReadError if it is no text."""
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator)]
+    except csv.Error as error:
+        raise ReadError(f"{file}: no table ({error}); the file is damaged.") from None
 
 
 def unit_of(text: str, file: str) -> str:
@@ -61,3 +73,54 @@ def by_person(labels: Sequence[str], points: np.ndarray, file: str) -> tuple[tup
             if name in markers:
                 placed[:, person, place] = points[:, markers[name]]
     return tuple(names), placed, left_out
+
+
+def trajectories(
+    rows: Iterable[tuple[int, Sequence[str]]], columns: Sequence[tuple[str, str]], file: str
+) -> tuple[list[str], np.ndarray]:
+    """Labels of N markers, and where they are, (T, N, 3) with NaN where a cell is empty, from the cells of a table with a row a frame.
+
+    Args:
+        rows: Number of the line, and cells, of each frame; in the order of their frame numbers they become the T frames.
+        columns: What each column holds: label and axis of a marker ("LFHD", "X"), ("", "frame") for the number of the frame, else ("", "").
+        file: Name of the file, for errors.
+
+    Raises ReadError if a marker lacks an axis, a cell is no number, or a frame is there twice.
+    """
+    found: list[tuple[str, dict[str, int]]] = []
+    for place, (label, axis) in enumerate(columns):
+        if axis in _AXES:
+            if not found or found[-1][0] != label or axis in found[-1][1]:
+                found.append((label, {}))
+            found[-1][1][axis] = place
+    for label, axes in found:
+        if len(axes) < len(_AXES):
+            raise ReadError(f"{file}: marker {label!r} has columns {', '.join(axes)} alone; expected X, Y and Z.")
+    wanted = [axes[axis] for _, axes in found for axis in _AXES]
+    numbered = columns.index(("", "frame"))
+    frames, values = [], []
+    for line, cells in rows:
+        filled = [*cells, *[""] * (len(columns) - len(cells))]
+        number = re.fullmatch(r"(\d{1,9})(\.0*)?", filled[numbered].strip())
+        if number is None or any(map(str.strip, filled[len(columns) :])):
+            problem = f"frame {filled[numbered][:40]!r} and {len(cells)} cells"
+            raise ReadError(
+                f"{file}: line {line}: {problem}; expected the number of a frame, and {len(columns)} cells."
+            )
+        frames.append(int(number[1]))
+        try:
+            values.append([float(cell) if (cell := filled[place].strip()) else np.nan for place in wanted])
+        except ValueError:
+            wrong = next(filled[place] for place in wanted if not is_number(filled[place].strip() or "0"))
+            raise ReadError(f"{file}: line {line}: {wrong[:40]!r} is no number with a decimal point.") from None
+    if not values or not found:
+        raise ReadError(f"{file}: holds {len(found)} markers in {len(values)} frames; expected a row a frame.")
+    points = np.array(values).reshape(len(values), len(found), len(_AXES))
+    clip, _ = assemble(frames, [""] * len(frames), points, file)
+    return [label for label, _ in found], clip[:, 0]
+
+
+def rate_of(text: str) -> float | None:
+    """Frames a second, from a text; None if it does not say them."""
+    rate = float(text) if is_number(text.strip()) else 0.0
+    return rate if 0 < rate < 1e6 else None

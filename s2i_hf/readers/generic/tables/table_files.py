@@ -19,6 +19,7 @@ import numpy as np
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
 from ..arrays import as_clip
+from ..mocap import motive_csv, vicon_csv
 from ..raw_clip import RawClip
 from ..tracks import assemble
 from .cells import COUNTED, is_text, numbers, of_parquet, of_records, of_text, texts
@@ -39,7 +40,11 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
     data = read_bytes(file, text=file.suffix.lower() != ".parquet", limit=MAX_CLIP)
     if file.suffix.lower() == ".parquet":
         return _clip(*of_parquet(data, file.name), layout, file.name)
-    return _clip(*of_text(data.decode("utf-8", "replace"), file.name), layout, file.name)
+    text = data.decode("utf-8", "replace")
+    for program in (motive_csv, vicon_csv):
+        if program.states_itself(text):
+            return program.of_text(text, file.name)
+    return _clip(*of_text(text, file.name), layout, file.name)
 
 
 def read_records(content: Any, name: str, layout: SkeletonLayout | None = None) -> RawClip | None:
