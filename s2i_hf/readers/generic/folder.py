@@ -2,8 +2,9 @@
 
     .npy .npz .json   arrays and nested lists (`arrays`), keypoints of pose estimators (`keypoints_json`)
     .npz              with x_train, y_train: the form of CTR-GCN and MAMP (`ctrgcn_npz`)
-    .csv              a row a frame (`tables`)
-    .bvh .amc + .asf  motion capture (`bvh`, `amc_asf`)
+    .csv              a row a frame (`tables`), or what Motive and Vicon Nexus export (`mocap`)
+    .bvh .amc + .asf  motion capture: angles of a tree (`bvh`, `amc_asf`)
+    .c3d .trc .mvnx   motion capture: places of markers or segments (`mocap`)
 
 Joints come out as everywhere in this package, in the unit of the layout with y up. In images y points down, as in MediaPipe, Azure Kinect,
 CMU Panoptic and MPI-INF-3DHP: for layouts in pixels or normalized coordinates and for theirs y and z change their signs, which turns

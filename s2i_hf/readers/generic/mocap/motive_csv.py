@@ -60,12 +60,8 @@ def of_text(text: str, file: str) -> RawClip:
     roots = owners | {f"{owner}:{owner}" for owner in owners}  # the first bone may be called as its skeleton is
     labels = [f"{label.rpartition(':')[2]}:Root" if label in roots else label for label in labels]
     bones, joints, left_out = by_person(labels, points, file)
-    others = [
-        found.lower().removesuffix("y") + ("ies" if found[-1] == "y" else "s")
-        for found in _KINDS
-        if found in there and found != kind
-    ]
-    left_out += [f"its {' and '.join(others)} are left out."] if others else []
+    others = [found for found in _KINDS if found in there and found != kind]
+    left_out += [f"its columns of type {' and '.join(others)} are left out."] if others else []
     parents = None
     if kind == "Bone":
         told = next((row for row in header if row[1:2] == ["Parent"]), [])

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
+from mocap_files import LABELS, PLACES, c3d_file
 from own_files import damages, joints_in, layout_in, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
@@ -16,79 +15,7 @@ from s2i_hf.readers import ReadError
 from s2i_hf.readers.generic.mocap import c3d
 from s2i_hf.readers.generic.raw_clip import in_layout, layout_of
 
-LABELS = ("LFHD", "RFHD", "LHAND", "RHAND")
 HANDS = SkeletonLayout("test_hands", ["RHAND", "LHAND"], [-1, 0], parts={"torso": ["RHAND", "LHAND"]}, mirror_pairs=[])
-PLACES = np.array(
-    [[[f * 10.5 + m, 1 - 3.25 * m, 1000 + 2 * f] for m in range(4)] for f in range(5)], dtype=np.float32
-)  # millimetres
-
-
-def number(value: float, processor: int) -> bytes:
-    """A float of four bytes as the processor writes it."""
-    if processor == 85:
-        low_high = struct.pack("<f", value * 4)
-        return low_high[2:] + low_high[:2]
-    return struct.pack(">f" if processor == 86 else "<f", value)
-
-
-def record(group: int, name: str, content: bytes, order: str, last: bool = False) -> bytes:
-    head = struct.pack("bb", len(name), group) + name.encode()
-    return head + struct.pack(order + "h", 0 if last else len(content) + 2) + content
-
-
-def texts(values: Sequence[str]) -> bytes:
-    width = max(map(len, values), default=0)
-    return (
-        struct.pack("bBBB", -1, 2, width, len(values))
-        + "".join(value.ljust(width) for value in values).encode()
-        + b"\0"
-    )
-
-
-def c3d_file(
-    labels: Sequence[str] = LABELS,
-    places: np.ndarray = PLACES,
-    unseen: Sequence[tuple[int, int]] = (),
-    processor: int = 84,
-    integers: bool = False,
-    unit: str = "mm",
-    screen: str = "+Z",
-    analog: int = 2,  # with any, ezc3d wants more parameters and else crashes
-    more: Sequence[tuple[str, Sequence[str]]] = (),
-) -> bytes:
-    """A C3D file, byte by byte after the user guide: a header, a block or more of parameters, frames."""
-    order = ">" if processor == 86 else "<"
-    frames, count = places.shape[:2]
-    scale = 0.25 if integers else -0.25
-    integer = lambda value: struct.pack(order + "h", int(value))  # noqa: E731
-    records = record(-1, "POINT", b"\0", order) + record(
-        1, "USED", struct.pack("bB", 2, 0) + integer(count) + b"\0", order
-    )
-    records += record(1, "LABELS", texts(labels), order) + record(1, "UNITS", texts([unit]), order)
-    records += record(1, "SCALE", struct.pack("bB", 4, 0) + number(scale, processor) + b"\0", order)
-    for name, values in more:
-        records += record(1, name, texts(values), order)
-    records += record(1, "Y_SCREEN", texts([screen]), order) + record(-2, "ANALOG", b"\0", order)
-    records += record(2, "USED", struct.pack("bB", 2, 0) + integer(analog) + b"\0", order)
-    records += record(2, "RATE", struct.pack("bB", 4, 0) + number(120, processor) + b"\0", order)
-    records += record(1, "RATE", struct.pack("bB", 4, 0) + number(120, processor) + b"\0", order, last=True)
-    blocks = -(-(len(records) + 4) // 512)
-    section = (bytes([1, 80, blocks, processor]) + records).ljust(blocks * 512, b"\0")
-    words = [count, analog, 1, frames, 10]
-    header = (
-        bytes([2, 80]) + b"".join(map(integer, words)) + number(scale, processor) + integer(2 + blocks) + integer(1)
-    )
-    header = (header + number(120, processor)).ljust(512, b"\0")
-    data = b""
-    for frame in range(frames):
-        for marker in range(count):
-            values = [*places[frame, marker], -1 if (frame, marker) in unseen else 0]
-            if integers:
-                data += b"".join(integer(value / scale) for value in values[:3]) + integer(values[3])
-            else:
-                data += b"".join(number(float(value), processor) for value in values)
-        data += (integer(7) if integers else number(7, processor)) * analog
-    return header + section + data.ljust(-(-len(data) // 512) * 512, b"\0")
 
 
 @pytest.mark.parametrize("integers", [False, True])
