@@ -32,7 +32,7 @@ def of_text(text: str, file: str) -> RawClip:
     """Read a clip: all named markers, of everybody who wears them. Raises ReadError, which names the line, if it is damaged."""
     lines = text.splitlines()
     titles = [(number, _section(line)) for number, line in enumerate(lines) if _section(line) in _SECTIONS]
-    others = [title for _, title in titles if title != "Trajectories"]
+    others = list(dict.fromkeys(title for _, title in titles if title != "Trajectories"))
     start = next((number for number, title in titles if title == "Trajectories"), None)
     if start is None:
         raise ReadError(f"{file}: holds {', '.join(others)} alone; export the trajectories of the markers.")
