@@ -15,7 +15,10 @@ if len(sys.argv) != 3:
 RUN, DATA = sys.argv[1:]
 
 # 1. Raw skeleton file -> 2. skeleton array: (T, M, V, 3) in metres
-clip = s2i_hf.as_rows(s2i_hf.load_skeletons(DATA)["test"])[0]
+data = s2i_hf.load_skeletons(DATA)
+if not len(data["test"]):
+    print(f"{DATA} has no test clips, so this is a clip that the model may have learned from.")
+clip = s2i_hf.as_rows(data["test"] if len(data["test"]) else data["train"])[0]
 
 # 3. S2I image: the processor was saved beside the model
 processor = s2i_hf.SkeletonProcessor.from_pretrained(RUN)

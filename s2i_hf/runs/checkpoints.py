@@ -89,8 +89,10 @@ def choose_checkpoint(run_dir: Path, resume: str) -> Path | None:
     )
 
 
-def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
+def check_run_folder(run_dir: Path, resume: str, overwrite: bool, card: bool = False) -> None:
     """Refuse to mix two runs in one folder. Reads only, so that every process comes to the same answer.
+
+    A finished run that lacks the `card` it was to have can be resumed from its last checkpoint, which writes the card.
 
     Raises:
         ValueError: the folder holds another run, a finished run to be resumed, or files that no run wrote.
@@ -110,7 +112,8 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool) -> None:
         raise ValueError(
             f"{run_dir} already holds {state} --overwrite to delete it and start again, or choose another --output_dir."
         )
-    if is_run and resume == "auto" and finished:
+    lacks_card = card and not (run_dir / "README.md").is_file() and bool(find_checkpoints(run_dir))
+    if is_run and resume == "auto" and finished and not lacks_card:
         raise ValueError(f"The run in {run_dir} is finished, there is nothing to resume; --overwrite starts it again.")
     choose_checkpoint(run_dir, resume)
 

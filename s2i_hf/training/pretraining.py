@@ -150,7 +150,8 @@ def pretrain(
     Args:
         arguments: Settings, which model and processor are expected to follow (`model_options`, `processor_options`).
         model: Takes (B, 3, H, W) images and `noise` (B, L); its config has image_size, patch_size and mask_ratio.
-        dataset: "train" rows to learn from, "test" rows, if any, for the picture; see `data.as_rows`.
+        dataset: "train" rows to learn from, "test" rows, if any, for the picture, which is one of training clips otherwise; see
+            `data.as_rows`.
         compute_loss: Loss of one micro-batch from (model, pixel_values, noise, target_pixel_values).
         accelerator: What `start` returned; started here if None.
         notes: Sentences of `models.loading.start_notes`: printed, and written to the summary as start_notes.
@@ -220,8 +221,9 @@ def pretrain(
     summary = log.finish(model, state, processor, loss=last[0].get("loss") if last else None)
     if log.main and arguments.card:
         with drawing(log.run_dir / "reconstruction.png") as path:
-            shown = splits.get("test", rows)
-            reconstruction_picture(model, processor, shown, path, arguments.mask, arguments.target, arguments.seed)
+            split = "test" if len(splits.get("test", ())) else "train"
+            how = (arguments.mask, arguments.target, arguments.seed)
+            reconstruction_picture(model, processor, splits[split], path, *how, split=split)
     log.write_card()
     accelerator.end_training()  # after the last waiting: it ends the group that processes wait in
     log.publish()

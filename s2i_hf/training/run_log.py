@@ -53,7 +53,7 @@ def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     if arguments.push_to_hub:
         check_repository(arguments.push_to_hub)
-    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite)
+    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite, arguments.card)
     if not wants_progress(arguments):
         logging.disable_progress_bar()  # of save_pretrained and from_pretrained
 

@@ -160,17 +160,20 @@ def reconstruction_picture(
     target: str = "joint",
     seed: int = 0,
     num_clips: int = 32,
+    split: str = "test",
 ) -> dict[str, Any]:
     """Rebuild some clips, draw the one of median error (neither the best nor the worst), and say how far off they are.
 
     Args:
         model, processor, mask, target, seed: See `reconstruct`.
-        rows: `SkeletonRows`, or any sequence of row dicts; clips the model was not trained on.
+        rows: `SkeletonRows`, or any sequence of row dicts; clips the model was not trained on, unless there are no others.
         path: PNG to write; the numbers go to a JSON file of the same name beside it.
         num_clips: Clips, evenly spread over `rows`.
+        split: Which clips `rows` are, "train" or "test", for the card.
 
     Returns:
-        clips, error (mean over clips), hidden_error, unit, sample_id (the clip drawn), mask, mask_ratio, target, uses_target_scale.
+        clips, split, error (mean over clips), hidden_error, unit, sample_id (the clip drawn), mask, mask_ratio, target,
+        uses_target_scale.
 
     Raises:
         MissingExtra: matplotlib is not installed; the JSON file is written all the same.
@@ -183,6 +186,7 @@ def reconstruction_picture(
     clip = sorted(clips, key=lambda one: one.hidden_error)[len(clips) // 2]
     summary = {
         "clips": len(clips),
+        "split": split,
         "error": round(float(np.mean([one.error for one in clips])), 3),
         "hidden_error": round(float(np.mean([one.hidden_error for one in clips])), 3),
         "unit": clip.unit,
