@@ -34,6 +34,7 @@ import numpy as np
 from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
+from ..readers.generic.folder_labels import doubts_about_classes
 from .mixtures import Mixture, describe_sources, family, held_out, join
 from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows, rows_of_splits
@@ -121,6 +122,11 @@ def load_skeletons(
     if isinstance(mixture, Mapping):
         called = dict(zip(names, parts, strict=True))
         mixture = {called.get(str(key), str(key)): weight for key, weight in mixture.items()}
+    own = [
+        name for splits in parts.values() if family((one := splits["train"]).name) is None for name in one.class_names
+    ]
+    for doubt in doubts_about_classes(sorted(set(own)), []):
+        logger.warning("%s: %s", ", ".join(parts), doubt)
     joined, left_out = join(parts, mixture)
     for name, count in left_out["duplicates"].items():
         logger.warning("%s: %s training clips are in a source before it as well and count once.", name, f"{count:,}")

@@ -272,6 +272,6 @@ def describe_sources(rows: SkeletonRows) -> dict[str, Any]:
             "clips": len(members),
             "share": round(share, 4),
             "layouts": sorted({get_layout(rows.layouts[index]).name for index in members}),
-            "subjects": len(np.unique(rows.subjects[members])),
+            "subjects": len(np.unique(rows.subjects[members][rows.subjects[members] >= 0])),
         }
     return facts

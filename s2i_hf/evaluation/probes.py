@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..data.skeleton_rows import SkeletonRows
+from ..protocols.folder import FolderSample
+from ..readers.generic.folder_labels import doubts_about_classes
 from ..runs.results import METRICS
 from .features import Features
 from .metrics import confusion_matrix, metrics
@@ -153,9 +156,20 @@ def check_labels(train_y: np.ndarray, test_y: np.ndarray | None = None, data: st
         if len(labels) == 0:
             raise ValueError(f"{data or 'The data'} has no {name} clips; check the data folder and the protocol.")
         if labels.min() < 0:
-            raise ValueError(f"{(labels < 0).sum()} {name} clips have no label (-1); expected a label for every clip.")
+            raise ValueError(
+                f"{(labels < 0).sum()} {name} clips have no label (-1); expected a label for every clip: put each in a folder named after "
+                "its class, or list them in a labels.csv."
+            )
     if len(np.unique(train_y)) < 2:
         raise ValueError(f"All {len(train_y)} training clips have one label; expected at least two classes.")
+
+
+def class_doubts(train: SkeletonRows, test: SkeletonRows) -> list[str]:
+    """Sentences about classes that are spelled alike, or that have clips in one split alone: test clips of these are never right."""
+    both = (("train", train.labels.tolist()), ("test", test.labels.tolist()))
+    count = max((label + 1 for _, labels in both for label in labels), default=0)
+    names = [*map(str, train.class_names), *map(str, range(len(train.class_names), count))]
+    return doubts_about_classes(names, [FolderSample(split, label) for split, labels in both for label in labels])  # type: ignore[arg-type]
 
 
 def evaluate_probe(

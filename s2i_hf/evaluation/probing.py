@@ -28,7 +28,7 @@ from ..visualization.figures import confusion_picture, drawing
 from .arguments import FittedArguments
 from .features import WIDE_POOLING, Features, Rows, raw_features
 from .metrics import metric_of, metric_rows, shown
-from .probes import SETTINGS, ProbeResult, as_text, check_labels, evaluate_probe
+from .probes import SETTINGS, ProbeResult, as_text, check_labels, class_doubts, evaluate_probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -113,6 +113,9 @@ def probe_run(
     check_size(processor, model.config)
     if note := layout_note(processor, train.layouts):
         report(note)
+    doubts = class_doubts(train, test)
+    for doubt in doubts:
+        report(f"Warning: {doubt}")
     seed = int(RunFolder(Path(arguments.model)).settings.get("seed", 0)) if arguments.seed is None else arguments.seed
     folder = arguments.run_dir.resolve().name  # `mae` of `runs/mae_nw_ucla_xview`, if it is named after an experiment
     named = folder.endswith(f"_{protocol}") and not folder.startswith("probe_")
@@ -147,7 +150,8 @@ def probe_run(
             label = f"{setting}_{arguments.to_layout}" if arguments.to_layout else setting
             results.setdefault(name, {})[label] = result
             top1 = round(result.validation, 6)
-            classes = class_report(result.confusion, result.chosen, result.note, validation_top1=top1)
+            remarks = "; ".join(filter(None, [result.note, *(doubt.rstrip(".") for doubt in doubts)]))
+            classes = class_report(result.confusion, result.chosen, remarks, validation_top1=top1)
             reports.setdefault(name, {})[label] = classes
             rows += metric_rows(result.metrics, setting=label, encoder=name, seconds=seconds, **facts)
             report(f"{name} {label}: {shown(result.metrics)} ({as_text(result.chosen)}; {seconds:.1f} s)")

@@ -46,7 +46,11 @@ def held_out_in_turn(subjects: np.ndarray, labels: np.ndarray, seed: int = 0) ->
         clips = generator.permutation(np.flatnonzero(labels == label))
         for mask, start, stop in zip(quarters, np.arange(number), np.arange(1, number + 1), strict=True):
             mask[clips[round(len(clips) * start / number) : round(len(clips) * stop / number)]] = True
-    note = "all training clips are of one subject, so settings were chosen on random quarters of each class, not on held-out people"
+    known = len(people) and people[0] >= 0
+    whose = (
+        "all training clips are of one subject" if known else "nothing says which subjects the training clips are of"
+    )
+    note = f"{whose}, so settings were chosen on random quarters of each class, not on held-out people"
     return [mask for mask in quarters if mask.any() and not mask.all()], note
 
 
@@ -82,7 +86,8 @@ def validation_folds(
     """
     masks, note = held_out_in_turn(subjects, labels, seed)
     masks = masks if every else masks[:1]
-    new_view = cameras is not None and test_cameras is not None and not set(cameras) & set(test_cameras)
+    asked = set() if test_cameras is None else set(test_cameras)
+    new_view = cameras is not None and bool(asked) and not set(cameras) & asked
     if by == "cameras" or (by == "auto" and new_view):
         cameras = np.asarray(cameras)
         views = [cameras == unseen for unseen in np.unique(cameras)]

@@ -35,7 +35,7 @@ from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
 from ..training.pretrain_arguments import PretrainArguments
 from ..training.pretraining import MODEL_AND_LOSS, pretrain, start
-from ..utils.arguments import arg
+from ..utils.arguments import arg, several
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 from .ablation_report import write_report
 
@@ -140,6 +140,9 @@ class _Runner:
         else:
             accelerator = start(settings)
             dataset = self.dataset(settings)
+            test = as_rows(dataset["test"]).labels if self.with_test else None
+            data = ", ".join(several(settings.data))
+            check_labels(as_rows(dataset["train"]).labels, test, data)  # now, not after the pretraining
             layouts = sorted(set(as_rows(dataset["train"]).layouts))
             layout = layouts[0] if len(layouts) == 1 else None
             processor = SkeletonProcessor(layout=layout, **settings.processor_options)

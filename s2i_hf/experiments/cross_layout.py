@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ..data.skeleton_rows import as_layout
 from ..evaluation.arguments import EncoderArguments
 from ..evaluation.metrics import metric_rows, shown
-from ..evaluation.probes import K_GRID, ProbeResult, as_text, check_labels, evaluate_probe
+from ..evaluation.probes import K_GRID, ProbeResult, as_text, check_labels, class_doubts, evaluate_probe
 from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.validation_splits import probe_folds
 from ..models.backbones import backbone_of, untrained_backbone
@@ -66,6 +66,8 @@ def cross_layout_run(
     splits, protocol = arguments.clips(dataset)
     train, test = splits["train"], splits["test"]
     check_labels(train.labels, test.labels, arguments.data)
+    for doubt in class_doubts(train, test):
+        report(f"Warning: {doubt}")
     recorded = sorted({get_layout(layout).name for layout in train.layouts})
     if len(recorded) > 1 and not arguments.gallery:
         raise ValueError(f"the training clips are in {', '.join(recorded)}; name that of the gallery with --gallery.")

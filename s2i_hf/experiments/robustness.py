@@ -20,7 +20,7 @@ from ..data.skeleton_rows import SkeletonRows
 from ..evaluation.arguments import FittedArguments
 from ..evaluation.features import Row
 from ..evaluation.metrics import metric_rows, metrics
-from ..evaluation.probes import evaluate_probe
+from ..evaluation.probes import check_labels, class_doubts, evaluate_probe
 from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.scoring import predict_scores
 from ..hub.card_sections import damage_table
@@ -235,7 +235,10 @@ def robustness_run(
     for layout in set(test.layouts):  # a share that leaves no joint is refused before anything is computed
         for share in arguments.drop_joints:
             lost_joint_indices(get_layout(layout).num_joints, share, arguments.seed, "")
-    fine_tuned = is_classifier(arguments.model)
+    if not (fine_tuned := is_classifier(arguments.model)):
+        check_labels(train.labels, test.labels, arguments.data)
+        for doubt in class_doubts(train, test):
+            report(f"Warning: {doubt}")
     began = time.perf_counter()
     scores, kind = (_classifier_scores if fine_tuned else _probe_scores)(arguments, train, test)
     seconds = (time.perf_counter() - began) / len(scores)

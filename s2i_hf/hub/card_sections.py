@@ -76,7 +76,13 @@ def data_facts(data: Mapping[str, Any], prefix: str = "") -> list[Row]:
 def source_rows(sources: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     """A line for each of the data sets that were mixed."""
     return [
-        (name, f"{facts['clips']:,}", f"{facts['share']:.1%}", ", ".join(facts["layouts"]), facts["subjects"])
+        (
+            name,
+            f"{facts['clips']:,}",
+            f"{facts['share']:.1%}",
+            ", ".join(facts["layouts"]),
+            facts["subjects"] or "not known",
+        )
         for name, facts in sources.items()
     ]
 

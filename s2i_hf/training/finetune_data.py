@@ -80,9 +80,10 @@ def choose_clips(arguments: FinetuneArguments, rows: SkeletonRows) -> tuple[Skel
         return rows, None
     groups = {"subjects": rows.subjects, "cameras": rows.cameras}.get(kind)
     if groups is not None and len(found := np.unique(groups)) < 2:
+        all_of = f"all {len(rows)} are of {kind[:-1]} {found[0]}"
+        of_whom = all_of if found[0] >= 0 else f"nothing says of which {kind} these {len(rows)} are"
         raise ValueError(
-            f"--validation {kind} needs training clips of several {kind}, and all {len(rows)} are of {kind[:-1]} {found[0]}; "
-            "pass --validation stratified."
+            f"--validation {kind} needs training clips of several {kind}, and {of_whom}; pass --validation stratified."
         )
     generator = np.random.Generator(np.random.Philox(key=arguments.seed))
     if kind == "subjects":
@@ -112,7 +113,10 @@ def check_fit(model: PreTrainedModel, processor: SkeletonProcessor, rows: Skelet
         ValueError: labels that the model has no output for, images of another size, or no test clips.
     """
     if len(test) == 0:
-        raise ValueError(f"{rows.name or 'The data'} has no test clips; check the data folder and the protocol.")
+        raise ValueError(
+            f"The data{f' ({rows.name})' if rows.name else ''} has no test clips, on which the classifier would be tested; put some into a "
+            "folder named test, or check the data folder and the protocol."
+        )
     classes = len(class_names_of(rows))
     if model.config.num_labels != classes:
         raise ValueError(

@@ -14,6 +14,7 @@ import torch
 
 from ..data.skeleton_rows import rows_of_splits
 from ..evaluation.metrics import confusion_matrix, metric_of, metric_rows, metrics, shown
+from ..evaluation.probes import class_doubts
 from ..runs.provenance import hardware_name
 from ..runs.results import append_results, class_report, write_class_report
 from .finetune_arguments import FinetuneArguments
@@ -116,6 +117,8 @@ def finetune(
     weights = balanced_weights(clips.labels, len(class_names_of(train))) if balanced else None
     processes: Any = settings.distributed_state
     log = RunLog(arguments, processes, schedule, clips, notes, validation_clips=len(held_out or ()))
+    doubts = class_doubts(train, test)
+    log.facts["start_notes"] = [*log.notes, *doubts]
     with StopRequest() as stop:
         callback = RunCallback(log, held_out is not None, metric, stop)
         trainer = callback.trainer = SkeletonTrainer(
@@ -123,6 +126,8 @@ def finetune(
         )
         trainer.remove_callback(PrinterCallback)
         log.begin(model, data)
+        for doubt in doubts:
+            log.say(f"Warning: {doubt}")
         if not log.is_last():
             trainer.train(resume_from_checkpoint=None if log.checkpoint is None else str(log.checkpoint))
         elif log.checkpoint is not None:  # killed after its last step: only the test is left
