@@ -25,6 +25,7 @@ import numpy as np
 
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import PROTOCOLS, SPLITS, Protocol
+from ..readers.raw_files import check_fetched
 
 if TYPE_CHECKING:
     import datasets
@@ -57,6 +58,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ValueError(f"{folder} has no {META_FILE}; expected a folder made by `s2i convert`.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        check_fetched(path, str(path))
         raise ValueError(f"{path} cannot be read ({error!r}); make the folder again with `s2i convert`.") from None
     if format in _OLD_FORMATS:
         raise ValueError(
@@ -98,9 +100,13 @@ def protocol_of(meta: Mapping[str, Any]) -> Protocol | None:
 
 
 def shard_files(folder: Path) -> dict[str, list[Path]]:
-    """The shards of each split of a converted folder, in order; also of one whose s2i.json is gone. Empty if it has none."""
+    """The shards of each split of a converted folder, in order; also of one whose s2i.json is gone. Empty if it has none.
+
+    Raises ReadError if one is a pointer of Git LFS, as in a repository of the Hub that was cloned without it.
+    """
     found: dict[str, list[Path]] = {}
     for path in sorted(path for format in FORMATS for path in folder.glob(f"data/*.{format}")):
+        check_fetched(path, str(path))
         found.setdefault(path.stem.partition("-")[0], []).append(path)
     return found
 

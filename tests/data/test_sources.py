@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import one_sentence, refused
+from own_files import STAR, joints, leave_frames_out
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 import s2i_hf.readers.discovery
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.data.storage import FORMATS, Format
+from s2i_hf.data.storage import FORMATS, Format, read_meta
+from s2i_hf.inspection.inspector import inspect
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers.benchmarks import nw_ucla
 
@@ -115,6 +117,67 @@ def test_broken_and_missing_recordings_are_told(raw: Path, tmp_path: Path, caplo
             "the test split has 1 clips, the complete one has 464; the first that is missing is a01_s01_e00_v03"
             in caplog.text
         )
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Own recordings with all that can be wrong with them."""
+    folder = tmp_path / "own"
+    for name in ("train/walk/1", "train/run/1", "train/run/2", "test/Walk/1", "test/run/1", "test/run/bad"):
+        path = folder / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, joints())
+    (folder / "test" / "run" / "bad.npy").write_text("no array")
+    (folder / "train" / "run" / "lfs.NPY").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"
+    )
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+LEFT_OUT = [
+    "Classes differ only in spelling: 'Walk' and 'walk'; give one class one name.",
+    "Class 'Walk' has test clips and no training clip.",
+    "Class 'walk' has training clips and no test clip.",
+    "broken: test/run/bad.npy: no .npy data, or damaged",
+    "broken: train/run/lfs.NPY: a pointer of Git LFS, not the file itself; run `git lfs pull` where it was cloned.",
+    "left out: train/walk/1.npy: frame 3 of 5 cannot be read; it is left out.",
+    "not read, no format of clips (.txt): 1 (notes.txt)",
+]
+
+
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_what_own_recordings_leave_out_is_told_in_one_way(
+    own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, num_proc: int
+) -> None:
+    leave_frames_out(monkeypatch)
+    for _ in range(2):  # from the cache as well
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+            load_skeletons("folder", own, layout=STAR, cache_dir=tmp_path / "cache", num_proc=num_proc)
+        told = [record.getMessage() for record in caplog.records]
+        assert len(told) == len(set(told)) == 11  # five clips say that a frame was left out
+        for words in LEFT_OUT:
+            assert any(line.startswith(f"folder: {words}") for line in told), words
+    report = convert("folder", own, tmp_path / "out", layout=STAR, num_proc=num_proc)
+    assert inspect(tmp_path / "out").doubts == LEFT_OUT[:3]
+    for lines in (report.lines(), inspect(own, layout=STAR).lines()):
+        for words in LEFT_OUT:
+            assert any(line.strip(" !").startswith(words) for line in lines), words
+    assert read_meta(tmp_path / "out")["warnings"] == LEFT_OUT[:3]
+    assert convert("folder", own, tmp_path / "out", layout=STAR).lines()[1:] == report.lines()
+
+
+def test_a_converted_folder_that_was_cloned_without_its_files(own: Path, tmp_path: Path) -> None:
+    for format in FORMATS:
+        out = tmp_path / format
+        convert("folder", own, out, format, layout=STAR)
+        for path in (next(iter((out / "data").iterdir())), out / "s2i.json"):
+            path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n")
+            with refused(ValueError, path.name, "git lfs pull"):
+                load_skeletons(str(out), cache_dir=tmp_path / "cache")
+            with refused(ValueError, "git lfs pull"):
+                inspect(out)
 
 
 def test_nothing_readable(raw: Path, tmp_path: Path) -> None:

@@ -90,6 +90,31 @@ def test_parts_that_are_left_out_are_named(tmp_path, monkeypatch):
     assert not report.broken and report.statistics.clips == 1
 
 
+@pytest.mark.parametrize(("layout", "bad"), [("kinect_v2", [0]), ("kinect_v2", [0, 3, 6]), (None, [0]), (None, [3, 6])])
+def test_broken_files_do_not_end_an_inspection(tmp_path, layout, bad):
+    folder = write_own(tmp_path / "walk", [walker("kinect_v2", seed=seed) for seed in range(7)])
+    for number in bad:
+        (folder / f"clip{number}.npy").write_text("no array")
+    report = inspect(tmp_path, layout=layout)
+    assert report.statistics.clips == 7 - len(bad)
+    assert [sentence.partition(":")[0] for sentence in report.broken] == [f"walk/clip{number}.npy" for number in bad]
+
+
+def test_folders_are_understood_as_they_are_told(tmp_path):
+    for seed, name in enumerate(("s01/walk", "s01/run", "s02/walk")):
+        write_own(tmp_path / name, [walker("kinect_v2", seed=seed)])
+    (tmp_path / "film.MP4").write_text("x")
+    report = inspect(tmp_path, layout="kinect_v2")
+    assert warned(report, "The classes are s01, s02, the outermost folders, while run, walk repeat below them")
+    assert "  not read, no format of clips (.mp4): 1 (film.MP4)" in report.lines() and "things" not in report.verdict
+    (tmp_path / "labels.csv").write_text("id,label,subject\ns01/walk/clip0,walk,anna\ns01/run/clip0,run,ben\n")
+    report = inspect(tmp_path, layout="kinect_v2")
+    assert "  labels.csv: every subject has a number, in the order of their names: 0 anna, 1 ben." in report.lines()
+    assert (
+        not warned(report, "The classes are") and "  not read, not in labels.csv: 1 (s02/walk/clip0)" in report.lines()
+    )
+
+
 def test_nothing_but_broken_files(tmp_path, capsys):
     (tmp_path / "a01_s01_e00_v01.json").write_text("{")
     assert run(tmp_path) == 1

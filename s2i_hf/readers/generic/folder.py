@@ -28,7 +28,17 @@ from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
 from ...protocols.folder import FolderProtocol, FolderSample
-from ..raw_files import LeftOut, RawFile, ReadError, body_extent, is_archive, list_raw_files, on_disk, with_suffix
+from ..raw_files import (
+    LeftOut,
+    RawFile,
+    ReadError,
+    body_extent,
+    check_fetched,
+    is_archive,
+    list_raw_files,
+    on_disk,
+    with_suffix,
+)
 from ..recordings import Recordings, file_id, name_in
 from . import arrays, ctrgcn_npz
 from .folder_labels import Labels, doubts_about_classes, from_folders
@@ -47,8 +57,8 @@ _READERS = {
     ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
-_TABLE = "labels.csv"
-TABLES = re.compile(r"labels(_.*)?\.csv", re.IGNORECASE)
+_TABLE = "labels.csv"  # or labels.tsv
+TABLES = re.compile(r"labels(_.*)?\.[ct]sv", re.IGNORECASE)
 _Layout = str | Path | SkeletonLayout | Mapping[str, Any]
 
 
@@ -146,7 +156,7 @@ def _find(
         raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
     tables = [file for file in found if TABLES.fullmatch(file.name)]
     named = sorted(
-        (file for file in tables if file.name.lower() == _TABLE), key=lambda file: (len(file.folders), str(file))
+        (file for file in tables if file.stem.lower() == "labels"), key=lambda file: (len(file.folders), str(file))
     )
     if table is None and tables and not named:
         names = ", ".join(file.name for file in tables)
@@ -178,6 +188,10 @@ def _find(
 def _no_clip(file: RawFile) -> str:
     """Why a file of another suffix is not read."""
     if is_archive(file):
+        try:
+            check_fetched(file.path, file.name)
+        except ReadError as error:
+            return str(error).removeprefix(f"{file.name}: ").removesuffix(".")
         return "zip archives that cannot be read"
     if not file.member and file.path.is_dir():
         return "folders that cannot be opened, or are read already"

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +334,138 @@ def test_rows_batches_and_images(tmp_path: Path, layout: SkeletonLayout) -> None
     inputs = processor(rows[1]["joints"], return_metadata=True)
     decoded = processor.decode(inputs["pixel_values"], inputs["metadata"])[0].numpy()
     np.testing.assert_allclose(decoded, rows[1]["joints"], atol=1e-5 * np.abs(rows[1]["joints"]).max())
+
+
+# -- what is found, and what is not read -------------------------------------------------------------------------------
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def in_all_suffixes(folder: Path, change: Callable[[str], str]) -> Path:
+    clip = joints(3)
+    for name, content in {
+        "walk/a.npy": npy(clip), "walk/b.npz": npz(joints=clip), "run/c.json": clip[:, 0].tolist(),
+        "run/d.json.gz": gzip.compress(json.dumps(clip[:, 0].tolist()).encode()),
+    }.items():  # fmt: skip
+        stem, _, suffix = name.partition(".")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        raw(folder, f"{stem}.{change(suffix)}", content)
+    return folder
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.title, str.swapcase])
+def test_suffixes_in_any_case(tmp_path: Path, change: Callable[[str], str]) -> None:
+    recordings = find_folder(in_all_suffixes(tmp_path, change), STAR)
+    assert recordings.protocol.class_names == ("run", "walk") and not recordings.left_out
+    clips = read(recordings)
+    assert [(clip.sample_id, clip.label) for clip in clips] == [
+        ("run/c", 0),
+        ("run/d", 0),
+        ("walk/a", 1),
+        ("walk/b", 1),
+    ]
+    for clip in clips:
+        np.testing.assert_array_equal(clip.joints, joints(3).astype(np.float32))
+
+
+def test_motion_capture_with_suffixes_in_capitals(tmp_path: Path) -> None:
+    for name, content in {"a.BVH": BVH, "b.bvh": BVH}.items():
+        raw(tmp_path, name, content)
+    first, second = read(find_folder(tmp_path))
+    np.testing.assert_array_equal(first.joints, second.joints)
+    (tmp_path / "amc").mkdir()
+    for name, content in {"07.ASF": ASF, "07_01.AMC": AMC, "07_02.amc": AMC}.items():
+        raw(tmp_path / "amc", name, content)
+    recordings = find_folder(tmp_path / "amc")
+    first, second = read(recordings)
+    np.testing.assert_array_equal(first.joints, second.joints)
+    assert not recordings.left_out
+
+
+def test_one_clip_in_two_cases_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, a=joints())
+    (tmp_path / "a.NPY").write_bytes(npy(joints()))
+    with refused(ValueError, "would be one clip 'a'"):
+        find_folder(tmp_path, STAR)
+
+
+def test_clips_at_any_depth(tmp_path: Path) -> None:
+    deep = "/".join("abcdefghij")
+    recordings = find_folder(write(tmp_path, **{f"{deep}/walk/x/y/1": joints(), f"{deep}/run/2": joints()}), STAR)
+    assert [(clip.sample_id, clip.label) for clip in read(recordings)] == [
+        (f"{deep}/run/2", 0),
+        (f"{deep}/walk/x/y/1", 1),
+    ]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_classes_of_macos_are_those_of_others(tmp_path: Path, zipped: bool) -> None:
+    names = ["train/caf\u00e9/1", "test/cafe\u0301/2", "train/run/1", "test/run/1"]
+    folder = write(tmp_path / "data", **{name: joints(seed=seed) for seed, name in enumerate(names)})
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+            for path in sorted(folder.rglob("*.npy")):
+                archive.write(path, path.relative_to(folder))
+        folder = tmp_path / "data.zip"
+    recordings = find_folder(folder, STAR)
+    assert recordings.protocol.class_names == ("caf\u00e9", "run") and not recordings.warnings
+    (clip,) = (clip for clip in read(recordings, "test") if clip.label == 0)
+    assert clip.sample_id == "test/caf\u00e9/2"
+    np.testing.assert_array_equal(clip.joints, joints(seed=1).astype(np.float32))
+
+
+def test_every_file_that_is_not_read_is_counted(tmp_path: Path) -> None:
+    write(tmp_path, walk__1=joints(), run__1=joints(), run__2=joints())
+    (tmp_path / "labels.CSV").write_text("id,label\nwalk/1,walk\nrun/1,run\n")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    for name, content in {
+        "labels_more.csv": "id,label\n", "walk/labels.csv": "id,label\n", "walk/notes.txt": "x", "Film.MP4": "x", "README": "x",
+        "bad.zip": "x", "far.zip": LFS, ".hidden": "x", "01.asf": ASF, "layout.json": json.dumps(STAR.to_dict()),
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(content)
+    recordings = find_folder(tmp_path, tmp_path / "layout.json")
+    assert recordings.left_out == {
+        "a pointer of Git LFS, not the file itself; run `git lfs pull` where it was cloned": ["far.zip"],
+        "a table of labels that is not used": ["labels_more.csv", "walk/labels.csv"],
+        "folders that cannot be opened, or are read already": ["loop"],
+        "no .amc file belongs to it": ["01.asf"],
+        "no format of clips (.mp4)": ["Film.MP4"],
+        "no format of clips (.txt)": ["walk/notes.txt"],
+        "no format of clips (without suffix)": ["README"],
+        "not in labels.CSV": ["run/2"],
+        "zip archives that cannot be read": ["bad.zip"],
+    }
+
+
+def test_broken_clips_are_named_with_their_folders(tmp_path: Path) -> None:
+    write(tmp_path, walk__1=joints(), run__1=joints())
+    (tmp_path / "walk" / "bad.npy").write_text(LFS)
+    (tmp_path / "run" / "bad.csv").write_bytes(b"\0")
+    recordings = find_folder(tmp_path, STAR)
+    errors = [
+        clip
+        for file in recordings.all_files
+        for clip in read_file(file, recordings.protocol)
+        if isinstance(clip, ReadError)
+    ]
+    assert all(map(one_sentence, errors)) and [str(error).partition(":")[0] for error in errors] == [
+        "run/bad.csv",
+        "walk/bad.npy",
+    ]
+    assert "git lfs pull" in str(errors[1])
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "walk" / "bad.npy", "walk/bad.npy")
+    assert first_error(find_folder(tmp_path / "all.zip", STAR)).startswith("walk/bad.npy: ")
+    assert first_error(find_folder(tmp_path / "walk" / "bad.npy", STAR)).startswith("bad.npy: ")
+
+
+def test_doubts_and_notes_come_with_the_recordings(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path, train__walk__1=joints(), train__run__1=joints(), test__Walk__1=joints(), test__run__1=joints()
+    )
+    recordings = find_folder(folder, STAR)
+    assert [warning for warning in recordings.warnings if "'Walk' has test clips and no training clip" in warning]
+    assert not find_folder(folder, STAR, labelled=False).warnings
+    (tmp_path / "labels.csv").write_text("id,label,subject\ntrain/walk/1,walk,anna\n")
+    (note,) = find_folder(folder, STAR).notes
+    assert "0 anna" in note
