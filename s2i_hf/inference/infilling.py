@@ -37,6 +37,7 @@ from ..utils.progress import no_progress_bars
 from .infilling_gaps import MeanPose, error_unit, fill_linear, lost_joints, mean_error, touched_pixels, with_people
 
 STEPS = 50  # of the sampler, for several samples
+_STATED = {"axes": "TMVC", "up": "y"}  # what files say of joints that this package wrote
 OUTPUTS = (".npy", ".npz", ".json")  # files that a filled clip is written to
 
 
@@ -81,21 +82,22 @@ class InfillingOutput:
     def write(self, path: str | Path) -> None:
         """Write a file, whole or not at all, that readers of arrays take back.
 
-        .npy holds joints (T, M, V, 3) alone, .npz joints, samples, spread and filled, .json layout (the whole of one of your own), joints,
-        and filled as [frame, person, joint] triples.
+        .npy holds joints (T, M, V, 3) alone, .npz joints, samples, spread, filled and the name of the layout, .json layout (the
+        whole of one of your own), joints, and filled as [frame, person, joint] triples; these say their axes, too.
         """
         with replacing(path) as file:
             if file.suffix == ".json":
                 rounded = np.round(self.joints.astype(np.float64), 6).astype(object)
                 rounded[np.isnan(self.joints).any(axis=-1)] = None  # JSON has no NaN
                 filled = np.argwhere(self.filled).tolist()
-                content = {"layout": layout_json(self.layout), "joints": rounded.tolist(), "filled": filled}
+                content = {"layout": layout_json(self.layout), "joints": rounded.tolist(), "filled": filled, **_STATED}
                 file.write_text(json.dumps(content) + "\n", encoding="utf-8")
             elif file.suffix == ".npy":
                 np.save(file, self.joints)
             else:
                 names = ("joints", "samples", "spread", "filled")
-                np.savez_compressed(file, **{name: getattr(self, name) for name in names})
+                facts = _STATED | {"layout": self.layout.name}
+                np.savez_compressed(file, **facts, **{name: getattr(self, name) for name in names})  # type: ignore[arg-type]
 
 
 @dataclass

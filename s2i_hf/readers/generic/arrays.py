@@ -1,16 +1,10 @@
 """Clips as arrays: `.npy`, `.npz` or nested lists in `.json`, one clip a file.
 
-Accepted shapes, V being the joints of the layout:
+Accepted are (T, V, C), (T, M, V, C), the orders of other programs and flat rows, as `processing.array_axes` tells them apart; V are the
+joints of the layout. In metres C is x y z or x y z and a score, in pixels x y or x y and a score: joints of score 0 were not seen. Missing
+joints are NaN (null in JSON). What stands beside the joints in a `.npz` or a JSON object is read by `array_facts`.
 
-    (T, V, 3)       T frames of one person
-    (T, M, V, 3)    T frames of M people; or (M, T, V, 3), which it is taken for when the second axis is longer than ten and
-                    the first is not: nobody records eleven people, and PYSKL stores people first
-    (T, V * 3)      joints end to end, x y z x y z ...; (T, M * V * 3) for M people
-
-With 2 in place of 3 where the layout is in pixels. Three values a joint are x, y and a score there, as pose estimators
-write them: joints of score 0 were not seen. Missing joints are NaN (null in JSON).
-
-`.npy` and `.npz` are read without surprises: numbers only, never a pickle, and no memory for what is not in the file.
+`.npy` and `.npz` are read without surprises: numbers and text only, never a pickle, and no memory for what is not in the file.
 """
 
 from __future__ import annotations
@@ -28,51 +22,22 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from ...processing.array_axes import MAX_PEOPLE, arrange, coordinates
 from ...processing.skeleton_layout import SkeletonLayout
 from ..raw_files import MAX_CLIP, RawFile, ReadError, check_fetched, read_bytes
 from .raw_clip import RawClip
 
-MAX_PEOPLE = 10
-_KEYS = ("joints", "keypoints", "keypoint", "skeletons", "skeleton", "data", "positions")
+__all__ = ["MAX_PEOPLE", "as_clip", "number_array", "open_npy", "open_npz", "read_array"]
+# Widths of rows that are features of a motion, and what to read in their place
+_FEATURES = {263: "HumanML3D", 251: "KIT-ML", 623: "Motion-X"}
 _MAX_SIDE = 1 << 31
-_NUMBERS = "fiu"
+NUMBERS = "fiu"
+FACTS = "fiubUS"  # numbers, yes and no, and text
 # What the zip and npy parsers of the standard library and of numpy come up with on damaged files
 DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, RuntimeError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, zlib.error,
     struct.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
-
-
-def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip from a `.npy` or `.npz` file, whose joints have to be those of a layout: arrays do not name them.
-
-    Raises ReadError if there is no array of numbers, or of none of the shapes above.
-    """
-    if layout is None:
-        raise ReadError(f"{file.name} does not say which joints it holds.")
-    if file.suffix == ".npy":
-        return as_clip(read_array(io.BytesIO(read_bytes(file, text=False)), file.name), layout, file.name)
-    with open_npz(file) as arrays:
-        return as_clip(arrays.array(_key(arrays.keys, file.name)), layout, file.name)
-
-
-def _key(keys: list[str], name: str) -> str:
-    """The array that holds the joints."""
-    known = [key for key in _KEYS if key in keys] or keys
-    if len(known) == 1 or (known and known[0] in _KEYS):
-        return known[0]
-    held = f"the arrays {', '.join(keys)[:200]}" if keys else "no arrays"
-    raise ReadError(f"{name}: holds {held}; expected one, or one called {_KEYS[0]!r}.")
-
-
-def from_lists(content: Any, layout: SkeletonLayout, name: str) -> RawClip:
-    """A clip from nested lists, or from an object that holds them under "joints" or a like name.
-
-    Raises ReadError if they are ragged, not numbers, or of none of the shapes above.
-    """
-    if isinstance(content, dict):
-        content = content[_key([key for key, value in content.items() if isinstance(value, list)], name)]
-    return as_clip(number_array(content, name), layout, name)
 
 
 def number_array(content: Any, name: str) -> np.ndarray:
@@ -91,26 +56,22 @@ def number_array(content: Any, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str) -> RawClip:
-    """A clip from an array of any accepted shape. Raises ReadError if it has none of those above."""
-    joints, shape = layout.num_joints, array.shape
-    sizes = (3,) if layout.unit == "m" else (2, 3)  # how many numbers a joint may have
-    if array.ndim == 2:
-        people = {array.shape[1] // (joints * size): size for size in sizes if array.shape[1] % (joints * size) == 0}
-        if people and min(people) > 0:  # the fewest people that the numbers can be
-            array = array.reshape(len(array), min(people), joints, people[min(people)])
-    elif array.ndim == 3:
-        array = array[:, None]
-    elif array.ndim == 4 and array.shape[0] <= MAX_PEOPLE < array.shape[1]:
-        array = array.swapaxes(0, 1)
-    if array.ndim != 4 or array.shape[2] != joints or array.shape[3] not in sizes or 0 in array.shape:
-        last = f"{joints}, {' or '.join(map(str, sizes))}"
-        expected = f"expected (T, {last}) or (T, M, {last}) for layout {layout.name!r}"
-        raise ReadError(f"{name}: the array has shape {shape}; {expected}.")
-    array = array.astype(np.float64)
-    if layout.unit == "px" and array.shape[-1] == 3:  # x, y and a score
-        array = np.where(array[..., 2:] > 0, array[..., :2], np.nan)
-    return RawClip(array)
+def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str, axes: str | None = None) -> RawClip:
+    """A clip from an array of any accepted shape, `axes` as in `array_axes`. Raises ReadError if it has none, or several."""
+    refuse_features(array, layout.num_joints, name)
+    try:
+        joints = coordinates(arrange(array, layout, axes), layout.unit)
+    except ValueError as error:
+        raise ReadError(f"{name}: {error}") from None
+    return RawClip(joints.astype(np.float64))
+
+
+def refuse_features(array: np.ndarray, joints: int, name: str) -> None:
+    """Raise ReadError for the motion features that text-to-motion data sets keep beside their joints."""
+    source = _FEATURES.get(array.shape[1]) if array.ndim == 2 else None
+    if source is not None and array.shape[1] % joints:
+        features = f"rows of {array.shape[1]} numbers are motion features of {source} (new_joint_vecs)"
+        raise ReadError(f"{name}: {features}, not places of joints; read the file of this name in new_joints.")
 
 
 @contextmanager
@@ -141,22 +102,25 @@ def parse_header(stream: IO[bytes]) -> Header:
     return Header(*read(stream))
 
 
-def read_header(stream: IO[bytes], where: str) -> Header:
-    """Read the header of a `.npy` stream, up to its data. Raises ReadError, which names `where`, unless it is one of numbers."""
+def read_header(stream: IO[bytes], where: str, kinds: str = NUMBERS) -> Header:
+    """Read the header of a `.npy` stream, up to its data. Raises ReadError, which names `where`, unless it is one of `kinds`."""
     with sound(f"{where}: no .npy data, or damaged"):
         header = parse_header(stream)
     if header.dtype.hasobject:
         raise ReadError(f"{where}: holds Python objects, which are never loaded; save plain numbers with np.save.")
-    if header.dtype.kind not in _NUMBERS or header.dtype.subdtype is not None:
+    if header.dtype.names:
+        fields = ", ".join(header.dtype.names)[:80]
+        raise ReadError(f"{where}: holds a structured array ({fields}); expected numbers: save each field as an array.")
+    if header.dtype.kind not in kinds or header.dtype.subdtype is not None:
         raise ReadError(f"{where}: holds {header.dtype}; expected numbers.")
     if any(type(side) is not int or not 0 <= side < _MAX_SIDE for side in header.shape):
         raise ReadError(f"{where}: has shape {str(header.shape)[:80]}; the file is damaged.")
     return header
 
 
-def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP) -> np.ndarray:
-    """Read one whole array. Raises ReadError if it is none of numbers, larger than `limit` bytes, or cut off."""
-    shape, fortran, dtype = read_header(stream, where)
+def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP, kinds: str = NUMBERS) -> np.ndarray:
+    """Read one whole array. Raises ReadError if it is none of `kinds`, larger than `limit` bytes, or cut off."""
+    shape, fortran, dtype = read_header(stream, where, kinds)
     size = math.prod(shape) * dtype.itemsize
     if size > limit:
         raise ReadError(f"{where}: an array of {size >> 20:,} MB; expected at most {limit >> 20} MB.")
@@ -164,7 +128,41 @@ def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP) -> np.ndarr
         data = stream.read(size)
     if len(data) != size:
         raise ReadError(f"{where}: ends after {len(data):,} of {size:,} bytes of shape {shape}; the file is truncated.")
+    if not size:
+        return np.empty(shape, dtype)
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def read_rows(stream: IO[bytes], where: str) -> Iterator[np.ndarray]:
+    """The items of a `.npy` stream along its first axis, one after the other; memory holds one.
+
+    Raises ReadError if they are damaged, stored column by column, or a single one is larger than 64 MB.
+    """
+    (count, *item), fortran, dtype = read_header(stream, where)
+    if fortran and item:
+        raise ReadError(f"{where}: stored column by column; save it with np.ascontiguousarray.")
+    size = math.prod(item) * dtype.itemsize
+    if size > MAX_CLIP:
+        raise ReadError(f"{where}: a clip of {size >> 20:,} MB; expected at most {MAX_CLIP >> 20} MB.")
+    for index in range(count):
+        data = stream.read(size)
+        if len(data) != size:
+            raise ReadError(f"{where}: ends in clip {index + 1} of {count}; the file is truncated.")
+        yield np.frombuffer(data, dtype).reshape(item)
+
+
+@contextmanager
+def open_npy(file: RawFile) -> Iterator[IO[bytes]]:
+    """The stream of a `.npy`, of any size on disk, of at most 256 MB inside an archive or packed. Raises ReadError if it cannot be read."""
+    if file.member or file.name.lower().endswith(".gz"):
+        yield io.BytesIO(read_bytes(file, text=False))
+        return
+    check_fetched(file.path, file.name)
+    with sound(f"{file.name}: damaged or cannot be read"):
+        if not file.path.is_file():
+            raise ReadError(f"{file.name}: not a regular file; expected a recording.")
+        with file.path.open("rb") as stream:
+            yield stream
 
 
 class Npz:
@@ -179,34 +177,20 @@ class Npz:
         with sound(f"{self.name}: {key} is damaged"), self.archive.open(f"{key}.npy") as stream:
             yield stream
 
-    def header(self, key: str) -> Header:
-        """Shape and type of an array. Raises ReadError if it is none of numbers."""
+    def header(self, key: str, kinds: str = NUMBERS) -> Header:
+        """Shape and type of an array. Raises ReadError if it is none of `kinds`."""
         with self._open(key) as stream:
-            return read_header(stream, f"{self.name}: {key}")
+            return read_header(stream, f"{self.name}: {key}", kinds)
 
-    def array(self, key: str, limit: int = MAX_CLIP) -> np.ndarray:
-        """A whole array. Raises ReadError if it is none of numbers, damaged, or larger than `limit` bytes."""
+    def array(self, key: str, limit: int = MAX_CLIP, kinds: str = NUMBERS) -> np.ndarray:
+        """A whole array. Raises ReadError if it is none of `kinds`, damaged, or larger than `limit` bytes."""
         with self._open(key) as stream:
-            return read_array(stream, f"{self.name}: {key}", limit)
+            return read_array(stream, f"{self.name}: {key}", limit, kinds)
 
     def rows(self, key: str) -> Iterator[np.ndarray]:
-        """The items along the first axis, one after the other; memory holds one.
-
-        Raises ReadError if they are damaged, stored column by column, or a single one is larger than 64 MB.
-        """
-        where = f"{self.name}: {key}"
+        """The items along the first axis, one after the other; see `read_rows`."""
         with self._open(key) as stream:
-            (count, *item), fortran, dtype = read_header(stream, where)
-            if fortran and item:
-                raise ReadError(f"{where}: stored column by column; save it with np.ascontiguousarray.")
-            size = math.prod(item) * dtype.itemsize
-            if size > MAX_CLIP:
-                raise ReadError(f"{where}: a clip of {size >> 20:,} MB; expected at most {MAX_CLIP >> 20} MB.")
-            for index in range(count):
-                data = stream.read(size)
-                if len(data) != size:
-                    raise ReadError(f"{where}: ends in clip {index + 1} of {count}; the file is truncated.")
-                yield np.frombuffer(data, dtype).reshape(item)
+            yield from read_rows(stream, f"{self.name}: {key}")
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from ..raw_files import (
     with_suffix,
 )
 from ..recordings import Recordings, file_id, name_in
-from . import arrays, ctrgcn_npz
+from . import array_facts, ctrgcn_npz
 from .folder_labels import Labels, doubts_about_classes, from_folders
 from .label_tables import from_table
 from .mocap import amc_asf, bvh, c3d, mvnx, trc
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".json", ".bvh", ".amc", ".asf", ".c3d", ".trc", ".mvnx")
 _MOCAP = (".bvh", ".amc", ".c3d", ".trc", ".mvnx")
 _READERS = {
-    ".npy": arrays, ".npz": arrays, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
+    ".npy": array_facts, ".npz": array_facts, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
     ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2

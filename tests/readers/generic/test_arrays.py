@@ -15,7 +15,7 @@ from own_files import FLAT_STAR, STAR, damages, joints, joints_in, npy, npz, raw
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
-from s2i_hf.readers.generic import arrays
+from s2i_hf.readers.generic import array_facts, arrays
 from s2i_hf.readers.generic.arrays import open_npz, read_array
 from s2i_hf.readers.generic.pose_estimators import keypoints_json
 
@@ -31,7 +31,9 @@ ONE, TWO = joints(12), joints(12, people=2)  # (T, M, V, 3)
         (TWO.swapaxes(0, 1), TWO),  # people first, as PYSKL
         (ONE.reshape(12, 12), ONE),
         (TWO.reshape(12, 24), TWO),
-        (TWO[:5], TWO[:5]),  # neither axis is longer than ten: time first
+        (TWO.transpose(3, 0, 2, 1), TWO),  # values first, as ST-GCN
+        (ONE[:, 0].transpose(2, 0, 1), ONE),
+        (np.asfortranarray(TWO), TWO),
         (ONE.astype(np.float16)[:, 0], ONE.astype(np.float16)),
         ((ONE * 1000).astype(np.int32)[:, 0], (ONE * 1000).astype(np.int32)),
     ],
@@ -42,18 +44,39 @@ def test_accepted_shapes(stored: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_array_equal(clip, expected)
 
 
+def test_a_score_or_state_follows_the_coordinates() -> None:
+    state = np.random.default_rng(0).integers(0, 3, (12, 2, 4, 1))
+    clip = arrays.as_clip(np.concatenate([TWO, state], axis=-1), STAR, "a.npy").joints
+    np.testing.assert_array_equal(clip, np.where(state > 0, TWO, np.nan))
+
+
+def test_axes_decide() -> None:
+    with refused(ReadError, "a.npy", "5 frames of 2 people", "2 frames of 5 people", "'TMVC'", "'MTVC'"):
+        arrays.as_clip(TWO[:5], STAR, "a.npy")
+    np.testing.assert_array_equal(arrays.as_clip(TWO[:5], STAR, "a.npy", "TMVC").joints, TWO[:5])
+    np.testing.assert_array_equal(arrays.as_clip(TWO[:5].swapaxes(0, 1), STAR, "a.npy", "mtvc").joints, TWO[:5])
+
+
+@pytest.mark.parametrize(("width", "source"), [(263, "HumanML3D"), (251, "KIT-ML"), (623, "Motion-X")])
+def test_motion_features_are_no_joints(tmp_path: Path, width: int, source: str) -> None:
+    file = raw(tmp_path, "000021.npy", npy(np.zeros((40, width), np.float32)))
+    for layout in (None, STAR, LAYOUTS["smpl_22"]):
+        with refused(ReadError, "000021.npy", source, "new_joint_vecs", "new_joints"):
+            array_facts.read(file, layout)
+
+
 def test_pixels_have_two_values_or_three() -> None:
     flat = ONE[..., :2]
     np.testing.assert_array_equal(arrays.as_clip(flat[:, 0], FLAT_STAR, "a").joints, flat)
     np.testing.assert_array_equal(arrays.as_clip(flat.reshape(12, 8), FLAT_STAR, "a").joints, flat)
     scored = np.where(ONE[..., 2:] > 0, ONE[..., :2], np.nan)  # the third value is a score
     np.testing.assert_array_equal(arrays.as_clip(ONE.reshape(12, 12), FLAT_STAR, "a").joints, scored)
-    with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 2\); expected \(T, 4, 3\)"):
+    with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 2\); expected \(T, 4, 3 or 4\)"):
         arrays.as_clip(flat, STAR, "a.npy")
 
 
 @pytest.mark.parametrize(
-    "shape", [(12,), (12, 13), (12, 5, 3), (12, 1, 4, 4), (0, 4, 3), (12, 0, 4, 3), (12, 0), (2, 3, 1, 4, 3), (3, 12, 4, 2), ()]
+    "shape", [(12,), (12, 13), (12, 5, 3), (12, 1, 4, 5), (0, 4, 3), (12, 0, 4, 3), (12, 0), (2, 3, 1, 4, 3), (3, 12, 4, 11), ()]
 )  # fmt: skip
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with refused(ReadError, str(shape), "test_star"):
@@ -70,7 +93,7 @@ def test_files_of_all_kinds_hold_the_same_clip(tmp_path: Path) -> None:
     }
     for name, content in files.items():
         np.testing.assert_array_equal(
-            joints_in(keypoints_json if name.endswith("json") else arrays, raw(tmp_path, name, content), STAR),
+            joints_in(keypoints_json if name.endswith("json") else array_facts, raw(tmp_path, name, content), STAR),
             TWO,
             err_msg=name,
         )
@@ -102,12 +125,12 @@ def test_null_is_missing(tmp_path: Path) -> None:
 )
 def test_broken_files_are_one_clear_sentence(tmp_path: Path, name: str, content: Any, words: str) -> None:
     with refused(ReadError, name, words):
-        joints_in(keypoints_json if name.endswith("json") else arrays, raw(tmp_path, name, content), STAR)
+        joints_in(keypoints_json if name.endswith("json") else array_facts, raw(tmp_path, name, content), STAR)
 
 
 def test_a_confusion_of_layouts_names_both(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 3\); expected \(T, 25, 3\).*'kinect_v2'"):
-        joints_in(arrays, raw(tmp_path, "a.npy", npy(ONE)), LAYOUTS["kinect_v2"])
+    with pytest.raises(ReadError, match=r"shape \(12, 1, 4, 3\); expected \(T, 25, 3 or 4\).*'kinect_v2'"):
+        joints_in(array_facts, raw(tmp_path, "a.npy", npy(ONE)), LAYOUTS["kinect_v2"])
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,7 +139,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     whole = {"fuzz.npy": npy(ONE), "fuzz.npz": npz(x=ONE), "fuzz.json": json.dumps(ONE.tolist()).encode()}
     name = data.draw(st.sampled_from(sorted(whole)))
     file = raw(tmp_path_factory.getbasetemp(), name, data.draw(damages(whole[name])))
-    reads_or_refuses(lambda: joints_in(arrays, file, STAR), name)
+    reads_or_refuses(lambda: joints_in(array_facts, file, STAR), name)
 
 
 # -- files of numpy ----------------------------------------------------------------------------------------------------

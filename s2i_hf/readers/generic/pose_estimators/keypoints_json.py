@@ -21,7 +21,8 @@ import numpy as np
 
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import MAX_CLIP, RawFile, ReadError, read_json
-from ..arrays import MAX_PEOPLE, from_lists, number_array
+from ..array_facts import from_lists
+from ..arrays import MAX_PEOPLE, number_array
 from ..raw_clip import RawClip
 
 _FRAME_KEYS = ("image_id", "frame_id", "frame_index", "frame")
@@ -36,17 +37,17 @@ class _Body(NamedTuple):
     scores: Any
 
 
-def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip in one of the forms above, or as nested lists (see `arrays`); NaN where a joint was not seen.
+def read(file: RawFile, layout: SkeletonLayout | None = None, axes: str | None = None) -> RawClip:
+    """Read a clip in one of the forms above, or as nested lists (see `array_facts`, also for `axes`); NaN where a joint was not seen.
 
     Raises ReadError if it is no JSON of these forms, or has keypoints of another count than the layout; names the frame.
     """
     content = read_json(file, MAX_CLIP)
     found = _bodies(content, file.name)
+    if found is None:
+        return from_lists(content, layout, file.name, axes)
     if layout is None:
         raise ReadError(f"{file.name} does not say which joints it holds.")
-    if found is None:
-        return from_lists(content, layout, file.name)
     frames, bodies = found
     frames = sorted(dict.fromkeys(frames), key=_frame_order)
     if len(frames) > _MAX_FRAMES:
