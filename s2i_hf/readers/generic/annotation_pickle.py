@@ -32,11 +32,11 @@ _MAX_SHOWN = 3
 def convert_pickle(
     path: str | Path, output: str | Path, layout: str | SkeletonLayout | Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Write every annotation as a `.npy` file, and labels and splits as CSV, into a new folder.
+    """Write every annotation as a `.npz` file, and labels and splits as CSV, into a new folder.
 
     Args:
         path: The pickle.
-        output: The folder to make: `clips/*.npy`, (T, M, V, 2 or 3) float32, and `labels.csv`, or one `labels_<rule>.csv` a
+        output: The folder to make: `clips/*.npz`, joints (T, M, V, 2 or 3) float32, and `labels.csv`, or one `labels_<rule>.csv` a
             rule, if the pickle has several (xsub, xview). Either all of it is written or nothing.
         layout: Joint format; keypoints of another number of joints are an error. None: not checked.
 
@@ -110,10 +110,10 @@ def _write_clips(
         if type(label) is not int or not -1 <= label < 1 << 16:
             raise ReadError(f"{where}: its label is no whole number from 0; expected the number of a class.")
         file = re.sub(r"[^\w.-]+", "_", item["frame_dir"])[:150].lstrip(".") or "clip"
-        path = folder / "clips" / f"{file}.npy"
+        path = folder / "clips" / f"{file}.npz"
         if item["frame_dir"] in names or path.exists():
             raise ReadError(f"{where}: {file!r} is there twice; every clip needs a name of its own.")
-        np.save(path, clip, allow_pickle=False)
+        np.savez(path, joints=clip, axes=np.array("TMVC"))
         names[item["frame_dir"]] = file, label if label >= 0 else ""
     if not names:
         raise ReadError(f"{name}: none of its {len(annotations):,} annotations has keypoints.")

@@ -63,7 +63,8 @@ def test_clips_and_tables(tmp_path: Path, protocol: int) -> None:
         "labels_xsub.csv",
         "labels_xview.csv",
     ]
-    clips = [np.load(tmp_path / "out" / "clips" / f"S001A{label:03}.npy", allow_pickle=False) for label in range(4)]
+    files = [tmp_path / "out" / "clips" / f"S001A{label:03}.npz" for label in range(4)]
+    clips = [np.load(file, allow_pickle=False)["joints"] for file in files]
     assert [clip.shape for clip in clips] == [(4, 2, 17, 2), (4, 2, 17, 2), (4, 1, 17, 2), (4, 2, 17, 2)]
     assert clips[0].dtype == np.float32
     np.testing.assert_array_equal(clips[0], whole["annotations"][0]["keypoint"].swapaxes(0, 1))
@@ -122,7 +123,7 @@ def test_names_cannot_leave_the_folder(tmp_path: Path) -> None:
     convert_pickle(write(folder, items), folder / "out")
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     inside = [path.name for path in written if path.parent == folder / "out" / "clips"]
-    assert len(inside) == len(names) and all(name.endswith(".npy") and not name.startswith(".") for name in inside)
+    assert len(inside) == len(names) and all(name.endswith(".npz") and not name.startswith(".") for name in inside)
     assert len(written) == len(names) + 2  # the table and the pickle
     assert len(find_folder(folder / "out", "coco_17").files["train"]) == len(names)
 

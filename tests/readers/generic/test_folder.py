@@ -317,7 +317,7 @@ def test_fingerprints_follow_files_labels_layout_and_unit(tmp_path: Path) -> Non
 def test_rows_batches_and_images(tmp_path: Path, layout: SkeletonLayout) -> None:
     """Own layouts, in metres and in pixels, go all the way: dataset, batch, image and back."""
     sizes = {
-        f"{name}__{i}": joints(6 + i, people=1 + i, layout=layout, seed=i) for name in ("sit", "wave") for i in (0, 1)
+        f"{name}__{i}": joints(12 + i, people=1 + i, layout=layout, seed=i) for name in ("sit", "wave") for i in (0, 1)
     }
     if layout.unit == "px":
         sizes = {name: clip[..., :2] * 300 + 600 for name, clip in sizes.items()}
@@ -329,7 +329,7 @@ def test_rows_batches_and_images(tmp_path: Path, layout: SkeletonLayout) -> None
     rows = as_rows(data["train"])
     assert rows.sample_ids == ["sit/0", "sit/1", "wave/0", "wave/1"] and rows.labels.tolist() == [0, 0, 1, 1]
     batch = SkeletonCollator()([rows[index] for index in range(4)])
-    assert batch["joints"].shape == (4, 7, 2, 4, 3) and set(batch["layouts"]) == {layout.name}
+    assert batch["joints"].shape == (4, 13, 2, 4, 3) and set(batch["layouts"]) == {layout.name}
     processor = SkeletonProcessor(layout=layout)
     inputs = processor(rows[1]["joints"], return_metadata=True)
     decoded = processor.decode(inputs["pixel_values"], inputs["metadata"])[0].numpy()
