@@ -1,4 +1,4 @@
-"""Writing the files of PKU-MMD, Toyota Smarthome, Florence-3D and SBU for the tests, and reading numbers slowly."""
+"""Writing the files of PKU-MMD, Toyota Smarthome, Florence-3D, SBU and Bandai-Namco for the tests, and reading numbers slowly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile
 
 
@@ -87,4 +88,34 @@ def sbu_text(joints: np.ndarray) -> str:
             for value in ((1280 - x) / 2560, (960 - y) / 1920, z * 7.8125 / 10000)
         ]
         lines.append(",".join([str(number), *(f"{value:.6f}" for value in values)]))
+    return "\n".join(lines) + "\n"
+
+
+def bandai_namco_text(frames: int = 4, seed: int = 0, scale: float = 1.0) -> str:
+    """A clip as the set writes it: six channels a joint, in centimetres, tabs after "Frames:"."""
+    layout, rng = LAYOUTS["bandai_namco_22"], np.random.default_rng(seed)
+    channels = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
+    offsets = {name: rng.uniform(-20, 20, 3) for name in layout.joint_names} | {"joint_Root": np.zeros(3)}
+    offsets["Hips"] = np.array([2.0, 92.0, 30.0])
+    lines: list[str] = ["HIERARCHY"]
+
+    def write(joint: int, depth: int) -> None:
+        name, pad = layout.joint_names[joint], "  " * depth
+        offset = " ".join(f"{value:g}" for value in scale * offsets[name])
+        lines.extend([f"{pad}{'JOINT' if depth else 'ROOT'} {name}", f"{pad}{{", f"{pad}  OFFSET {offset}"])
+        lines.append(f"{pad}  channels 6 {channels}")
+        children = [child for child, parent in enumerate(layout.parents) if parent == joint]
+        for child in children:
+            write(child, depth + 1)
+        if not children:
+            lines.extend([f"{pad}  End Site", f"{pad}  {{", f"{pad}    OFFSET 0 0 0", f"{pad}  }}"])
+        lines.append(f"{pad}}}")
+
+    write(0, 0)
+    lines += ["MOTION", f"Frames:\t{frames}", "Frame Time:\t0.0333333"]
+    for _ in range(frames):
+        row = [np.zeros(6)]
+        for name in layout.joint_names[1:]:
+            row.append(np.concatenate([scale * (offsets[name] + rng.normal(0, 0.5, 3)), rng.uniform(-180, 180, 3)]))
+        lines.append(" ".join(f"{value:.6g}" for value in np.concatenate(row)))
     return "\n".join(lines) + "\n"

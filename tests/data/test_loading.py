@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import one_sentence, refused
+from paper_files import bandai_namco_text
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 import s2i_hf.readers.raw_files
@@ -205,6 +206,31 @@ def test_the_lists_travel_with_a_converted_folder(folders: dict[str, Path], tmp_
         load_skeletons(tmp_path / "pku1_xview", holdout=["pku1_xsub"])
     assert "cross_subject.txt" in str(caught.value) and one_sentence(caught.value)
     assert len(load_skeletons(tmp_path / "pku1_xview", holdout=["ntu60_xsub"])["train"]) == 2
+
+
+def test_clips_that_are_there_take_turns_wherever_they_are_opened(tmp_path: Path) -> None:
+    """Bandai-Namco by index, where every even clip is missing: 3 and 7 test, of a folder, a conversion and as what is held out."""
+    raw, name = tmp_path / "raw", "dataset-2_run_{}_{:03}"
+    raw.mkdir()
+    for style in ("normal", "active"):
+        for index in (1, 3, 5, 7):
+            text = bandai_namco_text(frames=2, seed=index)
+            (raw / f"{name.format(style, index)}.bvh").write_text(text)
+    tested = {name.format(style, index) for style in ("normal", "active") for index in (3, 7)}
+    built = load_skeletons("bandai_namco_by_index", raw, cache_dir=tmp_path / "cache")
+    convert("bandai_namco_by_index", raw, tmp_path / "out", "npz")
+    converted = load_skeletons(tmp_path / "out", holdout="bandai_namco_by_index")
+    for data in (built, converted):
+        assert set(data["test"].sample_ids if data is converted else data["test"]["sample_id"]) == tested
+    assert describe(converted)["held_out"] == {"bandai_namco_by_index": 0}
+    held = load_skeletons(
+        "bandai_namco_style1",
+        raw,
+        cache_dir=tmp_path / "cache",
+        holdout=["bandai_namco_style1", "bandai_namco_by_index"],
+    )
+    assert set(held["train"].sample_ids) == {name.format("normal", index) for index in (1, 5)}
+    assert set(held["test"].sample_ids) == {name.format("active", index) for index in (1, 3, 5, 7)}
 
 
 def test_a_video_that_gives_no_clip_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

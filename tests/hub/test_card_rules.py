@@ -312,6 +312,7 @@ def test_licences_of_data_sets_by_the_names_of_the_hub():
         header = yaml.safe_load(front_matter({"protocol": rule.name, "counts": {"train": 1}}))
         found[name] = header.get("license")
         assert header.get("license_link") == (data.homepage if found[name] == "other" else None)
+    assert found["bandai_namco"] == "cc-by-nc-4.0"
     assert (found["irds"], found["ui_prmd_kinect"], found["ntu60"], found["synthetic"]) == (
         "cc-by-4.0",
         "pddl",

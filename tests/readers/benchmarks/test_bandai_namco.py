@@ -13,6 +13,7 @@ import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
 from own_files import damages
+from paper_files import bandai_namco_text
 from scipy.spatial.transform import Rotation
 
 from s2i_hf.processing.layouts import LAYOUTS
@@ -23,37 +24,7 @@ from s2i_hf.readers.discovery import find_recordings, read_file
 from s2i_hf.readers.generic.folder import find_folder
 
 NAME = "dataset-2_walk-turn-left_active_003.bvh"
-CHANNELS = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
 LAYOUT = LAYOUTS["bandai_namco_22"]
-
-
-def clip_text(frames: int = 4, seed: int = 0, scale: float = 1.0) -> str:
-    """A clip as the set writes it: six channels a joint, in centimetres, tabs after "Frames:"."""
-    rng = np.random.default_rng(seed)
-    offsets = {name: rng.uniform(-20, 20, 3) for name in LAYOUT.joint_names} | {"joint_Root": np.zeros(3)}
-    offsets["Hips"] = np.array([2.0, 92.0, 30.0])
-    lines: list[str] = ["HIERARCHY"]
-
-    def write(joint: int, depth: int) -> None:
-        name, pad = LAYOUT.joint_names[joint], "  " * depth
-        offset = " ".join(f"{value:g}" for value in scale * offsets[name])
-        lines.extend([f"{pad}{'JOINT' if depth else 'ROOT'} {name}", f"{pad}{{", f"{pad}  OFFSET {offset}"])
-        lines.append(f"{pad}  CHANNELS 6 {CHANNELS}")
-        children = [child for child, parent in enumerate(LAYOUT.parents) if parent == joint]
-        for child in children:
-            write(child, depth + 1)
-        if not children:
-            lines.extend([f"{pad}  End Site", f"{pad}  {{", f"{pad}    OFFSET 0 0 0", f"{pad}  }}"])
-        lines.append(f"{pad}}}")
-
-    write(0, 0)
-    lines += ["MOTION", f"Frames:\t{frames}", "Frame Time:\t0.0333333"]
-    for _ in range(frames):
-        row = [np.zeros(6)]
-        for name in LAYOUT.joint_names[1:]:
-            row.append(np.concatenate([scale * (offsets[name] + rng.normal(0, 0.5, 3)), rng.uniform(-180, 180, 3)]))
-        lines.append(" ".join(f"{value:.6g}" for value in np.concatenate(row)))
-    return "\n".join(lines) + "\n"
 
 
 def by_scipy(text: str) -> np.ndarray:
@@ -88,7 +59,7 @@ def by_scipy(text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_joints_are_those_of_scipy(tmp_path: Path, seed: int) -> None:
-    text = clip_text(seed=seed)
+    text = bandai_namco_text(seed=seed)
     (tmp_path / NAME).write_text(text)
     sequence = bandai_namco.read(tmp_path / NAME)
     assert sequence.joints.shape == (4, 1, 22, 3) and sequence.joints.dtype == np.float32
@@ -100,7 +71,7 @@ def test_joints_are_those_of_scipy(tmp_path: Path, seed: int) -> None:
 
 def test_joints_are_found_by_their_names(tmp_path: Path) -> None:
     """Two arms in the other order are the same clip; the generic reader says the same of it."""
-    text = clip_text()
+    text = bandai_namco_text()
     (tmp_path / NAME).write_text(text)
     first = bandai_namco.read(tmp_path / NAME).joints
     swapped = re.sub(r"(Shoulder|UpperArm|LowerArm|Hand)_([LR])", lambda m: f"{m[1]}_{'RL'['LR'.index(m[2])]}", text)
@@ -122,19 +93,19 @@ LAYOUT_ARMS_SWAPPED = [*range(6), 10, 11, 12, 13, 6, 7, 8, 9, *range(14, 22)]
         (lambda text: text[:-200], ["line "]),
         (lambda text: text.replace("0.0333333\n0", "0.0333333\nnan"), ["line "]),
         (lambda text: text.replace("HIERARCHY", "hierarchical"), ["line 1"]),
-        (lambda text: clip_text(scale=1000), ["cannot be metres"]),
+        (lambda text: bandai_namco_text(scale=1000), ["cannot be metres"]),
         (lambda text: "", ["empty"]),
     ],
 )
 def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, change, words: list[str]) -> None:
-    (tmp_path / NAME).write_text(change(clip_text()))
+    (tmp_path / NAME).write_text(change(bandai_namco_text()))
     with refused(ReadError, NAME, *words):
         bandai_namco.read(tmp_path / NAME)
 
 
 @cache
 def _bytes() -> bytes:
-    return clip_text(2).encode()
+    return bandai_namco_text(2).encode()
 
 
 @settings(deadline=None, max_examples=150)
@@ -156,9 +127,9 @@ def test_archives_of_any_method_and_gz_are_read_as_they_are(tmp_path: Path) -> N
         folder.mkdir()
         with zipfile.ZipFile(folder / "data.zip", "w", method) as archive:
             for index in (1, 2, 3):
-                archive.writestr(f"data/dataset-2_run_normal_{index:03}.bvh", clip_text(seed=index))
+                archive.writestr(f"data/dataset-2_run_normal_{index:03}.bvh", bandai_namco_text(seed=index))
                 archive.writestr(f"data/dataset-2_run_normal_{index:03}.json", "{}")
-        (folder / "dataset-2_run_normal_004.bvh.gz").write_bytes(gzip.compress(clip_text(seed=4).encode()))
+        (folder / "dataset-2_run_normal_004.bvh.gz").write_bytes(gzip.compress(bandai_namco_text(seed=4).encode()))
         found = find_recordings("bandai_namco_by_index", folder)
         assert [len(found.files[split]) for split in ("train", "test")] == [2, 2] and not found.left_out
         for index, file in enumerate(found.all_files, 1):
@@ -167,7 +138,7 @@ def test_archives_of_any_method_and_gz_are_read_as_they_are(tmp_path: Path) -> N
                 ("test", "train")[index % 2],
                 3,
             )
-            np.testing.assert_allclose(clip.sequence.joints[:, 0], by_scipy(clip_text(seed=index)), atol=1e-5)
+            np.testing.assert_allclose(clip.sequence.joints[:, 0], by_scipy(bandai_namco_text(seed=index)), atol=1e-5)
 
 
 def test_real_recordings(real_data: Path) -> None:
