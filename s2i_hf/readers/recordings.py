@@ -14,6 +14,7 @@ from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split
 from ..protocols.folder import FolderProtocol
 from .benchmarks import recording_name
+from .generic.pose_estimators.frame_files import FRAME_SUFFIXES, clip_name
 from .raw_files import RawFile, without_gz
 
 
@@ -97,5 +98,7 @@ def file_id(protocol: Protocol, file: RawFile) -> str:
         root = Path(protocol.root)
         beside = file.path.name if file.path == root or file.member else file.path.relative_to(root).as_posix()
         path = PurePosixPath(unicodedata.normalize("NFC", file.member or beside))  # macOS writes accents apart
-        return path.with_name(without_gz(path.name)).with_suffix("").as_posix()
+        path = path.with_name(without_gz(path.name)).with_suffix("")
+        name = clip_name(path.name, bool(file.companions)) if file.suffix in FRAME_SUFFIXES else path.name
+        return path.with_name(name or path.parent.name or path.name).as_posix()
     return recording_name(protocol.reader, file)

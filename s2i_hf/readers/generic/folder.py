@@ -5,6 +5,7 @@
     .csv              a row a frame (`tables`), or what Motive and Vicon Nexus export (`mocap`)
     .bvh .amc + .asf  motion capture: angles of a tree (`bvh`, `amc_asf`)
     .c3d .trc .mvnx   motion capture: places of markers or segments (`mocap`)
+    .json .txt        a file a frame, as OpenPose and YOLO write them (`frame_files`): together they are one clip
 
 Joints come out as everywhere in this package, in the unit of the layout with y up. In images y points down, as in MediaPipe, Azure Kinect,
 CMU Panoptic and MPI-INF-3DHP: for layouts in pixels or normalized coordinates and for theirs y and z change their signs, which turns
@@ -44,7 +45,7 @@ from . import array_facts, ctrgcn_npz
 from .folder_labels import Labels, doubts_about_classes, from_folders
 from .label_tables import from_table
 from .mocap import amc_asf, bvh, c3d, mvnx, trc
-from .pose_estimators import keypoints_json
+from .pose_estimators import frame_files, keypoints_json, yolo_labels
 from .raw_clip import UPS, RawClip, in_layout, layout_of, metres_per
 from .tables import table_files
 
@@ -54,7 +55,7 @@ SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet", ".json", ".bvh", ".amc",
 _MOCAP = (".bvh", ".amc", ".c3d", ".trc", ".mvnx")
 _READERS = {
     ".npy": array_facts, ".npz": array_facts, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
-    ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx,
+    ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx, ".txt": yolo_labels,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _TABLE = "labels.csv"  # or labels.tsv
@@ -149,8 +150,8 @@ def _find(
         raise ValueError(f"The data folder {folder} is not there; expected a folder of clips ({', '.join(SUFFIXES)}).")
     if folder.is_dir() or folder.suffix.lower() == ".zip":
         every = list_raw_files(folder) if files is None else files
-        found = with_suffix(every, SUFFIXES)
-    elif with_suffix([RawFile(folder)], SUFFIXES):
+        found = with_suffix(every, (*SUFFIXES, ".txt"))
+    elif with_suffix([RawFile(folder)], (*SUFFIXES, ".txt")):
         every = found = [on_disk(folder)]
     else:
         raise ValueError(f"{folder.name} is none of {', '.join(SUFFIXES)}; expected a clip or a folder of clips.")
@@ -166,14 +167,16 @@ def _find(
     used = {
         file for file in every if file == table_file or (given and not file.member and file.path.resolve() in given)
     }
-    clips = [file for file in found if file not in tables and file not in used]
+    clips = frame_files.select(
+        [file for file in found if file not in tables and file not in used], keypoints_json.is_frame
+    )
+    known = {one for file in clips for one in (file.with_companions(), *file.companions)} | {*tables, *used}
     amc, left_out = amc_asf.select(clips)
     skeletons = {skeleton for file in amc for skeleton in file.companions}
     left_out["no .amc file belongs to it"] = [
         name_in(file, folder) for file in clips if file.suffix == ".asf" and file not in skeletons
     ]
     left_out["a table of labels that is not used"] = [name_in(file, folder) for file in tables if file not in used]
-    known = {*found, *used}
     for file in (file for file in every if file not in known):
         left_out.setdefault(_no_clip(file), []).append(name_in(file, folder))
     clips = [file for file in clips if file.suffix not in (".amc", ".asf")] + amc

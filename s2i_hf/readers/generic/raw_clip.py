@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -76,7 +76,9 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
         if BUILT_IN[name].num_joints == len(clip.names) or clip.parents is None
     ]
     if known:
-        return BUILT_IN[known[0]]
+        kind = _kind(clip)
+        best = next((BUILT_IN[name] for name in known if BUILT_IN[name].unit == kind), BUILT_IN[known[0]])
+        return best if kind in ("", best.unit) else replace(best, name=f"{best.name}_{kind}", unit=kind)
     if clip.parents is not None:
         return _named_layout(clip.names, clip.parents, file)
     if clip.names:
@@ -84,6 +86,12 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
         advice = "pass a layout of your own with the joints you want, by these names, and their parents"
         raise ReadError(f"{file}: its {len(clip.names)} joints ({shown}) are those of no known layout; {advice}.")
     raise ReadError(f"{file} does not say which joints it holds.")
+
+
+def _kind(clip: RawClip) -> str:
+    """What kind of unit a clip is in, as a layout has it: "m", "px" or "normalized"; "" if nothing says so."""
+    unit = clip.unit or clip.usual_unit
+    return unit if unit in ("", "px", "normalized") else "m"
 
 
 def _named_layout(names: Sequence[str], parents: Sequence[int], file: str) -> SkeletonLayout:
@@ -118,11 +126,9 @@ def in_layout(
         joints = joints[:, :, pick(clip.names, layout, file)]
     elif joints.shape[2] != layout.num_joints:
         raise ReadError(f"{file}: has {joints.shape[2]} joints; layout {layout.name!r} has {layout.num_joints}.")
-    measures = {clip.unit} & {"px", "normalized"} or ({"m"} if clip.unit else set())
-    if measures and layout.unit not in measures:
-        raise ReadError(
-            f"{file}: its coordinates are in {clip.unit}, those of layout {layout.name!r} in {layout.unit}."
-        )
+    if (kind := _kind(clip)) not in ("", layout.unit):
+        stated = f"{file}: its coordinates are in {clip.unit or kind}, those of layout {layout.name!r} in {layout.unit}"
+        raise ReadError(f"{stated}; pass {'no layout, or ' if clip.layout or clip.names else ''}one in {kind}.")
     if unit and clip.unit and metres_per(unit) != metres_per(clip.unit):
         raise ReadError(f"{file}: says that it is in {clip.unit}, and unit is {unit!r}; leave unit out.")
     if up and clip.up and up != clip.up:
