@@ -64,4 +64,9 @@ def _read(content: object, file: str, layout: SkeletonLayout | None, axes: str |
     frames = frames_of(content)
     if frames and not any(frame.people for frame in frames):
         raise ReadError(f"{file}: nobody is in any of its {len(frames):,} frames.")
+    for frame in frames:
+        for person in frame.people:
+            if is_object(person) or (frame.content and not isinstance(person, list)):
+                held = ", ".join(person)[:80] if is_object(person) else repr(person)[:40]
+                raise ReadError(f"{file}: frame {frame.id}: somebody in it has {held}; expected keypoints.")
     return from_lists(content, layout, file, axes)

@@ -73,6 +73,8 @@ class Bodies:
         values = self._stacked(self._values, "keypoints")
         scores = None
         if any(one is not None for one in self._scores):
+            if None in self._scores:
+                raise ReadError(f"{self._where(self._scores.index(None))}: somebody has no scores, and others have.")
             scores = self._stacked(self._scores, "scores").reshape(len(values), -1)
         if values.ndim == 4 and values.shape[1] == 1:
             values = values[:, 0]

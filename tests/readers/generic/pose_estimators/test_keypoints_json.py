@@ -133,16 +133,19 @@ def broken() -> dict[str, tuple[Any, str]]:
     lacking = mmpose()
     del lacking["instance_info"][1]["instances"][0]["keypoints"]
     return {
-        "joints of another layout": (short, "frame 100: keypoints of shape (9,); expected the 4"),
+        "joints of another layout": (short, "frame 100: keypoints of shape (9,); expected (12,) as before"),
         "no keypoints": (odd, "frame 100"),
         "text": (text, "frame 100"),
         "no frame": (none, "annotation 4 has no image_id"),
-        "scores": (scores, "2 keypoint_scores; expected 4"),
+        "scores": (scores, "frame 102: somebody has no scores"),
         "list for an annotation": (deep, "annotation 4"),
         "nobody": ({"images": [{"id": 1}], "annotations": []}, "nobody is in any of its 1 frames"),
-        "instances are no list": ({"instance_info": [{"instances": []}, {"instances": 3}]}, "frame 2 of 2"),
+        "instances are no list": (
+            {"instance_info": [{"instances": []}, {"instances": 3}]},
+            "frame 1: somebody in it has 3",
+        ),
         "no keypoints of an instance": (lacking, "frame 2 of 4: instance 1"),
-        "2D and 3D": (mixed, "frame 3: keypoints of 3 values; expected 2"),
+        "2D and 3D": (mixed, "frame 3: keypoints of shape (4, 3); expected (4, 2)"),
         "neither": ({"a": 1}, "no arrays"),
         "truncated": (json.dumps(coco())[:-9], "not JSON"),
     }
@@ -157,11 +160,11 @@ def test_broken_files_are_one_clear_sentence(tmp_path: Path, case: str) -> None:
 
 def test_a_list_of_many_frames_takes_no_memory(tmp_path: Path) -> None:
     content = coco()
-    content["images"] = [{"id": number} for number in range(120_000)]
+    content["images"] = [{"id": number} for number in range(500_000)]
     content["annotations"] = [
         {**content["annotations"][0], "track_id": track, "image_id": track} for track in range(10)
     ]
-    with pytest.raises(ReadError, match="120,000 frames of 10 people"):
+    with pytest.raises(ReadError, match="500,000 frames of 10 people"):
         read(tmp_path, content)
 
 
