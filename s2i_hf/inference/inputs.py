@@ -91,7 +91,7 @@ def find_clips(
         reader = detected.reader if detected.kind == "dataset" else None
     if reader is not None:
         return _of_reader(place, reader, files)
-    return _custom(place, with_suffix(files, SUFFIXES), layout, unit, default_layout)
+    return _custom(place, files, layout, unit, default_layout)
 
 
 def check_protocol(protocol: str | None) -> None:
@@ -149,7 +149,7 @@ def _custom(
     place: Path, found: Sequence[RawFile], layout: LayoutLike | None, unit: str | None, default: LayoutLike | None
 ) -> FoundClips:
     """Custom data: recordings of general formats; `default` is for those that do not name their joints themselves."""
-    if layout is None and len(with_suffix(found, _MOTION)) < len(found):
+    if layout is None and len(with_suffix(found, _MOTION)) < len(with_suffix(found, SUFFIXES)):
         layout = default
     recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
 

@@ -121,9 +121,15 @@ def test_what_went_wrong_is_told(tmp_path):
     wrong = {
         "broken": ["a.json: not JSON | <b>"], "left_out": {"on the list of missing skeletons": ["x", "y"]},
         "missing": {"train": {"count": 1018, "first": ["z"]}, "test": 463},
+        "parts_left_out": ["b.json: frame 3 of 5 is left out.", "c.json: frame 1 of 5 is left out."],
+        "warnings": ["Class 'walk' has test clips and no training clip."], "notes": ["labels.csv: every subject has a number: 0 anna."],
     }  # fmt: skip
     text = write_dataset_card(write(tmp_path / "out", **wrong)).read_text()
     assert "1 recordings could not be read" not in text and r"not JSON \| &lt;b>" in text
+    assert "Of 2 recordings a part was left out, the first: b.json: frame 3 of 5 is left out." in text
+    assert (
+        "Class 'walk' has test clips and no training clip." in text and "anna" not in text
+    )  # names of people stay in s2i.json
     assert "Not read, on the list of missing skeletons: 2." in text
     assert "Missing from the complete data set: 1,018 of train, 463 of test." in text
 

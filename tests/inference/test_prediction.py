@@ -9,7 +9,7 @@ import torch
 from command_line import run
 from conftest import one_sentence, refused
 from finetune_clips import CLASSES
-from own_files import leave_frames_out
+from own_files import leave_frames_out, npy
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.cli import main
@@ -247,6 +247,21 @@ def test_parts_that_are_left_out_are_said_on_stderr(classifier, tmp_path, make_c
     assert err == "left out: clip.npy: frame 3 of 5 cannot be read; it is left out.\n"
     code, _, err = run(capsys, "predict", classifier[0], tmp_path, "--strict")
     assert code == 2 and "0 broken and 1 left out" in err.splitlines()[-1]
+
+
+def test_files_that_are_not_read_are_counted(classifier, tmp_path, make_clip, capsys):
+    (tmp_path / "a").mkdir()
+    for name in ("a/1.NPY", "2.npy"):
+        (tmp_path / name).write_bytes(npy(make_clip(frames=6)))
+    (tmp_path / "a" / "film.MP4").write_text("x")
+    (tmp_path / "a" / "far.npy").write_text("version https://git-lfs.github.com/spec/v1\n")
+    code, out, err = run(capsys, "predict", classifier[0], tmp_path, "--json")
+    assert code == 0 and [json.loads(line)["file"] for line in out.splitlines()] == ["2.npy", "a/1.NPY", "a/far.npy"]
+    assert (
+        "left out, no format of clips (.mp4): 1 (a/film.MP4)" in err
+        and "broken: a/far.npy: a pointer of Git LFS" in err
+    )
+    assert run(capsys, "predict", classifier[0], tmp_path / "a" / "1.NPY")[0] == 0
 
 
 def test_labels_do_not_decide_what_is_read(classifier, tmp_path, make_clip, capsys):

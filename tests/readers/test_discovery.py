@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from dataclasses import replace
@@ -12,9 +13,11 @@ from hypothesis import given, strategies as st
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
+from s2i_hf.inspection.inspector import inspect
 from s2i_hf.protocols import PROTOCOLS, SPLITS
 from s2i_hf.readers import ReadError
 from s2i_hf.readers.discovery import find_recordings, read_file, read_split_file
+from s2i_hf.readers.recordings import Clip
 
 NAMES = ["a01_s01_e00_v01", "a01_s01_e00_v02", "a02_s03_e00_v03", "a12_s02_e01_v01"]
 
@@ -32,6 +35,40 @@ def test_the_folder_or_its_parents(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "NW-UCLA" / "all_sqe")
     (tmp_path / "link" / ".hidden.json").write_text("{}")
     assert names_of(tmp_path / "link") == expected
+
+
+@pytest.mark.parametrize("suffix", [".JSON", ".Json", ".json.gz", ".JSON.GZ"])
+def test_benchmarks_with_suffixes_in_any_case_and_at_any_depth(tmp_path: Path, suffix: str) -> None:
+    write_nw_ucla(tmp_path / "a" / "b" / "c" / "d" / "e" / "f", NAMES)
+    expected = [
+        clip
+        for file in find_recordings("nw_ucla_xview", tmp_path).all_files
+        for clip in read_file(file, PROTOCOLS["nw_ucla_xview"])
+    ]
+    for path in sorted(tmp_path.rglob("*.json")):
+        content = path.read_bytes()
+        path.with_suffix(suffix).write_bytes(gzip.compress(content) if suffix.lower().endswith("gz") else content)
+        path.unlink()
+    recordings = find_recordings("nw_ucla_xview", tmp_path)
+    clips = [clip for file in recordings.all_files for clip in read_file(file, recordings.protocol)]
+    assert [file.stem for file in recordings.all_files] == sorted(NAMES) and len(clips) == len(expected)
+    for clip, other in zip(clips, expected, strict=True):
+        assert isinstance(clip, Clip) and isinstance(other, Clip) and clip.split == other.split
+        np.testing.assert_array_equal(clip.sequence.joints, other.sequence.joints)
+    assert inspect(tmp_path).verdict.startswith("NW-UCLA")
+
+
+def test_split_lists_with_suffixes_in_capitals(tmp_path: Path) -> None:
+    for name in ("0002-L", "0002-M"):
+        write_pku(tmp_path, name, walk(12, 1, 25), [(3, 0, 4, 1), (9, 5, 12, 1)])
+    (tmp_path / "cross_subject.txt").write_text(split_text(["0002-L"], ["0002-M"]))
+    plain = find_recordings("pku1_xsub", tmp_path)
+    for path in sorted(tmp_path.rglob("*.txt")):
+        path.rename(path.with_suffix(".TXT"))
+    capitals = find_recordings("pku1_xsub", tmp_path)
+    for split in SPLITS:
+        assert [file.stem for file in capitals.files[split]] == [file.stem for file in plain.files[split]]
+    assert capitals.left_out == plain.left_out
 
 
 def test_what_is_left_out_and_why(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ _READERS = {
     ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx, ".txt": yolo_labels,
 }  # fmt: skip
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
+_REASONS = 6  # that are named where there is no clip
 _TABLE = "labels.csv"  # or labels.tsv
 TABLES = re.compile(r"labels(_.*)?\.[ct]sv", re.IGNORECASE)
 _Layout = str | Path | SkeletonLayout | Mapping[str, Any]
@@ -181,9 +182,9 @@ def _find(
         left_out.setdefault(_no_clip(file), []).append(name_in(file, folder))
     clips = [file for file in clips if file.suffix not in (".amc", ".asf")] + amc
     if not clips:
-        pickles = folder.is_dir() and any(folder.glob("*.pkl"))
+        pickles = any(file.suffix in (".pkl", ".pickle") for file in every)
         hint = " Pickles are read by `s2i convert-pickle` only." if pickles else ""
-        hint += "".join(f" {names[0]}: {reason}." for reason, names in left_out.items() if names)
+        hint += "".join(f" {names[0]}: {reason}." for reason, names in [*left_out.items()][:_REASONS] if names)
         raise ValueError(f"No clips in {folder}: looked for {', '.join(SUFFIXES)}.{hint}")
     return clips, table_file, left_out
 

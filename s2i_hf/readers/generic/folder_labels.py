@@ -152,7 +152,8 @@ def doubts_about_classes(names: Sequence[str], samples: Collection[FolderSample]
     doubts: list[str] = []
     spellings: dict[str, list[str]] = {}
     for name in names:
-        spellings.setdefault(re.sub(r"[\W_]+", "", name.casefold()) or name, []).append(name)
+        apart = " " if re.search(r"\d", name) else ""  # 1-0 is not 10
+        spellings.setdefault(re.sub(r"[\s_-]+", apart, name.casefold().strip()) or name, []).append(name)
     if alike := [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]:
         doubts.append(f"Classes differ only in spelling: {_listed(alike)}; give one class one name.")
     for split, other in (("test", "training"), ("train", "test")):
