@@ -158,7 +158,7 @@ def _configs(run: RunFolder) -> Files:
         try:
             SkeletonProcessor.from_dict({"layout": layout})
         except ValueError as error:
-            raise ValueError(f"{run.path}: {error}") from None
+            raise ValueError(f"{run.path}{os.sep}{error}") from None  # names the file
     model = with_code(run.config, OWN_MODELS.get(str(run.config.get("model_type", "")), {}))
     processor = with_code(run.processor, {"AutoImageProcessor": PROCESSOR_CLASS})
     return dict(zip(_CONFIGS, (_json_bytes(_public(model)), _json_bytes(_public(processor))), strict=True))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..data.stored_clips import is_converted
 from ..inspection.detection import detect
-from ..processing.layouts import LayoutLike
+from ..processing.layouts import LayoutLike, layout_json
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol
@@ -148,9 +148,15 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips
 def _custom(
     place: Path, found: Sequence[RawFile], layout: LayoutLike | None, unit: str | None, default: LayoutLike | None
 ) -> FoundClips:
-    """Custom data: recordings of general formats; `default` is for those that do not name their joints themselves."""
-    if layout is None and len(with_suffix(found, _MOTION)) < len(with_suffix(found, SUFFIXES)):
-        layout = default
+    """Custom data: recordings of general formats.
+
+    `default` is for those that do not name their joints themselves; if it is a layout of somebody's own, also for motion capture that
+    names all its joints, as what the model learned from did.
+    """
+    if layout is None and default is not None:
+        names_nothing = len(with_suffix(found, _MOTION)) < len(with_suffix(found, SUFFIXES))
+        if names_nothing or (isinstance(layout_json(default), dict) and _is_read_in(default, place, found, unit)):
+            layout = default
     recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
 
     def clips_of(file: RawFile) -> Iterator[Found]:
@@ -158,6 +164,13 @@ def _custom(
         return (clip if isinstance(clip, ReadError) else clip.sequence for clip in clips)
 
     return FoundClips(place, recordings.all_files, clips_of, left_out=recordings.left_out)
+
+
+def _is_read_in(layout: LayoutLike, place: Path, found: Sequence[RawFile], unit: str | None) -> bool:
+    """Whether the first recording has the joints of a layout."""
+    recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
+    clips = (clip for file in recordings.all_files[:1] for clip in read_file(file, recordings.protocol))
+    return not isinstance(next(clips, None), ReadError)
 
 
 def _converted(place: Path) -> Iterator[Found]:

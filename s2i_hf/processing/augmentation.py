@@ -43,7 +43,7 @@ class Augmentation:
         crop: Range of the share of frames kept, at a random place (MAMP: 0.5 to 1.0).
         speed: Range of the relative playing speed, such as 0.8 to 1.25. It is drawn for the beginning, the middle and the end of
             the clip and changes linearly between them: a speed that stays the same is undone when the image gets its height.
-        mirror: Probability of swapping left and right.
+        mirror: Probability of swapping left and right; a layout without mirror pairs is never mirrored.
         yaw: Largest rotation about the vertical axis, radians; cross-view training wants a large one.
         tilt: Largest rotation about the two horizontal axes, radians (MAMP rotates up to 0.3 about all three).
         scale: Largest relative change of size.
@@ -100,7 +100,7 @@ class Augmentation:
         if self.speed != (1, 1):
             slow, fast = self.speed
             joints = play(joints, slow * (fast / slow) ** later[_SPEEDS])  # half and twice the speed are equally likely
-        if draws[2] < self.mirror:
+        if draws[2] < self.mirror and layout.mirror_pairs:
             joints = joints[:, :, list(layout.mirror)] * np.array([-1, 1, 1], dtype=np.float32)
         if self.yaw or self.tilt or self.scale or self.shear:
             yaw, pitch, roll, scale = (2 * draws[3:7] - 1) * (self.yaw, self.tilt, self.tilt, self.scale)
