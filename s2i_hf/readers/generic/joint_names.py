@@ -24,6 +24,28 @@ _PREFIX = re.compile(
 _ALIASES: dict[str, dict[str, str]] = {
     "coco_17": {"left_wrist": "left_hand"},
 }
+# How exporters of motion capture build their skeletons, child<parent with * for a side; a file may lack some of the joints
+_TREES = (
+    # Mixamo, MotionBuilder, LAFAN1, Perception Neuron
+    "Hips Spine<Hips Spine1<Spine Spine2<Spine1 Spine3<Spine2 Neck<Spine3 Neck1<Neck Head<Neck1 HeadTop_End<Head *Shoulder<Spine3 "
+    "*Arm<*Shoulder *ForeArm<*Arm *Hand<*ForeArm *UpLeg<Hips *Leg<*UpLeg *Foot<*Leg *Toe<*Foot *ToeBase<*Foot *Toe_End<*ToeBase",
+    # Rokoko
+    "Hips Spine<Hips Spine1<Spine Spine2<Spine1 Spine3<Spine2 Spine4<Spine3 Neck<Spine4 Head<Neck *Shoulder<Spine4 *Arm<*Shoulder "
+    "*ForeArm<*Arm *Hand<*ForeArm *Thigh<Hips *Shin<*Thigh *Foot<*Shin *Toe<*Foot *ToeTip<*Toe",
+    # Xsens MVN
+    "Pelvis L5<Pelvis L3<L5 T12<L3 T8<T12 Neck<T8 Head<Neck *Shoulder<T8 *UpperArm<*Shoulder *ForeArm<*UpperArm *Hand<*ForeArm "
+    "*UpperLeg<Pelvis *LowerLeg<*UpperLeg *Foot<*LowerLeg *Toe<*Foot",
+    # Unity humanoid
+    "Hips Spine<Hips Chest<Spine UpperChest<Chest Neck<UpperChest Head<Neck Jaw<Head *Eye<Head *Shoulder<UpperChest "
+    "*UpperArm<*Shoulder *LowerArm<*UpperArm *Hand<*LowerArm *UpperLeg<Hips *LowerLeg<*UpperLeg *Foot<*LowerLeg *Toes<*Foot",
+    # OptiTrack Motive
+    "Root Hip<Root Ab<Hip Chest<Ab Neck<Chest Head<Neck *Shoulder<Chest *UArm<*Shoulder *FArm<*UArm *Hand<*FArm *Thigh<Hip "
+    "*Shin<*Thigh *Foot<*Shin *Toe<*Foot",
+    # DAZ, Poser and cgspeed's CMU
+    "hip abdomen<hip chest<abdomen neck<chest head<neck *Eye<head *Collar<chest *Shldr<*Collar *ForeArm<*Shldr *Hand<*ForeArm "
+    "*Buttock<hip *Thigh<*Buttock *Shin<*Thigh *Foot<*Shin *Toe<*Foot",
+)
+_FINGER = re.compile(r"(left|right):((?:hand)?(?:thumb|index|mid|middle|ring|pinky))(\d)")
 _MAX_SHOWN = 6
 
 
@@ -81,3 +103,24 @@ def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
         hint = did_you_mean(joint, names) or f" It names {shown}."
         raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
     return found
+
+
+def tree_of(names: Sequence[str]) -> tuple[int, ...] | None:
+    """Parents of joints that are those of an exporter in `_TREES`, -1 for the root; None if one of them is not."""
+    keys = [joint_key(name) for name in names]
+    place = {key: index for index, key in reversed(list(enumerate(keys)))}
+    for tree in _TREES if len(names) > 1 and len(place) == len(names) else ():
+        pairs = (one.replace("*", side) for side in ("left_", "right_") for one in tree.split())
+        above = {joint_key(child): joint_key(parent) for child, _, parent in (pair.partition("<") for pair in pairs)}
+        for key in keys:
+            if (finger := _FINGER.fullmatch(key)) and f"{finger[1]}:hand" in above:
+                before = f"{finger[1]}:{finger[2]}{int(finger[3]) - 1}"
+                above[key] = before if before in place else f"{finger[1]}:hand"
+        if above.keys() >= place.keys():
+            parents = []
+            for key in keys:
+                while (key := above.get(key, "")) and key not in place:
+                    pass
+                parents.append(place.get(key, -1))
+            return tuple(parents) if parents.count(-1) == 1 else None
+    return None

@@ -15,7 +15,7 @@ import numpy as np
 from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout
 from ..raw_files import ReadError
-from .joint_names import known_layouts, pick
+from .joint_names import known_layouts, pick, tree_of
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 UPS = ("y", "z", "-y")
@@ -79,8 +79,9 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
         kind = _kind(clip)
         best = next((BUILT_IN[name] for name in known if BUILT_IN[name].unit == kind), BUILT_IN[known[0]])
         return best if kind in ("", best.unit) else replace(best, name=f"{best.name}_{kind}", unit=kind)
-    if clip.parents is not None:
-        return _named_layout(clip.names, clip.parents, file)
+    parents = tree_of(clip.names) if clip.parents is None and clip.joints.shape[-1] == 3 else clip.parents
+    if parents is not None and _kind(clip) in ("", "m"):
+        return _named_layout(clip.names, parents, file)
     if clip.names:
         shown = ", ".join(clip.names[:4]) + (", ..." if len(clip.names) > 4 else "")
         advice = "pass a layout of your own with the joints you want, by these names, and their parents"
@@ -90,7 +91,7 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
 
 def _kind(clip: RawClip) -> str:
     """What kind of unit a clip is in, as a layout has it: "m", "px" or "normalized"; "" if nothing says so."""
-    unit = clip.unit or clip.usual_unit
+    unit = clip.unit or clip.usual_unit or ("m" if clip.parents is not None else "")  # bones have a length
     return unit if unit in ("", "px", "normalized") else "m"
 
 

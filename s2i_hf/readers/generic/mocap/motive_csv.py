@@ -14,16 +14,11 @@ bones; rotations are left alone. Read off public exports of formats 1.2 and newe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 from ...raw_files import ReadError
 from ..raw_clip import RawClip
 from .markers import by_person, cells_of, rate_of, trajectories, unit_of
 
 _KINDS = ("Bone", "Bone Marker", "Marker", "Rigid Body Marker", "Rigid Body")  # the first that there is, is read
-_TREE = "Hip<Root Ab<Hip Chest<Ab Neck<Chest Head<Neck"
-_LIMBS = "Shoulder<Chest UArm<*Shoulder FArm<*UArm Hand<*FArm Thigh<Hip Shin<*Thigh Foot<*Shin Toe<*Foot"
 
 
 def states_itself(text: str) -> bool:
@@ -62,34 +57,14 @@ def of_text(text: str, file: str) -> RawClip:
     bones, joints, left_out = by_person(labels, points, file)
     others = [found for found in _KINDS if found in there and found != kind]
     left_out += [f"its columns of type {' and '.join(others)} are left out."] if others else []
-    parents = None
-    if kind == "Bone":
-        told = next((row for row in header if row[1:2] == ["Parent"]), [])
-        tree = {name.rpartition(":")[2]: parent.rpartition(":")[2] for name, parent in zip(names, told, strict=False)}
-        parents = _parents(bones, tree)
+    told = next((row for row in header if row[1:2] == ["Parent"]), []) if kind == "Bone" else []
+    hung = {name.rpartition(":")[2]: parent for name, parent in zip(names, told, strict=False)}
+    on = ["Root" if (parent := hung.get(bone, "")) in roots else parent.rpartition(":")[2] for bone in bones]
+    tree = tuple(
+        bones.index(parent) if parent in bones and parent != bone else -1
+        for bone, parent in zip(bones, on, strict=True)
+    )
+    parents = tree if max(tree) >= 0 else None
     unit = unit_of(stated.get("Length Units", ""), file)
     fps = rate_of(stated.get("Export Frame Rate") or stated.get("Capture Frame Rate", ""))
     return RawClip(joints, bones, parents=parents, unit=unit, up="y", fps=fps, left_out=left_out)
-
-
-def _parents(names: Sequence[str], told: dict[str, str]) -> tuple[int, ...] | None:
-    """The tree of bones, as the file tells it, else as Motive builds its skeletons; None if a bone is none of these."""
-    if not any(told.get(name) in names for name in names):
-        told = dict(bone.split("<") for bone in _TREE.split())
-        for side in "LR":
-            told |= {
-                side + bone: parent.replace("*", side) for bone, parent in (pair.split("<") for pair in _LIMBS.split())
-            }
-        for name in names:
-            if finger := re.fullmatch(r"([LR])(Thumb|Index|Middle|Ring|Pinky)(\d)", name):
-                before = f"{finger[1]}{finger[2]}{int(finger[3]) - 1}"
-                told[name] = before if before in names else f"{finger[1]}Hand"
-        if any(name not in told and name != "Root" for name in names):
-            return None
-    parents = []
-    for name in names:
-        parent = told.get(name, "")
-        for _ in names:
-            parent = parent if parent in names else told.get(parent, "")
-        parents.append(names.index(parent) if parent in names else -1)
-    return tuple(parents)

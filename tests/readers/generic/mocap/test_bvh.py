@@ -8,6 +8,7 @@ import pytest
 from conftest import refused
 from hypothesis import given, settings, strategies as st
 from own_files import BVH, damages, joints_in, layout_in, raw, reads_or_refuses
+from scipy.spatial.transform import Rotation
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
@@ -133,6 +134,62 @@ def test_up_z_turns_the_body_upright(tmp_path: Path, file: RawFile) -> None:
     lying = bvh.read(file)
     lying.joints = np.stack([x, -z, y], axis=-1)  # the same body, written with z up
     np.testing.assert_allclose(in_layout(lying, ARMS, "a", up="z"), in_layout(clip, ARMS, "a"), atol=1e-6)
+
+
+# child < parent, offset: exporters' names, with a body 1.7 m tall in centimetres
+DAZ = "hip abdomen<hip,0,12,0 chest<abdomen,0,20,0 neck<chest,0,22,0 head<neck,0,12,2"
+LIMBS = {
+    "{}Collar<chest,6,18,0 {}Shldr<{}Collar,12,0,0 {}ForeArm<{}Shldr,28,0,0 {}Hand<{}ForeArm,25,0,0": "arm",
+    "{}Buttock<hip,5,-2,0 {}Thigh<{}Buttock,4,-3,0 {}Shin<{}Thigh,0,-42,0 {}Foot<{}Shin,0,-42,0": "leg",
+}
+
+
+def test_a_body_of_daz_agrees_with_scipy(tmp_path: Path) -> None:
+    pairs = DAZ.split() + [pair.replace("{}", side) for side in "lr" for limb in LIMBS for pair in limb.split()]
+    names = [pair.partition("<")[0] for pair in pairs]
+    told = [pair.partition("<")[2].split(",") for pair in pairs]
+    parents = [names.index(words[0]) if words[0] else -1 for words in told]
+    offsets = np.array([[float(word) for word in words[1:]] or [0, 0, 0] for words in told])
+    offsets[[name.startswith("r") for name in names], 0] *= -1
+
+    order: list[int] = []
+
+    def written(joint: int) -> str:
+        order.append(joint)
+        channels = "6 Xposition Yposition Zposition " if parents[joint] < 0 else "3 "
+        inner = "".join(written(child) for child, parent in enumerate(parents) if parent == joint)
+        offset = " ".join(f"{value:g}" for value in offsets[joint])
+        return (
+            f"{'ROOT' if parents[joint] < 0 else 'JOINT'} {names[joint]}\n{{\n\tOFFSET {offset}\n"
+            f"\tCHANNELS {channels}Zrotation Yrotation Xrotation\n{inner or 'End Site { OFFSET 0 0 0 }'}}}\n"
+        ).replace("End Site { OFFSET 0 0 0 }", "End Site\n{\nOFFSET 0 0 0\n}\n")
+
+    tree = written(0)
+    angles = np.random.default_rng(4).uniform(-60, 60, (4, len(names), 3))
+    root = np.array([[0, 95, frame] for frame in range(4)])
+    rows = [
+        "\t".join([*map(str, root[t]), *(f"{a:.6f}" for joint in order for a in angles[t, joint])]) for t in range(4)
+    ]
+    file = raw(
+        tmp_path, "a.bvh", f"HIERARCHY\n{tree}MOTION\nFrames: 4\nFrame Time: 0.033333\n" + "\n".join(rows) + "\n"
+    )
+    clip = bvh.read(file)
+    layout = layout_in(bvh, file)
+    assert layout.parts["torso"] == ("head", "neck", "chest", "abdomen", "hip")
+    assert layout.parts["left_leg"] == ("lButtock", "lThigh", "lShin", "lFoot")
+    assert layout.parts["right_arm"] == ("rCollar", "rShldr", "rForeArm", "rHand")
+    joints = in_layout(clip, layout, file.name, unit="cm")[:, 0]
+    for t in range(4):
+        placed: dict[int, np.ndarray] = {}
+        turned: dict[int, Rotation] = {}
+        for joint in order:
+            local = Rotation.from_euler("ZYX", angles[t, joint], degrees=True)
+            up = parents[joint]
+            turned[joint] = local if up < 0 else turned[up] * local
+            placed[joint] = root[t] if up < 0 else placed[up] + turned[up].apply(offsets[joint])
+            np.testing.assert_allclose(
+                joints[t, layout.joint_names.index(names[joint])], placed[joint] / 100, atol=1e-5
+            )
 
 
 BROKEN = {

@@ -51,11 +51,12 @@ def in_plain_loop(path: Path, name: str, kind: str) -> list[list[float]]:
 
 @pytest.mark.parametrize("newer", [False, True])
 def test_bones_of_a_skeleton(tmp_path: Path, places: np.ndarray, newer: bool) -> None:
-    parents = [f"Anna:{PARENTS[bone]}" if bone in PARENTS else "Root" for bone in BONES] if newer else None
-    file = raw(tmp_path, "take.csv", motive_text(ANNA, places, parents=parents))
+    told = [f"Anna:{PARENTS[bone]}" if bone in PARENTS else "Root" for bone in BONES] if newer else None
+    file = raw(tmp_path, "take.csv", motive_text(ANNA, places, parents=told))
     clip = table_files.read(file)  # a table that says whose it is
     assert clip.names == tuple(BONES) and clip.unit == "m" and clip.up == "y" and clip.fps == 120 and not clip.left_out
-    assert clip.parents == tuple(BONES.index(PARENTS[bone]) if bone in PARENTS else -1 for bone in BONES)
+    parents = tuple(BONES.index(PARENTS[bone]) if bone in PARENTS else -1 for bone in BONES)
+    assert clip.parents == (parents if newer else None) and layout_of(clip, file.name).parents == parents
     for index in (0, 7, len(BONES) - 1):
         np.testing.assert_allclose(clip.joints[:, 0, index], in_plain_loop(file.path, ANNA[index], "Bone"), atol=1e-5)
     layout = layout_of(clip, file.name)
@@ -66,7 +67,10 @@ def test_bones_of_a_skeleton(tmp_path: Path, places: np.ndarray, newer: bool) ->
 def test_a_root_that_is_called_as_its_skeleton(places: np.ndarray) -> None:
     names = ["Skeleton 001", *(f"Skeleton 001:{bone}" for bone in BONES[1:])]
     clip = motive_csv.of_text(motive_text(names, places), "take.csv")
-    assert clip.names[0] == "Root" and clip.parents is not None and clip.parents[1] == 0
+    assert clip.names[0] == "Root" and layout_of(clip, "take.csv").parents[1] == 0
+    told = ["", *("Skeleton 001" for _ in BONES[1:])]
+    clip = motive_csv.of_text(motive_text(names, places, parents=told), "take.csv")
+    assert clip.parents == (-1, *[0] * (len(BONES) - 1))
 
 
 @pytest.mark.parametrize(("unit", "metres"), [("Meters", 1.0), ("Centimeters", 0.01), ("Millimeters", 0.001)])
