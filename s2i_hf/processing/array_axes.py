@@ -106,7 +106,7 @@ def _likely(axes: str, shape: tuple[int, ...]) -> bool:
         return people == 1 or (frames > 1 and not people > MAX_PEOPLE >= frames)
     if axes == "NTVC":
         return sizes["N"] > 1 and frames > 1 and not sizes["N"] > MAX_PEOPLE >= frames
-    return people <= MAX_PEOPLE
+    return people <= MAX_PEOPLE and (frames > 1 or people == 1)
 
 
 def _read_as(axes: str, shape: tuple[int, ...]) -> str:

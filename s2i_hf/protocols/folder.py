@@ -32,6 +32,7 @@ class FolderProtocol(Protocol):
         unit: What the coordinates in the files are given in, as `find_folder` takes it; None: what they say, or the unit of the layout.
         up: Their up axis; None: what they say, or that of the layout.
         any_size: Whether bodies may be of any size.
+        axes: Order of the axes of arrays, such as "MTVC"; None: as the files say, or told by sizes.
         root: The folder, archive or file; ids of files are their paths in it.
         table: Id of each clip -> its split, label, subject and camera.
         containers: Id of each file that holds many clips -> the splits these are in.
@@ -49,6 +50,7 @@ class FolderProtocol(Protocol):
     unit: str | None = None
     up: str | None = None
     any_size: bool = False
+    axes: str | None = None
     root: str = ""
     table: Mapping[str, FolderSample] = field(default_factory=dict)
     containers: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)

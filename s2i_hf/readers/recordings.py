@@ -81,7 +81,9 @@ class Recordings:
             changed.update(lists)
         if isinstance(rule, FolderProtocol):  # labels, layout and unit change the rows as the files do
             joints = {key: value for key, value in rule.skeleton.to_dict().items() if key != "source"}
-            known = repr((joints, rule.unit, rule.up, rule.any_size, rule.names, sorted(rule.table.items()))).encode()
+            known = repr(
+                (joints, rule.unit, rule.up, rule.any_size, rule.axes, rule.names, sorted(rule.table.items()))
+            ).encode()
             changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
         return changed.hexdigest(), content.hexdigest()
 

@@ -1,7 +1,7 @@
 """Custom data: any folder or archive of clips in a general format, found, labelled and read.
 
     .npy .npz .json   arrays and nested lists (`arrays`), keypoints of pose estimators (`keypoints_json`)
-    .npz              with x_train, y_train: the form of CTR-GCN and MAMP (`ctrgcn_npz`)
+    .npz .npy         all clips of a data set, of ST-GCN, CTR-GCN, MAMP and others (`clip_arrays`)
     .csv              a row a frame (`tables`), or what Motive and Vicon Nexus export (`mocap`)
     .bvh .amc + .asf  motion capture: angles of a tree (`bvh`, `amc_asf`)
     .c3d .trc .mvnx   motion capture: places of markers or segments (`mocap`)
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ...processing.array_axes import check_axes
 from ...processing.layouts import LAYOUTS, get_layout, register_layout
 from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
@@ -41,7 +42,7 @@ from ..raw_files import (
     with_suffix,
 )
 from ..recordings import Recordings, file_id, name_in
-from . import array_facts, ctrgcn_npz
+from . import array_facts, clip_arrays
 from .folder_labels import Labels, doubts_about_classes, from_folders
 from .label_tables import from_table
 from .mocap import amc_asf, bvh, c3d, mvnx, trc
@@ -57,6 +58,7 @@ _READERS = {
     ".npy": array_facts, ".npz": array_facts, ".json": keypoints_json, ".csv": table_files, ".tsv": table_files, ".parquet": table_files,
     ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx, ".txt": yolo_labels,
 }  # fmt: skip
+_ARRAYS = (array_facts, keypoints_json)  # whose axes may be told
 _LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
 _REASONS = 6  # that are named where there is no clip
 _TABLE = "labels.csv"  # or labels.tsv
@@ -71,6 +73,7 @@ def find_folder(
     unit: str | None = None,
     up: str | None = None,
     any_size: bool = False,
+    axes: str | None = None,
     labelled: bool = True,
     files: Sequence[RawFile] | None = None,
 ) -> Recordings:
@@ -88,6 +91,8 @@ def find_folder(
             size are errors.
         up: The up axis of the files, "y", "z" or "-y". None: what the file says, else -y in pixels and for "mediapipe_33", y otherwise.
         any_size: Read bodies of any size.
+        axes: Order of the axes of arrays and nested lists, where their sizes leave it in doubt: the letters T (frames), V (joints), C
+            (values a joint), and M (people) or N (clips) if there are any, such as "MTVC"; see `processing.array_axes`.
         labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
         files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
 
@@ -103,6 +108,7 @@ def find_folder(
     metres_per(unit)
     if up not in (None, *UPS):
         raise ValueError(f"up is {up!r}; expected one of {', '.join(UPS)}.")
+    axes = None if axes is None else check_axes(axes)
     table = None if labels is None else Path(labels).expanduser()
     if table is not None and not table.is_file():
         raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
@@ -111,21 +117,21 @@ def find_folder(
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
     protocol = FolderProtocol(
-        layout=skeleton.name, skeleton=skeleton, unit=unit, up=up, any_size=any_size, root=str(folder)
+        layout=skeleton.name, skeleton=skeleton, unit=unit, up=up, any_size=any_size, axes=axes, root=str(folder)
     )
     ids: dict[str, RawFile] = {}
     for name, file in sorted(((file_id(protocol, file), file) for file in found), key=lambda pair: pair[0]):
         if name in ids:
             raise ValueError(f"{ids[name]} and {file} would be one clip {name!r}; rename or remove one of them.")
         ids[name] = file
-    containers = {name: file for name, file in ids.items() if ctrgcn_npz.is_container(file)}
+    containers = {name: file for name, file in ids.items() if clip_arrays.is_container(file, axes)}
     if containers:
         if table_file is not None:
             first = next(iter(containers.values()))
             raise ValueError(f"{first.name} has its labels in it; leave out {table_file.name}.")
         known, splits = _contained(containers)
         protocol = replace(protocol, containers=splits)
-        known.left_out["beside an .npz file that holds many clips"] = list(ids.keys() - containers.keys())
+        known.left_out["beside a file that holds many clips"] = list(ids.keys() - containers.keys())
     elif not labelled:
         known = Labels({name: FolderSample("test") for name in ids})
     else:
@@ -172,7 +178,10 @@ def _find(
         [file for file in found if file not in tables and file not in used], keypoints_json.is_frame
     )
     known = {one for file in clips for one in (file.with_companions(), *file.companions)} | {*tables, *used}
+    clips, given_labels, other_streams = clip_arrays.select(clips, every)
+    known |= given_labels
     amc, left_out = amc_asf.select(clips)
+    left_out |= {reason: [name_in(file, folder) for file in files] for reason, files in other_streams.items()}
     skeletons = {skeleton for file in amc for skeleton in file.companions}
     left_out["no .amc file belongs to it"] = [
         name_in(file, folder) for file in clips if file.suffix == ".asf" and file not in skeletons
@@ -224,12 +233,16 @@ def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Sp
     """The labels in files that hold many clips, and the splits that each of them has."""
     known, splits, count = Labels(), {}, 0
     for name, file in files.items():
-        labels, classes = ctrgcn_npz.read_labels(file)
+        labels, classes = clip_arrays.read_labels(file)
         count = max(count, classes)
         splits[name] = tuple(labels)
-        for split, numbers in labels.items():
-            for index, label in enumerate(numbers.tolist()):
-                known.table[ctrgcn_npz.clip_id(name, split, index)] = FolderSample(split, label)
+        for split, found in labels.items():
+            if not (found.labels >= 0).any():
+                known.warnings.append(
+                    f"{file.name}: no labels are in it or beside it; those of its {split} clips are -1."
+                )
+            for clip, label in zip(found.names, found.labels.tolist(), strict=True):
+                known.table[f"{name}_{clip}"] = FolderSample(split, label)
     known.names = tuple(map(str, range(count)))
     return known, splits
 
@@ -241,14 +254,15 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
     """
     layout, name = protocol.skeleton, file_id(protocol, file)
     if name in protocol.containers:
-        for split, index, clip in ctrgcn_npz.read_clips(file, layout):
-            sample_id = ctrgcn_npz.clip_id(name, split, index)
+        for called, clip in clip_arrays.read_clips(file, layout, protocol.axes):
+            sample_id = f"{name}_{called}"
             try:
                 yield clip if isinstance(clip, ReadError) else _sequence(RawClip(clip), protocol, sample_id, file.name)
             except ReadError as error:
                 yield error
         return
-    clip = _READERS[file.suffix].read(file, layout)
+    reader = _READERS[file.suffix]
+    clip = reader.read(file, layout, protocol.axes) if reader in _ARRAYS else reader.read(file, layout)
     yield _sequence(clip, protocol, name, file.name)
     for sentence in clip.left_out:
         yield LeftOut(f"{file.name}: {sentence}")

@@ -142,7 +142,7 @@ def test_many_clips_in_one_file(tmp_path: Path) -> None:
             ("NTU60_CS_test_000000", 1, (5, 1, 4, 3)),
         ]
     np.save(tmp_path / "stray.npy", joints())
-    assert find_folder(tmp_path, STAR).left_out == {"beside an .npz file that holds many clips": ["stray"]}
+    assert find_folder(tmp_path, STAR).left_out == {"beside a file that holds many clips": ["stray"]}
 
 
 def test_archives_are_read_like_folders(tmp_path: Path) -> None:
