@@ -100,11 +100,11 @@ def test_matplotlib_is_imported_late():
     )
 
 
-@pytest.mark.parametrize("name", ["kinect_v1", "kinect_v2", "mediapipe_33"])
+@pytest.mark.parametrize("name", ["kinect_v1", "kinect_v2", "mediapipe_33", "zed_38", "bandai_namco_22"])
 def test_layout_picture(tmp_path, name):
     pytest.importorskip("matplotlib")
     layout = LAYOUTS[name]
-    body = pose(name) if name.startswith("kinect") else np.random.default_rng(0).normal(size=(33, 3))
+    body = pose(name) if name.startswith("kinect") else np.random.default_rng(0).normal(size=(layout.num_joints, 3))
     path = draw_layout(layout, body, tmp_path / "layout.png")
     image = pixels(path)
     assert image.shape[1] == 792 and image.shape[0] >= 460
