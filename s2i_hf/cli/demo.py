@@ -23,7 +23,7 @@ WORK = Path("runs/demo_data")
 class DemoArguments:
     """Flags of `s2i demo`."""
 
-    data: str = arg("synthetic_xsub", "Protocol, such as nw_ucla_xview.", was="dataset")
+    data: str = arg("synthetic_xsub", "Protocol, such as bandai_namco_by_index.", was="dataset")
     data_dir: str | None = arg(None, "Folder with its raw files; synthetic people are written if none.")
     max_steps: int = arg(700, "Optimizer steps of the pretraining.")
 
