@@ -70,6 +70,7 @@ def convert(
         format: "parquet" or "npz".
         denoise: Choose the actors, as the readers do by default.
         strict: A broken or missing recording is an error, and `output` is not made. Otherwise it is left out and reported.
+            Files that are not read, and what was left out of a clip, are reported in either case.
         overwrite: Replace `output`, if it was made by `convert`.
         num_proc: Processes that read.
         progress: Show a progress bar on stderr.

@@ -21,7 +21,7 @@ from ..readers import READERS, RawFile, ReadError
 from ..readers.benchmarks import select
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import SUFFIXES, find_folder
-from ..readers.raw_files import is_archive, list_raw_files, on_disk, with_suffix, without_gz
+from ..readers.raw_files import list_raw_files, on_disk, why_closed, with_suffix, without_gz
 from ..readers.recordings import name_in
 
 _GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
@@ -138,7 +138,9 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips
     files, left_out = select(reader, found)
     others = [file for file in with_suffix(found, SUFFIXES) if file not in of_format]
     left_out["of another format; name them alone"] = [name_in(file, place) for file in others]
-    left_out["zip archives that cannot be read"] = [file.name for file in found if is_archive(file)]
+    for file in found:
+        if reason := why_closed(file):
+            left_out.setdefault(reason, []).append(name_in(file, place))
     if not files:
         raise ValueError(f"No recordings in {place}: looked for files like {READERS[reader].example}.")
     left_out = {reason: sorted(names) for reason, names in left_out.items() if names}

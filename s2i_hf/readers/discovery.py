@@ -12,7 +12,7 @@ from ..protocols import Protocol, Split, get_protocol, parse_name
 from ..protocols.folder import FolderProtocol
 from .benchmarks import READERS, get_reader, select
 from .generic.folder import read_clips
-from .raw_files import FileLike, RawFile, ReadError, is_archive, list_raw_files, read_bytes, with_suffix
+from .raw_files import FileLike, RawFile, ReadError, list_raw_files, read_bytes, why_closed, with_suffix
 from .recordings import Clip, Recordings, file_id, name_in
 
 _MAX_SPLIT_FILE = 1 << 20  # the longest has 10 kB
@@ -49,7 +49,9 @@ def find_recordings(
         protocol.reader, [file for file in found if file.name.lower() not in protocol.split_files]
     )
     protocol = _in_turns(protocol, chosen)
-    left_out["zip archives that cannot be read"] = [file.name for file in files if is_archive(file)]
+    for file in files:
+        if reason := why_closed(file):
+            left_out.setdefault(reason, []).append(file.name)
     parts = _split(protocol, chosen, left_out)
     if not any(parts.values()):
         looked = f"looked for files like {reader.example} in it, in its archives and in the folders below"

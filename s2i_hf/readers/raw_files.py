@@ -239,6 +239,19 @@ def is_archive(file: RawFile) -> bool:
     return not file.member and file.name.lower().endswith(".zip")
 
 
+def why_closed(file: RawFile) -> str:
+    """Why an archive or a folder stands for itself among the files; "" for any other file."""
+    if file.size < 0 and file.path.is_dir():
+        return "folders that cannot be opened, or are read already"
+    if not is_archive(file):
+        return ""
+    try:
+        check_fetched(file.path, file.name)
+    except ReadError as error:
+        return str(error).removeprefix(f"{file.name}: ").removesuffix(".")
+    return "zip archives that cannot be read"
+
+
 def with_suffix(files: Iterable[RawFile], suffixes: Sequence[str]) -> list[RawFile]:
     """The files with one of `suffixes`, such as (".skeleton",), or that and `.gz`, in small or capital letters."""
     return [file for file in files if without_gz(file.name).lower().endswith(tuple(suffixes))]

@@ -35,10 +35,9 @@ from ..raw_files import (
     RawFile,
     ReadError,
     body_extent,
-    check_fetched,
-    is_archive,
     list_raw_files,
     on_disk,
+    why_closed,
     with_suffix,
 )
 from ..recordings import Recordings, file_id, name_in
@@ -188,7 +187,8 @@ def _find(
     ]
     left_out["a table of labels that is not used"] = [name_in(file, folder) for file in tables if file not in used]
     for file in (file for file in every if file not in known):
-        left_out.setdefault(_no_clip(file), []).append(name_in(file, folder))
+        reason = why_closed(file) or f"no format of clips ({file.suffix or 'without suffix'})"
+        left_out.setdefault(reason, []).append(name_in(file, folder))
     clips = [file for file in clips if file.suffix not in (".amc", ".asf")] + amc
     if not clips:
         pickles = any(file.suffix in (".pkl", ".pickle") for file in every)
@@ -198,21 +198,8 @@ def _find(
     return clips, table_file, left_out
 
 
-def _no_clip(file: RawFile) -> str:
-    """Why a file of another suffix is not read."""
-    if is_archive(file):
-        try:
-            check_fetched(file.path, file.name)
-        except ReadError as error:
-            return str(error).removeprefix(f"{file.name}: ").removesuffix(".")
-        return "zip archives that cannot be read"
-    if not file.member and file.path.is_dir():
-        return "folders that cannot be opened, or are read already"
-    return f"no format of clips ({file.suffix or 'without suffix'})"
-
-
 def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout:
-    if isinstance(layout, Path) or (isinstance(layout, str) and layout.endswith(".json")):
+    if isinstance(layout, Path) or (isinstance(layout, str) and layout.lower().endswith(".json")):
         path = Path(layout).expanduser()
         try:
             return get_layout(json.loads(path.read_text(encoding="utf-8")))

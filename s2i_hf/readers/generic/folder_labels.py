@@ -25,7 +25,9 @@ SPLIT_NAMES: Mapping[str, Split] = {
     "validation": "test",
 }  # fmt: skip
 VALIDATION = ("val", "valid", "validation", "eval")
-_LIKE_SPLITS = re.compile(r"[\W\d_]*(train|test|val|eval|dev)", re.IGNORECASE)
+_LIKE_SPLITS = re.compile(
+    r"(.*[\W\d_])?(train|test|val|eval|dev)(ing|id|idation|set)?([\W\d_].*)?", re.IGNORECASE
+)  # train_set, 01-test, walk_val
 # Names of subjects, cameras and takes rather than of actions: s01, cam_2, P07, take3, 2024-05-01
 _NUMBERED = re.compile(
     r"(s|sub|subj|subject|p|person|actor|performer|user|id|c|cam|camera|k|kinect|v|view|session|take|t|trial|e|ep|rep|r|set|scene|day|fold"
@@ -126,7 +128,7 @@ def _doubts_about_levels(paths: _Paths, names: Sequence[str]) -> list[str]:
     """A sentence if the classes are rather subjects or cameras, or splits in other words, with what must be classes below them."""
     if len(names) < 2:
         return []
-    if all(map(_LIKE_SPLITS.match, names)):
+    if all(map(_LIKE_SPLITS.fullmatch, names)):
         return [f"The classes are {_listed(names)}; if these are splits, call the folders train and test."]
     outer = all(map(_NUMBERED.fullmatch, names))
     for level in range(1, max(map(len, paths.values()))):

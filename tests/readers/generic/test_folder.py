@@ -20,9 +20,9 @@ from s2i_hf.processing.layouts import LAYOUTS, get_layout, register_layout
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols.folder import FolderProtocol
-from s2i_hf.readers import ReadError
-from s2i_hf.readers.discovery import read_file
-from s2i_hf.readers.generic.folder import find_folder
+from s2i_hf.readers import READERS, RawFile, ReadError
+from s2i_hf.readers.discovery import raw_clips, read_file
+from s2i_hf.readers.generic.folder import SUFFIXES, find_folder
 from s2i_hf.readers.recordings import Clip, Recordings
 
 
@@ -342,7 +342,7 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n
 
 
 def in_all_suffixes(folder: Path, change: Callable[[str], str]) -> Path:
-    clip = joints(3)
+    clip = joints(5)
     for name, content in {
         "walk/a.npy": npy(clip), "walk/b.npz": npz(joints=clip), "run/c.json": clip[:, 0].tolist(),
         "run/d.json.gz": gzip.compress(json.dumps(clip[:, 0].tolist()).encode()),
@@ -365,7 +365,7 @@ def test_suffixes_in_any_case(tmp_path: Path, change: Callable[[str], str]) -> N
         ("walk/b", 1),
     ]
     for clip in clips:
-        np.testing.assert_array_equal(clip.joints, joints(3).astype(np.float32))
+        np.testing.assert_array_equal(clip.joints, joints(5).astype(np.float32))
 
 
 def test_motion_capture_with_suffixes_in_capitals(tmp_path: Path) -> None:
@@ -457,6 +457,35 @@ def test_broken_clips_are_named_with_their_folders(tmp_path: Path) -> None:
         archive.write(tmp_path / "walk" / "bad.npy", "walk/bad.npy")
     assert first_error(find_folder(tmp_path / "all.zip", STAR)).startswith("walk/bad.npy: ")
     assert first_error(find_folder(tmp_path / "walk" / "bad.npy", STAR)).startswith("bad.npy: ")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".JSON", ".npy.gz", ".csv.GZ"])
+def test_pointers_are_told_in_every_format(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_text(LFS)
+    (tmp_path / "b.npy").write_bytes(npy(joints()))
+    if suffix in (".asf", ".amc"):
+        raw(tmp_path, "a.asf" if suffix == ".amc" else "a.amc", ASF if suffix == ".amc" else AMC)
+    recordings = find_folder(tmp_path, STAR)
+    first, *_ = (clip for file in recordings.all_files for clip in read_file(file, recordings.protocol))
+    assert (
+        isinstance(first, ReadError)
+        and one_sentence(first)
+        and "git lfs pull" in str(first)
+        and f"a{suffix}" in str(first)
+    )
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_pointers_are_told_of_every_data_set(tmp_path: Path, reader: str) -> None:
+    path = tmp_path / READERS[reader].example
+    path.write_text(LFS)
+    file = RawFile(path)
+    if reader in ("pku_mmd", "utkinect", "ui_prmd_kinect"):  # read with what belongs to them
+        other = tmp_path / "other.txt"
+        other.write_text("1,0,5,1\n")
+        file = file.with_companions(RawFile(other))
+    error = next(raw_clips(reader, file))
+    assert isinstance(error, ReadError) and "git lfs pull" in str(error), error
 
 
 def test_doubts_and_notes_come_with_the_recordings(tmp_path: Path) -> None:
