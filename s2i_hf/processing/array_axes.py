@@ -111,7 +111,7 @@ def _likely(axes: str, shape: tuple[int, ...]) -> bool:
 
 def _read_as(axes: str, shape: tuple[int, ...]) -> str:
     sizes = dict(zip(axes, shape, strict=True))
-    clips = f"{sizes['N']} clips of " if "N" in sizes else ""
+    clips = f"{sizes['N']} clip{'s' if sizes['N'] > 1 else ''} of " if "N" in sizes else ""
     frames = f"{sizes['T']} frame{'s' if sizes['T'] > 1 else ''}"
     people = f"{sizes['M']} people" if sizes.get("M", 1) > 1 else "one person"
     return f"{clips}{frames} of {people} with {sizes['C']} values a joint (axes={axes!r})"

@@ -45,6 +45,7 @@ _CALLED: dict[str, tuple[str, str, str, str]] = {
     "halpe_26": ("Head - Neck - Hip", "{}Shoulder {}Elbow {}Wrist -", "{}Hip {}Knee {}Ankle {}BigToe", "L R"),
     "mediapipe_33": ("- - - - -", "{}_shoulder {}_elbow {}_wrist -", "{}_hip {}_knee {}_ankle {}_foot_index", "left right"),
     "smpl_22": ("head - neck spine2 pelvis", "{}_shoulder {}_elbow {}_wrist -", *_PLAIN[1:]),
+    "smplh_52": ("head - neck spine2 pelvis", "{}_shoulder {}_elbow {}_wrist -", *_PLAIN[1:]),
     "3dhp_17": ("head - neck spine pelvis", *_COCO),
     "panoptic_19": ("- - Neck - BodyCenter", *_SHORT[:2], "l r"),
     "azure_kinect_32": (

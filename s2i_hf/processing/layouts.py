@@ -204,6 +204,25 @@ _add(
     "left_elbow<left_shoulder right_elbow<right_shoulder left_wrist<left_elbow right_wrist<right_elbow",
     source="SMPL without its hands, the body of SMPL-H and SMPL-X; the joints of HumanML3D, Guo et al., CVPR 2022",
 )
+_FINGERS = "index middle pinky ring thumb"
+_add(
+    "smplh_52",
+    " ".join(
+        [
+            *(f"{name}<{LAYOUTS['smpl_22'].joint_names[parent]}" if parent >= 0 else name
+              for name, parent in zip(LAYOUTS["smpl_22"].joint_names, LAYOUTS["smpl_22"].parents, strict=True)),
+            *(f"{side}_{finger}{number}<{side}_{finger}{number - 1}" if number > 1 else f"{side}_{finger}1<{side}_wrist"
+              for side in ("left", "right") for finger in _FINGERS.split() for number in (1, 2, 3)),
+        ]
+    ),
+    parts=five_parts(
+        "head neck spine3 spine2 spine1 pelvis",
+        "{}_collar {}_shoulder {}_elbow {}_wrist " + " ".join(f"{{}}_{finger}{n}" for n in (1, 2, 3) for finger in _FINGERS.split()),
+        "{}_hip {}_knee {}_ankle {}_foot",
+        "left right",
+    ),
+    source="SMPL-H, Romero et al., SIGGRAPH Asia 2017: the joints of smpl_22 and 15 a hand, also those of AMASS and Motion-X",
+)  # fmt: skip
 _add(
     "cmu_31",
     "root lhipjoint<root lfemur<lhipjoint ltibia<lfemur lfoot<ltibia ltoes<lfoot rhipjoint<root rfemur<rhipjoint "

@@ -63,6 +63,12 @@ ORDERS = {
     + " ".join(f"{side}_{joint}" for joint in COCO.split() for side in ("left", "right")),
     "smpl_22": "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
     "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist",
+    "smplh_52": "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot neck "
+    "left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+    "left_index1 left_index2 left_index3 left_middle1 left_middle2 left_middle3 left_pinky1 left_pinky2 left_pinky3 "
+    "left_ring1 left_ring2 left_ring3 left_thumb1 left_thumb2 left_thumb3 "
+    "right_index1 right_index2 right_index3 right_middle1 right_middle2 right_middle3 right_pinky1 right_pinky2 right_pinky3 "
+    "right_ring1 right_ring2 right_ring3 right_thumb1 right_thumb2 right_thumb3",
     "azure_kinect_32": "PELVIS SPINE_NAVEL SPINE_CHEST NECK "
     + " ".join(f"{joint}_{side}" for side in ("LEFT", "RIGHT") for joint in AZURE_ARM.split())
     + " HIP_LEFT KNEE_LEFT ANKLE_LEFT FOOT_LEFT HIP_RIGHT KNEE_RIGHT ANKLE_RIGHT FOOT_RIGHT "
@@ -102,6 +108,7 @@ COUNTS = {
     "halpe_26": 26,
     "posetrack_17": 17,
     "smpl_22": 22,
+    "smplh_52": 52,
     "azure_kinect_32": 32,
     "zed_34": 34,
     "zed_38": 38,
@@ -123,6 +130,9 @@ CHILDREN = {
     "24: 20 22, 25: 21 23",
     "smpl_22": "0: 1 2 3, 1: 4, 4: 7, 7: 10, 2: 5, 5: 8, 8: 11, 3: 6, 6: 9, 9: 12 13 14, 12: 15, 13: 16, 16: 18, 18: 20, 14: 17, 17: 19, "
     "19: 21",
+    "smplh_52": "0: 1 2 3, 1: 4, 4: 7, 7: 10, 2: 5, 5: 8, 8: 11, 3: 6, 6: 9, 9: 12 13 14, 12: 15, 13: 16, 16: 18, 18: 20, 14: 17, 17: 19, "
+    "19: 21, 20: 22 25 28 31 34, 22: 23, 23: 24, 25: 26, 26: 27, 28: 29, 29: 30, 31: 32, 32: 33, 34: 35, 35: 36, "
+    "21: 37 40 43 46 49, 37: 38, 38: 39, 40: 41, 41: 42, 43: 44, 44: 45, 46: 47, 47: 48, 49: 50, 50: 51",
     "panoptic_19": "2: 0 6 12, 0: 1 3 9, 3: 4, 4: 5, 9: 10, 10: 11, 6: 7, 7: 8, 12: 13, 13: 14, 1: 15 17, 15: 16, 17: 18",
     "3dhp_17": "14: 8 11 15, 15: 1, 1: 2 5 16, 16: 0, 2: 3, 3: 4, 5: 6, 6: 7, 8: 9, 9: 10, 11: 12, 12: 13",
     "bandai_namco_22": "0: 1, 1: 2 14 18, 2: 3, 3: 4 6 10, 4: 5, 6: 7, 7: 8, 8: 9, 10: 11, 11: 12, 12: 13, 14: 15, 15: 16, 16: 17, 18: 19, "
@@ -132,7 +142,7 @@ CHILDREN = {
 CENTERS = {
     "kinect_v2": ["SpineMid"], "kinect_v1": ["Spine"], "utd_mhad": ["spine"], "lcrnet_13": ["LHip", "RHip"],
     "halpe_26": ["LHip", "RHip"], "openpose_18": ["LHip", "RHip"], "panoptic_19": ["lHip", "rHip"], "nuitrack": ["torso"],
-    "azure_kinect_32": ["SPINE_NAVEL"], "zed_34": ["NAVAL_SPINE"], "zed_38": ["SPINE_2"], "smpl_22": ["spine2"],
+    "azure_kinect_32": ["SPINE_NAVEL"], "zed_34": ["NAVAL_SPINE"], "zed_38": ["SPINE_2"], "smpl_22": ["spine2"], "smplh_52": ["spine2"],
     "posetrack_17": ["left_hip", "right_hip"], "3dhp_17": ["spine"], "bandai_namco_22": ["Spine"],
     "coco_17": ["left_hip", "right_hip"], "mediapipe_33": ["left_hip", "right_hip"], "smpl_24": ["spine2"],
 }  # fmt: skip
@@ -149,6 +159,7 @@ TORSOS = {
     "msr_action3d": "Head ShoulderCenter Spine HipCenter",
     "ui_prmd_22": "HeadTip Head Neck Chest Spine Waist",
     "smpl_22": "head neck spine3 spine2 spine1 pelvis",
+    "smplh_52": "head neck spine3 spine2 spine1 pelvis",
     "bandai_namco_22": "Head Neck Chest Spine Hips joint_Root",
     "3dhp_17": "head_top head neck spine pelvis",
     "halpe_26": "Head LEar REar LEye REye Nose Neck Hip",
