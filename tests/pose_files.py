@@ -59,7 +59,10 @@ def openpose(joints: int = 25) -> Files:
 def alphapose(joints: int = 17, ids: Callable[[int], Any] = lambda person: [float(person)]) -> list[dict[str, Any]]:
     """alphapose-results.json; people come in another order in every second frame."""
     return [
-        {"image_id": f"{frame}.jpg", "category_id": 1, "keypoints": scored(points), "score": 2.5, "box": [1.0, 2.0, 3.0, 4.0], "idx": ids(person)}
+        {
+            "image_id": f"{frame}.jpg", "category_id": 1, "keypoints": scored(points), "score": 2.5, "box": [1.0, 2.0, 3.0, 4.0],
+            "idx": ids(person),
+        }
         for frame, people in enumerate(pixels(joints))
         for person, points in list(enumerate(people))[:: 1 if frame % 2 == 0 else -1]
     ]  # fmt: skip
@@ -205,11 +208,9 @@ def zed(joints: int = 34) -> dict[str, Any]:
 def nuitrack(types: bool = False) -> list[dict[str, Any]]:
     """Skeletons with joints in any order; millimetres with y up; `types`: numbers instead of names."""
     names = BUILT_IN["nuitrack"].joint_names
-    numbers = "none head neck torso waist left_collar left_shoulder left_elbow left_wrist left_hand x right_collar right_shoulder right_elbow"
-    order = [
-        *numbers.split(),
-        *"right_wrist right_hand x left_hip left_knee left_ankle x right_hip right_knee right_ankle x".split(),
-    ]
+    arm, leg = ("collar", "shoulder", "elbow", "wrist", "hand", "fingertip"), ("hip", "knee", "ankle", "foot")
+    limbs = [f"{side}_{joint}" for joints in (arm, leg) for side in ("left", "right") for joint in joints]
+    order = ["none", "head", "neck", "torso", "waist", *limbs]  # JointType
     return [
         {
             "Timestamp": 33_333 * frame,

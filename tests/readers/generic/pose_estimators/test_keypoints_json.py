@@ -98,10 +98,11 @@ def test_plain_lists_are_read_as_such(tmp_path: Path) -> None:
 
 def test_records_that_are_rows_of_a_table(tmp_path: Path) -> None:
     points = pixels(4, people=1)[:, 0]
+    columns = [f"{joint}_{axis}" for joint in FLAT_STAR.joint_names for axis in "xy"]
     rows = [
-        {"frame": frame} | {f"{joint}_{axis}": float(place) for joint, point in zip(FLAT_STAR.joint_names, body, strict=True) for axis, place in zip("xy", point, strict=True)}
+        {"frame": frame, **dict(zip(columns, body.reshape(-1).tolist(), strict=True))}
         for frame, body in reversed(list(enumerate(points)))
-    ]  # fmt: skip
+    ]
     clip = joints_in(keypoints_json, raw(tmp_path, "a.json", rows), FLAT_STAR)
     np.testing.assert_array_equal(clip[:, 0], points)
 
@@ -141,11 +142,11 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
 
 
 KEYS = [
-    "images", "annotations", "categories", "image_id", "category_id", "keypoints", "keypoint_scores", "instances", "instance_info", "meta_info",
-    "keypoint_id2name", "frame_id", "frame", "track_id", "idx", "id", "joints", "people", "bodies", "pose_keypoints_2d", "person_id", "data",
-    "skeleton", "pose", "score", "frames", "landmarks", "pose_world_landmarks", "landmark", "x", "y", "z", "visibility", "name", "0", "17",
-    "body_list", "keypoint", "keypoint_confidence", "joint_positions", "joint_names", "body_id", "Skeletons", "Joints", "type", "real",
-    "timestamp", "file_name", "predictions",
+    "images", "annotations", "categories", "image_id", "category_id", "keypoints", "keypoint_scores", "instances", "instance_info",
+    "meta_info", "keypoint_id2name", "frame_id", "frame", "track_id", "idx", "id", "joints", "people", "bodies", "pose_keypoints_2d",
+    "person_id", "data", "skeleton", "pose", "score", "frames", "landmarks", "pose_world_landmarks", "landmark", "x", "y", "z",
+    "visibility", "name", "0", "17", "body_list", "keypoint", "keypoint_confidence", "joint_positions", "joint_names", "body_id",
+    "Skeletons", "Joints", "type", "real", "timestamp", "file_name", "predictions",
 ]  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(KEYS),
