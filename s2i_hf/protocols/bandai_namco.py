@@ -55,7 +55,7 @@ _BANDAI_NAMCO = Dataset(
     licence="CC BY-NC 4.0 (the LICENSE files beside the data; some versions of its README say BY-NC-ND)",
     get_it="the public repository itself: `git clone --depth 1`, with Git LFS, which holds its `data.zip`; it is read as it is",
     tree="dataset/Bandai-Namco-Research-Motiondataset-2/data/dataset-2_walk_active_001.bvh",
-    size="set 1: 175 clips, 17 contents, 15 styles, 36,673 frames; set 2: 2,902 clips, 10 contents x 7 styles, 384,931 frames",
+    size="set 1: 175 clips, 17 contents, 15 styles, 36,673 frames; set 2: 2,902 clips, 10 contents x 7 styles, 384,931 frames; 3 actors",
 )  # fmt: skip
 DATASETS = (_BANDAI_NAMCO,)
 
