@@ -14,9 +14,12 @@ from own_files import STAR, damages, joints, npz, raw, reads_or_refuses
 
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
+from s2i_hf.readers.discovery import read_file
 from s2i_hf.readers.generic import array_facts
+from s2i_hf.readers.generic.folder import find_folder
 from s2i_hf.readers.generic.pose_estimators import keypoints_json
 from s2i_hf.readers.generic.raw_clip import RawClip, in_layout, layout_of
+from s2i_hf.readers.recordings import Clip
 
 TWO = joints(12, people=2)
 SCORES = np.random.default_rng(1).integers(0, 2, TWO.shape[:3]).astype(float)
@@ -167,6 +170,62 @@ def test_a_layout_of_ones_own_in_json(tmp_path: Path) -> None:
     assert clip.names == STAR.joint_names and clip.parents == STAR.parents
     with refused(ReadError, "its layout cannot be read"):
         read(written(tmp_path, "json", joints=TWO, layout={"name": "x"}))
+
+
+# -- folders of arrays -------------------------------------------------------------------------------------------------
+
+
+def clips_in(folder: Path, layout: str, **options: Any) -> list[np.ndarray | str]:
+    """Joints of the clips of a folder, or what is wrong with them."""
+    found = find_folder(folder, layout, **options)
+    clips = [clip for file in found.all_files for clip in read_file(file, found.protocol)]
+    return [clip.sequence.joints if isinstance(clip, Clip) else str(clip) for clip in clips]
+
+
+def test_values_first_are_two_people_and_not_three(tmp_path: Path) -> None:
+    truth = joints(24, 2, LAYOUTS["kinect_v2"]).astype(np.float32)
+    np.save(tmp_path / "a.npy", truth.transpose(3, 0, 2, 1))
+    (clip,) = clips_in(tmp_path, "kinect_v2")
+    np.testing.assert_array_equal(clip, truth)
+    (error,) = clips_in(tmp_path, "openpose_25")  # x y score of two people, or x y of three
+    assert isinstance(error, str) and "axes='MTVC'" in error and "axes='CTVM'" in error
+    for other in ("kinect_v1", "smpl_22", "coco_17", "mediapipe_33"):
+        (error,) = clips_in(tmp_path, other)
+        assert isinstance(error, str) and "(3, 24, 25, 2)" in error and other in error
+
+
+def test_people_first_of_one_recorder(tmp_path: Path) -> None:
+    long, short = (joints(frames, 2, LAYOUTS["kinect_v2"]).astype(np.float32) for frames in (24, 8))
+    np.save(tmp_path / "long.npy", long.swapaxes(0, 1))
+    np.save(tmp_path / "short.npy", short.swapaxes(0, 1))
+    first, second = clips_in(tmp_path, "kinect_v2")
+    np.testing.assert_array_equal(first, long)
+    assert isinstance(second, str) and "2 frames of 8 people" in second and "8 frames of 2 people" in second
+    for axes in ("MTVC", "mtvc"):
+        first, second = clips_in(tmp_path, "kinect_v2", axes=axes)
+        np.testing.assert_array_equal(first, long)
+        np.testing.assert_array_equal(second, short)
+    assert find_folder(tmp_path, "kinect_v2").fingerprint != find_folder(tmp_path, "kinect_v2", axes="MTVC").fingerprint
+    with refused(ValueError, "'MTV'", "'MTVC'"):
+        find_folder(tmp_path, "kinect_v2", axes="MTV")
+
+
+@pytest.mark.parametrize("name", ["smpl_22", "smplh_52"])
+def test_joints_of_text_to_motion(tmp_path: Path, name: str) -> None:
+    layout = LAYOUTS[name]
+    truth = joints(24, 1, layout).astype(np.float32)
+    np.save(tmp_path / "000001.npy", truth[:, 0])
+    (clip,) = clips_in(tmp_path, name)
+    np.testing.assert_array_equal(clip, truth)
+    with refused(ValueError, "does not say which joints"):
+        find_folder(tmp_path)
+    assert [layout.joint_names[joint] for joint in (0, 1, 2, 3, 15)] == [
+        "pelvis",
+        "left_hip",
+        "right_hip",
+        "spine1",
+        "head",
+    ]
 
 
 @settings(max_examples=150, deadline=None)
