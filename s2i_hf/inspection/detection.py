@@ -34,7 +34,7 @@ from .statistics import spread
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
 _CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
 _UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
-_MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
+_MOTION = (".bvh", ".amc", ".asf", ".c3d", ".trc", ".mvnx")  # they name their joints themselves
 LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
 _HINTS = (
@@ -255,7 +255,7 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
             unknown.commands.append(f"s2i inspect {where} --layout LAYOUT")
         return None
     shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(misfits))
-    flag = "" if layout is None and custom[0].suffix == ".bvh" else f" --layout {shlex.quote(shown)}"
+    flag = "" if layout is None and _suffix_of(custom[0]) in _MOTION else f" --layout {shlex.quote(shown)}"
     flag += f" --unit {unit}" if unit else ""
     found = Detection("folder", what, path, files=list(files), misfits=misfits, unit=unit)
     found.notes = [_compare_layouts(misfits)] if len(misfits) > 1 else []
