@@ -130,8 +130,7 @@ def _depth(value: Any) -> int:
 def _known(layout: SkeletonLayout | None, array: np.ndarray, name: str) -> SkeletonLayout:
     if layout is None:
         refuse_features(array, 25, name)
-        raise ReadError(f"{name} does not say which joints it holds.")
-    return layout
+    return layout_of(RawClip(array), name) if layout is None else layout
 
 
 def _fact(key: str) -> str | None:
