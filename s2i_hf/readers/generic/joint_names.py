@@ -23,6 +23,13 @@ _PREFIX = re.compile(
 # Other words for joints of a layout: layout -> joint -> names
 _ALIASES: dict[str, dict[str, str]] = {
     "coco_17": {"left_wrist": "left_hand"},
+    "h36m_17": {
+        "RAnkle": "right_foot",
+        "LAnkle": "left_foot",
+        "belly": "spine",
+        "neck": "thorax",
+        "nose": "neck_base",
+    },  # MMPose
 }
 # How exporters of motion capture build their skeletons, child<parent with * for a side; a file may lack some of the joints
 _TREES = (
