@@ -51,6 +51,11 @@ _TREES = (
     # DAZ, Poser and cgspeed's CMU
     "hip abdomen<hip chest<abdomen neck<chest head<neck *Eye<head *Collar<chest *Shldr<*Collar *ForeArm<*Shldr *Hand<*ForeArm "
     "*Buttock<hip *Thigh<*Buttock *Shin<*Thigh *Foot<*Shin *Toe<*Foot",
+    # Pose2Sim and Sports2D, with a hip in the middle, or without
+    "Hip *Hip<Hip *Knee<*Hip *Ankle<*Knee *BigToe<*Ankle *SmallToe<*BigToe *Heel<*Ankle Neck<Hip Head<Neck Nose<Head *Eye<Nose *Ear<*Eye "
+    "*Shoulder<Neck *Elbow<*Shoulder *Wrist<*Elbow",
+    "Neck *Hip<Neck *Knee<*Hip *Ankle<*Knee *BigToe<*Ankle *SmallToe<*BigToe *Heel<*Ankle Head<Neck Nose<Head *Eye<Nose *Ear<*Eye "
+    "*Shoulder<Neck *Elbow<*Shoulder *Wrist<*Elbow",
 )
 _FINGER = re.compile(r"(left|right):((?:hand)?(?:thumb|index|mid|middle|ring|pinky))(\d)")
 _MAX_SHOWN = 6

@@ -76,13 +76,23 @@ def test_a_gap_in_the_frame_numbers_is_not_seen(tmp_path: Path, places: np.ndarr
     np.testing.assert_allclose(clip.joints[5, 0], places[5], atol=1e-5)
 
 
-def test_metric_keypoints_of_a_pose_estimator(tmp_path: Path) -> None:
-    """Pose2Sim and Sports2D write the joints of a pose estimator, in metres."""
-    names = ["Hip", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Neck", "Head", "Nose"]
-    clip = trc.read(raw(tmp_path, "pose.trc", trc_text(names, np.ones((2, 10, 3)), "m")))
-    assert clip.unit == "m" and clip.names[0] == "Hip"
-    with refused(ReadError, "pose.trc", "joints (Hip, RHip", "by these names"):
-        layout_of(clip, "pose.trc")
+@pytest.mark.parametrize("middle", ["Hip", ""])
+def test_keypoints_of_pose2sim(tmp_path: Path, middle: str) -> None:
+    """Pose2Sim and Sports2D write keypoints of a pose estimator in metres, with y up."""
+    side = ["Hip", "Knee", "Ankle", "BigToe", "SmallToe", "Heel"]
+    names = (
+        [middle] * bool(middle) + [f"R{one}" for one in side] + [f"L{one}" for one in side] + ["Neck", "Head", "Nose"]
+    )
+    names += ["RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"]
+    found = np.random.default_rng(1).normal(0, 0.5, (2, len(names), 3))
+    clip = trc.read(raw(tmp_path, "pose.trc", trc_text(names, found, "m", "60")))
+    layout = layout_of(clip, "pose.trc")
+    above = [layout.joint_names[parent] if parent >= 0 else "" for parent in layout.parents]
+    told = dict(zip(layout.joint_names, above, strict=True))
+    assert told["RKnee"] == "RHip" and told["LHeel"] == "LAnkle" and told["RHip"] == (middle or "Neck")
+    assert told["Nose"] == "Head" and told["LWrist"] == "LElbow" and list(told.values()).count("") == 1
+    assert len(layout.mirror_pairs) == 9 and layout.unit == "m" and clip.fps == 60
+    np.testing.assert_allclose(in_layout(clip, layout, "pose.trc")[:, 0], found, atol=1e-5)
 
 
 BROKEN = {
