@@ -70,17 +70,18 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
     """
     if clip.layout:
         return BUILT_IN[clip.layout]
+    kind, parents = _kind(clip), clip.parents
+    if parents is None and clip.joints.shape[-1] == 3 and kind in ("", "m"):
+        parents = tree_of(clip.names)
     known = [
-        name
+        BUILT_IN[name]
         for name in known_layouts(clip.names)
-        if BUILT_IN[name].num_joints == len(clip.names) or clip.parents is None
+        if BUILT_IN[name].num_joints == len(clip.names) or parents is None
     ]
     if known:
-        kind = _kind(clip)
-        best = next((BUILT_IN[name] for name in known if BUILT_IN[name].unit == kind), BUILT_IN[known[0]])
+        best = next((layout for layout in known if layout.unit == kind), known[0])
         return best if kind in ("", best.unit) else replace(best, name=f"{best.name}_{kind}", unit=kind)
-    parents = tree_of(clip.names) if clip.parents is None and clip.joints.shape[-1] == 3 else clip.parents
-    if parents is not None and _kind(clip) in ("", "m"):
+    if parents is not None:
         return _named_layout(clip.names, parents, file)
     if clip.names:
         shown = ", ".join(clip.names[:4]) + (", ..." if len(clip.names) > 4 else "")
