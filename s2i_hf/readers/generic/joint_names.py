@@ -134,5 +134,6 @@ def tree_of(names: Sequence[str]) -> tuple[int, ...] | None:
                 while (key := above.get(key, "")) and key not in place:
                     pass
                 parents.append(place.get(key, -1))
-            return tuple(parents) if parents.count(-1) == 1 else None
+            if parents.count(-1) == 1:
+                return tuple(parents)
     return None
