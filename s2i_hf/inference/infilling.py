@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ..models.loading import load_config, load_weights
-from ..processing.array_axes import arrange, in_space
+from ..processing.array_axes import arrange, in_space, unmasked
 from ..processing.encoding import EncodingOptions, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.layouts import SkeletonLayout, get_layout, layout_json
@@ -265,11 +265,10 @@ def _as_clip(joints: Any, layout: SkeletonLayout, axes: str | None) -> np.ndarra
     """(T, M, V, 3) float32."""
     if hasattr(joints, "detach"):
         joints = joints.detach().cpu().float().numpy()
-    if not isinstance(joints, np.ma.MaskedArray):
-        joints = np.asarray(joints)
+    joints = np.asarray(unmasked(joints))
     if joints.dtype.kind not in "fiu":
         raise ValueError(f"joints are {joints.dtype} of shape {joints.shape}; expected numbers.")
-    numbers = np.ma.filled(joints.astype(np.float32), np.nan)
+    numbers = joints.astype(np.float32)
     return np.ascontiguousarray(in_space(arrange(numbers, layout, axes), layout))
 
 

@@ -12,6 +12,7 @@ Where two orders fit, an error names both, and `axes`, which decides: the letter
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -159,6 +160,11 @@ def coordinates(array: np.ndarray, unit: str = "m") -> np.ndarray:
     if count == 4 and unit == "m" and _are_rotations(array):
         raise ValueError("four values a joint of length 1 are rotations (quaternions); expected the places of joints.")
     return np.where(array[..., -1:] > 0, array[..., :-1], np.nan)
+
+
+def unmasked(array: Any) -> Any:
+    """A masked array as plain float32 with NaN where it is masked; anything else as it is."""
+    return np.ma.filled(array.astype(np.float32), np.nan) if isinstance(array, np.ma.MaskedArray) else array
 
 
 def in_space(clip: np.ndarray, layout: SkeletonLayout) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 from transformers.processing_utils import ImagesKwargs
 
-from .array_axes import arrange, in_space
+from .array_axes import arrange, in_space, unmasked
 from .encoding import ClipMetadata, EncodingOptions, as_layouts, decode, encode
 from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout, layout_json
 from .suggestions import did_you_mean
@@ -267,11 +267,8 @@ def _numbers(clip: Any) -> np.ndarray:
     kind = getattr(getattr(clip, "dtype", None), "kind", "f")
     if kind not in "fiuO":
         raise ValueError(f"the array holds {clip.dtype}; expected numbers.")
-    if isinstance(clip, np.ma.MaskedArray):
-        numbers: np.ndarray = np.ma.filled(clip.astype(np.float32), np.nan)
-        return numbers
     try:
-        return np.asarray(clip, dtype=np.float32)
+        return np.asarray(unmasked(clip), dtype=np.float32)
     except (TypeError, ValueError):
         shapes = "pass one clip as (T, V, 3) or (T, M, V, 3), several as a list of arrays."
         raise ValueError(f"the nested lists of joints are ragged or not numbers; {shapes}") from None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_axes import unmasked
 from .layouts import SkeletonLayout, get_layout
 
 
@@ -16,7 +17,7 @@ class SkeletonSequence:
 
     Args:
         joints: (T, M, V, 3) float32, in the unit of the layout (metres), camera frame, y up. M counts the people present in the
-            clip; a person who is not there in some frame has NaN joints in it.
+            clip; a person who is not there in some frame has NaN joints in it, and what is masked becomes NaN.
         layout: Joint format.
         label: Action, 0-based (NTU A001 is 0); -1 if unknown.
         subject: Performer as numbered by the dataset; -1 if unknown.
@@ -37,7 +38,7 @@ class SkeletonSequence:
     sample_id: str = ""
 
     def __post_init__(self) -> None:
-        joints = np.ascontiguousarray(self.joints, dtype=np.float32)
+        joints = np.ascontiguousarray(unmasked(self.joints), dtype=np.float32)
         layout = get_layout(self.layout)
         if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, 3) or not joints.size:
             expected = f"at least one frame and person of (T, M, {layout.num_joints}, 3) for layout {layout.name!r}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_axes import unmasked
 from .layouts import SkeletonLayout, get_layout
 
 PEOPLE: tuple[str, ...] = ("adaptive", "first")
@@ -132,7 +133,7 @@ def prepare(
     if hasattr(joints, "detach"):
         joints = joints.detach().cpu().float().numpy()  # numpy knows no bfloat16
     try:
-        joints = np.asarray(joints, dtype=np.float32)
+        joints = np.asarray(unmasked(joints), dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{clip}joints are not a numeric array of shape (T, M, V, 3): {error}.") from None
     if joints.ndim == 3:

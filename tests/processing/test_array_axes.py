@@ -9,9 +9,11 @@ import pytest
 from conftest import refused
 from hypothesis import assume, given, settings, strategies as st
 
-from s2i_hf.processing.array_axes import MAX_PEOPLE, VALUES, arrange, check_axes, coordinates, find_axes
+from s2i_hf.processing.array_axes import MAX_PEOPLE, VALUES, arrange, check_axes, coordinates, find_axes, unmasked
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
+from s2i_hf.processing.skeleton_sequence import SkeletonSequence
+from s2i_hf.processing.transforms import prepare
 
 STAR = SkeletonLayout("star", ("spine", "spine1", "spine2", "head"), (-1, 0, 0, 0), center="spine")
 K2, OPENPOSE, COCO = LAYOUTS["kinect_v2"], LAYOUTS["openpose_25"], LAYOUTS["coco_17"]
@@ -153,6 +155,15 @@ def test_flat_rows_of_two_readings_are_refused() -> None:
 def test_axes_that_are_none(axes: str) -> None:
     with refused(ValueError, "axes is", "'MTVC'"):
         check_axes(axes)
+
+
+def test_masks_are_kept_wherever_joints_come_in() -> None:
+    clip = np.random.default_rng(0).normal(size=(5, 1, 25, 3)).astype(np.float32)
+    masked = np.ma.masked_array(clip, np.zeros(clip.shape, dtype=bool))
+    masked[2, 0, 7] = np.ma.masked
+    assert np.argwhere(np.isnan(SkeletonSequence(masked, K2).joints)).tolist() == [[2, 0, 7, axis] for axis in range(3)]
+    assert prepare(masked, K2)[1] == 1
+    assert unmasked(clip) is clip and np.isnan(unmasked(masked.astype(int))[2, 0, 7]).all()
 
 
 def test_scores_and_states_are_no_coordinates() -> None:
