@@ -24,7 +24,7 @@ from ..arrays import number_array
 from ..joint_names import joint_key
 from ..raw_clip import RawClip
 from .frames import Frame, Object, frames_of, is_object, value_of
-from .tracks import Bodies, frame_id, stated
+from .tracks import Bodies, FrameId, frame_id, stated
 
 _ZED = {18: "openpose_18", 34: "zed_34", 38: "zed_38"}
 _TYPES = tuple(  # JointType of Nuitrack, from 0
@@ -93,9 +93,12 @@ def _in_space(bodies: Bodies, file: str) -> np.ndarray:
 
 
 def _zed(frames: Sequence[Frame], file: str) -> RawClip:
-    bodies = Bodies(file, list(range(len(frames))))  # they are called by their times, which do not count them
-    for number, frame in enumerate(frames):
-        where = f"{file}: frame {frame.id}"
+    places: dict[FrameId, int] = {}  # frames are called by their times, which do not count them
+    for frame in frames:
+        places.setdefault(frame_id(frame.id, file), len(places))
+    bodies = Bodies(file, list(places.values()))
+    for frame in frames:
+        where, number = f"{file}: frame {frame.id}", places[frame_id(frame.id, file)]
         for person in _people(frame, where):
             scores = person.get("keypoint_confidence")
             if scores is not None:  # NaN where the camera gives none
