@@ -35,7 +35,7 @@ from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
 from ..readers.generic.folder_labels import doubts_about_classes
-from .mixtures import Mixture, describe_sources, family, held_out, join
+from .mixtures import Mixture, describe_sources, family, held_out, join, known_numbers
 from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows, rows_of_splits
 from .sources import Source, logger, open_source
@@ -209,7 +209,7 @@ def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         name: Name of the data; by default that of the protocol.
 
     Returns:
-        name, class_names, layouts, and for each split its clips, frames and subjects; `test_ids_sha256` is the hash of the
+        name, class_names, layouts, and for each split its clips, frames and known subjects; `test_ids_sha256` is the hash of the
         sorted ids of the test clips, one a line: two runs with the same hash were tested on the same clips. For a mixture also
         `sources` (clips, share of an epoch, layouts and number of subjects of each; `subjects` is empty then, for sets number
         theirs alike), `duplicates` and `tests_that_train` (see `mixtures.join`); with `holdout`, `held_out`: protocol ->
@@ -226,7 +226,7 @@ def describe(data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         "layouts": sorted({get_layout(layout).name for part in rows.values() for layout in part.layouts}),
         "counts": {split: len(part) for split, part in rows.items()},
         "frames": {split: int(part.shapes[:, 0].sum()) for split, part in rows.items()},
-        "subjects": {} if mixed else {split: np.unique(part.subjects).tolist() for split, part in rows.items()},
+        "subjects": {} if mixed else {split: known_numbers(part.subjects) for split, part in rows.items()},
         "test_ids_sha256": hashlib.sha256("\n".join(test_ids).encode()).hexdigest(),
         **({"sources": describe_sources(train)} if mixed else {}),
         **{key: value for key, value in train.description.items() if value},

@@ -260,6 +260,12 @@ def passes(sources: Sources, hashes: np.ndarray, seed: int, epoch: int, count: i
     return np.concatenate(indices)[order], np.concatenate(numbers)[order]
 
 
+def known_numbers(numbers: np.ndarray) -> list[int]:
+    """The different subjects or cameras among (N,) numbers, sorted, without the -1 of those that are not known."""
+    found = np.unique(numbers)
+    return list(found[found >= 0].tolist())
+
+
 def describe_sources(rows: SkeletonRows) -> dict[str, Any]:
     """Facts about each set of a mixture, as JSON values: name -> clips, share of an epoch, joint formats, subjects."""
     sources, facts = rows.sources, {}
@@ -272,6 +278,6 @@ def describe_sources(rows: SkeletonRows) -> dict[str, Any]:
             "clips": len(members),
             "share": round(share, 4),
             "layouts": sorted({get_layout(rows.layouts[index]).name for index in members}),
-            "subjects": len(np.unique(rows.subjects[members][rows.subjects[members] >= 0])),
+            "subjects": len(known_numbers(rows.subjects[members])),
         }
     return facts

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..models.model_cost import model_cost
 from ..processing.augmentation import Augmentation
+from ..processing.layouts import BUILT_IN
 from ..processing.masking import MASKS, describe_mask, ratio_range
 from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..runs.provenance import public_command
@@ -36,8 +37,8 @@ Row = tuple[object, ...]
 def render_run(template: str, run: RunFolder) -> str:
     """A template of model_cards/ filled from a run folder; it calls the functions below for what it shows."""
     functions = (
-        cost_rows, damage_table, data_facts, describe_mask, described_data, fusion_rows, known_datasets, loss_table, origin_name,
-        probe_results, probed_classes, ratio_range, source_rows, standard_errors, start_command, test_rows, versions,
+        cost_rows, damage_table, data_facts, describe_mask, described_data, fusion_rows, known_datasets, layout_code, loss_table,
+        origin_name, probe_results, probed_classes, ratio_range, source_rows, standard_errors, start_command, test_rows, versions,
     )  # fmt: skip
     augmentation_keys = [field.name for field in fields(Augmentation)]
     named = {function.__name__: function for function in functions}
@@ -85,6 +86,14 @@ def source_rows(sources: Mapping[str, Mapping[str, Any]]) -> list[Row]:
         )
         for name, facts in sources.items()
     ]
+
+
+def layout_code(run: RunFolder) -> str:
+    """The argument by which code says the joint format, of a model that has none of its own: a name that everybody knows, or `layout`."""
+    names = run.data.get("layouts") or ["kinect_v2"]
+    if run.processor.get("layout"):
+        return ""
+    return next((f', layout="{name}"' for name in names if name in BUILT_IN), ", layout=layout")
 
 
 def known_datasets(run: RunFolder) -> list[Dataset]:

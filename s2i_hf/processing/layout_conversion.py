@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, five_parts, get_layout
+from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, five_parts, get_layout, layout_json
 
 # What each format calls the `PLACES` ("-": it has no such joint), and how it writes left and right. Markers on the skin (vicon_39)
 # are no joints. UI-PRMD names a segment where it begins: by the bone lengths of its recordings, HeadTip is Kinect's Head, Head its Neck.
@@ -80,7 +80,7 @@ def places(layout: LayoutLike) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def joint_indices(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, ...]:
-    """For each joint of `target` the index of its counterpart in `source`.
+    """For each joint of `target` the index of its counterpart in `source`; between layouts of one's own it is called the same.
 
     Raises:
         ValueError: a joint has no counterpart, or the layouts have different units.
@@ -91,7 +91,12 @@ def joint_indices(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, 
         units = f"is in {source.unit} and {target.name!r} in {target.unit}; name a format of one unit."
         raise ValueError(f"layout {source.name!r} {units}")
     have = {place: source.joint_names.index(name) for name, place in places(source).items()}
-    found = [have.get(place, -1) for place in _places_of(target)]
+    own = all(isinstance(layout_json(layout), dict) for layout in (source, target))
+    named = {
+        name: index for index, name in enumerate(source.joint_names) if own
+    }  # alike in two layouts of somebody's own
+    places_of = zip(target.joint_names, _places_of(target), strict=True)
+    found = [named.get(name, have.get(place, -1)) for name, place in places_of]
     if -1 in found:
         others = [layout for layout in LAYOUTS.values() if layout != source and layout.unit == source.unit]
         fitting = [layout.name for layout in others if set(_places_of(layout)) <= set(have)]

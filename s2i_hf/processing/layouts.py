@@ -42,7 +42,9 @@ def register_layout(layout: SkeletonLayout) -> SkeletonLayout:
     """
     known = LAYOUTS.setdefault(layout.name, layout)
     if known != layout:
-        other = f"stands for another layout, of {known.num_joints} joints; give yours another name."
+        fields = (field for field in known.to_dict() if field != "source" and vars(known)[field] != vars(layout)[field])
+        differing = next(fields, "parts").replace("_", " ")
+        other = f"stands for another layout, of {known.num_joints} joints and with other {differing}; give yours another name."
         raise ValueError(f"The name {layout.name!r} {other}")
     return known
 

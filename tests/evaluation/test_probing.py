@@ -344,3 +344,29 @@ def test_rotations_are_the_mean_view_of_an_encoder_and_more_clips_of_raw_joints(
     np.testing.assert_array_equal(given[2][2], np.tile([row["label"] for row in rows], 3))
     with pytest.raises(ValueError, match="rotations is 0; expected 1 or more"):
         ProbeArguments(model="x", data="y", rotations=0)
+
+
+def test_a_class_in_another_spelling_is_said_before_the_numbers(tmp_path, model):
+    data = dataset()
+    for rows in data.values():
+        rows.class_names = ("walk", "up", "right", "away", "Walk")
+    data["train"] = filtered(data["train"], lambda label: label != 4)
+    data["test"] = filtered(data["test"], lambda label: label not in (0, 1))
+    lines = []
+    settings = arguments(tmp_path, encoders=("raw_joints",), settings=("knn",))
+    probe_run(settings, model, SkeletonProcessor(size=64), data, report=lines.append)
+    assert lines[:3] == [
+        "Warning: Classes differ only in spelling: 'walk' and 'Walk'; give one class one name.",
+        "Warning: Class 'Walk' has test clips and no training clip.",
+        "Warning: Classes 'walk', 'up' have training clips and no test clip.",
+    ]
+    noted = json.loads((tmp_path / "per_class.json").read_text())["nw_ucla_xview"]["encoders"]["raw_joints"]["knn"][
+        "note"
+    ]
+    assert "Class 'Walk' has test clips and no training clip" in noted
+
+
+def filtered(rows, wanted):
+    kept = Rows(row for row in rows if wanted(row["label"]))
+    kept.class_names = rows.class_names
+    return kept

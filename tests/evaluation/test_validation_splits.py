@@ -111,3 +111,16 @@ def test_what_is_held_out_can_be_asked_for():
     np.testing.assert_array_equal(by_subjects[0][1], validation_split(subjects, labels, 5)[0])
     with refused(ValueError, match="several training cameras, and there are 1; hold out subjects"):
         validation_folds(subjects, labels, 5, np.ones(48), np.array([4]), "cameras")
+
+
+def test_of_unknown_subjects_nothing_is_claimed():
+    masks, note = held_out_in_turn(np.full(40, -1), np.repeat([0, 1], 20), 0)
+    assert len(masks) == 4 and note.startswith("nothing says which subjects the training clips are of, so settings")
+
+
+def test_without_test_clips_no_camera_is_unseen():
+    subjects, labels = np.repeat(np.arange(4), 10), np.tile([0, 1], 20)
+    cameras = np.tile([1, 2], 20)
+    folds, _ = validation_folds(subjects, labels, 0, cameras, np.array([], dtype=int))
+    same, _ = validation_folds(subjects, labels, 0)
+    np.testing.assert_array_equal(folds, same)

@@ -7,9 +7,12 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s2i_hf.data.convert import convert
+from s2i_hf.models.building import build_mae
+from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.synthetic.people import write_dataset
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -53,3 +56,18 @@ def test_a_script_says_how_it_is_called(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "argv", [path.name])
     with pytest.raises(SystemExit, match=f"python examples/{path.name} "):
         runpy.run_path(str(path), run_name="__main__")
+
+
+def test_the_quickstart_says_that_there_are_no_test_clips(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(4):
+        joints = np.random.default_rng(index).normal(0, 0.3, (12, 25, 3)).astype(np.float32)
+        np.save(tmp_path / f"{index}.npy", joints)
+    convert("folder", tmp_path, root / "unlabelled", layout="kinect_v2")
+    build_mae("config:micro", image_size=32).save_pretrained(root / "micro")
+    SkeletonProcessor(layout="kinect_v2", size=32).save_pretrained(root / "micro")
+    monkeypatch.setattr(sys, "argv", ["quickstart.py", str(root / "micro"), str(root / "unlabelled")])
+    runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "unlabelled has no test clips" in out and "image (1, 3, 32, 32)" in out

@@ -230,3 +230,14 @@ def test_diffmae_and_a_probe_broken_off(data: Path, tmp_path: Path, monkeypatch:
     undisturbed, _ = go(config, tmp_path / "again")
     assert numbers(found.rows) == numbers(undisturbed.rows) and not found.failed
     assert {row["variant"] for row in found.rows} == {"base", "decoder_type=joint"}
+
+
+def test_clips_without_labels_fail_before_they_are_pretrained_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {name: as_rows(part) for name, part in load_skeletons(str(data)).items()}
+    rows["train"].labels[:] = -1
+    monkeypatch.setattr(ablation, "load_skeletons", lambda *words, **options: rows)
+    monkeypatch.setattr(ablation, "pretrain", lambda *words, **options: pytest.fail("it was pretrained"))
+    found, said = go(write_plan(tmp_path / "small.yaml", data, vary={"mask": ["joint"]}), tmp_path / "out")
+    assert not found.rows and len(found.failed) == 2 and "have no label (-1)" in said[0]

@@ -302,3 +302,17 @@ def test_the_table_says_what_damage_costs():
     assert lines[2] == "| intact | 90.0 | 50.0 | 100.0 |  |"
     assert lines[3] == "| 10 % of the joints lost, at zero | 85.0 | 50.0 | 100.0 | 5.0 |"
     assert lines[4].startswith("| 50 % of the frames lost, start stays |")
+
+
+@pytest.mark.parametrize(("split", "message"), [("test", "x has no test clips"), ("train", "no label")])
+def test_data_that_a_probe_cannot_use_is_said_first(tmp_path, split, message):
+    build_mae("config:micro", image_size=32).save_pretrained(tmp_path)
+    SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(tmp_path)
+    splits = {name: as_rows(rows) for name, rows in data().items()}
+    if split == "test":
+        splits["test"] = splits["test"].select([])
+    else:
+        splits["train"].labels[:] = -1
+    arguments = RobustnessArguments(model=str(tmp_path), data="x", device="cpu")
+    with refused(ValueError, match=message):
+        robustness_run(arguments, splits, report=lambda line: None)

@@ -385,3 +385,13 @@ def test_one_line_each_in_yaml(tmp_path: object) -> None:
     assert Augmentation() == NO_AUGMENTATION
     with pytest.raises(ValueError, match="drop_parts is 2"):
         PretrainArguments(data="synthetic_xsub", drop_parts=2.0)
+
+
+def test_a_layout_without_mirror_pairs_is_never_mirrored(make_clip: MakeClip) -> None:
+    layout = SkeletonLayout("one side", LAYOUT.joint_names, LAYOUT.parents, LAYOUT.parts, mirror_pairs=())
+    joints = make_clip()
+    np.testing.assert_array_equal(Augmentation(mirror=1.0)(joints, layout, draws()), joints)
+    everything = Augmentation(
+        mirror=1.0, yaw=1.0, crop=(0.5, 1.0), drop_parts=0.5, drop_joints=0.2, jitter=0.01, speed=(0.8, 1.2)
+    )
+    assert np.isfinite(everything(joints, layout, draws())).all()

@@ -179,3 +179,15 @@ def test_the_same_joints_make_the_same_image(make_clip):
     one, _ = encode([clip], "kinect_v1")
     other, _ = encode([to_layout(clip, "kinect_v1", "msr_action3d")], "msr_action3d")
     np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+
+
+def test_layouts_of_ones_own_share_the_joints_that_are_called_alike() -> None:
+    old = SkeletonLayout("studio", ["Hips", "Chest", "Head", "Arm_L", "Arm_R"], [-1, 0, 1, 1, 1])
+    new = SkeletonLayout("other", ["Head", "Arm_R", "Arm_L"], [-1, 0, 0], center="Head")
+    joints = np.random.default_rng(0).normal(size=(4, 2, 5, 3))
+    np.testing.assert_array_equal(to_layout(joints, old, new), joints[:, :, [2, 4, 3]])
+    with refused(ValueError, match="2 of the 5 joints of 'studio' have no counterpart in 'other', such as 'Hips'"):
+        joint_indices(new, old)
+    known = SkeletonLayout("like florence", ["neck", "head"], [-1, 0])  # the neck of Florence is another place
+    with refused(ValueError, match="have no counterpart in 'florence_15', such as 'neck'"):
+        joint_indices(LAYOUTS["florence_15"], known)

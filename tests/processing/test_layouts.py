@@ -7,9 +7,9 @@ import json
 import re
 
 import pytest
-from conftest import one_sentence
+from conftest import one_sentence, refused
 
-from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout, get_layout
+from s2i_hf.processing.layouts import BUILT_IN, LAYOUTS, PARTS, SkeletonLayout, get_layout, layout_json, register_layout
 from s2i_hf.processing.skeleton_layout import name_key
 
 KINECT_LIMBS = (
@@ -613,3 +613,32 @@ def test_published_layouts_do_not_change(name: str) -> None:
     layout = LAYOUTS[name]
     facts = (layout.joint_names, layout.parents, sorted(layout.parts.items()), layout.mirror_pairs, layout.center)
     assert hashlib.sha256(repr(facts).encode()).hexdigest()[:12] == PUBLISHED[name]
+
+
+def own(name: str = "my_sensor", **changes: object) -> SkeletonLayout:
+    return SkeletonLayout(**{"name": name, "joint_names": ("hips", "spine", "head"), "parents": (-1, 0, 1), **changes})  # type: ignore[arg-type]
+
+
+def test_where_names_are_documented_makes_no_two_layouts_of_one() -> None:
+    first, second = own(source="joints of monday.bvh"), own(source="joints of friday.bvh")
+    assert first == second and hash(first) == hash(second) and first.source != second.source
+    assert register_layout(first) == register_layout(second) == register_layout(get_layout(first.to_dict()))
+    for changes, differing in (
+        ({"parents": (-1, 0, 0)}, "parents"),
+        ({"center": "head"}, "center"),
+        ({"unit": "px"}, "unit"),
+    ):
+        with refused(
+            ValueError, match=f"stands for another layout, of 3 joints and with other {differing}; give yours"
+        ):
+            register_layout(own(**changes))
+
+
+def test_a_file_names_what_comes_with_the_package_and_holds_what_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [layout_json(name) for name in BUILT_IN] == list(BUILT_IN)
+    mine = own()
+    assert layout_json(mine) == mine.to_dict()
+    register_layout(mine)  # what this process knows, others do not
+    assert layout_json("my_sensor") == layout_json(mine) == mine.to_dict()
+    monkeypatch.setitem(LAYOUTS, "kinect_v2", own("kinect_v2"))
+    assert layout_json("kinect_v2") == own("kinect_v2").to_dict() and layout_json(BUILT_IN["kinect_v2"]) == "kinect_v2"

@@ -303,3 +303,20 @@ def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
     assert set(kept) == set(plain) and any(not torch.equal(kept[name], plain[name]) for name in kept)
     model, processor, _ = load_classifier(arguments(tmp_path / "x", model=str(tmp_path / "run")), as_rows(clips(8)))
     np.testing.assert_array_equal(predict_scores(model, data()["test"], processor), summary["scores"])
+
+
+def test_a_class_that_is_never_trained_is_said_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = clips(8)
+    rows.class_names = ("walk", "Walk", "run", "sit")
+    train, test = Rows(row for row in rows if row["label"] != 1), Rows(row for row in rows if row["label"] != 0)
+    train.class_names = test.class_names = rows.class_names
+    settings = arguments(tmp_path / "run", epochs=1, batch_size=2, card=True)
+    model, processor, notes = load_classifier(settings, as_rows(train))
+    finetune(settings, model, processor, {"train": train, "test": test}, notes=notes)
+    told = capsys.readouterr().out
+    spelt = "Classes differ only in spelling: 'walk' and 'Walk'; give one class one name."
+    lonely = "Class 'Walk' has test clips and no training clip."
+    assert told.index(f"Warning: {spelt}") < told.index(f"Warning: {lonely}") < told.index("Test: top1")
+    assert f"- {lonely}" in (tmp_path / "run" / "README.md").read_text()

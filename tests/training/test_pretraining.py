@@ -695,3 +695,21 @@ def test_a_missing_matplotlib_costs_only_the_picture(
     run(tmp_path / "run", epochs=1, card=True)
     assert "No reconstruction.png: Pictures need matplotlib" in capsys.readouterr().out
     assert (tmp_path / "run" / "README.md").is_file()
+
+
+def test_without_test_clips_the_picture_is_of_training_clips_and_a_card_that_lacks_is_written_by_resuming(
+    tmp_path: Path,
+) -> None:
+    arguments, model, processor, data = make(tmp_path / "run", card=True)
+    for row in data["train"]:
+        row.update(label=-1, subject=-1)
+    pretrain(arguments, model, processor, {"train": data["train"], "test": as_rows(data["test"]).select([])})
+    picture, card = tmp_path / "run" / "reconstruction.json", tmp_path / "run" / "README.md"
+    assert json.loads(picture.read_text())["split"] == "train" and "28 training clips are off by" in card.read_text()
+    with pytest.raises(ValueError, match="is finished, there is nothing to resume"):
+        start(PretrainArguments(**{**vars(arguments), "resume": "auto"}))
+    before = weights(tmp_path / "run")
+    card.unlink()  # as a run that ended before its card did
+    again, fresh, processor, _ = make(tmp_path / "run", card=True, resume="auto")
+    pretrain(again, fresh, processor, {"train": data["train"]}, accelerator=start(again))
+    assert "28 training clips are off by" in card.read_text() and weights(tmp_path / "run") == before
