@@ -114,6 +114,8 @@ def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
         shown = ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")
         hint = did_you_mean(joint, names) or f" It names {shown}."
         raise ReadError(f"{file}: has no joint {joint!r}, which layout {layout.name!r} needs.{hint}")
+    if twice := [names[index] for index in found if names.count(names[index]) > 1]:
+        raise ReadError(f"{file}: has several joints named {twice[0]!r}; name each differently.")
     return found
 
 

@@ -6,8 +6,9 @@ from conftest import refused
 from hypothesis import given, strategies as st
 
 from s2i_hf.processing.layouts import BUILT_IN
+from s2i_hf.processing.skeleton_layout import SkeletonLayout
 from s2i_hf.readers import ReadError
-from s2i_hf.readers.generic.joint_names import find, joint_key, known_layouts, tree_of
+from s2i_hf.readers.generic.joint_names import find, joint_key, known_layouts, pick, tree_of
 from s2i_hf.readers.generic.raw_clip import RawClip, in_layout, layout_of
 
 
@@ -97,3 +98,10 @@ def test_a_tree_of_bones_is_not_in_pixels() -> None:
     assert layout_of(clip, "walk.bvh").unit == "m"
     with refused(ReadError, "walk.bvh", "its coordinates are in m"):
         in_layout(clip, known, "walk.bvh")
+
+
+def test_a_name_that_two_joints_have_picks_neither() -> None:
+    own = SkeletonLayout("test_pair", ["hips", "head"], [-1, 0])
+    assert pick(["head", "tail", "tail", "hips"], own, "walk.bvh") == [3, 0]
+    with refused(ReadError, "walk.bvh", "several joints named 'head'"):
+        pick(["head", "hips", "head"], own, "walk.bvh")

@@ -54,7 +54,7 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
     kept = [index for index, label in enumerate(labels) if label not in computed]
     names, joints, left_out = by_person([labels[index] for index in kept], points[:, kept], file.name)
     if len(kept) < len(labels):
-        left_out.append(f"{len(labels) - len(kept)} angles, forces and other computed values are left out.")
+        left_out.append(f"angles, forces and other computed values are left out: {len(labels) - len(kept)}.")
     unit = unit_of((texts.get(("POINT", "UNITS")) or [""])[0], file.name)
     up = _UPS.get((texts.get(("POINT", "Y_SCREEN")) or [""])[0].upper(), "")
     rate = _number(parameters, "POINT", "RATE") or float(_floats(data[20:24], processor)[0])

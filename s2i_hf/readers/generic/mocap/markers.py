@@ -63,10 +63,10 @@ def by_person(labels: Sequence[str], points: np.ndarray, file: str) -> tuple[tup
     people = [markers for markers in owned.values() if 2 * len(names.keys() & markers) >= len(names)]
     others = sum(map(len, owned.values())) - sum(len(names.keys() & markers) for markers in people)
     apart = [owner or "nobody" for owner, markers in owned.items() if markers not in people]
-    left_out = [f"{unnamed} markers without a name are left out."] if unnamed else []
+    left_out = [f"markers without a name are left out: {unnamed}."] if unnamed else []
     if others:
-        whose = f" ({', '.join(apart[:3])}{', ...' if len(apart) > 3 else ''})" if apart else ""
-        left_out.append(f"{others} markers that are not worn by people with {len(names)} markers{whose} are left out.")
+        whose = f", of {', '.join(apart[:3])}{', ...' if len(apart) > 3 else ''}" if apart else ""
+        left_out.append(f"markers that are not those of the {len(people)} people are left out: {others}{whose}.")
     placed = np.full((len(points), len(people), len(names), 3), np.nan)
     for person, markers in enumerate(people):
         for place, name in enumerate(names):

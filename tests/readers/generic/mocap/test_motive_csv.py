@@ -92,7 +92,7 @@ def test_markers_alone(places: np.ndarray) -> None:
     names = ["Leg:hip", "Leg:knee", "Leg:ankle", "Unlabeled 1203"]
     clip = motive_csv.of_text(motive_text(names, places[:, :4], "Marker", unit="Millimeters"), "take.csv")
     assert clip.names == ("hip", "knee", "ankle") and clip.parents is None and clip.unit == "mm"
-    assert clip.left_out == ["1 markers without a name are left out."]
+    assert clip.left_out == ["markers without a name are left out: 1."]
     with refused(ReadError, "take.csv", "3 joints (hip, knee, ankle)", "pass a layout of your own"):
         layout_of(clip, "take.csv")
     leg = SkeletonLayout("test_leg", ["ankle", "hip"], [1, -1], parts={"torso": ["ankle", "hip"]}, mirror_pairs=[])
