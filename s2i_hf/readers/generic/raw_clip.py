@@ -71,7 +71,7 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
     if clip.layout:
         return BUILT_IN[clip.layout]
     kind, parents = _kind(clip), clip.parents
-    if parents is None and clip.joints.shape[-1] == 3 and kind in ("", "m"):
+    if parents is None and clip.names and clip.joints.shape[-1] == 3 and kind in ("", "m"):
         parents = tree_of(clip.names)
     known = [
         BUILT_IN[name]
