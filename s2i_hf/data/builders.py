@@ -20,6 +20,7 @@ from ..protocols import DATASETS, PROTOCOLS, Protocol, Split, get_protocol
 from ..readers import RawFile, ReadError
 from ..readers.discovery import find_recordings
 from ..readers.recordings import Recordings
+from ..utils.text import printable
 from .convert_report import kind_of
 from .recorded_rows import recorded_rows
 from .storage import row_features
@@ -95,7 +96,7 @@ class SkeletonBuilder(datasets.GeneratorBasedBuilder):
         if self.recordings is None:
             logger.warning("Left out: %s", error)
         with open(os.path.join(self._output_dir, _LEFT_OUT), "a", encoding="utf-8") as file:
-            file.write(json.dumps([kind_of(error), str(error)]) + "\n")
+            file.write(json.dumps([kind_of(error), printable(str(error))]) + "\n")
 
     def left_out(self) -> dict[str, list[str]]:
         """What was left out as the rows were made: "broken", "no clip" or "left out" -> sentences, sorted."""

@@ -38,6 +38,7 @@ from ..protocols.folder import FolderProtocol
 from ..readers import LeftOut, NoClip, RawFile, ReadError
 from ..readers.recordings import Recordings
 from ..utils.files import write_atomically
+from ..utils.text import printable
 from .convert_report import shortened
 from .recorded_rows import code_hash, recorded_rows
 from .storage import Format, ShardWriter, protocol_of
@@ -183,10 +184,10 @@ def make_shard(
             clips = 0
             for found in recorded_rows(file, protocol, plan["denoise"]):
                 if isinstance(found, LeftOut):
-                    shard.parts_left_out.append(str(found))
+                    shard.parts_left_out.append(printable(str(found)))
                     continue
                 if isinstance(found, ReadError):
-                    (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(str(found))
+                    (shard.no_clips if isinstance(found, NoClip) else shard.broken).append(printable(str(found)))
                     continue
                 split, row = found
                 writer.write(split, row)

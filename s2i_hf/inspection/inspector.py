@@ -25,10 +25,11 @@ from ..protocols import DATASETS, PROTOCOLS
 from ..readers import LeftOut, NoClip, ReadError
 from ..readers.discovery import raw_clips, read_file
 from ..readers.generic.folder import find_folder
+from ..utils.text import printable
 from .detection import LayoutLike, detect, protocols_of, quietly
 from .findings import expectations, findings
 from .page import write_page
-from .report import UNIT_NAMES, Inspection, counted, printable
+from .report import UNIT_NAMES, Inspection, counted
 from .statistics import spread
 
 Clips = Iterator[tuple[str, SkeletonSequence | ReadError]]

@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from ..processing.layouts import PARTS
 from ..utils.files import write_atomically
+from ..utils.text import printable
 from .charts import columns, histogram, numbers, rows, strip
-from .report import NUM_BROKEN_NAMED, UNIT_NAMES, Inspection, class_name, printable
+from .report import NUM_BROKEN_NAMED, UNIT_NAMES, Inspection, class_name
 from .statistics import ClipStatistics
 
 _CLIPS_DRAWN = 6

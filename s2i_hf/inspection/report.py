@@ -158,11 +158,6 @@ def listed(names: Sequence[str], count: int = NUM_NAMED) -> str:
     return ", ".join(names[:count]) + (" and others" if len(names) > count else "")
 
 
-def printable(text: str) -> str:
-    """Text without control sequences of a terminal: names of files may hold anything."""
-    return "".join(mark if mark.isprintable() else "?" for mark in text)
-
-
 # -- what was counted --------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import Protocol, Split
 from ..protocols.folder import FolderProtocol
+from ..utils.text import printable
 from .benchmarks import recording_name
 from .generic.pose_estimators.frame_files import FRAME_SUFFIXES, clip_name
 from .raw_files import RawFile, without_gz
@@ -43,7 +44,11 @@ class Recordings:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.left_out = {reason: sorted(names) for reason, names in self.left_out.items() if names}
+        left_out = {
+            printable(reason): sorted(map(printable, names)) for reason, names in self.left_out.items() if names
+        }
+        self.left_out, self.notes = left_out, [*map(printable, self.notes)]
+        self.warnings = [*map(printable, self.warnings)]
 
     @cached_property
     def all_files(self) -> list[RawFile]:

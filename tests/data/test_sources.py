@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ import s2i_hf.readers.discovery
 from s2i_hf.data.convert import convert
 from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.data.storage import FORMATS, Format, read_meta
+from s2i_hf.hub.dataset_card import write_dataset_card
 from s2i_hf.inspection.inspector import inspect
 from s2i_hf.protocols import PROTOCOLS
 from s2i_hf.readers.benchmarks import nw_ucla
@@ -166,6 +168,21 @@ def test_what_own_recordings_leave_out_is_told_in_one_way(
             assert any(line.strip(" !").startswith(words) for line in lines), words
     assert read_meta(tmp_path / "out")["warnings"] == LEFT_OUT[:3]
     assert convert("folder", own, tmp_path / "out", layout=STAR).lines()[1:] == report.lines()
+
+
+def test_names_that_are_no_text_do_not_end_a_conversion(
+    own: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (b"caf\xe9.t\xe9t", b"walk/caf\xe9.npy", b"escape\x1b[31m.txt", b"run/caf\xe9.csv"):
+        place = os.path.join(os.fsencode(own / "train"), name)
+        with open(place, "wb") as file:
+            file.write(b"nothing to read")
+    report = convert("folder", own, tmp_path / "out", layout=STAR, write_card=write_dataset_card)
+    with caplog.at_level(logging.WARNING, logger="s2i_hf"):
+        load_skeletons("folder", own, layout=STAR, cache_dir=tmp_path / "cache")
+    for text in ("\n".join(report.lines()), caplog.text, (tmp_path / "out" / "README.md").read_text()):
+        assert "caf?" in text or "t?t" in text
+        assert text.encode() and "\x1b" not in text and "\udce9" not in text
 
 
 def test_a_converted_folder_that_was_cloned_without_its_files(own: Path, tmp_path: Path) -> None:
