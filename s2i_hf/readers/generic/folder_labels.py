@@ -97,7 +97,8 @@ def _split_folders(paths: _Paths, labels: Labels) -> dict[str, int]:
         return {}
     everywhere = set.intersection(*map(set, marks.values()))
     places = {name: min(everywhere) if everywhere else min(found) for name, found in marks.items() if found}
-    without = [name for name in paths if name not in places]
+    classes = any(len(path) > (name in places) for name, path in paths.items())
+    without = [name for name, path in paths.items() if name not in places and (path or not classes)]
     alone = all(len(paths[name]) == 1 for name in places)  # clips lie in them, and no classes
     if alone and any(paths[name] for name in without):
         names = _listed(sorted({paths[name][0] for name in places}))

@@ -225,6 +225,12 @@ def test_splits_that_a_table_leaves_open_are_told(tmp_path: Path) -> None:
     assert not from_table(raw(tmp_path, "labels.csv", "id,label,split\nclip_1,a,\nclip.v3,b,\n"), IDS).warnings
 
 
+def test_a_file_beside_the_split_folders_is_left_out() -> None:
+    labels = from_folders(["train/a/1", "test/a/1", "train/b/1", "test/b/1", "stray"])
+    assert labels.left_out == {"in none of the folders that are the classes": ["stray"]} and not labels.warnings
+    assert labels.names == ("a", "b") and len(labels.table) == 4
+
+
 IDS = ["x/clip_1", "x/clip_2", "y/clip_2", "clip.v3"]
 
 
