@@ -112,7 +112,7 @@ def find_folder(
     if table is not None and not table.is_file():
         raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
     found, table_file, left_out = _find(folder, table, Path(layout) if isinstance(layout, Path | str) else None, files)
-    skeleton = register_layout(_resolve(layout, found))
+    skeleton = register_layout(_resolve(layout, found, axes))
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
     protocol = FolderProtocol(
@@ -198,7 +198,7 @@ def _find(
     return clips, table_file, left_out
 
 
-def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout:
+def _resolve(layout: _Layout | None, files: Sequence[RawFile], axes: str | None) -> SkeletonLayout:
     if isinstance(layout, Path) or (isinstance(layout, str) and layout.lower().endswith(".json")):
         path = Path(layout).expanduser()
         try:
@@ -210,7 +210,7 @@ def _resolve(layout: _Layout | None, files: Sequence[RawFile]) -> SkeletonLayout
         return get_layout(layout)
     first = next((file for file in files if file.suffix in _MOCAP), files[0])
     try:
-        return layout_of(_READERS[first.suffix].read(first), first.name)
+        return layout_of(_read(first, None, axes), first.name)
     except ReadError as error:
         known = f"Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own."
         raise ValueError(f"{error} {known}") from None
@@ -234,6 +234,11 @@ def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Sp
     return known, splits
 
 
+def _read(file: RawFile, layout: SkeletonLayout | None, axes: str | None) -> RawClip:
+    reader = _READERS[file.suffix]
+    return reader.read(file, layout, axes) if reader in _ARRAYS else reader.read(file, layout)
+
+
 def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequence | ReadError]:
     """Read the clips of a file, as `find_folder` lists it with its protocol; broken ones come out as their errors.
 
@@ -248,10 +253,9 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
             except ReadError as error:
                 yield error
         return
-    reader = _READERS[file.suffix]
-    clip = reader.read(file, layout, protocol.axes) if reader in _ARRAYS else reader.read(file, layout)
-    yield _sequence(clip, protocol, name, file.name)
-    for sentence in clip.left_out:
+    whole = _read(file, layout, protocol.axes)
+    yield _sequence(whole, protocol, name, file.name)
+    for sentence in whole.left_out:
         yield LeftOut(f"{file.name}: {sentence}")
 
 

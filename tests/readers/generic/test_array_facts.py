@@ -210,6 +210,17 @@ def test_people_first_of_one_recorder(tmp_path: Path) -> None:
         find_folder(tmp_path, "kinect_v2", axes="MTV")
 
 
+def test_a_stated_layout_needs_axes_alone(tmp_path: Path) -> None:
+    truth = joints(5, 2, LAYOUTS["kinect_v2"]).astype(np.float32)
+    np.savez(tmp_path / "a.npz", joints=truth, layout="kinect_v2")
+    with pytest.raises(ValueError, match=r"'TMVC'.*pass axes"):
+        find_folder(tmp_path)
+    found = find_folder(tmp_path, axes="TMVC")
+    (clip,) = read_file(found.all_files[0], found.protocol)
+    assert isinstance(clip, Clip)
+    np.testing.assert_array_equal(clip.sequence.joints, truth)
+
+
 @pytest.mark.parametrize("name", ["smpl_22", "smplh_52"])
 def test_joints_of_text_to_motion(tmp_path: Path, name: str) -> None:
     layout = LAYOUTS[name]
