@@ -17,7 +17,8 @@ from ...processing.suggestions import did_you_mean
 from ..raw_files import ReadError
 
 _PREFIX = re.compile(
-    r"(jointtype|k4abt_joint|joint|poselandmark|pose|landmark|body_\d\d_parts|body_parts|bodyparts|jid)[._ ]+",
+    r"(jointtype|k4abt_joint|joint|poselandmark|pose|landmark|body_\d\d_parts|body_parts|bodyparts|jid|"
+    r"mixamorig\d*|bip\d*|character\d*|[mf]_avg|def|org)[-._ ]+",
     re.IGNORECASE,
 )
 # Other words for joints of a layout: layout -> joint -> names

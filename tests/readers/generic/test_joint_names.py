@@ -105,3 +105,19 @@ def test_a_name_that_two_joints_have_picks_neither() -> None:
     assert pick(["head", "tail", "tail", "hips"], own, "walk.bvh") == [3, 0]
     with refused(ReadError, "walk.bvh", "several joints named 'head'"):
         pick(["head", "hips", "head"], own, "walk.bvh")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LeftFoot",
+        "mixamorig1:LeftFoot",
+        "mixamorig_LeftFoot",
+        "Bip01 L Foot",
+        "Character1_LeftFoot",
+        "m_avg_L_Foot",
+        "DEF-foot.L",
+    ],
+)
+def test_what_exporters_put_before_a_name(name: str) -> None:
+    assert joint_key(name) == joint_key("left_foot")

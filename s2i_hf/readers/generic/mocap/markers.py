@@ -20,6 +20,7 @@ _UNITS = {
     "inch": "inch inches in",
 }
 _UNNAMED = re.compile(r"\*?\d*|\*.*|(unlabell?ed|unnamed|unknown)[ _-]*\d*|_?\d+", re.IGNORECASE)
+_NUMBERED = re.compile(r"marker[ _]?\d+", re.IGNORECASE)
 
 
 def cells_of(text: str, file: str, separator: str = ",") -> list[list[str]]:
@@ -53,6 +54,8 @@ def by_person(labels: Sequence[str], points: np.ndarray, file: str) -> tuple[tup
     unnamed = 0
     for index, label in enumerate(labels):
         owner, _, name = (part.strip() for part in label.strip().rpartition(":"))
+        if _NUMBERED.fullmatch(name):  # of a rigid body, such as "LeftFoot:Marker1": no person
+            owner, name = "", label.strip()
         if _UNNAMED.fullmatch(name):
             unnamed += 1
         elif owned.setdefault(owner, {}).setdefault(name, index) != index:

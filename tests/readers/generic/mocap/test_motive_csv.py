@@ -99,6 +99,12 @@ def test_markers_alone(places: np.ndarray) -> None:
     np.testing.assert_allclose(in_layout(clip, leg, "take.csv")[:, 0], places[:, [2, 0]] / 1000, atol=1e-5)
 
 
+def test_rigid_bodies_are_no_people(places: np.ndarray) -> None:
+    names = ["Shank:Marker1", "Shank:Marker2", "Thigh:Marker1", "Thigh:Marker2"]
+    clip = motive_csv.of_text(motive_text(names, places[:, :4], "Rigid Body Marker"), "take.csv")
+    assert clip.names == tuple(names) and clip.joints.shape == (5, 1, 4, 3)
+
+
 BROKEN = {
     "local": (motive_text(ANNA, np.ones((2, len(BONES), 3)), space="Local"), "coordinate space is 'Local'"),
     "unit": (motive_text(ANNA, np.ones((2, len(BONES), 3)), unit="Furlongs"), "'Furlongs'"),
