@@ -83,8 +83,8 @@ def make_clip() -> MakeClip:
     def make(layout: object = "kinect_v2", frames: int = 20, people: int = 1, seed: int = 0) -> np.ndarray:
         rng = np.random.default_rng([seed, frames, people])
         joints = get_layout(layout).num_joints  # type: ignore[arg-type]
-        body = rng.uniform(-0.9, 0.9, size=(1, people, joints, 3))
-        steps = rng.normal(0, 0.03, size=(frames, people, joints, 3)).cumsum(axis=0)
+        body = rng.uniform(-0.18, 0.18, size=(1, people, joints, 3))  # some 1.6 m along the bones from head to foot
+        steps = rng.normal(0, 0.01, size=(frames, people, joints, 3)).cumsum(axis=0)
         place = np.array([0.3, 0.1, 3.0]) + 0.8 * np.arange(people)[:, None, None] * np.array([1.0, 0.0, 0.2])
         return (body + np.clip(steps, -1, 1) + place).astype(np.float32)
 

@@ -14,10 +14,11 @@ from ..hub.dataset_card import write_dataset_card
 from ..hub.push import check_repository, publish
 from ..readers.generic import annotation_pickle
 from ..utils.arguments import arg
+from .recordings import FolderArguments
 
 
 @dataclass
-class ConvertArguments:
+class ConvertArguments(FolderArguments):
     """Flags of `s2i convert`."""
 
     name: str = arg(help="Protocol, such as nw_ucla_xview; folder: recordings of your own.", positional=True)
@@ -35,9 +36,7 @@ class ConvertArguments:
     merge: tuple[str, ...] = arg((), "Make the --output of the .OUT.shards folders that parts left.")
     push_to_hub: str | None = arg(None, "Upload to user/name[@branch] as a private data set; implies --format parquet.")
     public: bool = arg(False, "Let --push-to-hub make a public data set.")
-    layout: str | None = arg(None, "For NAME folder: joint format, such as kinect_v2, or a JSON file that has one.")
     labels: str | None = arg(None, "For NAME folder: CSV with id,label and maybe subject,camera,split.")
-    unit: str | None = arg(None, "For NAME folder: m, cm or mm, where a format does not say it.")
 
     def __post_init__(self) -> None:
         if self.data_dir is None and not self.merge:
@@ -71,8 +70,8 @@ def convert(arguments: ConvertArguments) -> None:
         if arguments.merge:
             report = conversion.merge(arguments.name, arguments.merge, format=arguments.format, **options)
         else:
-            own = ("layout", "labels", "unit", "denoise", "num_proc", "data_dir")
-            options |= {name: getattr(arguments, name) for name in own}
+            options |= {name: getattr(arguments, name) for name in ("labels", "denoise", "num_proc", "data_dir")}
+            options |= arguments.folder_options
             report = conversion.convert(arguments.name, format=arguments.format or "parquet", shard=shard, **options)
     except conversion.StrictError as error:
         print("\n".join(error.report.lines()))

@@ -22,12 +22,13 @@ from ..readers import LeftOut, ReadError
 from ..readers.raw_files import without_gz
 from ..utils.arguments import arg
 from ..visualization.infilling import FilledRow, draw_infilling
+from .recordings import FolderArguments
 
 _MOST_CLIPS = 10_000
 
 
 @dataclass
-class InfillArguments:
+class InfillArguments(FolderArguments):
     """Flags of `s2i infill`."""
 
     clip: str = arg(help="A recording: .skeleton, NW-UCLA .json, .npy, or what `s2i inspect` knows.", positional=True)
@@ -39,8 +40,6 @@ class InfillArguments:
     samples: int = arg(1, "Answers of a DiffMAE, for their mean and spread.")
     steps: int | None = arg(None, "Sampling steps of a DiffMAE; 1 for the mean of what may be there, 50 for samples.")
     seed: int = arg(0, "Of a DiffMAE's noise.")
-    layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
-    unit: str | None = arg(None, "m, cm or mm, where a format does not say it.")
     protocol: str | None = arg(None, "Whose recording it is, where its name does not say it, such as ntu60_xsub.")
     sample_id: str | None = arg(None, "Which clip, of a file that holds several.")
     data: str | None = arg(None, "Protocol or converted folder whose mean pose is compared as well.")
@@ -141,7 +140,7 @@ def _read_clip(arguments: InfillArguments, default_layout: LayoutLike | None) ->
     """The clip in the file, or the one that is named of several."""
     file, wanted = Path(arguments.clip).expanduser(), arguments.sample_id
     name = without_gz(file.name)
-    read, _ = clips_of_file(file, arguments.layout, arguments.unit, arguments.protocol, default_layout)
+    read, _ = clips_of_file(file, arguments.protocol, default_layout, **arguments.folder_options)
     clips = []
     for clip in islice(read, _MOST_CLIPS):
         if isinstance(clip, LeftOut):

@@ -16,23 +16,21 @@ from ..processing.layouts import get_layout
 from ..readers import LeftOut, ReadError
 from ..utils.arguments import arg
 from ..utils.progress import no_progress_bars
+from .recordings import FolderArguments
 
 _SHOWN = 5  # names of files that were left out
 
 
 @dataclass
-class PredictArguments:
+class PredictArguments(FolderArguments):
     """Flags of `s2i predict`."""
 
     model: str = arg(help="Folder of a fine-tuning, or Hub id.", positional=True)
     clips: str = arg(help="A recording, such as .skeleton or .npy; a folder, zip or converted folder.", positional=True)
-    layout: str | None = arg(None, "Joint format of .npy, .csv and the like; the model's if none.")
-    unit: str | None = arg(None, "m, cm or mm, where a format does not say it.")
     protocol: str | None = arg(None, "Whose recordings they are, where their names do not say it, such as ntu60_xsub.")
     top_k: int = arg(5, "How many classes to name.")
     window: str | None = arg(None, "Classify windows of this length: frames (64) or seconds (2s).")
     stride: str | None = arg(None, "From one window to the next; half a window if none.")
-    fps: float | None = arg(None, "Frames a second, where the data set does not say it.")
     per_person: bool = arg(False, "A result for each person alone.")
     json: bool = arg(False, "A JSON object a line for each result.")
     strict: bool = arg(False, "Fail in the end if a recording, or part of one, was broken or left out.")
@@ -55,7 +53,7 @@ def predict(arguments: PredictArguments) -> None:
     """
     with no_progress_bars(on_terminals=False):
         model, processor = open_classifier(arguments.model)
-    found = find_clips(arguments.clips, arguments.layout, arguments.unit, arguments.protocol, processor.layout)
+    found = find_clips(arguments.clips, arguments.protocol, processor.layout, **arguments.folder_options)
     options = {name: getattr(arguments, name) for name in ("top_k", "window", "stride", "per_person", "batch_size")}
     fps = arguments.fps if arguments.fps is not None else found.fps
     results = predict_clips(model, processor, found.read(), fps=fps, device=pick_device(arguments.device), **options)

@@ -14,12 +14,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from tqdm import tqdm
 
 from ..protocols import Protocol
 from ..readers import RawFile, get_reader
+from ..readers.generic.folder import FolderOptions
 from ..readers.recordings import Recordings, file_id
 from .convert_report import ConversionReport, StrictError, listed, shortened
 from .convert_shards import (
@@ -56,10 +57,8 @@ def convert(
     num_proc: int = 1,
     progress: bool = False,
     shard: tuple[int, int] | None = None,
-    layout: Any = None,
-    labels: str | Path | None = None,
-    unit: str | None = None,
     write_card: WriteCard | None = None,
+    **options: Unpack[FolderOptions],
 ) -> ConversionReport:
     """Convert the recordings of a protocol. Interrupted at any time, the same call goes on where it stopped.
 
@@ -76,8 +75,8 @@ def convert(
         progress: Show a progress bar on stderr.
         shard: (I, N) with 0 <= I < N: make every N-th shard from the I-th on, and leave them beside `output`. The call without it,
             or `merge`, makes the folder of all.
-        layout, labels, unit: Of custom data; see `readers.generic.folder.find_folder`.
         write_card: Called with a Parquet folder before it becomes `output`; None: README.md is what the Hub's viewer needs.
+        options: layout, labels, unit and the like of custom data; see `readers.generic.folder.find_folder`.
 
     Returns:
         What was kept and what was not; also saved in the `s2i.json` of the folder.
@@ -96,7 +95,7 @@ def convert(
     if shard is not None and not 0 <= shard[0] < shard[1]:
         raise ValueError(f"Shard {shard[0]}/{shard[1]} does not exist; expected I/N with I from 0 to N - 1.")
     output = Path(os.path.realpath(Path(output).expanduser()))
-    recordings = find_source(name, data_dir, layout=layout, labels=labels, unit=unit)
+    recordings = find_source(name, data_dir, **options)
     protocol, work = recordings.protocol, cut(recordings.all_files)
     plan = make_plan(recordings, denoise, format, len(work))
     if not overwrite and shard is None:

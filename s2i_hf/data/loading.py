@@ -27,13 +27,14 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..processing.layouts import get_layout
 from ..protocols import PROTOCOLS, Protocol, get_protocol
 from ..readers.discovery import find_recordings
+from ..readers.generic.folder import FolderOptions
 from ..readers.generic.folder_labels import doubts_about_classes
 from .mixtures import Mixture, describe_sources, family, held_out, join, known_numbers
 from .recorded_rows import CUSTOM
@@ -50,11 +51,9 @@ def load_skeletons(
     mixture: Mixture | None = None,
     holdout: str | Sequence[str] = (),
     streaming: bool = False,
-    layout: Any = None,
-    labels: str | Path | None = None,
-    unit: str | None = None,
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
+    **options: Unpack[FolderOptions],
 ) -> Any:
     """Load the splits of a data set, or of several as one.
 
@@ -70,10 +69,11 @@ def load_skeletons(
             `describe`. Equal names in NTU RGB+D 60 and 120 are one recording.
         streaming: Read converted Parquet clip by clip: a `datasets.IterableDatasetDict` of the splits that have clips, whose rows
             are dicts as `SkeletonCollator` takes them, numbers numpy arrays: joints flat, beside their shape (T, M, V, 3).
-        layout, labels, unit: For "folder": joint format, table of labels, unit of its coordinates.
         cache_dir: Where built data sets are kept; None: the cache of `datasets`. They are built anew when a raw file or the
             code that reads it changes.
         num_proc: Processes that read raw files.
+        options: For "folder", what its files do not say: layout, labels (a table), unit, up, fps, any_size; see
+            `readers.generic.folder.find_folder`.
 
     Returns:
         A dict of splits, "train" and "test" (and "exemplars" in one-shot protocols): a `datasets.DatasetDict`, or for the format npz, and
@@ -101,7 +101,7 @@ def load_skeletons(
         open_source(
             name,
             _data_dir_of(name, names, data_dir) if several or isinstance(data_dir, Mapping) else data_dir,
-            **({"layout": layout, "labels": labels, "unit": unit} if name == CUSTOM or not several else {}),
+            **(options if name == CUSTOM or not several else {}),
             cache_dir=cache_dir,
             num_proc=num_proc,
             streaming=streaming,

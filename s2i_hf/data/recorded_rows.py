@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from ..processing.suggestions import did_you_mean
 from ..protocols import Protocol, Split
 from ..readers import RawFile, ReadError
 from ..readers.discovery import find_recordings, read_file
-from ..readers.generic.folder import find_folder
+from ..readers.generic.folder import FolderOptions, find_folder
 from ..readers.recordings import Recordings
 
 _FOLDERS = ("processing", "protocols", "readers", "synthetic", "data", "dataset_scripts")
@@ -21,7 +22,7 @@ CUSTOM = "folder"
 
 
 def find_source(
-    name: str, data_dir: str | Path | None, files: Sequence[RawFile] | None = None, **options: Any
+    name: str, data_dir: str | Path | None, files: Sequence[RawFile] | None = None, **options: Unpack[FolderOptions]
 ) -> Recordings:
     """The recordings of a protocol, or of custom data.
 
@@ -29,7 +30,7 @@ def find_source(
         name: Protocol, or "folder".
         data_dir: Folder with the raw files.
         files: What is in it, if `list_raw_files` was asked before.
-        options: layout, labels and unit of custom data; see `readers.generic.folder.find_folder`.
+        options: Those of custom data; see `readers.generic.folder.find_folder`.
 
     Raises:
         ValueError: there is no such protocol or folder, nothing to read in it, or an option that is for custom data only.
@@ -45,7 +46,9 @@ def find_source(
 def check_options(name: str, options: Mapping[str, Any]) -> None:
     """ValueError if one of them is set, and `name` is not custom data."""
     for option, value in options.items():
-        if value is not None:
+        if option not in FolderOptions.__annotations__:
+            raise TypeError(f"there is no option {option!r}.{did_you_mean(option, FolderOptions.__annotations__)}")
+        if value not in (None, False):
             raise ValueError(f"{option} is for custom data ({CUSTOM!r}), not for {name!r}.")
 
 

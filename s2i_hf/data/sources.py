@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
 from ..protocols import PROTOCOLS, SPLITS, Protocol, Split, parse_name, short_names
 from ..protocols.folder import FolderProtocol
 from ..readers import RawFile, get_reader
+from ..readers.generic.folder import FolderOptions
 from ..readers.raw_files import list_raw_files
 from ..readers.recordings import Recordings, file_id
 from ..utils.hub_errors import explained, hub_file, is_offline
@@ -46,19 +47,16 @@ def open_source(
     name: str,
     data_dir: str | Path | None = None,
     *,
-    layout: Any = None,
-    labels: str | Path | None = None,
-    unit: str | None = None,
     cache_dir: str | Path | None = None,
     num_proc: int | None = None,
     streaming: bool = False,
+    **options: Unpack[FolderOptions],
 ) -> Source:
     """Find a data set, build or load it, and say what is missing. The arguments are those of `data.load_skeletons`.
 
     Raises:
         ValueError: there is no such protocol or folder, or nothing to read in it; the message says what was looked for.
     """
-    options = {"layout": layout, "labels": labels, "unit": unit}
     if name in (CUSTOM, *PROTOCOLS):
         if streaming:
             raise ValueError(

@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Unpack
 
 from ..data.stored_clips import is_converted
 from ..inspection.detection import detect
-from ..processing.layouts import LayoutLike, layout_json
+from ..processing.layouts import LayoutLike
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..processing.suggestions import did_you_mean
 from ..protocols import DATASETS, PROTOCOLS, get_protocol
 from ..readers import READERS, RawFile, ReadError
 from ..readers.benchmarks import select
 from ..readers.discovery import raw_clips, read_file
-from ..readers.generic.folder import SUFFIXES, find_folder
+from ..readers.generic.folder import SUFFIXES, FolderOptions, find_folder
 from ..readers.raw_files import list_raw_files, on_disk, why_closed, with_suffix, without_gz
 from ..readers.recordings import name_in
 
 _GENERIC_ALONE = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # no data set comes in these
-_MOTION = (".bvh", ".amc", ".asf")  # they name their joints themselves
 
 Found = SkeletonSequence | ReadError
 
@@ -57,19 +57,18 @@ class FoundClips:
 
 def find_clips(
     path: str | Path,
-    layout: LayoutLike | None = None,
-    unit: str | None = None,
     protocol: str | None = None,
     default_layout: LayoutLike | None = None,
+    **options: Unpack[FolderOptions],
 ) -> FoundClips:
     """Find what there is to read.
 
     Args:
         path: A recording, a folder or zip archive of recordings, or a folder made by `s2i convert`.
-        layout: Joint format of general formats; clips are then not looked at as those of a known data set.
-        unit: "m", "cm" or "mm", where a general format does not say it.
         protocol: Whose recordings they are; None: found out.
-        default_layout: Joint format of general formats if `layout` is None.
+        default_layout: Joint format of general formats that do not say it, if `layout` is None.
+        options: layout, unit and the like of general formats, see `readers.generic.folder.find_folder`; with a layout clips are not looked
+            at as those of a known data set.
 
     Raises:
         ValueError: there is nothing there that can be read, or no such protocol.
@@ -79,19 +78,19 @@ def find_clips(
         raise ValueError(f"{place} is not there; expected a recording, a folder or zip archive of them.")
     check_protocol(protocol)
     if place.is_file() and place.suffix.lower() != ".zip":
-        clips, fps = clips_of_file(place, layout, unit, protocol, default_layout)
+        clips, fps = clips_of_file(place, protocol, default_layout, **options)
         return FoundClips(place, [RawFile(place)], lambda _: clips, fps)
     if place.is_dir() and is_converted(place):
         return FoundClips(place, [RawFile(place)], lambda _: _converted(place))
     files = list_raw_files(place)
     of_data_sets = tuple({suffix for facts in READERS.values() for suffix in facts.suffixes})
     reader = None if protocol is None else get_protocol(protocol).reader
-    if reader is None and layout is None and with_suffix(files, of_data_sets):
+    if reader is None and options.get("layout") is None and with_suffix(files, of_data_sets):
         detected = detect(place, files=files)
         reader = detected.reader if detected.kind == "dataset" else None
     if reader is not None:
         return _of_reader(place, reader, files)
-    return _custom(place, files, layout, unit, default_layout)
+    return _custom(place, files, default_layout, options)
 
 
 def check_protocol(protocol: str | None) -> None:
@@ -102,10 +101,9 @@ def check_protocol(protocol: str | None) -> None:
 
 def clips_of_file(
     file: Path,
-    layout: LayoutLike | None = None,
-    unit: str | None = None,
     protocol: str | None = None,
     default_layout: LayoutLike | None = None,
+    **options: Unpack[FolderOptions],
 ) -> tuple[Iterator[Found], float | None]:
     """All clips of a file, of which there may be none, and their frames a second if known; takes what `find_clips` takes.
 
@@ -113,7 +111,7 @@ def clips_of_file(
         ValueError: it is no recording, or of a general format and nobody says in which joint format.
     """
     name, raw = without_gz(file.name).lower(), on_disk(file)
-    if protocol is not None or (layout is None and not name.endswith(_GENERIC_ALONE)):
+    if protocol is not None or (options.get("layout") is None and not name.endswith(_GENERIC_ALONE)):
         reader = None if protocol is None else get_protocol(protocol).reader
         if reader is None and (found := detect(file)).kind == "dataset":
             reader, raw = found.reader, found.files[0]
@@ -123,8 +121,8 @@ def clips_of_file(
         first = next(clips, None)
         if reader is not None and first is not None:
             return chain([first], clips), _fps(reader)
-    custom = _custom(file, [raw], layout, unit, default_layout)
-    return chain.from_iterable(map(custom.clips_of, custom.files)), None
+    custom = _custom(file, [raw], default_layout, options)
+    return chain.from_iterable(map(custom.clips_of, custom.files)), custom.fps
 
 
 def _fps(reader: str) -> float | None:
@@ -148,31 +146,16 @@ def _of_reader(place: Path, reader: str, found: Sequence[RawFile]) -> FoundClips
 
 
 def _custom(
-    place: Path, found: Sequence[RawFile], layout: LayoutLike | None, unit: str | None, default: LayoutLike | None
+    place: Path, found: Sequence[RawFile], default_layout: LayoutLike | None, options: FolderOptions
 ) -> FoundClips:
-    """Custom data: recordings of general formats.
-
-    `default` is for those that do not name their joints themselves; if it is a layout of somebody's own, also for motion capture that
-    names all its joints, as what the model learned from did.
-    """
-    if layout is None and default is not None:
-        names_nothing = len(with_suffix(found, _MOTION)) < len(with_suffix(found, SUFFIXES))
-        if names_nothing or (isinstance(layout_json(default), dict) and _is_read_in(default, place, found, unit)):
-            layout = default
-    recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
+    """Custom data: recordings of general formats."""
+    recordings = find_folder(place, default_layout=default_layout, labelled=False, files=found, **options)
 
     def clips_of(file: RawFile) -> Iterator[Found]:
         clips = read_file(file, recordings.protocol)
         return (clip if isinstance(clip, ReadError) else clip.sequence for clip in clips)
 
-    return FoundClips(place, recordings.all_files, clips_of, left_out=recordings.left_out)
-
-
-def _is_read_in(layout: LayoutLike, place: Path, found: Sequence[RawFile], unit: str | None) -> bool:
-    """Whether the first recording has the joints of a layout."""
-    recordings = find_folder(place, layout=layout, unit=unit, labelled=False, files=found)
-    clips = (clip for file in recordings.all_files[:1] for clip in read_file(file, recordings.protocol))
-    return not isinstance(next(clips, None), ReadError)
+    return FoundClips(place, recordings.all_files, clips_of, recordings.fps, recordings.left_out)
 
 
 def _converted(place: Path) -> Iterator[Found]:

@@ -11,31 +11,30 @@ import math
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from ..data.stored_clips import is_converted
-from ..processing.layouts import LAYOUTS, SkeletonLayout
+from ..processing.layouts import BUILT_IN, LAYOUTS, get_layout
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS, Protocol, parse_name
 from ..readers import READERS, NoClip, RawFile, ReadError, get_reader
 from ..readers.benchmarks import recording_name, select
 from ..readers.discovery import find_recordings, raw_clips, read_file
-from ..readers.generic.folder import SUFFIXES, TABLES, find_folder, logger as folder_logger
-from ..readers.raw_files import list_raw_files, with_suffix
-from ..readers.recordings import Recordings
-from .body_checks import CLEAR, check_body, layout_misfit
+from ..readers.generic.body_size import LONGEST, SHORTEST, body_length, fitting_units
+from ..readers.generic.folder import SUFFIXES, FolderOptions, LayoutOption, find_folder, logger as folder_logger
+from ..readers.raw_files import SilentFile, list_raw_files, with_suffix
+from ..readers.recordings import Clip, Recordings
+from .body_checks import CLEAR, layout_misfit, nanmedian
 from .file_types import PICKLE, describe, is_pickle, npz_headers
 from .report import Detection, Suffix
 from .statistics import spread
 
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
 _CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
-_UNITS = (None, "mm", "cm")  # as `find_folder` takes them; None: that of the layout
-_MOTION = (".bvh", ".amc", ".asf", ".c3d", ".trc", ".mvnx")  # they name their joints themselves
-LayoutLike = str | Path | SkeletonLayout  # as `find_folder` takes it
 
 _HINTS = (
     ((".avi", ".mp4", ".mkv", ".mov"), "Videos are not skeletons: run a pose estimator on them first"),
@@ -48,16 +47,16 @@ _HINTS = (
 def detect(
     path: str | Path,
     protocol: str | None = None,
-    layout: LayoutLike | None = None,
     files: Sequence[RawFile] | None = None,
+    **options: Unpack[FolderOptions],
 ) -> Detection:
     """Say what `path` is.
 
     Args:
         path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
         protocol: Whose recordings they are; None: found out.
-        layout: Joint layout of custom data, as `load_skeletons` takes it; None: found out.
         files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
+        options: layout, unit and the like of custom data, as `load_skeletons` takes them; None: as the files say.
 
     Raises:
         ValueError: there is no such file or folder, it is empty, or it does not serve the protocol that was asked for.
@@ -76,8 +75,8 @@ def detect(
     if not files:
         raise ValueError(f"{path} has no files in it; expected recordings.")
     unknown = Detection("unknown", "no format that s2i-hf knows", path, suffixes=_count_suffixes(files))
-    known, broken = _known(path, files) if layout is None else (None, None)
-    found = known or _pickles(path, files) or _folder(path, files, layout, unknown) or broken or _described(unknown)
+    known, broken = _known(path, files) if options.get("layout") is None else (None, None)
+    found = known or _pickles(path, files) or _folder(path, files, options, unknown) or broken or _described(unknown)
     found.suffixes = unknown.suffixes
     return found
 
@@ -231,7 +230,7 @@ def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
     return found
 
 
-def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unknown: Detection) -> Detection | None:
+def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknown: Detection) -> Detection | None:
     """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `unknown`."""
     custom, where = with_suffix(files, SUFFIXES), shlex.quote(str(path))
     if not custom:
@@ -239,83 +238,94 @@ def _folder(path: Path, files: Sequence[RawFile], layout: LayoutLike | None, unk
     what = f"recordings in a general format ({', '.join(_count_suffixes(custom))})"
     if shapes := _ctr_gcn_shapes(custom):
         what = f"a padded .npz of CTR-GCN or MAMP, {shapes}"
-        layout = layout if layout is not None else "kinect_v2"
-    clips = [file for file in custom if not TABLES.fullmatch(file.name)] or custom
-    misfits, unit, problems = _fit_layouts(path, clips, layout)
-    if not misfits and layout is not None and len(clips) > _PROBES:  # those that were tried may be the broken ones
-        misfits, unit, problems = _fit_layouts(path, clips, layout, 10 * _PROBES)
-    if not misfits:
-        if layout is not None:
-            raise ValueError(next(iter(problems), f"None of the {len(custom)} recordings in {path} fits that layout."))
-        if problems:
-            unknown.notes.append(
-                f"Read as custom data they fit no known layout; the first that was tried: {problems[0]}"
-            )
-        if len(problems) == 1 or len(set(problems)) > 1:  # a damaged file is the same to all layouts
+        options = {"layout": "kinect_v2"} | options  # what their scripts write
+    given = options.get("layout") is not None
+    problems: list[str] = []
+    fits: dict[str, tuple[float, list[SkeletonSequence]]] = {}
+    candidates = [options.get("layout")]
+    silent = False
+    while candidates:
+        try:
+            clips = _some_clips(path, files, options | {"layout": candidates.pop(0), "any_size": True})
+        except SilentFile:
+            candidates, silent = list(BUILT_IN), True
+        except (ValueError, ImportError) as error:
+            problems.append(str(error))
+        else:
+            misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
+            fits[clips[0].layout.name] = (math.inf if math.isnan(misfit) else misfit, clips)
+    if not fits:
+        if given:
+            raise ValueError(next(iter(problems)))
+        unknown.notes += [f"Read as custom data: {problems[0]}"] if problems else []
+        if len(set(problems)) > 1:  # a damaged file is the same to all layouts
+            unknown.notes.append("It does not say which joints it holds, and no known layout has as many.")
             unknown.commands.append(f"s2i inspect {where} --layout LAYOUT")
         return None
-    shown = str(layout) if isinstance(layout, (str, Path)) else next(iter(misfits))
-    flag = "" if layout is None and _suffix_of(custom[0]) in _MOTION else f" --layout {shlex.quote(shown)}"
-    flag += f" --unit {unit}" if unit else ""
-    found = Detection("folder", what, path, files=list(files), misfits=misfits, unit=unit)
-    found.notes = [_compare_layouts(misfits)] if len(misfits) > 1 else []
-    found.commands = [f"s2i convert folder --data-dir {where}{flag} --output OUT"]
+    misfits = dict(sorted(((name, misfit) for name, (misfit, _) in fits.items()), key=lambda item: item[1]))
+    best = next(iter(misfits))
+    options = options.copy()
+    found = Detection("folder", what, path, files=custom, misfits=misfits, options=options)
+    if silent:  # nobody may take one of them because its number of joints fits
+        found.notes = [_compare_layouts(misfits)]
+        options["layout"] = best
+    unit = _unit_of(fits[best][1], found) if options.get("unit") is None else options["unit"]
+    if unit == "":
+        return found
+    options["unit"] = unit
+    if not silent:
+        flags: list[tuple[str, object]] = [("layout", _shown(options["layout"]) if given else None)]
+        flags += [
+            ("unit", options.get("unit")),
+            ("up", options.get("up")),
+            ("axes", options.get("axes")),
+            ("fps", options.get("fps")),
+        ]
+        shown = [f"--{name} {shlex.quote(str(value))}" for name, value in flags if value is not None]
+        shown += ["--any-size"] if options.get("any_size") else []
+        found.commands = [" ".join(["s2i convert folder --data-dir", where, *shown, "--output OUT"])]
     return found
 
 
-def _fit_layouts(
-    path: Path, files: Sequence[RawFile], layout: LayoutLike | None, probes: int = _PROBES
-) -> tuple[dict[str, float], str | None, list[str]]:
-    """Try a layout, or all of `LAYOUTS`, or what motion capture files say themselves, on some clips, of which some may be broken.
-
-    Returns:
-        Name -> misfit of the layouts that most of the recordings can be read by, the best first; the unit of the best (None: that of
-        the layout); and for each layout that cannot be read by in its own unit, a sentence that says why.
-    """
-    motion = files[0].suffix in _MOTION
-    places: list[tuple[Path, Sequence[RawFile] | None]] = [(path, files)]
-    if not motion and not files[0].member:
-        places = [(file.path, None) for file in spread(files, probes)]
-    candidates: Sequence[LayoutLike | None] = [layout] if layout is not None or motion else list(LAYOUTS)
-    problems: list[str] = []
-    fits: dict[str, tuple[int, float, str | None]] = {}  # clips that can be read, misfit, unit
-    for candidate in candidates:
-        readable: list[tuple[float, str | None, list[SkeletonSequence]]] = []
-        for unit in _UNITS:
-            clips: list[SkeletonSequence] = []
-            for place in places:
-                try:
-                    clips += _some_clips(*place, candidate, unit, probes)
-                except (ValueError, ImportError) as error:
-                    problems += [str(error)] if unit is None else []
-            if clips:  # and how many have bodies of the size that the unit of the layout lets expect
-                right = [check_body(clip.joints, clip.layout).unit == clip.layout.unit for clip in clips]
-                readable.append((float(np.mean(right)), unit, clips))
-        if readable:
-            _, unit, clips = max(readable, key=lambda one: (len(one[2]), one[0]))  # the first of equals
-            misfit = float(np.median([layout_misfit(clip.joints, clip.layout) for clip in clips]))
-            fits[clips[0].layout.name] = (len(clips), math.inf if math.isnan(misfit) else misfit, unit)
-    most = max((count for count, _, _ in fits.values()), default=0)
-    ordered = sorted((name for name in fits if fits[name][0] == most), key=lambda name: fits[name][1])
-    return {name: fits[name][1] for name in ordered}, fits[ordered[0]][2] if ordered else None, problems
+def _shown(layout: LayoutOption | None) -> str:
+    """A layout as a flag takes it."""
+    return str(layout) if layout is None or isinstance(layout, str | Path) else get_layout(layout).name
 
 
-def _some_clips(
-    path: Path, files: Sequence[RawFile] | None, layout: LayoutLike | None, unit: str | None, probes: int
-) -> list[SkeletonSequence]:
-    """Some clips, read by a layout. Raises ValueError if none can be."""
+def _unit_of(clips: Sequence[SkeletonSequence], found: Detection) -> str | None:
+    """The one unit that makes people of bodies that are none in metres; None if they are people, "" if that is not clear."""
+    layout = clips[0].layout
+    lengths = [body_length(clip.joints, layout) for clip in clips] if layout.unit == "m" else []
+    length = float(nanmedian(np.array(lengths)))
+    if math.isnan(length) or SHORTEST <= length <= LONGEST or found.options.get("any_size"):
+        return None
+    fitting = fitting_units(length)
+    sizes = " or ".join(f"{value:.2f} m with --unit {unit}" for unit, value in fitting.items())
+    size = f"Bodies are {length:.3g} units long from head to foot along their bones"
+    if len(fitting) == 1:
+        found.notes.append(f"{size}: {sizes}, the only unit in which they are people.")
+        return next(iter(fitting))
+    found.notes.append(f"{size}: {sizes or 'no people in any known unit'}; say which unit it is.")
+    return ""
+
+
+def _some_clips(path: Path, files: Sequence[RawFile], options: FolderOptions) -> list[SkeletonSequence]:
+    """Some clips of a folder. Raises ValueError if none can be read, SilentFile if that is for want of a layout."""
     with quietly():
-        recordings = find_folder(path, layout=layout, unit=unit, files=files)
-    found = [
-        clip
-        for file in spread(recordings.all_files, probes)
-        for clip in islice(read_file(file, recordings.protocol), _CLIPS)
-        if not isinstance(clip, NoClip)
-    ]
-    clips = [clip.sequence for clip in found if not isinstance(clip, ReadError)]
-    for error in (clip for clip in found if isinstance(clip, ReadError)):
-        if not clips:
-            raise error
+        recordings = find_folder(path, labelled=False, files=files, **options)
+    clips: list[SkeletonSequence] = []
+    problem: ReadError | None = None
+    few = spread(recordings.all_files, _PROBES)
+    for file in chain(few, spread(recordings.all_files, 10 * _PROBES)):
+        if clips and file not in few:  # more are tried only if those were the broken ones
+            break
+        for clip in islice(read_file(file, recordings.protocol), _CLIPS):
+            if isinstance(clip, Clip):
+                clips.append(clip.sequence)
+            elif not isinstance(clip, NoClip):
+                problem = problem or clip
+    if not clips:
+        raise problem or ValueError(f"{path} holds no clip.")
     return clips
 
 
@@ -330,14 +340,14 @@ def quietly() -> Iterator[None]:
 
 
 def _compare_layouts(misfits: dict[str, float]) -> str:
-    """How sure the choice between layouts with equally many joints is, as a sentence."""
-    (best, low), (second, high) = list(misfits.items())[:2]
+    """Which layouts have as many joints as files that do not name theirs, and what the bones say of them, as a sentence."""
+    best, *others = misfits
+    names = f"The files do not say which joints they hold; their {BUILT_IN[best].num_joints} could be {' or '.join(misfits)}"
     shown = ", ".join(f"{name} {value:.2f}" for name, value in misfits.items())
-    sure = f"{best} and {second} fit about as well, so look up the joint order"
-    if low < CLEAR * high:
-        sure = f"bones are short, steady and alike on both sides under the tree of {best}"
-    joints = f"{LAYOUTS[best].num_joints} joints" if best in LAYOUTS else "They"
-    return f"{joints} could be {' or '.join(misfits)}: {sure} (misfit {shown})."
+    sure = "" if not others else f"{best} and {others[0]} fit about as well, so look up the joint order; "
+    if others and misfits[best] < CLEAR * misfits[others[0]]:
+        sure = f"bones are short, steady and alike on both sides under the tree of {best}; "
+    return f"{names}: {sure}say which with --layout (misfit {shown}). It is looked at as {best}."
 
 
 def _ctr_gcn_shapes(files: Sequence[RawFile]) -> str:

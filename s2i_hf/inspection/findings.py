@@ -89,7 +89,7 @@ def findings(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
             warnings.append(f"Clips are in two splits at once, such as {listed(leaked)}: convert again.")
         if repeated := [name for (_, name), count in times.items() if count > 1]:
             warnings.append(f"Clips are there twice, such as {listed(repeated)}: convert again.")
-    warnings += _about_bodies(stats)
+    warnings += doubts(stats) + _about_bones(stats)
     warnings += _about_values(stats)
     if report.protocol is not None and report.num_read >= report.num_files and found.path.is_dir():
         absent = [name for label, name in enumerate(report.class_names) if not stats.labels.get(label)]
@@ -103,8 +103,8 @@ def findings(report: Inspection, ids: Sequence[tuple[str, str]]) -> list[str]:
     return warnings
 
 
-def _about_bodies(stats: ClipStatistics) -> list[str]:
-    """Layout, unit, axes and bones."""
+def doubts(stats: ClipStatistics) -> list[str]:
+    """Sentences about layout, unit and axes, if most clips speak against them: such data is not to be converted as it is."""
     warnings, layout = [], stats.layout
     assert layout is not None
     if other := _better_layout(stats, layout):
@@ -124,7 +124,8 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
     up, part = leading(stats.ups)
     if up and up != "+y":
         warnings.append(
-            f"Heads are above feet along {up} in {share(part, 1)} of the clips; expected +y: turn the axes, y up."
+            f"Heads are above feet along {up} in {share(part, 1)} of the clips; expected +y: "
+            + (f"say so with --up {up.removeprefix('+')}." if up in ("+z", "-y") else "turn the axes, y up.")
         )
     mirrored, told = stats.sides["mirrored"], stats.sides["as named"] + stats.sides["mirrored"]
     if mirrored > _MIRRORED * told:
@@ -133,6 +134,12 @@ def _about_bodies(stats: ClipStatistics) -> list[str]:
             f"Left and right look swapped in {share(mirrored, told)} of the clips that tell, such as {listed(names)}: "
             "joints named left are on the person's right, or one axis is mirrored."
         )
+    return warnings
+
+
+def _about_bones(stats: ClipStatistics) -> list[str]:
+    warnings, layout = [], stats.layout
+    assert layout is not None
     restless = sum(count for value, count in stats.variations.items() if value > _RESTLESS)
     if restless and layout.unit == "m":  # in an image bones look shorter as they turn
         worst = [name for value, name, _ in stats.worst if 100 * value > _RESTLESS]

@@ -14,22 +14,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Unpack
 
 from tqdm import tqdm
 
 from ..data.storage import META_FILE, read_meta, shard_files
 from ..data.stored_clips import count_rows, custom_layouts, read_rows
-from ..processing.layouts import LAYOUTS
 from ..processing.skeleton_sequence import SkeletonSequence
 from ..protocols import DATASETS, PROTOCOLS
 from ..readers import LeftOut, NoClip, ReadError
 from ..readers.discovery import raw_clips, read_file
-from ..readers.generic.folder import find_folder
+from ..readers.generic.folder import FolderOptions, find_folder
 from ..utils.text import printable
-from .detection import LayoutLike, detect, protocols_of, quietly
-from .findings import expectations, findings
+from .detection import detect, protocols_of, quietly
+from .findings import doubts, expectations, findings
 from .page import write_page
-from .report import UNIT_NAMES, Inspection, counted
+from .report import Inspection, counted
 from .statistics import spread
 
 Clips = Iterator[tuple[str, SkeletonSequence | ReadError]]
@@ -39,25 +39,25 @@ Clips = Iterator[tuple[str, SkeletonSequence | ReadError]]
 def inspect(
     path: str | Path,
     protocol: str | None = None,
-    layout: LayoutLike | None = None,
     max_files: int | None = None,
     progress: bool = False,
+    **options: Unpack[FolderOptions],
 ) -> Inspection:
     """Look at recordings or at a converted data set.
 
     Args:
         path: A folder, a zip archive, a single recording, or a folder made by `s2i convert`.
         protocol: Name of the protocol whose recordings they are; None: found out.
-        layout: Joint layout of custom data (name, `SkeletonLayout` or path of its JSON); None: found out.
         max_files: Read so many files (of a converted data set: clips) at most, evenly spread; None: all.
         progress: Show a progress bar on stderr.
+        options: layout, unit and the like of custom data, where they do not say it; see `find_folder`.
 
     Raises:
         ValueError: there is nothing at `path`, or no such protocol or layout.
     """
     if max_files is not None and max_files < 1:
         raise ValueError(f"--max-files is {max_files}; expected at least 1.")
-    found = detect(path, protocol, layout)
+    found = detect(path, protocol, **options)
     report = Inspection(found)
     source: Clips
     if found.kind == "converted":
@@ -65,7 +65,7 @@ def inspect(
     elif found.kind == "dataset":
         source = _raw(report, max_files)
     elif found.kind == "folder":
-        source = _folder(report, layout, max_files)
+        source = _folder(report, max_files)
     else:
         return report
     ids: list[tuple[str, str]] = []
@@ -84,22 +84,24 @@ def inspect(
                 ids.append((split, clip.sample_id))
     report.expected = expectations(report, ids)
     report.warnings = findings(report, ids)
+    if found.kind == "folder" and report.statistics.clips and doubts(report.statistics):
+        found.commands = []  # nobody should convert them as they are
     return report
 
 
 def run(
     path: str | Path,
     protocol: str | None = None,
-    layout: LayoutLike | None = None,
     html: str | Path | None = None,
     max_files: int | None = None,
+    **options: Unpack[FolderOptions],
 ) -> int:
     """`s2i inspect`: print the report, and write the page if `html` names one; raises like `inspect`.
 
     Returns:
         Exit code: 0; 1 if not one clip could be read.
     """
-    report = inspect(path, protocol, layout, max_files, progress=sys.stderr.isatty())
+    report = inspect(path, protocol, max_files, progress=sys.stderr.isatty(), **options)
     print("\n".join(map(printable, report.lines())))
     if html is not None:
         print(f"page: {write_page(report, html)}")
@@ -130,19 +132,12 @@ def _raw(report: Inspection, max_files: int | None) -> Clips:
             yield rule.split(clip.sample_id) or "", replace(clip, label=label)
 
 
-def _folder(report: Inspection, layout: LayoutLike | None, max_files: int | None) -> Clips:
+def _folder(report: Inspection, max_files: int | None) -> Clips:
     found = report.detection
-    best = layout
-    if layout is None and (first := next(iter(found.misfits))) in LAYOUTS:
-        best = first  # but for motion capture, which says itself what its joints are
     with quietly():
-        recordings = find_folder(found.path, layout=best, unit=found.unit, files=found.files)
+        recordings = find_folder(found.path, **found.options | {"any_size": True})
     rule, files = recordings.protocol, recordings.all_files
     report.protocol, report.class_names, report.num_files = rule, rule.class_names, len(files)
-    if found.unit:
-        found.notes.append(
-            f"Coordinates are in {UNIT_NAMES[found.unit]}; with --unit {found.unit} they are read as metres."
-        )
     if not rule.class_names:
         found.notes.append(
             "Nothing says what the clips show: put each in a folder named after its class, or list them in a labels.csv with the "

@@ -14,6 +14,7 @@ import numpy as np
 from ..data.convert_report import left_out_lines, shortened
 from ..protocols import Protocol
 from ..readers import RawFile
+from ..readers.generic.folder import FolderOptions
 from ..readers.recordings import Recordings
 from .body_checks import nanmedian
 from .statistics import ClipStatistics, leading, quantile
@@ -47,7 +48,7 @@ class Detection:
         files: The raw files that should be read.
         suffixes: Suffix -> what ends so.
         misfits: Layout -> how badly its tree fits, see `body_checks.layout_misfit`; the best first.
-        unit: Unit in which custom data has to be read; None: metres.
+        options: With what custom data are read: layout, unit and the like, where they do not say it.
         notes: Sentences.
         commands: What to try next.
     """
@@ -60,7 +61,7 @@ class Detection:
     files: list[RawFile] = field(default_factory=list)
     suffixes: dict[str, Suffix] = field(default_factory=dict)
     misfits: dict[str, float] = field(default_factory=dict)
-    unit: str | None = None
+    options: FolderOptions = field(default_factory=lambda: FolderOptions())
     notes: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 

@@ -31,6 +31,7 @@ class FolderProtocol(Protocol):
         names: Names of the classes, in the order of the labels; empty if nothing says what the clips show.
         unit: What the coordinates in the files are given in, as `find_folder` takes it; None: what they say, or the unit of the layout.
         up: Their up axis; None: what they say, or that of the layout.
+        fps: Frames a second; None if nobody says it.
         any_size: Whether bodies may be of any size.
         axes: Order of the axes of arrays, such as "MTVC"; None: as the files say, or told by sizes.
         root: The folder, archive or file; ids of files are their paths in it.
@@ -49,6 +50,7 @@ class FolderProtocol(Protocol):
     names: tuple[str, ...] = ()
     unit: str | None = None
     up: str | None = None
+    fps: float | None = None
     any_size: bool = False
     axes: str | None = None
     root: str = ""

@@ -44,6 +44,13 @@ class ReadError(ValueError):
     """A recording that cannot be read. The message is one sentence that names the file and the line or frame."""
 
 
+class SilentFile(ReadError):
+    """A recording that does not say which joints it holds, and nobody else did."""
+
+    def __init__(self, name: str, advice: str = "") -> None:
+        super().__init__(f"{name} does not say which joints it holds. {advice}".rstrip())
+
+
 class NoClip(ReadError):
     """An entry of the data set that stands for no clip (a label row without frames): counted, but nothing is broken."""
 

@@ -56,6 +56,11 @@ class Recordings:
         files = {str(file): file for files in self.files.values() for file in files}
         return sorted(files.values(), key=lambda file: (file_id(self.protocol, file), str(file)))
 
+    @property
+    def fps(self) -> float | None:
+        """Frames a second of custom data, if somebody says it."""
+        return self.protocol.fps if isinstance(self.protocol, FolderProtocol) else None
+
     def missing(self, split: Split, found: Sequence[str]) -> list[str]:
         """Sorted ids that `split` should have and `found` lacks; empty if nobody lists what should be there."""
         if self.protocol.expected(split) in (None, len(found)):

@@ -222,7 +222,7 @@ def naming_flags(sentence: str, settings: Mapping[str, Setting]) -> str:
     of_words = "|".join(name for name in flags if "_" in name) or "(?!)"
     at_start = rf"^({any_flag})(?= (is|has|needs) )"
     within = rf"(?<![\w./'\"-])(?<!: )(({any_flag})(?==)|({of_words})(?![\w/.]))"
-    return re.sub(f"{at_start}|{within}", r"--\g<0>", sentence)
+    return re.sub(r"(--\w+)=True\b", r"\1", re.sub(f"{at_start}|{within}", r"--\g<0>", sentence))
 
 
 def save_arguments(arguments: Any, path: str | Path, **changes: Any) -> None:

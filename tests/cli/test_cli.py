@@ -18,6 +18,8 @@ NAMES = ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"]
 
 NW_UCLA = ["convert", "nw_ucla_xview", "--data-dir", "RAW", "--output", "OUT"]
 
+NO_OPTIONS = {"layout": None, "unit": None, "up": None, "axes": None, "fps": None, "any_size": False}
+
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
@@ -168,7 +170,7 @@ def test_shards_say_what_to_do_next(raw: Path, tmp_path: Path, capsys: pytest.Ca
     [
         (
             ["inspect", "DIR", "--html", "x.html", "--max-files", "7"],
-            "s2i_hf.inspection", "run", ((), {"path": "DIR", "protocol": None, "layout": None, "html": "x.html", "max_files": 7}),
+            "s2i_hf.inspection", "run", ((), {"path": "DIR", "protocol": None, "html": "x.html", "max_files": 7} | NO_OPTIONS),
         ),
         (
             ["convert-pickle", "x.pkl", "--output", "OUT", "--layout", "coco_17"],

@@ -164,7 +164,7 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
     for index, name in enumerate(("wave/a", "wave/b", "sit/a")):
         path = tmp_path / "raw" / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, walk(5, 1, 6, index)[:, 0])
+        np.save(path, walk(5, 1, 6, index)[:, 0] / 2)
     found = []
     for num_proc in (1, 2):
         out = tmp_path / f"out{num_proc}"
@@ -174,7 +174,7 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
     assert json.loads(found[0]["s2i.json"])["layouts"] == {"tests_own_six": described}
     rows = as_rows(load_skeletons(tmp_path / "out1", cache_dir=tmp_path / "cache")["train"])
     assert rows.class_names == ["sit", "wave"] and rows.labels.tolist() == [0, 1, 1]
-    np.testing.assert_array_equal(rows[1]["joints"], np.float32(walk(5, 1, 6, 0)))
+    np.testing.assert_array_equal(rows[1]["joints"], np.float32(walk(5, 1, 6, 0) / 2))
 
 
 def test_all_of_utkinect(real_data: Path, tmp_path: Path) -> None:

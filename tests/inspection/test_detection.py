@@ -94,10 +94,12 @@ def test_own_recordings_by_their_geometry(tmp_path, layout, unit, scale):
     for seed in range(4):
         np.save(tmp_path / f"clip{seed}.npy", walker(layout, seed=seed)[:, 0] * scale)
     found = detect(tmp_path)
-    assert found.kind == "folder" and next(iter(found.misfits)) == layout and found.unit == unit
-    assert len(found.misfits) > 1 and f"under the tree of {layout}" in found.notes[0]
+    assert found.kind == "folder" and next(iter(found.misfits)) == layout and found.options.get("unit") == unit
+    assert len(found.misfits) > 1 and f"under the tree of {layout}" in found.notes[0] and "--layout" in found.notes[0]
+    assert found.commands == []  # a number of joints says nothing
     flag = f" --unit {unit}" if unit else ""
-    assert found.commands == [f"s2i convert folder --data-dir {tmp_path} --layout {layout}{flag} --output OUT"]
+    named = detect(tmp_path, layout=layout)
+    assert named.commands == [f"s2i convert folder --data-dir {tmp_path} --layout {layout}{flag} --output OUT"]
 
 
 def test_own_recordings_in_text(tmp_path):
@@ -156,7 +158,7 @@ def test_motion_capture_names_its_joints(tmp_path):
     text = ["HIERARCHY", *block(0), "MOTION", "Frames: 5", "Frame Time: 0.0333", *rows]
     (tmp_path / "walk.bvh").write_text("\n".join(text) + "\n")
     found = detect(tmp_path)
-    assert found.kind == "folder" and found.unit == "cm" and len(found.misfits) == 1
+    assert found.kind == "folder" and found.options["unit"] == "cm" and len(found.misfits) == 1
     assert "--layout" not in found.commands[0] and "--unit cm" in found.commands[0]
 
 
@@ -195,7 +197,7 @@ def test_what_nobody_knows_is_described(tmp_path):
 def test_no_layout_is_asked_for_where_none_can_help(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x00 no recording")
     found = detect(tmp_path / name)
-    assert found.kind == "unknown" and found.commands == [] and f"first that was tried: {name}: " in found.notes[0]
+    assert found.kind == "unknown" and found.commands == [] and f"Read as custom data: {name}: " in found.notes[0]
 
 
 def test_nothing_there(tmp_path):

@@ -155,8 +155,9 @@ def test_another_axis_points_up(tmp_path):
 
 
 def test_millimetres_are_read_as_such(tmp_path):
-    report = inspect(write_own(tmp_path, [walker("kinect_v2", seed=seed) * 1000 for seed in range(3)]))
-    assert any("Coordinates are in millimetres" in note for note in report.detection.notes)
+    folder = write_own(tmp_path, [walker("kinect_v2", seed=seed) * 1000 for seed in range(3)])
+    report = inspect(folder, layout="kinect_v2")
+    assert any("with --unit mm, the only unit in which they are people" in note for note in report.detection.notes)
     assert report.detection.commands[0].endswith("--layout kinect_v2 --unit mm --output OUT")
     assert report.statistics.units == {"m": 3}
 

@@ -14,18 +14,20 @@ the body about the x axis and so keeps left and right. In pixels z is 0.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from ...processing.array_axes import check_axes
-from ...processing.layouts import LAYOUTS, get_layout, register_layout
+from ...processing.layouts import BUILT_IN, LAYOUTS, get_layout, register_layout
 from ...processing.skeleton_layout import SkeletonLayout
 from ...processing.skeleton_sequence import SkeletonSequence
 from ...protocols import SPLITS, Split
@@ -34,7 +36,7 @@ from ..raw_files import (
     LeftOut,
     RawFile,
     ReadError,
-    body_extent,
+    SilentFile,
     list_raw_files,
     on_disk,
     why_closed,
@@ -42,7 +44,9 @@ from ..raw_files import (
 )
 from ..recordings import Recordings, file_id, name_in
 from . import array_facts, clip_arrays
+from .body_size import body_length, check_extent, check_lengths
 from .folder_labels import Labels, doubts_about_classes, from_folders
+from .joint_names import find
 from .label_tables import from_table
 from .mocap import amc_asf, bvh, c3d, mvnx, trc
 from .pose_estimators import frame_files, keypoints_json, yolo_labels
@@ -58,21 +62,36 @@ _READERS = {
     ".bvh": bvh, ".amc": amc_asf, ".c3d": c3d, ".trc": trc, ".mvnx": mvnx, ".txt": yolo_labels,
 }  # fmt: skip
 _ARRAYS = (array_facts, keypoints_json)  # whose axes may be told
-_LARGEST, _SMALLEST = 4.0, 0.05  # metres: what a body can measure, from fingertip to fingertip; a hand alone has 0.2
+_LOOKED_AT = 8  # files, and clips in each of them, by which the size of bodies is judged
+_OFF = 0.02  # 29.97 frames a second may be called 30
 _REASONS = 6  # that are named where there is no clip
 _TABLE = "labels.csv"  # or labels.tsv
 TABLES = re.compile(r"labels(_.*)?\.[ct]sv", re.IGNORECASE)
-_Layout = str | Path | SkeletonLayout | Mapping[str, Any]
+LayoutOption = str | Path | SkeletonLayout | Mapping[str, Any]
+
+
+class FolderOptions(TypedDict, total=False):
+    """What custom data do not say themselves; see `find_folder`."""
+
+    layout: LayoutOption | None
+    labels: str | Path | None
+    unit: str | None
+    up: str | None
+    axes: str | None
+    fps: float | None
+    any_size: bool
 
 
 def find_folder(
     data_dir: str | Path,
-    layout: _Layout | None = None,
+    layout: LayoutOption | None = None,
     labels: str | Path | None = None,
     unit: str | None = None,
     up: str | None = None,
+    fps: float | None = None,
     any_size: bool = False,
     axes: str | None = None,
+    default_layout: LayoutOption | None = None,
     labelled: bool = True,
     files: Sequence[RawFile] | None = None,
 ) -> Recordings:
@@ -81,17 +100,21 @@ def find_folder(
     Args:
         data_dir: Folder (looked through at any depth), zip archive, or a single file.
         layout: Joint format: a name in `LAYOUTS`, a `SkeletonLayout`, its `to_dict` form, or a JSON file with that. None: that
-            of the first motion capture file (BVH, AMC), which names its joints; other formats do not. A custom layout is made
-            known by its name (`register_layout`).
+            which the first file states by its format, the names of its joints or its tree; a file that is silent is refused. A
+            custom layout is made known by its name (`register_layout`).
         labels: CSV file with the columns id and label, and maybe split, subject and camera. None: `labels.csv` in the folder, if
             there is one, else the sub-folders; see `folder_labels`.
         unit: What the coordinates are given in: "m", "cm", "mm", "inch" or metres per unit such as "0.056444". None: what the file
             says, else the unit of the layout, and for AMC files the scale of CMU. Nothing is guessed: bodies that cannot be of this
             size are errors.
         up: The up axis of the files, "y", "z" or "-y". None: what the file says, else -y in pixels and for "mediapipe_33", y otherwise.
-        any_size: Read bodies of any size.
         axes: Order of the axes of arrays and nested lists, where their sizes leave it in doubt: the letters T (frames), V (joints), C
             (values a joint), and M (people) or N (clips) if there are any, such as "MTVC"; see `processing.array_axes`.
+        fps: Frames a second, where the files do not say it.
+        any_size: Read bodies of any size; otherwise those that are, by the median of some clips, below 0.4 m or above 2.6 m from head to
+            foot are refused, with the unit that would fit.
+        default_layout: Joint format of files that do not say it, if `layout` is None; if it is somebody's own, also of files that name
+            all its joints.
         labelled: False: take every recording, in the test split and with label -1, whatever tables and sub-folders say.
         files: What is in a folder or archive, if `raw_files.list_raw_files` was asked before.
 
@@ -108,15 +131,24 @@ def find_folder(
     if up not in (None, *UPS):
         raise ValueError(f"up is {up!r}; expected one of {', '.join(UPS)}.")
     axes = None if axes is None else check_axes(axes)
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"fps is {fps}; expected frames a second, above 0.")
     table = None if labels is None else Path(labels).expanduser()
     if table is not None and not table.is_file():
         raise ValueError(f"{table} is not there; expected a CSV file with the columns id and label.")
     found, table_file, left_out = _find(folder, table, Path(layout) if isinstance(layout, Path | str) else None, files)
-    skeleton = register_layout(_resolve(layout, found, axes))
+    skeleton = register_layout(_resolve(layout, found, axes, default_layout))
     if unit is not None and skeleton.unit != "m":
         raise ValueError(f"unit is {unit!r}, but layout {skeleton.name!r} is in {skeleton.unit}; leave unit out.")
     protocol = FolderProtocol(
-        layout=skeleton.name, skeleton=skeleton, unit=unit, up=up, any_size=any_size, axes=axes, root=str(folder)
+        layout=skeleton.name,
+        skeleton=skeleton,
+        unit=unit,
+        up=up,
+        axes=axes,
+        fps=fps,
+        any_size=any_size,
+        root=str(folder),
     )
     ids: dict[str, RawFile] = {}
     for name, file in sorted(((file_id(protocol, file), file) for file in found), key=lambda pair: pair[0]):
@@ -141,6 +173,7 @@ def find_folder(
             f"put each clip in a folder named after its class, or list them in a {_TABLE} with columns id and label"
         )
         logger.warning("%s: nothing says what the clips show, so all labels are -1: %s.", folder, advice)
+    protocol = replace(protocol, fps=_looked_at(list(ids.values()), protocol))
     parts: dict[Split, list[RawFile]] = {
         split: [file for name, file in ids.items() if split in protocol.file_splits(name)] for split in SPLITS
     }
@@ -198,7 +231,9 @@ def _find(
     return clips, table_file, left_out
 
 
-def _resolve(layout: _Layout | None, files: Sequence[RawFile], axes: str | None) -> SkeletonLayout:
+def _resolve(
+    layout: LayoutOption | None, files: Sequence[RawFile], axes: str | None = None, default: LayoutOption | None = None
+) -> SkeletonLayout:
     if isinstance(layout, Path) or (isinstance(layout, str) and layout.lower().endswith(".json")):
         path = Path(layout).expanduser()
         try:
@@ -208,12 +243,27 @@ def _resolve(layout: _Layout | None, files: Sequence[RawFile], axes: str | None)
             raise ValueError(f"{path} is no layout: {error} {expected}") from None
     if layout is not None:
         return get_layout(layout)
-    first = next((file for file in files if file.suffix in _MOCAP), files[0])
-    try:
-        return layout_of(_read(first, None, axes), first.name)
-    except ReadError as error:
-        known = f"Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own."
-        raise ValueError(f"{error} {known}") from None
+    problem: ReadError | None = None
+    for file in sorted(files[:_LOOKED_AT], key=lambda file: file.suffix not in _MOCAP):
+        try:
+            clip = _read(file, None, axes)
+        except SilentFile as error:
+            if default is not None:
+                return _resolve(default, files)
+            raise SilentFile(
+                file.name, f"Pass layout: {', '.join(LAYOUTS)}, or a SkeletonLayout of your own."
+            ) from error
+        except ReadError as error:  # another file may be well
+            problem = problem or error
+            continue
+        own = None if default is None else _resolve(default, files)
+        if own is not None and BUILT_IN.get(own.name) != own and clip.names and -1 not in find(clip.names, own):
+            return own
+        return layout_of(clip, file.name)
+    if default is not None:  # reading with it will say what is wrong
+        return _resolve(default, files)
+    assert problem is not None
+    raise problem
 
 
 def _contained(files: Mapping[str, RawFile]) -> tuple[Labels, dict[str, tuple[Split, ...]]]:
@@ -244,37 +294,51 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
 
     Raises ReadError if the file is damaged, of another joint format, or in another unit.
     """
-    layout, name = protocol.skeleton, file_id(protocol, file)
-    if name in protocol.containers:
-        for called, clip in clip_arrays.read_clips(file, layout, protocol.axes):
-            sample_id = f"{name}_{called}"
-            try:
-                yield clip if isinstance(clip, ReadError) else _sequence(RawClip(clip), protocol, sample_id, file.name)
-            except ReadError as error:
-                yield error
-        return
-    whole = _read(file, layout, protocol.axes)
-    yield _sequence(whole, protocol, name, file.name)
-    for sentence in whole.left_out:
-        yield LeftOut(f"{file.name}: {sentence}")
-
-
-def _sequence(clip: RawClip, protocol: FolderProtocol, sample_id: str, file: str) -> SkeletonSequence:
-    _, label, subject, camera = protocol.table[sample_id]
     layout = protocol.skeleton
-    joints = in_layout(clip, layout, file, protocol.unit, protocol.up)
-    if layout.unit == "m" and not protocol.any_size:
-        seen = ~np.isnan(joints).any(axis=-1)
-        _check_size(body_extent(joints[seen.any(axis=-1)]), layout, file, protocol.unit)
-    return SkeletonSequence(joints, layout, label, subject, camera, sample_id=sample_id)
+    for sample_id, clip in _raw_clips(file, protocol):
+        if isinstance(clip, ReadError):
+            yield clip
+            continue
+        try:
+            joints = in_layout(clip, layout, file.name, protocol.unit, protocol.up)
+            if layout.unit == "m" and not protocol.any_size:
+                check_extent(joints, layout, file.name, protocol.unit)
+        except ReadError as error:
+            yield error
+            continue
+        _, label, subject, camera = protocol.table[sample_id]
+        yield SkeletonSequence(joints, layout, label, subject, camera, sample_id=sample_id)
+        for sentence in clip.left_out:
+            yield LeftOut(f"{file.name}: {sentence}")
 
 
-def _check_size(extent: float, layout: SkeletonLayout, file: str, unit: str | None) -> None:
-    """Refuse bodies that are as wide, in metres, as no person can be."""
-    given = extent / metres_per(unit)
-    problem = f"{file}: bodies are {given:,.6g} units large, which cannot be {unit or 'metres'}"
-    if extent > _LARGEST:
-        right = "cm" if given < 400 else "mm"
-        raise ReadError(f"{problem}; pass unit={right!r} if they are {right}.")
-    if layout.num_joints > 1 and 0 < extent < _SMALLEST:
-        raise ReadError(f"{problem}; coordinates must be in m, cm or mm.")
+def _raw_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[tuple[str, RawClip | ReadError]]:
+    """Id of each clip in a file, and what the file states of it."""
+    name = file_id(protocol, file)
+    if name in protocol.containers:
+        for called, clip in clip_arrays.read_clips(file, protocol.skeleton, protocol.axes):
+            yield f"{name}_{called}", clip if isinstance(clip, ReadError) else RawClip(clip)
+    else:
+        yield name, _read(file, protocol.skeleton, protocol.axes)
+
+
+def _looked_at(files: Sequence[RawFile], protocol: FolderProtocol) -> float | None:
+    """Frames a second of some clips, if they state them. Raises ValueError if bodies are no people, or `protocol.fps` is not theirs."""
+    layout, lengths, rates = protocol.skeleton, [], []
+    for file in files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]:
+        try:
+            for _, clip in itertools.islice(_raw_clips(file, protocol), _LOOKED_AT):
+                if isinstance(clip, RawClip):
+                    rates += [] if clip.fps is None else [clip.fps]
+                    if layout.unit == "m" and not protocol.any_size:
+                        joints = in_layout(clip, layout, file.name, protocol.unit, protocol.up)
+                        lengths.append(body_length(joints, layout))
+        except ReadError:
+            continue  # reading it will say what is wrong
+    check_lengths(lengths, protocol.unit, protocol.root)
+    rate = float(np.median(rates)) if rates else None
+    if protocol.fps is not None and rate is not None and abs(rate / protocol.fps - 1) > _OFF:
+        raise ValueError(
+            f"{protocol.root}: the files say {rate:.6g} frames a second, and fps is {protocol.fps:g}; leave fps out."
+        )
+    return protocol.fps if rate is None else rate

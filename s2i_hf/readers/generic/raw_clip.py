@@ -14,7 +14,7 @@ import numpy as np
 
 from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import ReadError
+from ..raw_files import ReadError, SilentFile
 from .joint_names import known_layouts, pick, tree_of
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
@@ -87,7 +87,7 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
         shown = ", ".join(clip.names[:4]) + (", ..." if len(clip.names) > 4 else "")
         advice = "pass a layout of your own with the joints you want, by these names, and their parents"
         raise ReadError(f"{file}: its {len(clip.names)} joints ({shown}) are those of no known layout; {advice}.")
-    raise ReadError(f"{file} does not say which joints it holds.")
+    raise SilentFile(file)
 
 
 def _kind(clip: RawClip) -> str:

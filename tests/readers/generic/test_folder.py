@@ -178,10 +178,10 @@ def test_units(tmp_path: Path, unit: str | None, factor: float) -> None:
 @pytest.mark.parametrize(
     ("factor", "unit", "words"),
     [
-        (100, None, "which cannot be metres; pass unit='cm'"),
-        (1000, None, "which cannot be metres; pass unit='mm'"),
-        (1000, "cm", "which cannot be cm; pass unit='mm'"),
-        (1, "mm", "which cannot be mm; coordinates must be"),
+        (100, None, "which cannot be metres; pass the unit they are in, such as unit='cm'"),
+        (1000, None, "which cannot be metres; pass the unit they are in, such as unit='mm'"),
+        (1000, "cm", "which cannot be cm; pass the unit they are in, such as unit='mm'"),
+        (1, "mm", "which cannot be mm; pass the unit they are in"),
     ],
 )
 def test_a_wrong_unit_is_an_error_and_never_guessed(
@@ -204,7 +204,7 @@ def test_pixels_point_up_and_unseen_joints_are_nan(tmp_path: Path) -> None:
 
 
 def test_mediapipe_is_turned_upright_and_not_mirrored(tmp_path: Path) -> None:
-    world = np.random.default_rng(0).normal(0, 0.4, (3, 33, 3))
+    world = np.random.default_rng(0).normal(0, 0.1, (3, 33, 3))
     (clip,) = read(find_folder(write(tmp_path, a=world), "mediapipe_33"))
     np.testing.assert_allclose(clip.joints[:, 0], world * [1, -1, -1], rtol=1e-6)
 

@@ -183,9 +183,7 @@ def _images(images: object, file: str) -> dict[FrameId, FrameId]:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, int | float) and value == int(value) if value == value else False
-    )
+    return isinstance(value, str | int) or (isinstance(value, float) and value.is_integer())
 
 
 def _category(categories: object, annotations: Sequence[object], file: str) -> tuple[tuple[str, ...], object]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....processing.skeleton_layout import SkeletonLayout
-from ...raw_files import MAX_CLIP, RawFile, ReadError, read_bytes
+from ...raw_files import MAX_CLIP, RawFile, ReadError, SilentFile, read_bytes
 from ..arrays import as_clip
 from ..mocap import motive_csv, vicon_csv
 from ..raw_clip import RawClip
@@ -92,7 +92,7 @@ def _labelled(
         shown = ", ".join(dict.fromkeys(header))[:80]
         raise ReadError(f"{name}: its header repeats {shown} in no order; expected x, y, z of each joint.")
     if layout is None:
-        raise ReadError(f"{name} does not say which joints it holds.")
+        raise SilentFile(name)
     points = numbers(table, [column for column, value in columns if value != "score"], lines, name)
     points = points.reshape(len(table), -1, len(first) - first.count("score"))
     if "score" in first:
@@ -113,7 +113,7 @@ def _plain(
 ) -> RawClip:
     """Columns in the order of the layout."""
     if layout is None:
-        raise ReadError(f"{name} does not say which joints it holds.")
+        raise SilentFile(name)
     if header is not None and header[0] in COUNTED:
         table = table.iloc[:, 1:]
     if header is None:  # text beside the joints is left alone
@@ -200,7 +200,7 @@ def _framed(
     if isinstance(joints[0], str):
         return RawClip(clip, tuple(map(str, joints)), unit=roles.unit, left_out=left_out)
     if layout is None:
-        raise ReadError(f"{name} numbers its joints and does not say which they are.")
+        raise SilentFile(name)
     return RawClip(clip, unit=roles.unit, left_out=left_out)
 
 

@@ -109,7 +109,7 @@ def save(folder: Path, header: list[str], rows: Any) -> RawFile:
 def test_a_header_that_counts_joints_axis_by_axis(tmp_path: Path, axis_major: list[str]) -> None:
     file = save(tmp_path, axis_major, CLIP[:, 0].transpose(0, 2, 1).reshape(6, 12))
     np.testing.assert_array_equal(joints_in(tables, file, STAR), CLIP)
-    with refused(ReadError, "numbers its joints and does not say which"):
+    with refused(ReadError, "a.csv does not say which joints it holds"):
         tables.read(file)
 
 
