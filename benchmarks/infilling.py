@@ -268,7 +268,8 @@ def main() -> None:
     if arguments.split == "validation" or arguments.write_subset:
         held, note = validation_split(train.subjects, train.labels, arguments.seed)
         if note:
-            raise ValueError(f"{arguments.data} has clips of one training subject, so none can be held out.")
+            whose = "one training subject" if (train.subjects >= 0).any() else "training subjects that nothing names"
+            raise ValueError(f"{arguments.data} has clips of {whose}, so none can be held out.")
         if arguments.write_subset:
             return write_subset(train, held, train.name, Path(arguments.write_subset))
         subjects = {int(subject) for subject in np.unique(train.subjects[held])}
@@ -276,6 +277,8 @@ def main() -> None:
         print(f"Held-out training subjects: {', '.join(map(str, sorted(subjects)))}; {len(clips):,} clips.")
     else:
         clips = as_rows(data["test"])
+    if not len(clips):
+        raise ValueError(f"{arguments.data} has no test clips to take joints out of; check the data and its protocol.")
     if arguments.max_clips is not None and arguments.max_clips < len(clips):
         clips = clips.select(np.linspace(0, len(clips) - 1, arguments.max_clips).round().astype(int))
     layout = get_layout(clips.layouts[0])

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..models.model_cost import model_cost
 from ..processing.augmentation import Augmentation
-from ..processing.layouts import BUILT_IN
+from ..processing.layouts import BUILT_IN, SkeletonLayout
 from ..processing.masking import MASKS, describe_mask, ratio_range
 from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..runs.provenance import public_command
@@ -29,6 +29,7 @@ METRIC_NAMES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 _BASELINES = {("nw_ucla", "xview"): {"1-NN": 0.571, "linear": 0.569, "RBF kernel": 0.668}}
 _MIXTURE_KEYS = ("sources", "duplicates", "tests_that_train", "held_out")
 _DAMAGE = re.compile(r"(drop_joints|crop_time)_([\d.]+)_(\w+)")
+_UNITS = {"m": "metres", "px": "pixels", "normalized": "normalised coordinates"}
 _WEAKEST = 5  # classes that a card names
 
 Row = tuple[object, ...]
@@ -38,7 +39,8 @@ def render_run(template: str, run: RunFolder) -> str:
     """A template of model_cards/ filled from a run folder; it calls the functions below for what it shows."""
     functions = (
         cost_rows, damage_table, data_facts, describe_mask, described_data, fusion_rows, known_datasets, layout_code, loss_table,
-        origin_name, probe_results, probed_classes, ratio_range, source_rows, standard_errors, start_command, test_rows, versions,
+        origin_name, probe_results, probed_classes, ratio_range, source_rows, standard_errors, start_command, test_rows, unit_words,
+        versions,
     )  # fmt: skip
     augmentation_keys = [field.name for field in fields(Augmentation)]
     named = {function.__name__: function for function in functions}
@@ -94,6 +96,14 @@ def layout_code(run: RunFolder) -> str:
     if run.processor.get("layout"):
         return ""
     return next((f', layout="{name}"' for name in names if name in BUILT_IN), ", layout=layout")
+
+
+def unit_words(run: RunFolder) -> str:
+    """What joints are given in, as words: "metres", if every joint format it learned from is known to be."""
+    names = [own] if (own := run.processor.get("layout")) else run.data.get("layouts") or ["kinect_v2"]
+    layouts = [SkeletonLayout.from_dict(name) if isinstance(name, Mapping) else BUILT_IN.get(name) for name in names]
+    found = {_UNITS[layout.unit] if layout else "the unit of their joint format" for layout in layouts}
+    return found.pop() if len(found) == 1 else "the unit of their joint format"
 
 
 def known_datasets(run: RunFolder) -> list[Dataset]:

@@ -128,6 +128,13 @@ class SkeletonProcessor(BaseImageProcessor):
                 "update s2i_hf with `pip install -U`, or save the processor again."
             ) from None
 
+    def to_dict(self) -> dict[str, Any]:
+        """What preprocessor_config.json holds: of a layout of one's own all of it, though its name is known to this process."""
+        values: dict[str, Any] = super().to_dict()
+        if not isinstance(layout := values.get("layout"), str) or layout in LAYOUTS:
+            values["layout"] = None if layout is None else layout_json(layout)
+        return values
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> SkeletonProcessor:
         """A processor by the name of its recipe in `PRESETS`: "paper" is that of the S2I paper, with our choices where it leaves some.

@@ -14,6 +14,7 @@ from huggingface_hub import ModelCard
 from s2i_hf.hub.model_card import render_card, write_card
 from s2i_hf.models.building import build_diffmae, build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.runs.results import append_results, result_row
 from s2i_hf.runs.run_folder import RunFolder
 
@@ -296,3 +297,25 @@ def test_custom_layouts_are_named(finished, tmp_path):
     values["layout"] = {"name": "stick", "joint_names": ["a", "b", "c"], "parents": [-1, 0, 1]}
     (folder / "preprocessor_config.json").write_text(json.dumps(values))
     assert "| `layout` | `stick (3 joints)` |" in render_card(folder)
+
+
+@pytest.mark.parametrize(
+    ("own", "layouts", "argument", "unit"),
+    [
+        (SkeletonLayout("mine", ["a"], [-1], {"torso": ["a"]}, unit="px"), ["mine"], "", "pixels"),
+        (SkeletonLayout("mine", ["a"], [-1], {"torso": ["a"]}), ["mine"], "", "metres"),
+        (None, ["mine", "kinect_v1"], ', layout="kinect_v1"', "the unit of their joint format"),
+        (None, ["mine", "other"], ", layout=layout", "the unit of their joint format"),
+        (None, ["kinect_v1", "kinect_v2"], ', layout="kinect_v1"', "metres"),
+    ],
+)
+def test_code_in_a_card_runs_where_only_the_built_in_layouts_are_known(
+    finished, tmp_path, own, layouts, argument, unit
+):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    SkeletonProcessor(layout=own, size=64).save_pretrained(folder)
+    (folder / "data.json").write_text(json.dumps({**data(), "layouts": layouts}))
+    card = render_card(folder)
+    assert f"processor(joints{argument})  # (T, V, 3) or (T, M, V, 3), {unit}\n" in card
+    assert f"Joints are (T, M, V, 3) in {unit}, camera" in card
+    assert ("layout = s2i_hf.SkeletonLayout(name, joint_names, parents)" in card) == (argument == ", layout=layout")

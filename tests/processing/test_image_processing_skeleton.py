@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import MakeClip, one_sentence
+from conftest import MakeClip, one_sentence, refused
 
 import s2i_hf
 from s2i_hf.processing.encoding import EncodingOptions, encode
 from s2i_hf.processing.image_processing_skeleton import IMAGENET_MEAN, IMAGENET_STD, PRESETS, SkeletonProcessor
-from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout
+from s2i_hf.processing.layouts import LAYOUTS, SkeletonLayout, get_layout, register_layout
 
 HAS_PILLOW = importlib.util.find_spec("PIL") is not None
 ALL_OPTIONS = {
@@ -396,3 +396,21 @@ def test_nan_is_a_missing_joint_and_not_an_error() -> None:
     assert torch.isfinite(inputs["pixel_values"]).all() and [m.num_missing for m in inputs["metadata"]] == [2, 0]
     everything = K2(np.full_like(CLIP, np.nan), return_metadata=True)
     assert torch.isfinite(everything["pixel_values"]).all()
+
+
+def test_what_a_process_knows_by_name_is_saved_in_full(tmp_path: Path) -> None:
+    mine = register_layout(SkeletonLayout("my_sensor", ["hips", "left_hand", "right_hand"], [-1, 0, 0]))
+    for processor in (SkeletonProcessor(layout="my_sensor"), SkeletonProcessor(layout=mine), SkeletonProcessor()):
+        processor.layout = processor.layout or "my_sensor"
+        processor.save_pretrained(tmp_path)
+        del LAYOUTS["my_sensor"]  # as in another process
+        assert get_layout(SkeletonProcessor.from_pretrained(tmp_path).layout) == mine
+        register_layout(mine)
+    config = tmp_path / "preprocessor_config.json"
+    config.write_text(
+        json.dumps({**json.loads(config.read_text()), "layout": "my_sensor"})
+    )  # as earlier versions wrote it
+    assert SkeletonProcessor.from_pretrained(tmp_path).to_dict()["layout"] == mine.to_dict()
+    del LAYOUTS["my_sensor"]
+    with refused(ValueError, "put its JSON there in place of the name", match=r"Unknown layout 'my_sensor'"):
+        SkeletonProcessor.from_pretrained(tmp_path)
