@@ -15,7 +15,7 @@ from typing import Any
 
 from ..models.model_cost import model_cost
 from ..processing.augmentation import Augmentation
-from ..processing.layouts import BUILT_IN, SkeletonLayout
+from ..processing.layouts import BUILT_IN
 from ..processing.masking import MASKS, describe_mask, ratio_range
 from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..runs.provenance import public_command
@@ -101,8 +101,11 @@ def layout_code(run: RunFolder) -> str:
 def unit_words(run: RunFolder) -> str:
     """What joints are given in, as words: "metres", if every joint format it learned from is known to be."""
     names = [own] if (own := run.processor.get("layout")) else run.data.get("layouts") or ["kinect_v2"]
-    layouts = [SkeletonLayout.from_dict(name) if isinstance(name, Mapping) else BUILT_IN.get(name) for name in names]
-    found = {_UNITS[layout.unit] if layout else "the unit of their joint format" for layout in layouts}
+    units = [
+        name.get("unit", "m") if isinstance(name, Mapping) else name in BUILT_IN and BUILT_IN[name].unit
+        for name in names
+    ]
+    found = {_UNITS.get(str(unit), "the unit of their joint format") for unit in units}
     return found.pop() if len(found) == 1 else "the unit of their joint format"
 
 

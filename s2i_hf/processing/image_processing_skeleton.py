@@ -131,8 +131,8 @@ class SkeletonProcessor(BaseImageProcessor):
     def to_dict(self) -> dict[str, Any]:
         """What preprocessor_config.json holds: of a layout of one's own all of it, though its name is known to this process."""
         values: dict[str, Any] = super().to_dict()
-        if not isinstance(layout := values.get("layout"), str) or layout in LAYOUTS:
-            values["layout"] = None if layout is None else layout_json(layout)
+        if (layout := values.get("layout")) is not None and (not isinstance(layout, str) or layout in LAYOUTS):
+            values["layout"] = layout_json(layout)
         return values
 
     @classmethod
