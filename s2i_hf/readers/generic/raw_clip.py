@@ -35,6 +35,7 @@ class RawClip:
         unit: What the file says its coordinates are in: a key of `UNITS`, metres per unit as text, "px" or "normalized"; "" if it does not.
         usual_unit: What files of this format are in by custom, if neither they nor anybody else says so.
         up: Its up axis if it states one, one of `UPS`; else "".
+        usual_up: What is up in files of this format by custom, if neither they nor anybody else says so.
         fps: Frames a second, if it states them.
         left_out: Sentences about what of the file is not in `joints`: damaged frames, people who did not fit. They name no file.
     """
@@ -46,6 +47,7 @@ class RawClip:
     unit: str = ""
     usual_unit: str = ""
     up: str = ""
+    usual_up: str = ""
     fps: float | None = None
     left_out: list[str] = field(default_factory=list)
 
@@ -144,7 +146,7 @@ def in_layout(
     elif layout.unit == "px":
         joints = np.where(np.isnan(joints), np.nan, joints * (1.0, 1.0, 0.0))
     joints = joints * metres_per(unit or clip.unit or clip.usual_unit or None if layout.unit == "m" else None)
-    up = up or clip.up or ("-y" if layout.unit != "m" or layout.name in _DOWN else "y")
+    up = up or clip.up or clip.usual_up or ("-y" if layout.unit != "m" or layout.name in _DOWN else "y")
     x, y, z = np.moveaxis(joints, -1, 0)
     joints = np.stack({"y": (x, y, z), "-y": (x, -y, -z), "z": (x, z, -y)}[up], axis=-1)
     with np.errstate(over="ignore"):

@@ -67,4 +67,4 @@ def of_text(text: str, file: str) -> RawClip:
     parents = tree if max(tree) >= 0 else None
     unit = unit_of(stated.get("Length Units", ""), file)
     fps = rate_of(stated.get("Export Frame Rate") or stated.get("Capture Frame Rate", ""))
-    return RawClip(joints, bones, parents=parents, unit=unit, up="y", fps=fps, left_out=left_out)
+    return RawClip(joints, bones, parents=parents, unit=unit, usual_up="y", fps=fps, left_out=left_out)

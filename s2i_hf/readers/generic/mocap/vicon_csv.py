@@ -57,4 +57,4 @@ def of_text(text: str, file: str) -> RawClip:
     markers, joints, left_out = by_person(labels, points, file)
     left_out += [f"its {', '.join(others).lower()} are left out."] if others else []
     unit, fps = unit_of(measured.pop(), file), rate_of(rows[0][0] if rows[0] else "")
-    return RawClip(joints, markers, unit=unit, usual_unit="mm", up="z", fps=fps, left_out=left_out)
+    return RawClip(joints, markers, unit=unit, usual_unit="mm", usual_up="z", fps=fps, left_out=left_out)

@@ -54,7 +54,13 @@ def test_bones_of_a_skeleton(tmp_path: Path, places: np.ndarray, newer: bool) ->
     told = [f"Anna:{PARENTS[bone]}" if bone in PARENTS else "Root" for bone in BONES] if newer else None
     file = raw(tmp_path, "take.csv", motive_text(ANNA, places, parents=told))
     clip = table_files.read(file)  # a table that says whose it is
-    assert clip.names == tuple(BONES) and clip.unit == "m" and clip.up == "y" and clip.fps == 120 and not clip.left_out
+    assert (
+        clip.names == tuple(BONES)
+        and clip.unit == "m"
+        and clip.usual_up == "y"
+        and clip.fps == 120
+        and not clip.left_out
+    )
     parents = tuple(BONES.index(PARENTS[bone]) if bone in PARENTS else -1 for bone in BONES)
     assert clip.parents == (parents if newer else None) and layout_of(clip, file.name).parents == parents
     for index in (0, 7, len(BONES) - 1):

@@ -29,13 +29,16 @@ def places() -> np.ndarray:
 def test_plug_in_gait_in_metres_with_y_up(tmp_path: Path, places: np.ndarray) -> None:
     file = raw(tmp_path, "walk.csv", vicon_text([f"Anna:{name}" for name in NAMES], places))
     clip = table_files.read(file)  # a table that says whose it is
-    assert clip.names == NAMES and clip.unit == "mm" and clip.up == "z" and clip.fps == 100 and not clip.left_out
+    assert clip.names == NAMES and clip.unit == "mm" and clip.usual_up == "z" and clip.fps == 100 and not clip.left_out
     table = pd.read_csv(file.path, skiprows=5, header=None).iloc[:, 2:].to_numpy().reshape(5, 39, 3)
     np.testing.assert_allclose(clip.joints[:, 0], table, atol=1e-5)
     layout = layout_of(clip, file.name)
     assert layout.name == "vicon_39"
     x, y, z = np.moveaxis(table[:, ::-1] / 1000, -1, 0)
     np.testing.assert_allclose(in_layout(clip, layout, file.name)[:, 0], np.stack([x, z, -y], axis=-1), atol=1e-6)
+    np.testing.assert_allclose(
+        in_layout(clip, layout, file.name, up="y")[:, 0], np.stack([x, y, z], axis=-1), atol=1e-6
+    )
 
 
 def test_two_people_and_a_box(places: np.ndarray) -> None:
