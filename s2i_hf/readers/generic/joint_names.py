@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout, name_key
@@ -62,6 +62,7 @@ _FINGER = re.compile(r"(left|right):((?:hand)?(?:thumb|index|mid|middle|ring|pin
 _MAX_SHOWN = 6
 
 
+@lru_cache(maxsize=1 << 12)
 def joint_key(name: str) -> str:
     """What the spellings of a joint share: "LeftElbow", "elbow_left", "mixamorig:left elbow" and "JointType_ElbowLeft" are one."""
     name = name.rpartition(":")[2].strip()

@@ -23,7 +23,7 @@ from ...raw_files import ReadError
 from ..arrays import number_array
 from ..joint_names import joint_key
 from ..raw_clip import RawClip
-from .frames import Frame, Object, frames_of, is_object, value_of
+from .frames import Frame, Object, is_object, value_of
 from .tracks import Bodies, FrameId, frame_id, stated
 
 _ZED = {18: "openpose_18", 34: "zed_34", 38: "zed_38"}
@@ -37,9 +37,8 @@ _TYPES = tuple(  # JointType of Nuitrack, from 0
 )
 
 
-def read(content: object, file: str, layout: SkeletonLayout | None = None) -> RawClip | None:
+def read(content: object, frames: Sequence[Frame], file: str, _: SkeletonLayout | None) -> RawClip | None:
     """A clip of one of these cameras; None if it is of none. Raises ReadError, which names the frame, if it is damaged."""
-    frames = frames_of(content)
     first = next((person for frame in frames for person in frame.people if is_object(person)), {})
     if "joint_positions" in first:
         return _azure_kinect(content, frames, file)

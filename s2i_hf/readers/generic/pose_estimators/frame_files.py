@@ -99,7 +99,7 @@ def read_frames(file: RawFile, parse: Callable[[RawFile], T]) -> tuple[list[tupl
             f"{len(problems) - len(found) + ended:,} of {ended:,} frames cannot be read, such as {first.name}."
         )
     if ended < len(found):
-        left_out.append(f"{len(found) - ended:,} empty files at the end are left out, such as {files[ended].name}.")
+        left_out.append(f"empty files at its end are no frames: {len(found) - ended:,}, such as {files[ended].name}.")
     return found[:ended], left_out
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
 FRAME_KEYS = ("image_id", "frame_id", "frame_index", "frame", "frame_number", "frame_idx", "frame_no")
@@ -22,6 +23,7 @@ _LISTS = (
 )  # fmt: skip
 AROUND = ("frames", "instance_info", "predictions", "results", "data")
 _TIMES = ("timestamp", "ts", "timestamp_ms", "timestamp_usec", "time")
+_MOST = 1_000_000  # frames or bodies in a list
 _TEXTS = 2  # JSON in a text in JSON, as `[result.to_json() for result in results]` gives
 Object = dict[str, object]
 
@@ -35,6 +37,7 @@ class Frame(NamedTuple):
     single: bool = False
 
 
+@lru_cache(maxsize=1 << 12)
 def plain(key: str) -> str:
     """A key of an object in small letters, without marks between its words: UserID and user_id are one."""
     return key.lower().replace("_", "").replace("-", "").replace(" ", "")
@@ -65,7 +68,7 @@ def frames_of(content: object, depth: int = _TEXTS) -> list[Frame]:
         if any(isinstance(value_of(content, key), list) for key in _LISTS):
             return [Frame(0, content, _people(content), single=True)]
         return list(_keyed(content)) if all(isinstance(one, list | dict) for one in content.values()) else []
-    if not isinstance(content, list) or not content:
+    if not isinstance(content, list) or not 0 < len(content) <= _MOST:
         return []
     if all(isinstance(item, str) for item in content):
         content = [_parsed(item) for item in content]

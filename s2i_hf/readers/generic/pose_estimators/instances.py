@@ -24,7 +24,7 @@ import numpy as np
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import ReadError
 from ..raw_clip import RawClip
-from .frames import FRAME_KEYS, Frame, Object, frames_of, is_object, value_of
+from .frames import FRAME_KEYS, Frame, Object, is_object, value_of
 from .tracks import Bodies, FrameId, frame_id, image_unit, stated
 
 _PERSON = ("track_id", "person_id", "idx", "instance_id")
@@ -33,11 +33,10 @@ _ALPHAPOSE = {17: "coco_17", 26: "halpe_26", 133: "coco_17", 136: "halpe_26"}
 _FIRST = {"coco_17": 17, "halpe_26": 26}
 
 
-def read(content: object, file: str, layout: SkeletonLayout | None) -> RawClip | None:
-    """A clip of one of these forms; None if `content` is none. Raises ReadError, which names the frame, if it is damaged."""
+def read(content: object, frames: Sequence[Frame], file: str, layout: SkeletonLayout | None) -> RawClip | None:
+    """A clip of one of these forms; None if these are others. Raises ReadError, which names the frame, if it is damaged."""
     if is_object(content) and isinstance(content.get("annotations"), list):
         return _coco(content, file, layout)
-    frames = frames_of(content)
     people = [person for frame in frames for person in frame.people if is_object(person)]
     if not any("keypoints" in person for person in people):
         return None
@@ -46,7 +45,7 @@ def read(content: object, file: str, layout: SkeletonLayout | None) -> RawClip |
     left = Counter[str]()
     for number, frame in enumerate(frames, 1):
         _add_people(bodies, frame, f"{file}: frame {number} of {len(frames)}", left)
-    bodies.left_out += [f"{count:,} bodies of class {name!r} are left out." for name, count in left.items()]
+    bodies.left_out += [f"bodies of class {name!r} are left out: {count:,}." for name, count in left.items()]
     points = bodies.points(layout)
     fixed = "" if names else _fixed(people, points.shape[1])
     if fixed and points.shape[1] > _FIRST[fixed]:
@@ -157,7 +156,7 @@ def _coco(content: Object, file: str, layout: SkeletonLayout | None) -> RawClip:
             person = next((item[key] for key in _PERSON if key in item), None)
             bodies.add(ids.get(image, image), person, item["keypoints"], item.get("keypoint_scores"))
     if others:
-        bodies.left_out.append(f"{others:,} annotations of other categories are left out.")
+        bodies.left_out.append(f"annotations of other categories are left out: {others:,}.")
     return _clip(bodies, bodies.points(layout), names, "", file)
 
 

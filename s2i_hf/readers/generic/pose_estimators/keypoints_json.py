@@ -56,12 +56,12 @@ def read(file: RawFile, layout: SkeletonLayout | None = None, axes: str | None =
 
 
 def _read(content: object, file: str, layout: SkeletonLayout | None, axes: str | None = None) -> RawClip:
+    frames = frames_of(content)
     for form in (openpose.read, instances.read, mediapipe.read, depth_cameras.read):
-        if (clip := form(content, file, layout)) is not None:
+        if (clip := form(content, frames, file, layout)) is not None:
             return clip
     if (clip := table_files.read_records(content, file, layout)) is not None:
         return clip
-    frames = frames_of(content)
     if frames and not any(frame.people for frame in frames):
         raise ReadError(f"{file}: nobody is in any of its {len(frames):,} frames.")
     for frame in frames:

@@ -18,9 +18,10 @@ import numpy as np
 from ....processing.layouts import BUILT_IN
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import ReadError
+from ..arrays import number_array
 from ..joint_names import joint_key
 from ..raw_clip import RawClip
-from .frames import AROUND, FRAME_KEYS, Object, is_object, plain, value_of
+from .frames import AROUND, FRAME_KEYS, Frame, Object, is_object, plain, value_of
 from .tracks import Bodies, frame_id, stated
 
 _WORLD = ("pose_world_landmarks", "world_landmarks", "landmarks_world", "pose_landmarks_world", "world")
@@ -31,6 +32,7 @@ _PERSON = ("track_id", "person_id", "id")
 _SCORES = ("visibility", "presence")
 _PLACES = ("landmark_index", "index", "id", "idx")
 _JOINTS = 33
+_POINT = {"x", "y", "z", *_SCORES}
 
 
 def is_result(content: object) -> bool:
@@ -38,7 +40,7 @@ def is_result(content: object) -> bool:
     return is_object(content) and not all(known.isdisjoint(map(plain, content)) for known in _KEYS.values())
 
 
-def read(content: object, file: str, layout: SkeletonLayout | None) -> RawClip | None:
+def read(content: object, _: Sequence[Frame], file: str, layout: SkeletonLayout | None) -> RawClip | None:
     """A clip of landmarks; None if `content` has none. Raises ReadError, which names the frame, if it is damaged."""
     frames = list(_frames(content, layout))
     held = {plain(key) for _, holders in frames for holder in holders for key in holder}
@@ -115,6 +117,11 @@ def _body(value: object, where: str) -> np.ndarray:
     if not isinstance(value, list):
         raise ReadError(f"{where}: the landmarks are {str(value)[:40]}; expected a list.")
     body = np.full((_JOINTS, 4), np.nan)
+    if len(value) == _JOINTS and all(is_object(one) and one.keys() <= _POINT for one in value):
+        cells = [[one.get(key) for key in ("x", "y", "z", *_SCORES)] for one in value if is_object(one)]
+        table = number_array(cells, where)
+        body[:, :3], body[:, 3] = table[:, :3], np.nan_to_num(table[:, 3:], nan=1.0).min(axis=1)
+        return body
     for number, one in enumerate(value):
         place: object = number if len(value) == _JOINTS else None
         if is_object(one):

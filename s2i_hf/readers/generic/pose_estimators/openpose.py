@@ -9,19 +9,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import ReadError
 from ..raw_clip import RawClip
-from .frames import frames_of, is_object
+from .frames import Frame, is_object
 from .tracks import Bodies, frame_id, image_unit, stated
 
 _LAYOUTS = {25: "openpose_25", 18: "openpose_18"}
 _KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints", "pose")
 
 
-def read(content: object, file: str, layout: SkeletonLayout | None) -> RawClip | None:
-    """A clip of one of these forms; None if `content` is none. Raises ReadError, which names the frame, if it is damaged."""
-    frames = frames_of(content)
+def read(content: object, frames: Sequence[Frame], file: str, layout: SkeletonLayout | None) -> RawClip | None:
+    """A clip of one of these forms; None if `frames` are in none. Raises ReadError, which names the frame, if it is damaged."""
     if not any(_key(person) for frame in frames for person in frame.people):
         return None
     bodies = Bodies(file, [frame_id(frame.id, file) for frame in frames])

@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -28,6 +27,8 @@ _MOST = 4 * MAX_CLIP  # bytes of a clip in memory
 _LARGEST = 1.5  # what is no larger all over an image is in parts of it: nobody is one pixel large
 _FAR = 20.0  # beside such an x or y, what lies between 0 and 2 all over is a score
 _NOBODY = -1  # what stands for "no id" in OpenPose and others
+_ENDING = re.compile(r"\.[^./\\]*[A-Za-z][^./\\]*$")  # of the name of an image
+_AT_ONCE = 1000  # people
 FrameId = int | str
 
 
@@ -140,7 +141,7 @@ class Bodies:
         order = np.argsort(frames, kind="stable")
         frames, points = frames[order], points[order]
         tracks, of_ids, notes = _tracks(frames.tolist(), [people[index] for index in order])
-        columns, more = _columns(frames, tracks, points)
+        columns, more = _columns(frames, tracks, points, self.file)
         people_count = int(columns.max()) + 1
         if count * people_count * points[0].size * 8 > _MOST:
             raise ReadError(f"{self.file}: {count:,} frames of {people_count} people; expected one video.")
@@ -233,8 +234,7 @@ def _numbers(ids: Sequence[FrameId]) -> list[int] | None:
     found: list[int] = []
     around: set[tuple[str, str]] = set()
     for frame in ids:
-        path = PurePosixPath(str(frame).replace("\\", "/"))
-        text = str(path.with_suffix("")) if re.search("[A-Za-z]", path.suffix) and path.stem else str(path)
+        text = _ENDING.sub("", str(frame))
         match = re.fullmatch(r"(.*?)(\d{1,18})(\D*)", text, re.DOTALL)
         if match is None:
             return None
@@ -268,16 +268,20 @@ def _tracks(frames: Sequence[int], people: Sequence[Hashable]) -> tuple[np.ndarr
         tracks.append(number.setdefault((person, places[frame, person]), len(number)))
         places[frame, person] += 1
     notes = (
-        [f"{len(repeats):,} frames have an id twice, which is taken for several people."] if repeats and of_ids else []
+        [f"people of one id in one frame are taken for several, in frames: {len(repeats):,}."]
+        if repeats and of_ids
+        else []
     )
     return np.array(tracks), of_ids, notes
 
 
-def _columns(frames: np.ndarray, tracks: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def _columns(frames: np.ndarray, tracks: np.ndarray, points: np.ndarray, file: str) -> tuple[np.ndarray, list[str]]:
     """The place of each body among the people of the clip, -1 if it has none, and sentences about those of too many tracks."""
     count = int(tracks.max()) + 1
     if count <= MAX_PEOPLE:
         return tracks, []
+    if (most := int(np.bincount(frames).max())) > _AT_ONCE:
+        raise ReadError(f"{file}: {most:,} people in one frame; expected one video.")
     with np.errstate(invalid="ignore"):
         centres = np.nansum(points, axis=1) / np.maximum((~np.isnan(points)).sum(axis=1), 1)
     starts = np.unique(tracks, return_index=True)[1]  # bodies are in the order of their frames

@@ -73,7 +73,7 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
                 points[(points[:, :2] == 0).all(axis=-1)] = 0 if size == 3 else np.nan  # not found
                 bodies.add(number, float(row[-1]) if of_ids else None, points.tolist())
     if others:
-        left_out.append(f"{others:,} bodies of other classes than {first:.0f} are left out.")
+        left_out.append(f"bodies of other classes than {first:.0f} are left out: {others:,}.")
     clip = bodies.clip(bodies.points())
     if (count, size) == (_COCO, 3):
         return stated(clip, "coco_17", "normalized")

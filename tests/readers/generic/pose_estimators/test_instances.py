@@ -177,7 +177,7 @@ def test_categories(tmp_path: Path) -> None:
     content["annotations"].append({"image_id": 100, "category_id": 3, "bbox": [1, 2, 3, 4]})
     clip = read(tmp_path, content)
     np.testing.assert_array_equal(clip.joints, pixels(17))
-    assert clip.left_out == ["2 annotations of other categories are left out."]
+    assert clip.left_out == ["annotations of other categories are left out: 2."]
     content["categories"][1]["name"] = "actor"
     with refused(ReadError, "has keypoints of several categories (dog, actor)"):
         read(tmp_path, content)
@@ -261,7 +261,7 @@ def test_ultralytics_of_other_things_than_people(tmp_path: Path) -> None:
     content[0].insert(0, {**content[0][0], "name": "horse", "class": 17})
     content[1][0]["keypoints"]["x"][3] = content[1][0]["keypoints"]["y"][3] = 0.0
     clip = read(tmp_path, content)
-    assert clip.left_out == ["1 bodies of class 'horse' are left out."]
+    assert clip.left_out == ["bodies of class 'horse' are left out: 1."]
     assert np.isnan(clip.joints).sum() == 2 and np.isnan(clip.joints[1, 1, 3]).all()
 
 

@@ -117,7 +117,7 @@ def test_one_id_for_everybody_is_none() -> None:
 def test_an_id_that_is_there_twice_in_a_frame_loses_nobody() -> None:
     found = clip((0, 1, 10), (0, 2, 90), (1, 1, 11), (1, 1, 50), (1, 2, 91))
     np.testing.assert_array_equal(places(found), [[10, 90, np.nan], [11, 91, 50]])
-    assert found.left_out == ["1 frames have an id twice, which is taken for several people."]
+    assert found.left_out == ["people of one id in one frame are taken for several, in frames: 1."]
 
 
 def test_who_is_nowhere_seen_takes_no_place() -> None:

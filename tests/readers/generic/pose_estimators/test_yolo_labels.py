@@ -51,7 +51,7 @@ def test_other_classes_are_counted(tmp_path: Path) -> None:
     row = files["clip_1.txt"].splitlines()[0]
     files["clip_1.txt"] += "16" + row[1:] + "\n"
     clip = yolo_labels.read(series(tmp_path, files))
-    assert clip.joints.shape[1] == 2 and clip.left_out == ["1 bodies of other classes than 0 are left out."]
+    assert clip.joints.shape[1] == 2 and clip.left_out == ["bodies of other classes than 0 are left out: 1."]
 
 
 def test_other_keypoints_need_a_layout_of_as_many(tmp_path: Path) -> None:
