@@ -271,3 +271,17 @@ def test_a_mixture_of_real_data(real_data: Path, cache: Path) -> None:
     found = describe(data)
     assert found["held_out"] == {"nw_ucla_xview": 464} and found["duplicates"] == {"nw_ucla_xview2": 516}
     assert found["counts"] == {"train": 1020, "test": 464} and found["tests_that_train"] == 504
+
+
+def test_labels_spelt_differently_in_two_folders_of_ones_own_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder, names in (("first", ("walk", "run")), ("second", ("Walk", "run"))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            np.save(tmp_path / folder / name / f"{folder}.npy", 0.3 * np.stack([person(at) for at in range(9)]))
+        convert("folder", tmp_path / folder, tmp_path / f"out_{folder}", "npz", layout="kinect_v2")
+    caplog.clear()
+    data = load_skeletons([tmp_path / "out_first", tmp_path / "out_second"])
+    assert "Classes differ only in spelling: 'Walk' and 'walk'" in caplog.text
+    assert len(data["train"]) == 4 and describe(data)["sources"]["out_first"]["subjects"] == 0
