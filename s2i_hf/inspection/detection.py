@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -36,6 +37,8 @@ from .statistics import spread
 _PROBES = 3  # recordings that are opened to see whether a reader or a layout fits
 _CLIPS = 4  # clips looked at in each of them, to see whether a layout fits
 
+# What readers say of files with more or fewer joints than a layout
+_OTHER_COUNT = re.compile(r"has \d+ joints; layout|; expected \(T, ")
 _HINTS = (
     ((".avi", ".mp4", ".mkv", ".mov"), "Videos are not skeletons: run a pose estimator on them first"),
     ((".png", ".jpg", ".jpeg", ".bmp"), "Images are not skeletons"),
@@ -257,8 +260,9 @@ def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknow
     if not fits:
         if given:
             raise ValueError(next(iter(problems)))
-        unknown.notes += [f"Read as custom data: {problems[0]}"] if problems else []
-        if len(set(problems)) > 1:  # a damaged file is the same to all layouts
+        others = [problem for problem in problems if not _OTHER_COUNT.search(problem)]
+        unknown.notes += [f"Read as custom data: {one}" for one in (*others, *problems)[:1]]
+        if len(set(problems)) > 1 and not others:  # a damaged file is the same to all layouts
             unknown.notes.append("It does not say which joints it holds, and no known layout has as many.")
             unknown.commands.append(f"s2i inspect {where} --layout LAYOUT")
         return None
@@ -267,7 +271,7 @@ def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknow
     options = options.copy()
     found = Detection("folder", what, path, files=custom, misfits=misfits, options=options)
     if silent:  # nobody may take one of them because its number of joints fits
-        found.notes = [_compare_layouts(misfits)]
+        found.warnings = [_compare_layouts(misfits)]
         options["layout"] = best
     unit = _unit_of(fits[best][1], found) if options.get("unit") is None else options["unit"]
     if unit == "":
@@ -305,7 +309,7 @@ def _unit_of(clips: Sequence[SkeletonSequence], found: Detection) -> str | None:
     if len(fitting) == 1:
         found.notes.append(f"{size}: {sizes}, the only unit in which they are people.")
         return next(iter(fitting))
-    found.notes.append(f"{size}: {sizes or 'no people in any known unit'}; say which unit it is.")
+    found.warnings.append(f"{size}: {sizes or 'no people in any known unit'}; say which unit it is.")
     return ""
 
 
@@ -371,7 +375,8 @@ def _described(unknown: Detection) -> Detection:
         unknown.notes += [f"{hint}." for those, hint in _HINTS if suffix in those]
     counts = sorted({layout.num_joints for layout in LAYOUTS.values()})
     unknown.notes.append(
-        "Custom data may be .npy or .npz of shape (T, V, 3) or (T, M, V, 3), .csv with a row a frame, lists in .json, .bvh or .amc; "
+        "Custom data may be arrays (.npy, .npz, lists in .json), tables (.csv, .tsv, .parquet), JSON of pose estimators, or motion capture "
+        "(.bvh, .amc, .c3d, .trc, .mvnx), see the README; "
         f"layouts with {', '.join(map(str, counts))} joints are known, others are a JSON file for --layout."
     )
     return unknown

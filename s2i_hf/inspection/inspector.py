@@ -83,7 +83,7 @@ def inspect(
                 report.statistics.add(clip, split)
                 ids.append((split, clip.sample_id))
     report.expected = expectations(report, ids)
-    report.warnings = findings(report, ids)
+    report.warnings = found.warnings + findings(report, ids)
     if found.kind == "folder" and report.statistics.clips and doubts(report.statistics):
         found.commands = []  # nobody should convert them as they are
     return report

@@ -49,7 +49,7 @@ class Detection:
         suffixes: Suffix -> what ends so.
         misfits: Layout -> how badly its tree fits, see `body_checks.layout_misfit`; the best first.
         options: With what custom data are read: layout, unit and the like, where they do not say it.
-        notes: Sentences.
+        notes: Sentences, and `warnings` about what has to be said before the data are used.
         commands: What to try next.
     """
 
@@ -63,6 +63,7 @@ class Detection:
     misfits: dict[str, float] = field(default_factory=dict)
     options: FolderOptions = field(default_factory=lambda: FolderOptions())
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
 

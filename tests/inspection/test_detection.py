@@ -95,7 +95,11 @@ def test_own_recordings_by_their_geometry(tmp_path, layout, unit, scale):
         np.save(tmp_path / f"clip{seed}.npy", walker(layout, seed=seed)[:, 0] * scale)
     found = detect(tmp_path)
     assert found.kind == "folder" and next(iter(found.misfits)) == layout and found.options.get("unit") == unit
-    assert len(found.misfits) > 1 and f"under the tree of {layout}" in found.notes[0] and "--layout" in found.notes[0]
+    assert (
+        len(found.misfits) > 1
+        and f"under the tree of {layout}" in found.warnings[0]
+        and "--layout" in found.warnings[0]
+    )
     assert found.commands == []  # a number of joints says nothing
     flag = f" --unit {unit}" if unit else ""
     named = detect(tmp_path, layout=layout)

@@ -56,7 +56,7 @@ def read(content: object, _: Sequence[Frame], file: str, layout: SkeletonLayout 
             for body in _people(next((one for key, one in holder.items() if plain(key) in _KEYS[unit]), None), where):
                 bodies.add(number, person, body[:, :3].tolist(), body[:, 3].tolist())
     clip, world = bodies.clip(bodies.points()), unit == "m"
-    stated(clip, "mediapipe_33" if world or "mediapipe_33_image" not in BUILT_IN else "mediapipe_33_image", unit)
+    stated(clip, "mediapipe_33", unit)
     clip.up, clip.fps = "-y" if world else "", _fps(content)
     return clip
 
