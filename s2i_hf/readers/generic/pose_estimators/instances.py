@@ -42,9 +42,10 @@ def read(content: object, frames: Sequence[Frame], file: str, layout: SkeletonLa
         return None
     names = _meta_names(content, file)
     bodies = Bodies(file, [frame_id(frame.id, file) for frame in frames])
-    left = Counter[str]()
+    classes = {str(person["name"]) for person in people if "name" in person and "class" in person}
+    kept, left = classes.pop() if len(classes) == 1 else "person", Counter[str]()
     for number, frame in enumerate(frames, 1):
-        _add_people(bodies, frame, f"{file}: frame {number} of {len(frames)}", left)
+        _add_people(bodies, frame, f"{file}: frame {number} of {len(frames)}", kept, left)
     bodies.left_out += [f"bodies of class {name!r} are left out: {count:,}." for name, count in left.items()]
     points = bodies.points(layout)
     fixed = "" if names else _fixed(people, points.shape[1])
@@ -68,13 +69,13 @@ def _clip(bodies: Bodies, points: np.ndarray, names: tuple[str, ...], fixed: str
     return clip
 
 
-def _add_people(bodies: Bodies, frame: Frame, where: str, left: Counter[str]) -> None:
-    """Add the people of a frame, but for those of other classes."""
+def _add_people(bodies: Bodies, frame: Frame, where: str, kept: str, left: Counter[str]) -> None:
+    """Add the people of a frame: those of a class, if it says of which they are; others are counted."""
     for place, person in enumerate(frame.people, 1):
         if not is_object(person) or "keypoints" not in person:
             raise ReadError(f"{where}: instance {place} has no keypoints.")
         values, scores = person["keypoints"], person.get("keypoint_scores")
-        if person.get("name", "person") != "person" and "class" in person:
+        if "class" in person and str(person.get("name", kept)) != kept:
             left[str(person["name"])[:40]] += 1
             continue
         if is_object(values):

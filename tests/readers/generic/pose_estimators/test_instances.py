@@ -193,9 +193,10 @@ def test_counts_fix_a_layout_only_where_the_program_does(tmp_path: Path) -> None
     for content in (plain, mmpose(named=False), coco(named=False), alphapose(20)):
         with refused(ReadError, "a.json does not say which joints it holds"):
             layout_of(read(tmp_path, content), "a.json")
-    other = json.loads(json.dumps(ultralytics()).replace('"person"', '"horse"'))
-    with refused(ReadError, "nobody is in any"):
-        read(tmp_path, other)
+    other = json.loads(json.dumps(ultralytics()).replace('"person"', '"player"'))
+    with refused(ReadError, "a.json does not say which joints it holds"):
+        layout_of(read(tmp_path, other), "a.json")
+    np.testing.assert_array_equal(read(tmp_path, other, COCO).joints, pixels(17))
 
 
 @pytest.mark.parametrize("joints", [17, 26, 20])
