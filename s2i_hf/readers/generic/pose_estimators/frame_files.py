@@ -37,7 +37,7 @@ def select(files: Sequence[RawFile], is_frame: Callable[[RawFile], bool | None])
     for group in groups.values():
         group.sort(key=lambda file: (_number(file), file.name))
         _, number, mark = _parts(group[0])
-        asked = [] if number is None and group[0].suffix == ".json" else group[:_PROBES]
+        asked = [] if number is None else group[:_PROBES]
         if mark or next((known for file in asked if (known := is_frame(file)) is not None), False):
             found.append(group[0].with_companions(*group[1:]))
         elif group[0].suffix != ".txt":
