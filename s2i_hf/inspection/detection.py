@@ -26,7 +26,7 @@ from ..readers import READERS, NoClip, RawFile, ReadError, get_reader
 from ..readers.benchmarks import recording_name, select
 from ..readers.discovery import find_recordings, raw_clips, read_file
 from ..readers.generic.body_size import LONGEST, SHORTEST, body_length, fitting_units
-from ..readers.generic.folder import SUFFIXES, FolderOptions, LayoutOption, find_folder, logger as folder_logger
+from ..readers.generic.folder import FolderOptions, LayoutOption, find_folder, logger as folder_logger, may_be_clips
 from ..readers.raw_files import SilentFile, list_raw_files, with_suffix
 from ..readers.recordings import Clip, Recordings
 from .body_checks import CLEAR, layout_misfit, nanmedian
@@ -235,7 +235,7 @@ def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
 
 def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknown: Detection) -> Detection | None:
     """Recordings in a general format, and the layouts that fit them best; what keeps them from being read goes to `unknown`."""
-    custom, where = with_suffix(files, SUFFIXES), shlex.quote(str(path))
+    custom, where = may_be_clips(files), shlex.quote(str(path))
     if not custom:
         return None
     what = f"recordings in a general format ({', '.join(_count_suffixes(custom))})"

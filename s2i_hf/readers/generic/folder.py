@@ -231,6 +231,12 @@ def _find(
     return clips, table_file, left_out
 
 
+def may_be_clips(files: Sequence[RawFile]) -> list[RawFile]:
+    """The files of general formats: those of `SUFFIXES`, and the first text file of each clip of YOLO's."""
+    texts = frame_files.select(with_suffix(files, (".txt",)), keypoints_json.is_frame)
+    return with_suffix(files, SUFFIXES) + texts
+
+
 def _resolve(
     layout: LayoutOption | None, files: Sequence[RawFile], axes: str | None = None, default: LayoutOption | None = None
 ) -> SkeletonLayout:

@@ -10,6 +10,7 @@ from conftest import refused
 from own_files import FLAT_STAR, raw
 from pose_files import pixels, yolo
 
+from s2i_hf.inspection.detection import detect
 from s2i_hf.processing.layouts import BUILT_IN
 from s2i_hf.readers import RawFile, ReadError
 from s2i_hf.readers.generic.pose_estimators import yolo_labels
@@ -73,3 +74,11 @@ def test_broken_rows(tmp_path: Path) -> None:
             yolo_labels.read(raw(tmp_path, "a_1.txt", content))
     with refused(ReadError, "rows of 19 to 58 numbers"):
         yolo_labels.read(series(tmp_path, {"a_1.txt": good, "a_2.txt": yolo(4)["clip_1.txt"]}))
+
+
+def test_a_folder_of_them_is_looked_at(tmp_path: Path) -> None:
+    for name, content in yolo().items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "README.txt").write_text("Recorded in May.")
+    found = detect(tmp_path)
+    assert found.kind == "folder" and [file.name for file in found.files] == ["clip_1.txt"]
