@@ -195,8 +195,12 @@ def raw(folder: Path, name: str, content: bytes | str | Any, *companions: RawFil
 
 
 def joints(frames: int = 5, people: int = 1, layout: SkeletonLayout = STAR, seed: int = 0) -> np.ndarray:
-    """(T, M, V, 3) float64 of about a metre."""
-    return np.random.default_rng(seed).normal(0, 0.4, (frames, people, layout.num_joints, 3)).round(5)
+    """(T, M, V, 3) float64 of about a metre, and as long along the bones as a person where there are many."""
+    return (
+        np.random.default_rng(seed)
+        .normal(0, 0.4 if layout.num_joints < 10 else 0.1, (frames, people, layout.num_joints, 3))
+        .round(5)
+    )
 
 
 def damages(data: bytes) -> st.SearchStrategy[bytes]:

@@ -222,7 +222,7 @@ def _count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
 
 
 def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
-    pickles = [file for file in files if _suffix_of(file) in (".pkl", ".pickle")]
+    pickles = [file for file in files if _suffix_of(file) in (".pkl", ".pickle") and not file.stem.endswith("label")]
     pickles += [file for file in files[:1] if len(files) == 1 and not pickles and is_pickle(file)]
     if not pickles or len(pickles) < len(files) / 2:
         return None

@@ -191,7 +191,7 @@ def test_what_nobody_knows_is_described(tmp_path):
     found = detect(tmp_path)
     text = " ".join(found.notes)
     assert found.kind == "unknown" and found.commands == [f"s2i inspect {tmp_path} --layout LAYOUT"]
-    for words in ("features.txt: text, 3 numbers a line", "pose estimator", "odd.npy", "(T, V, 3)"):
+    for words in ("features.txt: text, 3 numbers a line", "pose estimator", "odd.npy", "(.npy, .npz, lists in .json)"):
         assert words in text
     assert set(found.suffixes) == {".txt", ".txt.gz", ".avi", ".npy"}
     assert str(sorted({layout.num_joints for layout in LAYOUTS.values()})[0]) in text

@@ -23,7 +23,6 @@ _PREFIX = re.compile(
 )
 # Other words for joints of a layout: layout -> joint -> names
 _ALIASES: dict[str, dict[str, str]] = {
-    "coco_17": {"left_wrist": "left_hand"},
     "h36m_17": {
         "RAnkle": "right_foot",
         "LAnkle": "left_foot",
