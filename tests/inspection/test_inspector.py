@@ -280,3 +280,40 @@ def test_real_folders(real_data, folder):
         assert report.broken == [] and "s10_e02" in report.no_clips[0]
     if folder == "MSRAction3D":
         assert "a13_s09_e02" in "\n".join(report.lines()) and "a13_s09_e03" in "\n".join(report.lines())
+
+
+def lines_of(path, **options) -> str:
+    return "\n".join(inspect(path, **options).lines())
+
+
+def test_a_command_is_printed_only_for_what_is_beyond_doubt(tmp_path):
+    names = [f"{joint}_{axis}" for joint in LAYOUTS["kinect_v2"].joint_names for axis in "xyz"]
+    body = walker("kinect_v2", frames=20)
+
+    def folder(name, joints, named=True):
+        (tmp_path / name).mkdir()
+        header = ",".join(names) if named else ""
+        np.savetxt(tmp_path / name / "a.csv", joints.reshape(20, 75), delimiter=",", header=header, comments="")
+        return tmp_path / name
+
+    assert "next: s2i convert folder" in lines_of(folder("metres", body))
+    assert "--unit mm --output" in lines_of(folder("millimetres", body * 1000))  # no other unit makes people of them
+    for name, scale, words in (
+        ("inches", 1 / 0.0254, "with --unit inch or 0."),
+        ("cmu", 1 / 0.056444, "with --unit 0.056444 or 0."),
+        ("dolls", 0.1, "no people in any known unit"),
+    ):
+        text = lines_of(folder(name, body * scale))
+        assert "s2i convert" not in text and words in text and "centimetres" not in text and "millimetres" not in text
+        assert "to look at" in text
+    unnamed = folder("unnamed", body, named=False)
+    assert "s2i convert" not in (text := lines_of(unnamed)) and "could be kinect_v2 or openpose_25" in text
+    assert "--layout kinect_v2 --output" in lines_of(unnamed, layout="kinect_v2")
+    x, y, z = np.moveaxis(body, -1, 0)
+    for name, turned, flag in (
+        ("lying", np.stack([x, -z, y], -1), "--up z"),
+        ("falling", np.stack([x, -y, -z], -1), "--up -y"),
+    ):
+        text = lines_of(folder(name, turned))
+        assert "s2i convert" not in text and f"say so with {flag}." in text
+        assert f"{flag} --output" in lines_of(tmp_path / name, up=flag.split()[1])
