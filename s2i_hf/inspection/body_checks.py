@@ -29,46 +29,27 @@ _SURE = 0.25  # |handedness| from which on a clip tells left from right; 1 is a 
 
 @dataclass(frozen=True)
 class BodyChecks:
-    """What one clip shows.
+    """What one clip shows, in its unit; joints are counted for each person and frame, people for each frame."""
 
-    Args:
-        bone_lengths: (V,) median length of the bone from each joint's parent to it, in the unit of the clip; NaN for roots.
-        bone_variation: Mean deviation of the bones from their median lengths as a share of these, over frames and bones; NaN
-            if there is no bone. A rigid body has 0; sensors some hundredths; a wrong joint order or swapped people far more.
-        worst_bone: Index of the joint at whose bone the deviation is largest (as a length); -1 if there is none.
-        unit: "m", "cm", "mm", "px", "normalized" or "unknown".
-        size: What the unit was judged by: length of a leg, or of the body where the layout has no legs; NaN if unknown.
-        up: Where the head is, seen from the feet: "+x", "-y" ...; "" if the clip does not tell.
-        sides: Whether joints named left are on the person's left, in a right-handed frame such as Kinect's.
-        nan, zero: Joints (of a person, in a frame) that are NaN or infinite while others of that person are not; that are 0 0 0.
-        absent: People (in a frame) without a joint.
-        empty_frames: Frames without anybody.
-        still: Frames that repeat the one before.
-        total: Joints looked at, T x M x V.
-    """
-
-    bone_lengths: np.ndarray
+    bone_lengths: np.ndarray  # (V,) median length of the bone from each joint's parent to it; NaN for roots
+    # mean deviation of the bones from these, as a share of them; NaN if there is no bone. A rigid body has 0; sensors some hundredths;
+    # a wrong joint order or swapped people far more
     bone_variation: float
-    worst_bone: int
-    unit: str
-    size: float
-    up: str
-    sides: Sides
-    nan: int
-    zero: int
-    absent: int
-    empty_frames: int
-    still: int
-    total: int
+    worst_bone: int  # the joint at whose bone the deviation is largest (as a length); -1 if there is none
+    unit: str  # "m", "cm", "mm", "px", "normalized" or "unknown"
+    size: float  # what the unit was judged by: a leg, or the body where the layout has no legs; NaN if unknown
+    up: str  # where the head is, seen from the feet: "+x", "-y" ...; "" if the clip does not tell
+    sides: Sides  # whether joints named left are on the person's left, in a right-handed frame such as Kinect's
+    nan: int  # joints that are NaN or infinite while others of that person are not
+    zero: int  # joints that are 0 0 0
+    absent: int  # people without a joint
+    empty_frames: int  # frames without anybody
+    still: int  # frames that repeat the one before
+    total: int  # joints looked at, T x M x V
 
 
 def check_body(joints: np.ndarray, layout: SkeletonLayout) -> BodyChecks:
-    """Check one clip.
-
-    Args:
-        joints: (T, M, V, 3) float, V as in the layout; NaN or 0 0 0 where not measured.
-        layout: Its joint format; whether it is the right one is what `bone_variation` tells.
-    """
+    """Check one clip, (T, M, V, 3) with NaN or 0 0 0 where not measured; `bone_variation` tells whether the layout is the right one."""
     joints, missing, seen = seen_joints(joints)
     nan = np.isnan(joints).any(axis=-1)
     gone: np.ndarray = np.all(missing, axis=2)  # (T, M)
@@ -174,9 +155,6 @@ def layout_misfit(joints: np.ndarray, layout: SkeletonLayout) -> float:
     return float(sum(np.nanmean(term) for term in terms)) / size
 
 
-# -- which joints are what ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Landmarks:
     """Joint indices that checks look at; empty where a layout does not have them."""
@@ -225,9 +203,6 @@ def _mean(seen: np.ndarray, joints: tuple[int, ...]) -> np.ndarray:
     return seen[:, :, list(joints)].mean(axis=2)
 
 
-# -- unit, up, sides ---------------------------------------------------------------------------------------------------
-
-
 def _is_flat(seen: np.ndarray) -> bool:
     """Whether the third axis says nothing, as in image keypoints: all zero, or all the same."""
     if np.isnan(seen[..., 2]).all():
@@ -244,9 +219,8 @@ def _unit(seen: np.ndarray, flat: bool, lengths: np.ndarray, layout: SkeletonLay
     if flat:
         return ("normalized" if largest <= 2 else "px"), extent
     legs = [float(lengths[knee] + lengths[ankle]) for _, knee, ankle in landmarks(layout).legs]
-    size, (low, high) = extent, _EXTENT_METRES
-    if not np.isnan(legs).all():
-        size, (low, high) = float(np.nanmean(legs)), _LEG_METRES
+    known = not np.isnan(legs).all()
+    size, (low, high) = (float(np.nanmean(legs)), _LEG_METRES) if known else (extent, _EXTENT_METRES)
     for unit, scale in (("m", 1), ("cm", 100), ("mm", 1000)):
         if low * scale <= size <= high * scale:
             return unit, size
@@ -256,7 +230,7 @@ def _unit(seen: np.ndarray, flat: bool, lengths: np.ndarray, layout: SkeletonLay
 def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
     """The axis that points from the feet to the head in the middle frame, so to speak; "" if none is far ahead of the others."""
     marks = landmarks(layout)
-    low = marks.feet or tuple(joint for pair in marks.hips for joint in pair)
+    low = marks.feet or sum(marks.hips, ())
     if not marks.head or not low:
         return ""
     rise = nanmedian((_mean(seen, marks.head) - _mean(seen, low)).reshape(-1, 3))
@@ -267,16 +241,13 @@ def _up(seen: np.ndarray, layout: SkeletonLayout) -> str:
 
 
 def _sides(seen: np.ndarray, flat: bool, layout: SkeletonLayout) -> Sides:
-    """Sign of left x up . forward. Forward is where the toes point; in layouts without toes, where the hands are held.
-
-    Knees and elbows say less: the joints that depth sensors see lie on the skin, so straight knees bend either way.
-    """
+    """Sign of left x up . forward. Forward is where the toes point; in layouts without toes, where the hands are held."""
+    # Knees and elbows say less: the joints that depth sensors see lie on the skin, so straight knees bend either way
     marks = landmarks(layout)
     if not marks.shoulders or not marks.hips:
         return "cannot tell"
     left = sum(seen[:, :, a] - seen[:, :, b] for a, b in (*marks.shoulders, *marks.hips))
-    shoulders, hips = (_mean(seen, tuple(j for pair in pairs for j in pair)) for pairs in (marks.shoulders, marks.hips))
-    up = shoulders - hips
+    up = _mean(seen, sum(marks.shoulders, ())) - _mean(seen, sum(marks.hips, ()))
     if flat:  # an image, with its viewer in front of it
         forward = np.zeros_like(up)
         forward[..., 2] = np.sign(up[..., 1])

@@ -36,14 +36,7 @@ def _bar(x: float, y: float, width: float, height: float, title: str) -> str:
 
 
 def columns(bars: Sequence[tuple[str, int]], label: str, axis: str, every: int = 1) -> str:
-    """Upright bars.
-
-    Args:
-        bars: (name, clips) from left to right.
-        label: What the chart shows, for those who cannot see it.
-        axis: What the names are.
-        every: Write each so-manieth name below its bar.
-    """
+    """Upright bars, (name, clips), each `every`-th with its name below; `label` tells those who cannot see it what the chart shows."""
     top = max((count for _, count in bars), default=0) or 1
     left, base, height = 44, _HEIGHT - 34, _HEIGHT - 48
     step = (_WIDTH - left - 6) / max(len(bars), 1)
@@ -72,11 +65,9 @@ def rows(bars: Sequence[tuple[str, int]], label: str) -> str:
     for place, (name, count) in enumerate(bars):
         y, wide = place * _ROW + 2, (_WIDTH - left - 46) * count / top
         shown = name if len(name) <= 30 else name[:29] + "…"
-        parts += [
-            _text(left - 6, y + _ROW - 6, shown, "end"),
-            _bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"),
-            _text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start"),
-        ]
+        parts.append(_text(left - 6, y + _ROW - 6, shown, "end"))
+        parts.append(_bar(left, y + 2, wide, _ROW - 5, f"{name}: {count:,}"))
+        parts.append(_text(left + wide + 5, y + _ROW - 6, f"{count:,}", "start"))
     return _svg(_WIDTH, height, "".join(parts), label)
 
 
@@ -101,9 +92,6 @@ def numbers(counts: Counter[int], label: str, axis: str) -> str:
         return histogram(Counter({key: count for key, count in counts.items() if key >= 0}) or counts, label, axis)
     bars = [("?" if key < 0 else str(key), counts[key]) for key in sorted(counts)]
     return columns(bars, label, axis, max(1, -(-len(bars) // 14)))
-
-
-# -- stick figures -----------------------------------------------------------------------------------------------------
 
 
 def strip(clip: DrawnClip) -> str:

@@ -94,9 +94,6 @@ def describe(file: RawFile) -> str:
         return "damaged, or of no known kind"
 
 
-# -- binary ------------------------------------------------------------------------------------------------------------
-
-
 def npz_headers(file: RawFile) -> dict[str, Header]:
     """Shape and type of every array in an .npz file; empty if it is none. Raises ReadError if the file cannot be read."""
     headers = {}
@@ -125,9 +122,6 @@ def _safetensors(file: RawFile) -> str:
 
 def _some(names: Sequence[str], count: int = 8) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
 
 
 def _text(file: RawFile, start: bytes) -> str:

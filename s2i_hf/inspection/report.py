@@ -37,68 +37,41 @@ class Suffix:
 
 @dataclass
 class Detection:
-    """What `detect` found.
+    """What `detect` found."""
 
-    Args:
-        kind: "converted" (made by `s2i convert`), "dataset" (raw files of a known one), "folder" (custom data), "pickle", "unknown".
-        what: The verdict in a phrase.
-        path: What was looked at.
-        reader: Name of the reader of a data set.
-        recordings: For each protocol that fits what it finds, the best fit first.
-        files: The raw files that should be read.
-        suffixes: Suffix -> what ends so.
-        misfits: Layout -> how badly its tree fits, see `body_checks.layout_misfit`; the best first.
-        options: With what custom data are read: layout, unit and the like, where they do not say it.
-        notes: Sentences, and `warnings` about what has to be said before the data are used.
-        commands: What to try next.
-    """
-
-    kind: Kind
-    what: str
-    path: Path
-    reader: str = ""
-    recordings: list[Recordings] = field(default_factory=list)
-    files: list[RawFile] = field(default_factory=list)
+    kind: Kind  # "converted": made by `s2i convert`; "dataset": raw files of a known one; "folder": custom data
+    what: str  # the verdict in a phrase
+    path: Path  # what was looked at
+    reader: str = ""  # of a data set
+    recordings: list[Recordings] = field(default_factory=list)  # for each protocol that fits, the best fit first
+    files: list[RawFile] = field(default_factory=list)  # raw files that should be read
     suffixes: dict[str, Suffix] = field(default_factory=dict)
-    misfits: dict[str, float] = field(default_factory=dict)
-    options: FolderOptions = field(default_factory=lambda: FolderOptions())
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
+    misfits: dict[str, float] = field(default_factory=dict)  # layout -> `body_checks.layout_misfit`, the best first
+    options: FolderOptions = field(default_factory=lambda: FolderOptions())  # of custom data: what they do not say
+    notes: list[str] = field(default_factory=list)  # sentences
+    warnings: list[str] = field(default_factory=list)  # what has to be said before the data are used
+    commands: list[str] = field(default_factory=list)  # what to try next
 
 
 @dataclass
 class Inspection:
-    """The result of `inspect`.
-
-    Args:
-        detection: What the data is.
-        statistics: Counts over the clips that were read.
-        num_files: Files (of a converted data set: clips) there are, and `num_read` of them that were read.
-        broken: Sentences about recordings that cannot be read.
-        protocol: The rule whose labels are counted; None if unknown.
-        class_names: Names of the labels.
-        expected: A sentence for each protocol that fits, on how many clips there are and should be.
-        no_clips: Sentences about entries of the data set that stand for no clip.
-        parts_left_out: Sentences about what of a clip was left out.
-        left_out: Why files are not read -> their names.
-        doubts: Sentences about what looks wrong with the folders or the table that label the recordings.
-        warnings: What looks wrong, the gravest first.
-    """
+    """The result of `inspect`: what the data is, counts over the clips that were read, and sentences."""
 
     detection: Detection
     statistics: ClipStatistics = field(default_factory=ClipStatistics)
-    num_files: int = 0
-    num_read: int = 0
-    broken: list[str] = field(default_factory=list)
-    no_clips: list[str] = field(default_factory=list)
-    parts_left_out: list[str] = field(default_factory=list)
-    protocol: Protocol | None = None
-    class_names: tuple[str, ...] = ()
-    expected: list[str] = field(default_factory=list)
-    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    num_files: int = 0  # files that there are; of a converted data set clips
+    num_read: int = 0  # how many of them were read
+    broken: list[str] = field(default_factory=list)  # about recordings that cannot be read
+    no_clips: list[str] = field(default_factory=list)  # about entries of the data set that stand for no clip
+    parts_left_out: list[str] = field(default_factory=list)  # about what of a clip was left out
+    protocol: Protocol | None = None  # the rule whose labels are counted
+    class_names: tuple[str, ...] = ()  # of the labels
+    expected: list[str] = field(
+        default_factory=list
+    )  # for each protocol that fits: how many clips there are and should be
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # why files are not read -> their names
+    doubts: list[str] = field(default_factory=list)  # about the folders or the table that label the recordings
+    warnings: list[str] = field(default_factory=list)  # what looks wrong, the gravest first
 
     @property
     def verdict(self) -> str:
@@ -114,9 +87,8 @@ class Inspection:
         lines = [self.verdict, *(f"  ! {warning}" for warning in self.warnings)]
         lines += [f"  {line}" for line in (*self.left_out_lines(), *self.detection.notes)]
         for name, text in self.facts():
-            wrap = textwrap.TextWrapper(
-                _WIDTH, f"  {name:<10}  ", " " * 14, break_long_words=False, break_on_hyphens=False
-            )
+            indent = f"  {name:<10}  "
+            wrap = textwrap.TextWrapper(_WIDTH, indent, " " * 14, break_long_words=False, break_on_hyphens=False)
             lines += wrap.wrap(text)
         lines += [f"next: {command}" for command in self.detection.commands]
         return lines
@@ -128,20 +100,15 @@ class Inspection:
 
     def facts(self) -> list[tuple[str, str]]:
         """(name, text) of everything counted."""
-        found, facts = self.detection, []
-        if found.suffixes:
-            kinds = [
-                f"{one.count:,} {suffix or 'without suffix'} ({one.size / 1e6:,.1f} MB)"
-                for suffix, one in found.suffixes.items()
-            ]
-            facts.append(("files", "; ".join(kinds[:8])))
+        kinds = [
+            f"{one.count:,} {suffix or 'without suffix'} ({one.size / 1e6:,.1f} MB)"
+            for suffix, one in self.detection.suffixes.items()
+        ]
+        facts = [("files", "; ".join(kinds[:8]))] if kinds else []
         if self.num_read < self.num_files:
             facts.append(("read", f"{self.num_read:,} of {self.num_files:,}, evenly spread (--max-files)"))
         facts += [("protocol", sentence) for sentence in self.expected]
         return facts + (_counts(self.statistics, self.class_names) if self.statistics.clips else [])
-
-
-# -- words -------------------------------------------------------------------------------------------------------------
 
 
 def share(part: float, whole: float) -> str:
@@ -160,22 +127,17 @@ def listed(names: Sequence[str], count: int = NUM_NAMED) -> str:
     return ", ".join(names[:count]) + (" and others" if len(names) > count else "")
 
 
-# -- what was counted --------------------------------------------------------------------------------------------------
-
-
 def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str, str]]:
     """(name, text) of each count over clips."""
     low, middle, high = min(stats.frames), quantile(stats.frames, 0.5), max(stats.frames)
     length = low if low == high else f"{low} to {high}"
+    people = ", ".join(f"{counted(clips, 'clip')} of {number}" for number, clips in sorted(stats.people.items()))
     up, part = leading(stats.ups)
     facts = [
         ("clips", f"{stats.clips:,}{_splits(stats)}"),
         ("frames", f"{length} a clip, median {middle}; {stats.total_frames:,} in all"),
         ("joints", ", ".join(f"{name} ({stats.joint_formats[name].num_joints})" for name in stats.layouts)),
-        (
-            "people",
-            ", ".join(f"{counted(clips, 'clip')} of {number}" for number, clips in sorted(stats.people.items())),
-        ),
+        ("people", people),
         ("classes", _classes(stats.labels, class_names)),
         ("subjects", _numbers(stats.subjects)),
         ("views", _numbers(stats.cameras)),
@@ -192,15 +154,10 @@ def _counts(stats: ClipStatistics, class_names: Sequence[str]) -> list[tuple[str
 
 
 def _splits(stats: ClipStatistics) -> str:
-    order = {"train": 0, "test": 2}
-    shown = [
-        f"{name} {stats.splits[name]:,}"
-        for name in sorted(stats.splits, key=lambda name: (order.get(name, 1), name))
-        if name
-    ]
-    if shown and "" in stats.splits:
-        shown.append(f"in neither {stats.splits['']:,}")
-    return f" ({', '.join(shown)})" if shown else ""
+    order = {"train": 0, "test": 2, "": 3}
+    names = sorted(stats.splits, key=lambda name: (order.get(name, 1), name))
+    shown = [f"{name or 'in neither'} {stats.splits[name]:,}" for name in names]
+    return f" ({', '.join(shown)})" if any(names) else ""
 
 
 def class_name(label: int, class_names: Sequence[str]) -> str:
@@ -233,10 +190,9 @@ def _missing(stats: ClipStatistics) -> str:
     totals = stats.totals
     if not (totals["nan"] or totals["zero"] or totals["absent"]):
         return "no joint"
-    return (
-        f"{share(totals['nan'], totals['total'])} of the joints NaN, {share(totals['zero'], totals['total'])} zero; people absent in "
-        f"{share(totals['absent'], totals['person_frames'])} of their frames, {totals['empty_frames']:,} frames without anybody"
-    )
+    nan, zero = share(totals["nan"], totals["total"]), share(totals["zero"], totals["total"])
+    absent = f"absent in {share(totals['absent'], totals['person_frames'])} of their frames"
+    return f"{nan} of the joints NaN, {zero} zero; people {absent}, {totals['empty_frames']:,} frames without anybody"
 
 
 def _unit(stats: ClipStatistics) -> str:

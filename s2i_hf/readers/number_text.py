@@ -30,12 +30,7 @@ def is_number(word: str) -> bool:
 def read_table(file: RawFile, columns: int, row: str, separator: bytes | None = None) -> np.ndarray:
     """Read a table, (rows, columns) float64, all finite and below 1e9; blank lines are skipped.
 
-    Args:
-        file: The file, plain or `.gz`.
-        columns: Numbers a line.
-        row: What a line holds, for messages: "x y z confidence of a joint".
-        separator: b"," or the like; None: blanks.
-
+    `row` says what a line holds, for messages: "x y z confidence of a joint"; the separator None is any blanks.
     Raises ReadError if it is unreadable, a line has more or fewer numbers, or a word is no finite number; names the line.
     """
     values, lines = array("d"), array("q")
@@ -74,12 +69,7 @@ _TOKENS = re.compile(rb"[^\t\n\r ,]+")
 
 
 def read_rows(data: bytes, file: str, width: int) -> np.ndarray:
-    """All numbers of a file, (rows, width) float32, each the nearest one to what is written.
-
-    Args:
-        data: Its contents, a row a line; blank lines at the end are left out.
-        file: Its name, for errors.
-        width: Numbers in a row.
+    """All numbers of a file, (rows, width) float32, each the nearest one to what is written; blank lines at the end are left out.
 
     Raises ReadError, which names the line, for more or fewer numbers in it, or something that is none (NaN and infinity are none).
     """

@@ -27,19 +27,12 @@ Selected = tuple[list[RawFile], dict[str, list[str]]]
 
 @dataclass(frozen=True)
 class Reader:
-    """What the files of a format are called.
+    """What the files of a format are called."""
 
-    Args:
-        example: Name of one of its files.
-        suffixes: Endings of their names, without `.gz`.
-        ending: What follows the id of a recording in the stem of its file.
-        folders: How many folders above a file are its id, where the files are all called alike; 0: none.
-    """
-
-    example: str
-    suffixes: tuple[str, ...]
-    ending: str = ""
-    folders: int = 0
+    example: str  # name of one of them
+    suffixes: tuple[str, ...]  # of their names, without `.gz`
+    ending: str = ""  # what follows the id of a recording in the stem of its file
+    folders: int = 0  # how many folders above a file are its id, where the files are all called alike
 
 
 # The module here and the builder in dataset_scripts are called alike; `ui_prmd` holds two readers.
@@ -86,14 +79,10 @@ def select(reader: str, files: Iterable[RawFile]) -> Selected:
 def named_sequence(
     reader: str, sample_id: str, joints: np.ndarray, label: int | None = None, body_ids: np.ndarray | None = None
 ) -> SkeletonSequence:
-    """A clip in the layout of its data set, with what its name says; -1 where it is named otherwise.
+    """A clip in the layout of its data set, with what its name says of subject, camera and action; -1 where it is named otherwise.
 
-    Args:
-        reader: Whose names these are.
-        sample_id: Name of the clip: subject, camera and action (from 1).
-        joints: (T, M, V, 3) in metres; (T, V, 3) of one person.
-        label: Where it is not the action of the name - 1.
-        body_ids: (M,), those of the sensor; None: 0..M-1.
+    `joints` are (T, M, V, 3) in metres, or (T, V, 3) of one person; `body_ids`, (M,), those of the sensor, else 0..M-1. `label` is for
+    clips whose label is not the action of the name (from 1) - 1.
     """
     name = parse_name(reader, sample_id) or SampleName()
     layout = LAYOUTS[next(dataset.layout for dataset in DATASETS.values() if dataset.reader == reader)]

@@ -30,11 +30,8 @@ _MAX_BODIES = 6  # that a Kinect v2 tracks
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     """Read one repetition of a gesture: joints (T, M, 25, 3).
 
-    Args:
-        file: A file such as `217_18_0_7_1_wheelchair.txt`: subject, date, gesture (from 0), repetition, correctness (1 correct,
-            2 incorrect, 3 poorly executed), position.
-        denoise: Keep the body that is there most of the time, and the frames it is in; else all bodies, NaN where absent.
-
+    `217_18_0_7_1_wheelchair.txt` is subject, date, gesture (from 0), repetition, correctness (1 correct, 2 incorrect, 3 poorly executed),
+    position. `denoise` keeps the body that is there most of the time, and the frames it is in; else all bodies, NaN where absent.
     Raises ReadError, which names the line, for one that is none of this format, for other than metres, or nobody in it.
     """
     file = RawFile.of(file)

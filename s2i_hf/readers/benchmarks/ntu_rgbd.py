@@ -27,12 +27,12 @@ def read(file: FileLike, denoise: bool = True, contiguous: bool = False) -> Skel
     """Read one recording: joints (T, M, 25, 3) in metres, neither centred nor scaled; NaN where a person is absent.
 
     `body_ids` are the sensor's tracking ids; an actor put together from several bodies has the id of the one that moves most.
+    Label, subject and camera come from the name (S001C002P003R002A013: label 12, subject 3, camera 2), and are -1 if it is another.
 
     Args:
-        file: A `.skeleton` file. Label, subject and camera come from its name (S001C002P003R002A013: label 12, subject
-            3, camera 2) and are -1 if it is named otherwise.
-        denoise: True: one or two actors, the one who moves most first, without the frames in which neither is present.
-            False: all tracked bodies in the order they appear, and all frames.
+        file: A `.skeleton` file.
+        denoise: One or two actors, the one who moves most first, without the frames in which neither is present; else all
+            tracked bodies in the order they appear, and all frames.
         contiguous: Denoise with the defect of SGN, for arrays like those of CTR-GCN, MAMP and MacDiff: a body that
             leaves and returns is moved to the frames right after those in which it left, as if it had never been away,
             and who is who is decided by first and last frames. Without effect if `denoise` is False.
@@ -108,20 +108,9 @@ def _tracks(bodies: BodyFrames, extents: np.ndarray, file: str) -> list[_Track]:
 
 
 def _drop_noise(tracks: list[_Track]) -> list[_Track]:
-    """Drop bodies that are no people; at least one stays.
-
-    Where every body of a clip is short, length says nothing about noise and drops none (SGN would be left with nobody).
-    """
-    if len(tracks) > 1:
-        tracks = [track for track in tracks if len(track.frames) > _SHORT_TRACK] or tracks
-    left = len(tracks)
-    people = []
-    for track in tracks:
-        if left > 1 and np.count_nonzero(track.wide) / len(track.wide) >= _NOISY_RATIO:
-            left -= 1
-        else:
-            people.append(track)
-    return people
+    """Drop bodies that are no people; at least one stays, where SGN would be left with nobody."""
+    long = [track for track in tracks if len(track.frames) > _SHORT_TRACK] or tracks
+    return [track for track in long if track.wide.mean() < _NOISY_RATIO] or long[-1:]
 
 
 def _merge(tracks: list[_Track], num_frames: int) -> list[_Track]:

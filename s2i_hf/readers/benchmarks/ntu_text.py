@@ -267,18 +267,11 @@ _bytes_parsed = 0
 
 
 def parse_text(data: bytes, file: str, way: Way = "auto") -> BodyFrames:
-    """Read the text of one recording.
+    """Read the text of one recording, whose lines end in LF or CRLF.
 
-    Args:
-        data: Contents of the file, lines ended by LF or CRLF.
-        file: Its name, for errors.
-        way: "lines", "numpy" or "numba". "auto" is what the environment variable S2I_SKELETON_WAY names, else numba
-            once this process has read 128 MB and if it is installed and works, else numpy.
-
-    Raises:
-        ReadError: the text is not in this format; names the line and the frame.
-        ValueError: there is no such way.
-        ImportError: way is "numba", which is not installed or does not work.
+    The way "auto" is what the environment variable S2I_SKELETON_WAY names, else numba once this process has read 128 MB and if it is
+    installed and works, else numpy. Raises ReadError, which names the line and the frame, if the text is not in this format; ValueError
+    if there is no such way; ImportError if it is "numba", which is not installed or does not work.
     """
     global _bytes_parsed
     if way == "auto":

@@ -75,13 +75,10 @@ class _Segment(NamedTuple):
 def read_clips(file: FileLike, denoise: bool = True) -> Iterator[_Found]:
     """Read a video once and cut out all its actions: joints (T, M, 25, 3), M = 1 or 2, NaN in frames where somebody was not seen.
 
-    An action that goes on after the end of the video is cut there. Rows of the label file that cannot be used come out as errors:
-    start not before end, start after the video, an action that is not 1..51, nobody seen, a row for the second time.
-
-    Args:
-        file: The video, with its label file as companion, as `select` pairs them.
-        denoise: Order the people by motion, as is done for NTU RGB+D; False: as the file has them. Nobody is dropped either
-            way: a body 2 that the sensor saw in an action of one person is returned, too.
+    The label file is the video's companion, as `select` pairs them. An action that goes on after the end of the video is cut there.
+    Rows of labels that cannot be used come out as errors: start not before end, start after the video, an action that is not 1..51,
+    nobody seen, a row for the second time. `denoise` orders the people by motion, as is done for NTU RGB+D; nobody is dropped either
+    way: a body 2 that the sensor saw in an action of one person is returned, too.
 
     Raises ReadError, which names the line, if there is no label file, or one of the two files is not in the format.
     """

@@ -46,10 +46,7 @@ _TO_METRES = np.array([-0.01, 0.01, -0.01])  # centimetres, and half a turn abou
 
 
 def _of_sensor(files: Sequence[RawFile], sensor: str) -> tuple[list[RawFile], list[RawFile], dict[str, list[str]]]:
-    """Files of one sensor, with positions and with angles, and what was left out.
-
-    Where no folder is named after a sensor, all files are taken to be of the one that is asked for.
-    """
+    """Files of one sensor, or in no folder named after one, with positions and with angles; and what was left out."""
     offsets: list[RawFile] = []
     angles: list[RawFile] = []
     incorrect, other = [], []
@@ -99,11 +96,7 @@ def read_kinect(file: FileLike, denoise: bool = True) -> SkeletonSequence:
 
 
 def forward_kinematics(offsets: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Absolute positions, (T, 22, 3) in the unit and the axes of the waist.
-
-    `offsets`, (T, 22, 3), are the waist itself, and each other joint in the frame of its parent; `angles`, (T, 22, 3), are degrees about
-    x, y, z of the turn Rz Rx Ry.
-    """
+    """Absolute positions, (T, 22, 3), of the waist and offsets from joint to joint, and degrees about x, y, z of the turn Rz Rx Ry."""
     return positions(_JOINTS.parents, rotations("ZXY", angles[..., [2, 0, 1]]), offsets)
 
 

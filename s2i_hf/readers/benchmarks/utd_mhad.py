@@ -28,9 +28,8 @@ def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
     if array.ndim == 2:
         array = array[..., None]  # MATLAB drops a last axis of length 1: a clip of one frame
     if array.ndim != 3 or array.shape[:2] != (_NUM_JOINTS, 3) or not array.size:
-        raise ReadError(
-            f"{file.name}: {_VARIABLE} is {' x '.join(map(str, array.shape))}; expected {_NUM_JOINTS} x 3 x frames."
-        )
+        shape = " x ".join(map(str, array.shape))
+        raise ReadError(f"{file.name}: {_VARIABLE} is {shape}; expected {_NUM_JOINTS} x 3 x frames.")
     joints = array.transpose(2, 0, 1).astype(np.float64)
     check_finite(joints, file.name, _TOO_LARGE)
     return only_clip("utd_mhad", file, joints)

@@ -45,14 +45,9 @@ def _paths(layout: SkeletonLayout) -> list[list[tuple[int, int]]]:
 
 
 def body_length(joints: np.ndarray, layout: SkeletonLayout) -> float:
-    """Length of the bones from head to foot, the mean of both sides, in the unit of `joints`.
+    """Length of the bones from head to foot, the mean of both sides, in the unit of `joints`, (..., V, 3) with NaN where not measured.
 
-    Each bone counts with its median over the people and frames in which it was measured.
-
-    Args:
-        joints: (..., V, 3); NaN where not measured.
-
-    Returns NaN if a bone was never measured, or the layout has no head and feet in one tree.
+    Each bone counts with its median. NaN if one was never measured, or the layout has no head and feet in one tree.
     """
     sides = []
     for bones in _paths(layout):
@@ -73,12 +68,7 @@ def fitting_units(length: float) -> dict[str, float]:
 
 
 def check_lengths(lengths: Sequence[float], unit: str | None, where: str) -> None:
-    """Refuse a set whose bodies are, by their median, no people.
-
-    Args:
-        lengths: `body_length` of some clips in metres; NaN counts for nothing.
-        unit: The unit that they were read in, for what to say.
-        where: The set, for what to say.
+    """Refuse the set `where`, read in `unit`, whose bodies are no people by the median of some `body_length` in metres (or NaN).
 
     Raises ValueError, which says which unit would fit.
     """

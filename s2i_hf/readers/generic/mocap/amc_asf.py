@@ -51,10 +51,6 @@ class _Skeleton:
     def names(self) -> list[str]:
         return [bone.name for bone in self.bones]
 
-    @property
-    def parents(self) -> list[int]:
-        return [bone.parent for bone in self.bones]
-
 
 def select(files: Sequence[RawFile]) -> Selected:
     """The AMC files with the ASF file of their subject as companion, and the names of those without one, by reason.
@@ -81,13 +77,13 @@ def _belongs(file: RawFile, skeletons: Sequence[RawFile]) -> RawFile | None:
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip, y up: all joints, with their names and tree; `layout` does not matter.
+    """Read a clip of an AMC file, with its ASF file as companion: all joints, with their names and tree; `layout` does not matter.
 
-    `file` is the AMC file, with its ASF file as companion. Raises ReadError, which names the line, if a file is damaged, or they do not
-    belong together.
+    Raises ReadError, which names the line, if a file is damaged, or they do not belong together.
     """
     skeleton = _read_skeleton(file)
     bones, root = skeleton.bones, skeleton.bones[0]
+    parents = tuple(bone.parent for bone in bones)
     channels, columns = _read_motion(file, skeleton)
 
     def pose(block: np.ndarray) -> np.ndarray:
@@ -100,12 +96,10 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
             local[:, index] = bone.axis @ rotations(axes, block[:, [column for _, column in turns]]) @ bone.axis.T
             offsets[:, index] = local[:, index] @ (bone.direction * bone.length)
         offsets[:, 0] = block[:, [columns[0][root.dof.index(name)] for name in ("tx", "ty", "tz")]] + skeleton.position
-        return positions(skeleton.parents, local, offsets)
+        return positions(parents, local, offsets)
 
     joints = in_blocks(pose, channels)[:, None]
-    return RawClip(
-        joints, tuple(skeleton.names), parents=tuple(skeleton.parents), usual_unit=repr(_INCH / skeleton.unit)
-    )
+    return RawClip(joints, tuple(skeleton.names), parents=parents, usual_unit=repr(_INCH / skeleton.unit))
 
 
 def _read_skeleton(file: RawFile) -> _Skeleton:

@@ -47,10 +47,7 @@ class _Joint:
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip: all joints, in the unit of the file, with their names and tree; `layout` does not matter.
-
-    Raises ReadError if it is no BVH, or damaged; names the line.
-    """
+    """Read a clip: all joints; `layout` does not matter. Raises ReadError, which names the line, if it is no BVH, or damaged."""
     lines = Lines(file, remarks=("#", "//"))
     joints, columns = _hierarchy(lines)
     channels, seconds = _motion(lines, columns)

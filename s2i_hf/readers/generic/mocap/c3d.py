@@ -28,10 +28,7 @@ _Parameters = dict[tuple[str, str], "list[str] | list[float]"]
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip: all named markers, of everybody who wears them; `layout` does not matter.
-
-    Raises ReadError if it is no C3D, or damaged.
-    """
+    """Read a clip: all named markers, of everybody; `layout` does not matter. Raises ReadError if it is no C3D, or damaged."""
     data = read_bytes(file, text=False, limit=MAX_CLIP)
     start = (data[0] - 1) * _BLOCK
     if len(data) < _BLOCK or data[1] != 0x50:

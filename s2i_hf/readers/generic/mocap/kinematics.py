@@ -68,11 +68,9 @@ class Lines:
 
 
 def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
-    """Rotation matrices of Euler angles, (..., 3, 3) float64: "ZXY" gives Rz @ Rx @ Ry, the last one acts first on a column vector.
+    """Rotation matrices, (..., 3, 3) float64, of angles (..., len(axes)) in degrees.
 
-    Args:
-        axes: The axis of each angle, such as "ZXY"; upper or lower case.
-        degrees: (..., len(axes)).
+    "ZXY", in upper or lower case, gives Rz @ Rx @ Ry: the last one acts first on a column vector.
     """
     angles = np.radians(degrees)
     matrix = np.tile(np.eye(3), (*angles.shape[:-1], 1, 1))
@@ -88,15 +86,10 @@ def rotations(axes: str, degrees: np.ndarray) -> np.ndarray:
 
 
 def positions(parents: Sequence[int], local: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Where the joints are, down the tree: p = p_parent + R_parent @ offset, R = R_parent @ local.
+    """Where the joints are, (T, V, 3) float64, down the tree: p = p_parent + R_parent @ offset, R = R_parent @ local.
 
-    Args:
-        parents: Parent of each of V joints, -1 for a root. Raises ValueError if they form a cycle.
-        local: (T, V, 3, 3), rotation of each joint relative to its parent.
-        offsets: (T, V, 3), place of each joint in the frame of its parent; of a root in the world.
-
-    Returns:
-        (T, V, 3) float64, in the unit of the offsets.
+    `local`, (T, V, 3, 3), turns each joint relative to its parent; `offsets`, (T, V, 3), are in the frame of the parent, or the world of a
+    root, whose parent is -1. Raises ValueError if parents form a cycle.
     """
     turned, placed = local.copy(), offsets.copy()
     for joint in TopologicalSorter({joint: [parent] for joint, parent in enumerate(parents)}).static_order():

@@ -43,11 +43,7 @@ def unit_of(text: str, file: str) -> str:
 def by_person(labels: Sequence[str], points: np.ndarray, file: str) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
     """Names of V markers, (T, M, V, 3) places of the M people who wear them, and sentences about markers that are nobody's.
 
-    Args:
-        labels: What each of N markers is called: "LFHD" or "Anna:LFHD". Whoever has half of the names of the most marked is a person.
-        points: (T, N, 3), NaN where a marker was not seen.
-        file: Name of the file, for errors.
-
+    Labels of the N markers in `points`, (T, N, 3), are "LFHD" or "Anna:LFHD". Whoever has half of the names of the most marked is a person.
     Raises ReadError if no marker has a name, or two of one person have the same.
     """
     owned: dict[str, dict[str, int]] = {}
@@ -81,13 +77,9 @@ def by_person(labels: Sequence[str], points: np.ndarray, file: str) -> tuple[tup
 def trajectories(
     rows: Iterable[tuple[int, Sequence[str]]], columns: Sequence[tuple[str, str]], file: str
 ) -> tuple[list[str], np.ndarray]:
-    """Labels of N markers, and where they are, (T, N, 3) with NaN where a cell is empty, from the cells of a table with a row a frame.
+    """Labels of N markers, and where they are, (T, N, 3) with NaN where a cell is empty, from the lines and cells of a row a frame.
 
-    Args:
-        rows: Number of the line, and cells, of each frame; in the order of their frame numbers they become the T frames.
-        columns: What each column holds: label and axis of a marker ("LFHD", "X"), ("", "frame") for the number of the frame, else ("", "").
-        file: Name of the file, for errors.
-
+    `columns` say what each holds: label and axis of a marker ("LFHD", "X"), ("", "frame") for the number of the frame, else ("", "").
     Raises ReadError if a marker lacks an axis, a cell is no number, or a frame is there twice.
     """
     found: list[tuple[str, dict[str, int]]] = []
@@ -107,9 +99,8 @@ def trajectories(
         number = re.fullmatch(r"(\d{1,9})(\.0*)?", filled[numbered].strip())
         if number is None or any(map(str.strip, filled[len(columns) :])):
             problem = f"frame {filled[numbered][:40]!r} and {len(cells)} cells"
-            raise ReadError(
-                f"{file}: line {line}: {problem}; expected the number of a frame, and {len(columns)} cells."
-            )
+            expected = f"expected the number of a frame, and {len(columns)} cells"
+            raise ReadError(f"{file}: line {line}: {problem}; {expected}.")
         frames.append(int(number[1]))
         try:
             values.append([float(cell) if (cell := filled[place].strip()) else np.nan for place in wanted])

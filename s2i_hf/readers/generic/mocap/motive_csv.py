@@ -34,9 +34,8 @@ def of_text(text: str, file: str) -> RawClip:
     above = next((number for number, row in enumerate(rows) if row and row[0] == "Frame"), -1)
     header = [row for row in rows[first + 1 : max(above, 0)] if any(row)]
     if len(header) < 3:
-        raise ReadError(
-            f"{file}: no header of Motive; expected lines of types and names, and one that begins with Frame."
-        )
+        expected = "expected lines of types and names, and one that begins with Frame"
+        raise ReadError(f"{file}: no header of Motive; {expected}.")
     if (space := stated.get("Coordinate Space", "")).lower() == "local":
         raise ReadError(f"{file}: its coordinate space is {space!r}; export it with global coordinates.")
     axes = rows[above]

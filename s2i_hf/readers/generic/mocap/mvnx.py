@@ -86,10 +86,7 @@ class _Reader:
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip: all segments of all subjects, with their tree; `layout` does not matter.
-
-    Raises ReadError if it is no MVNX, damaged, has entities, or subjects with other segments.
-    """
+    """Read a clip: all segments of all subjects; `layout` does not matter. Raises ReadError if it is no MVNX, damaged or has entities."""
     data = read_bytes(file, limit=MAX_CLIP)
     reader, parser = _Reader(file.name), expat.ParserCreate()
     parser.buffer_text = True

@@ -22,10 +22,7 @@ from .markers import by_person, rate_of, trajectories, unit_of
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
-    """Read a clip: all named markers, of everybody who wears them; `layout` does not matter.
-
-    Raises ReadError, which names the line, if it is no TRC file, or damaged.
-    """
+    """Read a clip: all named markers, of everybody; `layout` does not matter. Raises ReadError if it is no TRC file, or damaged."""
     lines = [(number, line) for number, line in enumerate(plain_text(file).splitlines(), 1) if line.strip()]
     if len(lines) < 5 or not lines[0][1].lstrip().startswith("PathFileType"):
         raise ReadError(f"{file.name}: does not begin with PathFileType and four more lines; expected a TRC file.")
@@ -37,9 +34,8 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
     in_threes = all(axis[0].upper() == "XYZ"[place % 3] for place, axis in enumerate(axes))
     if cells[0][0].rstrip("#").lower() != "frame" or not in_threes or len(axes) != 3 * len(names) or not names:
         found = f"{len(names)} names above {len(axes)} columns"
-        raise ReadError(
-            f"{file.name}: line {lines[3][0]}: {found}; expected Frame#, Time and names, above X1 Y1 Z1 of each."
-        )
+        expected = "expected Frame#, Time and names, above X1 Y1 Z1 of each"
+        raise ReadError(f"{file.name}: line {lines[3][0]}: {found}; {expected}.")
     columns = [("", "frame"), ("", "")] + [(name, axis) for name in names for axis in "XYZ"]
     rows = [(number, line.split(separator)) for number, line in lines[5:]]
     if (count := stated.get("NumFrames", "")).isdecimal() and len(rows) < int(count):
