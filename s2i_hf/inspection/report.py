@@ -66,7 +66,7 @@ class Inspection:
     parts_left_out: list[str] = field(default_factory=list)  # about what of a clip was left out
     protocol: Protocol | None = None  # the rule whose labels are counted
     class_names: tuple[str, ...] = ()  # of the labels
-    expected: list[str] = field(default_factory=list)  # how many clips there are and should be, by each fitting protocol
+    expected: list[str] = field(default_factory=list)  # how many clips there are and should be, by protocol
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)  # why files are not read -> their names
     doubts: list[str] = field(default_factory=list)  # about the folders or the table that label the recordings
     warnings: list[str] = field(default_factory=list)  # what looks wrong, the gravest first
