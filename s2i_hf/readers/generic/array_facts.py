@@ -49,10 +49,9 @@ _UNITS = {
     "pixel": "px", "centimetres": "cm", "centimeters": "cm", "millimetres": "mm", "millimeters": "mm", "inches": "inch", "in": "inch",
     "normalised": "normalized",
 }  # fmt: skip
-_OURS = frozenset({"samples", "spread", "filled"})  # beside joints that `s2i infill` filled
-_BODY_MODEL = frozenset(
-    {"poses", "pose_body", "root_orient", "smpl_poses", "fullpose", "body_pose", "global_orient", "betas"}
-)
+_MARKS = ("scores", "missing")  # facts of each joint in each frame
+_OURS = ("samples", "spread", "filled")  # beside joints that `s2i infill` filled
+_BODY_MODEL = {"poses", "pose_body", "root_orient", "smpl_poses", "fullpose", "body_pose", "global_orient", "betas"}
 _MAX_FACT = 1 << 20  # bytes of names and the like
 
 
@@ -66,14 +65,14 @@ def read(file: RawFile, layout: SkeletonLayout | None = None, axes: str | None =
 
     Raises ReadError if there is no array of numbers that can be joints, if it says nothing about which ones, or what it says does not fit.
     """
-    if file.suffix.lower() == ".npy":
+    if file.suffix == ".npy":
         array = read_array(io.BytesIO(read_bytes(file, text=False, limit=MAX_CLIP)), file.name)
-        return as_clip(array, _known(layout, array, file.name), file.name, axes)
+        return as_clip(array, layout, file.name, axes)
     with open_npz(file) as arrays:
 
         def get(key: str) -> np.ndarray:
-            joints = key.lower() in _JOINTS or _fact(key) in (None, "scores", "missing", "mask")
-            return arrays.array(key, MAX_CLIP if joints else _MAX_FACT, NUMBERS if _fact(key) is None else FACTS)
+            joints = key.lower() in _JOINTS or _fact(key) in (None, "mask", *_MARKS)
+            return arrays.array(key, MAX_CLIP if joints else _MAX_FACT, _kinds(key))
 
         def depth(key: str) -> int:
             try:
@@ -81,7 +80,7 @@ def read(file: RawFile, layout: SkeletonLayout | None = None, axes: str | None =
             except ReadError:
                 return 1  # whoever wants it will say what is wrong
 
-        return _assemble(arrays.keys, get, depth, layout, axes, file.name)
+        return _assemble({key: depth(key) for key in arrays.keys}, get, layout, axes, file.name)
 
 
 def from_lists(content: Any, layout: SkeletonLayout | None, name: str, axes: str | None = None) -> RawClip:
@@ -90,10 +89,8 @@ def from_lists(content: Any, layout: SkeletonLayout | None, name: str, axes: str
     Raises ReadError as `read` does, or if they are ragged or not numbers.
     """
     if not isinstance(content, dict):
-        array = number_array(content, name)
-        return as_clip(array, _known(layout, array, name), name, axes)
-    own = content.get("layout")
-    if isinstance(own, dict):
+        return as_clip(number_array(content, name), layout, name, axes)
+    if isinstance(own := content.get("layout"), dict):
         try:
             stated = SkeletonLayout.from_dict(own)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -101,23 +98,10 @@ def from_lists(content: Any, layout: SkeletonLayout | None, name: str, axes: str
         content = {**content, "names": list(stated.joint_names), "parents": list(stated.parents), "layout": None}
 
     def get(key: str) -> np.ndarray:
-        value = content[key]
-        first = value
-        while isinstance(first, list) and first:
-            first = first[0]
-        if isinstance(first, str | bool) and _fact(key) is not None and _is_even(value):
-            return np.asarray(value)
-        return number_array(value, f"{name}: {key}" if _fact(key) else name)
+        return number_array(content[key], f"{name}: {key}" if _fact(key) else name, _kinds(key))
 
-    keys = [key for key, value in content.items() if isinstance(value, list) or (value is not None and _fact(key))]
-    return _assemble(keys, get, lambda key: _depth(content[key]), layout, axes, name)
-
-
-def _is_even(value: Any) -> bool:
-    try:
-        return np.asarray(value).dtype.kind in "bU"
-    except ValueError:
-        return False
+    held = {key: _depth(value) for key, value in content.items() if value is not None}
+    return _assemble({key: depth for key, depth in held.items() if depth or _fact(key)}, get, layout, axes, name)
 
 
 def _depth(value: Any) -> int:
@@ -127,28 +111,25 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _known(layout: SkeletonLayout | None, array: np.ndarray, name: str) -> SkeletonLayout:
-    if layout is None:
-        refuse_features(array, 25, name)
-    return layout_of(RawClip(array), name) if layout is None else layout
-
-
 def _fact(key: str) -> str | None:
     return next((fact for fact, names in _NAMES.items() if key.lower() in names), None)
 
 
-def _key(keys: Sequence[str], depth: Callable[[str], int], name: str) -> str:
+def _kinds(key: str) -> str:
+    return FACTS if _fact(key) else NUMBERS
+
+
+def _key(depths: Mapping[str, int], name: str) -> str:
     """The array that holds the joints."""
-    lower = {key.lower(): key for key in reversed(keys)}
-    if found := [lower[key] for key in _JOINTS if key in lower and depth(lower[key])]:
+    lower = {key.lower(): key for key in reversed([*depths])}
+    if found := [lower[key] for key in _JOINTS if key in lower and depths[lower[key]]]:
         return found[0]
-    if _BODY_MODEL & set(lower):
-        rotations = ", ".join(key for key in keys if key.lower() in _BODY_MODEL)[:80]
+    if rotations := [key for key in depths if key.lower() in _BODY_MODEL]:
         raise ReadError(
-            f"{name}: holds rotations of a body model ({rotations}), as AMASS does, and needs SMPL to become joints; export these with the "
-            "body model as an array (T, 22, 3) for layout smpl_22, or a BVH file."
+            f"{name}: holds rotations of a body model ({', '.join(rotations)[:80]}), as AMASS does, and needs SMPL to become joints; export "
+            "these with the body model as an array (T, 22, 3) for layout smpl_22, or a BVH file."
         )
-    others = [key for key in keys if _fact(key) is None and depth(key)]
+    others = [key for key, depth in depths.items() if depth and not _fact(key)]
     if len(others) == 1:
         return others[0]
     held = f"the arrays {', '.join(others)[:200]}" if others else "no arrays"
@@ -156,25 +137,26 @@ def _key(keys: Sequence[str], depth: Callable[[str], int], name: str) -> str:
 
 
 def _assemble(
-    keys: Sequence[str],
+    depths: Mapping[str, int],
     get: Callable[[str], np.ndarray],
-    depth: Callable[[str], int],
     layout: SkeletonLayout | None,
     axes: str | None,
     name: str,
 ) -> RawClip:
-    """The clip that these arrays are."""
-    key = _key(keys, depth, name)
-    stated = [one for one in keys if one != key and _fact(one) not in (None, "scores", "missing")]
-    facts = {str(_fact(one)): get(one) for one in stated}
+    """The clip that these arrays are: how many axes each of them has, and what reads it."""
+    key = _key(depths, name)
+    beside = {one: _fact(one) for one in depths if one != key}
+    facts = {fact: _decoded(get(one)) for one, fact in beside.items() if fact and fact not in _MARKS}
     if "mask" in facts:
         advice = "call it missing (True was not seen) or visibility (0 was not seen)"
         raise ReadError(f"{name}: its mask may say where joints are or where none are; {advice}.")
     clip = _stated(facts, name)
-    base = layout
-    if clip.layout or clip.names or layout is None:
-        base = _base(clip, layout, name)
-    assert base is not None
+    if clip.layout and clip.layout not in BUILT_IN:
+        if layout is None or layout.name != clip.layout:
+            known = f"pass that layout as a file or a SkeletonLayout. It is none of {', '.join(BUILT_IN)}"
+            raise ReadError(f"{name}: says that its joints are those of layout {clip.layout[:60]!r}; {known}.")
+        clip.layout = ""
+    base = layout_of(clip, name) if clip.layout or layout is None else layout
     count = len(clip.names) or base.num_joints
     array, said = get(key), _word(facts, "axes", name)
     refuse_features(array, count, name)
@@ -182,93 +164,74 @@ def _assemble(
         said = check_axes(said) if said else ""
         if axes and said and check_axes(axes) != said:
             raise ValueError(f"it says that its axes are {said}, and axes is {axes!r}; leave axes out.")
-        order = axes or said or _by_ids(array.shape, facts.get("ids"), count) or None
+        order = axes or said or _by_ids(array.shape, facts.get("ids"), count)
         joints = coordinates(arrange(array, base, order, count), base.unit).astype(np.float64)
         found = "TMVC" if array.ndim == 2 else find_axes(array.shape, base, order, count)
     except ValueError as error:
         raise ReadError(f"{name}: {error}") from None
-    for one in (one for one in keys if one != key and _fact(one) in ("scores", "missing")):
-        marks = _per_joint(get(one), joints.shape[:3], found, name, one)
-        joints[marks > 0 if _fact(one) == "missing" else ~(marks > 0)] = np.nan
+    for one, fact in beside.items():
+        if fact in _MARKS:
+            seen = _per_joint(get(one), joints.shape[:3], found, name, one) > 0
+            joints[seen if fact == "missing" else ~seen] = np.nan
     clip.joints = joints
-    beside = [one for one in keys if one != key and _fact(one) is None and one not in _OURS and depth(one) > 1]
-    if beside:
-        clip.left_out.append(f"what it holds beside {key} is not read ({', '.join(beside)[:120]}).")
+    if unread := [one for one, fact in beside.items() if not fact and one not in _OURS and depths[one] > 1]:
+        clip.left_out.append(f"what it holds beside {key} is not read ({', '.join(unread)[:120]}).")
     return clip
+
+
+def _decoded(array: np.ndarray) -> np.ndarray:
+    return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
 def _stated(facts: Mapping[str, np.ndarray], name: str) -> RawClip:
     """What the facts say, without joints."""
-    clip = RawClip(np.empty(0))
+    clip = RawClip(np.empty(0), layout=_word(facts, "layout", name), up=_word(facts, "up", name).lower())
     if "names" in facts:
         names = facts["names"]
-        if names.dtype.kind not in "US" or names.ndim != 1 or len(set(names.tolist())) != names.size:
+        if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != names.size:
             raise ReadError(f"{name}: its names are {names.dtype} of shape {names.shape}; expected one text a joint.")
-        clip.names = tuple(_text(one) for one in names.tolist())
+        clip.names = tuple(names.tolist())
     if "parents" in facts and clip.names:
         parents = facts["parents"].reshape(-1)
-        if len(parents) != len(clip.names) or parents.dtype.kind not in "fiu":
+        if len(parents) != len(clip.names) or parents.dtype.kind not in NUMBERS:
             raise ReadError(f"{name}: {len(parents)} parents for {len(clip.names)} names; expected one for each joint.")
         clip.parents = tuple(-1 if not 0 <= parent < len(parents) else int(parent) for parent in parents.tolist())
-    clip.layout = _word(facts, "layout", name)
     if "fps" in facts:
         fps = facts["fps"]
-        if fps.size != 1 or fps.dtype.kind not in "fiu" or not 0 < float(fps.reshape(-1)[0]) < 100_000:
+        if fps.size != 1 or fps.dtype.kind not in NUMBERS or not 0 < fps.item() < 100_000:
             raise ReadError(f"{name}: its fps is {str(fps)[:40]}; expected one number above 0.")
-        clip.fps = float(fps.reshape(-1)[0])
+        clip.fps = float(fps.item())
     if unit := _word(facts, "unit", name):
         if unit.lower() not in _UNITS:
             raise ReadError(f"{name}: its unit is {unit[:40]!r}; expected {', '.join((*UNITS, 'px', 'normalized'))}.")
         clip.unit = _UNITS[unit.lower()]
-    clip.up = _word(facts, "up", name).lower()
     if clip.up not in ("", *UPS):
         raise ReadError(f"{name}: says that {clip.up[:40]!r} is up; expected one of {', '.join(UPS)}.")
     return clip
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
 def _word(facts: Mapping[str, np.ndarray], fact: str, name: str) -> str:
     """One text; "" if the file has none."""
-    if fact not in facts:
-        return ""
-    value = facts[fact]
-    if value.size != 1 or value.dtype.kind not in "US":
+    value = facts.get(fact, np.array(""))
+    if value.size != 1 or value.dtype.kind != "U":
         raise ReadError(f"{name}: its {fact} is {str(value)[:40]}; expected one text.")
-    return _text(value.reshape(-1).tolist()[0])
+    return str(value.item())
 
 
-def _base(clip: RawClip, layout: SkeletonLayout | None, name: str) -> SkeletonLayout:
-    """The layout whose unit the joints have; refuses one that nobody knows."""
-    if clip.layout and clip.layout not in BUILT_IN:
-        if layout is None or layout.name != clip.layout:
-            known = f"pass that layout as a file or a SkeletonLayout. It is none of {', '.join(BUILT_IN)}"
-            raise ReadError(f"{name}: says that its joints are those of layout {clip.layout[:60]!r}; {known}.")
-        clip.layout = ""
-        return layout
-    if clip.layout:
-        return BUILT_IN[clip.layout]
-    return layout_of(clip, name) if layout is None else layout
-
-
-def _by_ids(shape: tuple[int, ...], ids: np.ndarray | None, joints: int) -> str:
+def _by_ids(shape: tuple[int, ...], ids: np.ndarray | None, joints: int) -> str | None:
     """The order that the number of ids leaves, where one axis alone is as long."""
-    if ids is None or ids.ndim != 1 or len(shape) != 4 or shape[2] != joints:
-        return ""
-    fits = [order for order, people in (("TMVC", shape[1]), ("MTVC", shape[0])) if people == len(ids)]
-    return fits[0] if len(fits) == 1 else ""
+    if ids is None or ids.ndim != 1 or len(shape) != 4 or shape[2] != joints or shape[0] == shape[1]:
+        return None
+    return {shape[0]: "MTVC", shape[1]: "TMVC"}.get(len(ids))
 
 
 def _per_joint(marks: np.ndarray, sizes: tuple[int, ...], axes: str, name: str, key: str) -> np.ndarray:
     """(T, M, V) from marks that have the axes of the joints without C, or that and one."""
     order = axes.replace("C", "")
-    wanted = tuple(dict(zip("TMV", sizes, strict=True))[letter] for letter in order)
+    wanted = tuple(sizes["TMV".index(letter)] for letter in order)
     if marks.shape == (*wanted, 1) or (marks.ndim < 3 and marks.size == np.prod(wanted)):
         marks = marks.reshape(wanted)
     if marks.shape != wanted or marks.dtype.kind not in "fiub":
         expected = f"expected one of each joint, {wanted}"
         raise ReadError(f"{name}: its {key} are {marks.dtype} of shape {marks.shape}; {expected}.")
-    marks = marks.transpose([order.index(letter) for letter in "TMV" if letter in order])
-    return marks.reshape(sizes)
+    return marks.transpose([order.index(letter) for letter in "TMV" if letter in order]).reshape(sizes)

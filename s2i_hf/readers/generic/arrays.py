@@ -24,7 +24,7 @@ import numpy as np
 
 from ...processing.array_axes import MAX_PEOPLE, arrange, coordinates
 from ...processing.skeleton_layout import SkeletonLayout
-from ..raw_files import MAX_CLIP, RawFile, ReadError, check_fetched, read_bytes
+from ..raw_files import MAX_CLIP, RawFile, ReadError, SilentFile, check_fetched, read_bytes
 from .raw_clip import RawClip
 
 __all__ = ["MAX_PEOPLE", "as_clip", "number_array", "open_npy", "open_npz", "read_array"]
@@ -40,8 +40,8 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def number_array(content: Any, name: str) -> np.ndarray:
-    """Nested lists of numbers as float64; null is NaN. Raises ReadError if they are ragged, or not of numbers."""
+def number_array(content: Any, name: str, kinds: str = NUMBERS) -> np.ndarray:
+    """Nested lists of numbers as float64; null is NaN. Raises ReadError if they are ragged, or of none of `kinds`."""
     try:
         array = np.asarray(content)
         if array.dtype.kind == "O":  # null, or a number that no float can hold
@@ -51,14 +51,16 @@ def number_array(content: Any, name: str) -> np.ndarray:
             array = array.astype(np.float64)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ReadError(f"{name}: the lists are ragged or not of numbers ({error}).") from None
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in kinds:
         raise ReadError(f"{name}: the lists hold {array.dtype} values; expected numbers.")
-    return array.astype(np.float64)
+    return array.astype(np.float64) if array.dtype.kind in NUMBERS else array
 
 
-def as_clip(array: np.ndarray, layout: SkeletonLayout, name: str, axes: str | None = None) -> RawClip:
+def as_clip(array: np.ndarray, layout: SkeletonLayout | None, name: str, axes: str | None = None) -> RawClip:
     """A clip from an array of any accepted shape, `axes` as in `array_axes`. Raises ReadError if it has none, or several."""
-    refuse_features(array, layout.num_joints, name)
+    refuse_features(array, layout.num_joints if layout else 25, name)
+    if layout is None:
+        raise SilentFile(name)
     try:
         joints = coordinates(arrange(array, layout, axes), layout.unit)
     except ValueError as error:
@@ -196,13 +198,9 @@ class Npz:
 @contextmanager
 def open_npz(file: RawFile) -> Iterator[Npz]:
     """Open a `.npz`, of any size on disk, of at most 256 MB inside another archive. Raises ReadError if it is none."""
-    source = io.BytesIO(read_bytes(file, text=False)) if file.member else file.path
-    try:
-        with sound(f"{file.name}: no readable .npz file"):
-            archive = zipfile.ZipFile(source)
-    except ReadError:
-        if not file.member:
-            check_fetched(file.path, file.name)
-        raise
+    if not file.member:
+        check_fetched(file.path, file.name)
+    with sound(f"{file.name}: no readable .npz file"):
+        archive = zipfile.ZipFile(io.BytesIO(read_bytes(file, text=False)) if file.member else file.path)
     with archive:
         yield Npz(archive, file.name)

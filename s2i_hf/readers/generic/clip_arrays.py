@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,12 +35,7 @@ _LABEL_FILES = ("label.pkl", "labels.pkl", "label.npy", "labels.npy")
 
 
 class Labelled(NamedTuple):
-    """The clips of one split.
-
-    Args:
-        labels: (N,) int64, -1 where nothing says it.
-        names: What each clip is called in the file.
-    """
+    """The clips of one split: labels (N,) int64, -1 where nothing says it, and what each is called in the file."""
 
     labels: np.ndarray
     names: list[str]
@@ -48,44 +44,42 @@ class Labelled(NamedTuple):
 def select(
     clips: Sequence[RawFile], every: Sequence[RawFile]
 ) -> tuple[list[RawFile], set[RawFile], dict[str, list[RawFile]]]:
-    """Give arrays of many clips the file with their labels.
-
-    Args:
-        clips: Files that may be clips or hold many.
-        every: All files that are there; of a single file its folder is looked at, too.
+    """Give arrays of many clips the file with their labels, among `every` file that is there; of a single one its folder is looked at, too.
 
     Returns `clips` without files of labels and without arrays of bones or motions; the files of labels; and those arrays, by reason.
     """
-    beside = {(file.path if file.member else file.path.parent, file.folders, file.name.lower()): file for file in every}
+    places = {_place(file, file.name): file for file in every}
     chosen, labels, streams = [], set(), []
     for file in clips:
-        match = _DATA.fullmatch(file.stem) if file.suffix.lower() == ".npy" else None
-        if match is None:
-            chosen.append(file)
-        elif _OTHER_STREAMS.fullmatch(file.stem):
+        match = _DATA.fullmatch(file.stem) if file.suffix == ".npy" else None
+        if match and _OTHER_STREAMS.fullmatch(file.stem):
             streams.append(file)
+        elif match and is_container(file):
+            names = [f"{match[1]}{name}" for name in _LABEL_FILES]
+            found = [places[place] for name in names if (place := _place(file, name)) in places]
+            if len(every) == 1 and not file.member:
+                found = [on_disk(path) for name in names if (path := file.path.with_name(name)).is_file()]
+            labels |= set(found[:1])
+            chosen.append(file.with_companions(*found[:1]))
         else:
-            place = file.path if file.member else file.path.parent
-            names = [f"{match[1]}{name}".lower() for name in _LABEL_FILES]
-            found = [one for name in names if (one := beside.get((place, file.folders, name))) is not None]
-            if not found and len(every) == 1 and not file.member:
-                found = [on_disk(path) for name in _LABEL_FILES if (path := place / f"{match[1]}{name}").is_file()]
-            found = found[:1] if is_container(file) else []
-            labels |= set(found)
-            chosen.append(file.with_companions(*found) if found else file)
+            chosen.append(file)
     reason = "bones or motions of the joints, which are computed from these"
     return [file for file in chosen if file not in labels], labels, {reason: streams} if streams else {}
 
 
+def _place(file: RawFile, name: str) -> tuple[Path | None, tuple[str, ...], str]:
+    """Where a file called `name` beside `file` is."""
+    return file.path if file.member else None, file.folders, name.lower()
+
+
 def is_container(file: RawFile, axes: str | None = None) -> bool:
     """Whether a file holds many clips: a `.npz` of the form above, or a `.npy` of five axes or of those that `axes` names, with N."""
-    suffix = file.suffix.lower()
     with contextlib.suppress(ReadError):  # reading it will say what is wrong
-        if suffix == ".npz":
+        if file.suffix == ".npz":
             with open_npz(file) as arrays:
                 return any(clips in arrays.keys for clips, _ in _ARRAYS.values())
         whole = file.member or file.name.lower().endswith(".gz")  # must be unpacked to be looked at
-        if suffix == ".npy" and (not whole or _DATA.fullmatch(file.stem)):
+        if file.suffix == ".npy" and (not whole or _DATA.fullmatch(file.stem)):
             several = len(axes) if axes and "N" in axes.upper() else 5
             with open_npy(file) as stream:
                 return len(read_header(stream, file.name).shape) == several
@@ -104,7 +98,7 @@ def read_labels(file: RawFile) -> tuple[dict[Split, Labelled], int]:
 
     Raises ReadError if they are damaged, neither one-hot nor whole numbers, or not as many as clips.
     """
-    if file.suffix.lower() == ".npy":
+    if file.suffix == ".npy":
         return _labels_beside(file)
     labels: dict[Split, Labelled] = {}
     classes = 0
@@ -115,13 +109,17 @@ def read_labels(file: RawFile) -> tuple[dict[Split, Labelled], int]:
             shape = arrays.header(clips).shape
             if not shape or shape[0] > _MAX_CLIPS:
                 raise ReadError(f"{file.name}: {clips} has shape {shape}; expected (N, T, M * V * 3).")
-            numbers, count = np.full(shape[0], -1, dtype=np.int64), 0
+            labels[split] = _unlabelled(split, shape[0])
             if key in arrays.keys:
                 numbers, count = _labels(arrays.array(key, _MAX_LABELS), f"{file.name}: {key}")
-            if len(numbers) != shape[0]:
-                raise ReadError(f"{file.name}: {len(numbers)} labels in {key} for {shape[0]} clips in {clips}.")
-            labels[split], classes = Labelled(numbers, _numbered(split, len(numbers))), max(classes, count)
+                if len(numbers) != shape[0]:
+                    raise ReadError(f"{file.name}: {len(numbers)} labels in {key} for {shape[0]} clips in {clips}.")
+                labels[split], classes = labels[split]._replace(labels=numbers), max(classes, count)
     return labels, classes
+
+
+def _unlabelled(split: Split, count: int) -> Labelled:
+    return Labelled(np.full(count, -1, dtype=np.int64), [f"{split}_{index:06}" for index in range(count)])
 
 
 def _labels_beside(file: RawFile) -> tuple[dict[Split, Labelled], int]:
@@ -129,42 +127,36 @@ def _labels_beside(file: RawFile) -> tuple[dict[Split, Labelled], int]:
         count = read_header(stream, file.name).shape[0]
     if count > _MAX_CLIPS:
         raise ReadError(f"{file.name}: {count:,} clips; expected at most {_MAX_CLIPS:,}.")
-    split = split_of(file)
-    numbers, names, classes = np.full(count, -1, dtype=np.int64), _numbered(split, count), 0
+    split, classes = split_of(file), 0
+    found = _unlabelled(split, count)
     for beside in file.companions:
-        if beside.suffix.lower() == ".npy":
-            with open_npy(beside) as stream:
-                numbers, classes = _labels(read_array(stream, beside.name, _MAX_LABELS), beside.name)
-        else:
-            numbers, found, classes = _pickled(beside)
-            names = found if len(set(found)) == len(numbers) == len(found) else names
-        if len(numbers) != count:
-            raise ReadError(f"{beside.name}: {len(numbers):,} labels for {count:,} clips in {file.name}.")
-    return {split: Labelled(numbers, names)}, classes
+        names, numbers = _pickled(beside) if beside.suffix == ".pkl" else ([], _stored(beside))
+        labels, classes = _labels(numbers, beside.name)
+        if names and len(names) != len(labels):
+            raise ReadError(f"{beside.name}: {len(labels):,} labels for {len(names):,} names.")
+        if len(labels) != count:
+            raise ReadError(f"{beside.name}: {len(labels):,} labels for {count:,} clips in {file.name}.")
+        found = Labelled(labels, names if len(set(names)) == count else found.names)
+    return {split: found}, classes
 
 
-def _numbered(split: Split, count: int) -> list[str]:
-    return [f"{split}_{index:06}" for index in range(count)]
+def _stored(file: RawFile) -> np.ndarray:
+    with open_npy(file) as stream:
+        return read_array(stream, file.name, _MAX_LABELS)
 
 
-def _pickled(file: RawFile) -> tuple[np.ndarray, list[str], int]:
-    """Labels and names of a pickle (names, labels), and the number of classes."""
+def _pickled(file: RawFile) -> tuple[list[str], np.ndarray]:
+    """What a pickle (names, labels), or of labels alone, holds."""
     content = load(memoryview(read_bytes(file, text=False, limit=_MAX_LABELS)), file.name)
-    if isinstance(content, tuple | list) and len(content) == 2 and isinstance(content[0], list | tuple | np.ndarray):
-        first, second = content
-    else:
-        first, second = [], content
-    names = [re.sub(r"\.(skeleton|npy|json)$", "", str(name)) for name in first]
+    several = isinstance(content, tuple | list) and len(content) == 2
+    first, second = content if several and isinstance(content[0], list | tuple | np.ndarray) else ([], content)
     try:
         numbers = np.asarray(second)
     except ValueError:
         numbers = np.empty(0, dtype=object)
     if numbers.dtype.kind not in NUMBERS or not all(isinstance(name, str) for name in first):
         raise ReadError(f"{file.name}: holds no labels; expected (names of clips, labels) as numbers from 0.")
-    labels, classes = _labels(numbers, file.name)
-    if names and len(names) != len(labels):
-        raise ReadError(f"{file.name}: {len(labels):,} labels for {len(names):,} names.")
-    return labels, names, classes
+    return [re.sub(r"\.(skeleton|npy|json)$", "", name) for name in first], numbers
 
 
 def _labels(array: np.ndarray, where: str) -> tuple[np.ndarray, int]:
@@ -190,7 +182,7 @@ def read_clips(
     or its clips are not of the joints of the layout, or may be read in two ways.
     """
     labels, _ = read_labels(file)
-    if file.suffix.lower() == ".npy":
+    if file.suffix == ".npy":
         (known,) = labels.values()
         with open_npy(file) as stream:
             shape = read_header(stream, file.name).shape
@@ -215,8 +207,7 @@ def read_clips(
                 raise ReadError(f"{file.name}: {key} has shape {shape}; {expected}.")
             for index, row in enumerate(arrays.rows(key)):
                 joints = row.reshape(shape[1], -1, layout.num_joints, 3)
-                clip = _without_padding(joints, layout, f"{file.name}: {key}", index)
-                yield labels[split].names[index], clip
+                yield labels[split].names[index], _without_padding(joints, layout, f"{file.name}: {key}", index)
 
 
 def _without_padding(joints: np.ndarray, layout: SkeletonLayout, where: str, index: int) -> np.ndarray | ReadError:
