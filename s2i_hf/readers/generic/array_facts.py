@@ -125,10 +125,9 @@ def _key(depths: Mapping[str, int], name: str) -> str:
     if found := [lower[key] for key in _JOINTS if key in lower and depths[lower[key]]]:
         return found[0]
     if rotations := [key for key in depths if key.lower() in _BODY_MODEL]:
-        raise ReadError(
-            f"{name}: holds rotations of a body model ({', '.join(rotations)[:80]}), as AMASS does, and needs SMPL to become joints; export "
-            "these with the body model as an array (T, 22, 3) for layout smpl_22, or a BVH file."
-        )
+        held = f"holds rotations of a body model ({', '.join(rotations)[:80]}), as AMASS does, and needs SMPL to become joints"
+        advice = "export these with the body model as an array (T, 22, 3) for layout smpl_22, or a BVH file"
+        raise ReadError(f"{name}: {held}; {advice}.")
     others = [key for key, depth in depths.items() if depth and not _fact(key)]
     if len(others) == 1:
         return others[0]

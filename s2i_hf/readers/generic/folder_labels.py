@@ -25,16 +25,13 @@ SPLIT_NAMES: Mapping[str, Split] = {
     "validation": "test",
 }  # fmt: skip
 VALIDATION = ("val", "valid", "validation", "eval")
-_LIKE_SPLITS = re.compile(
-    r"(.*[\W\d_])?(train|test|val|eval|dev)(ing|id|idation|set)?([\W\d_].*)?", re.IGNORECASE
-)  # train_set, 01-test, walk_val
+# train_set, 01-test, walk_val
+_LIKE_SPLITS = re.compile(r"(.*[\W\d_])?(train|test|val|eval|dev)(ing|id|idation|set)?([\W\d_].*)?", re.IGNORECASE)
 # Names of subjects, cameras and takes rather than of actions: s01, cam_2, P07, take3, 2024-05-01
 _NUMBERED = re.compile(
-    r"(s|sub|subj|subject|p|person|actor|performer|user|id|c|cam|camera|k|kinect|v|view|session|take|t|trial|e|ep|rep|r|set|scene|day|fold"
-    r"|part|g|group)?[\W_]*\d[\W\d_]*",
-    re.IGNORECASE,
+    r"(?i)(s|sub|subj|subject|p|person|actor|performer|user|id|c|cam|camera|k|kinect|v|view|session|take|t|trial|e|ep|rep|r|set|scene|day"
+    r"|fold|part|g|group)?[\W_]*\d[\W\d_]*"
 )
-_SHOWN = 3  # names in a sentence
 
 
 @dataclass
@@ -62,7 +59,7 @@ def from_folders(ids: Sequence[str]) -> Labels:
     """Read splits and classes off the paths of files: `ids`, in the data folder, without extension, with / between their parts."""
     labels = Labels()
     paths = _without_shared({name: normalize("NFC", name).split("/")[:-1] for name in ids})
-    places = _split_folders(paths, labels)
+    places = _split_folders(paths, labels.warnings)
     splits = {name: paths[name][place].lower() for name, place in places.items()}
     paths = {name: [part for at, part in enumerate(path) if at != places.get(name)] for name, path in paths.items()}
     if splits:
@@ -90,8 +87,8 @@ def _without_shared(paths: _Paths, left: int = 0) -> _Paths:
     return {name: path[depth:] for name, path in paths.items()}
 
 
-def _split_folders(paths: _Paths, labels: Labels) -> dict[str, int]:
-    """Where in its path each clip has its split folder; a clip without one trains. What is doubtful goes to the warnings."""
+def _split_folders(paths: _Paths, doubts: list[str]) -> dict[str, int]:
+    """Where in its path each clip has its split folder; a clip without one trains."""
     marks = {name: [at for at, part in enumerate(path) if part.lower() in SPLIT_NAMES] for name, path in paths.items()}
     if not any(marks.values()):
         return {}
@@ -101,27 +98,22 @@ def _split_folders(paths: _Paths, labels: Labels) -> dict[str, int]:
     without = [name for name, path in paths.items() if name not in places and (path or not classes)]
     alone = all(len(paths[name]) == 1 for name in places)  # clips lie in them, and no classes
     if alone and any(paths[name] for name in without):
-        names = _listed(sorted({paths[name][0] for name in places}))
-        labels.warnings.append(
-            f"Clips lie directly in {names}, beside folders of other classes, so it is taken for a class; for a test set make train and "
-            "test folders around all classes, or below each."
+        names = listed(sorted({paths[name][0] for name in places}))
+        advice = "for a test set make train and test folders around all classes, or below each"
+        doubts.append(
+            f"Clips lie directly in {names}, beside folders of other classes, so it is taken for a class; {advice}."
         )
         return {}
     if without:
-        labels.warnings.append(
-            f"{len(without):,} of {len(paths):,} clips lie in no train or test folder, such as {without[0]}, and are taken to train."
-        )
+        count = f"{len(without):,} of {len(paths):,} clips"
+        doubts.append(f"{count} lie in no train or test folder, such as {without[0]}, and are taken to train.")
     one_each = {place: name for name, place in places.items()}
     if len(one_each) > 1:
-        shown = _listed(list(one_each.values()), 2)
-        labels.warnings.append(
-            f"Train and test folders lie at several levels, such as those of {shown}; each is taken."
-        )
-    if inner := [name for name, found in marks.items() if len(found) > 1]:
-        chosen = paths[inner[0]][places[inner[0]]]
-        labels.warnings.append(
-            f"There are several train and test folders in the path of {inner[0]}; {chosen!r} is taken."
-        )
+        shown = ", ".join(list(one_each.values())[:2])
+        doubts.append(f"Train and test folders lie at several levels, such as those of {shown}; each is taken.")
+    if inner := next((name for name, found in marks.items() if len(found) > 1), ""):
+        chosen = paths[inner][places[inner]]
+        doubts.append(f"There are several train and test folders in the path of {inner}; {chosen!r} is taken.")
     return places
 
 
@@ -130,45 +122,41 @@ def _doubts_about_levels(paths: _Paths, names: Sequence[str]) -> list[str]:
     if len(names) < 2:
         return []
     if all(map(_LIKE_SPLITS.fullmatch, names)):
-        return [f"The classes are {_listed(names)}; if these are splits, call the folders train and test."]
+        return [f"The classes are {listed(names)}; if these are splits, call the folders train and test."]
     outer = all(map(_NUMBERED.fullmatch, names))
     for level in range(1, max(map(len, paths.values()))):
         below: dict[str, set[str]] = {}
         for path in paths.values():
             if len(path) > level:
                 below.setdefault(path[level], set()).add(path[0])
-        if all(map(_NUMBERED.fullmatch, below)):
-            continue  # subjects or cameras below the classes, as it should be
         repeated = any(len(above) > 1 for above in below.values())
-        if outer or (repeated and len(below) > 1):
-            verb = "repeat" if repeated else "lie"
-            return [
-                f"The classes are {_listed(names)}, the outermost folders, while {_listed(sorted(below))} {verb} below them; if those are "
-                "the classes, put them outermost, or list the clips in a labels.csv."
-            ]
+        numbered = all(map(_NUMBERED.fullmatch, below))  # subjects or cameras below the classes, as it should be
+        if not numbered and (outer or (repeated and len(below) > 1)):
+            found = f"The classes are {listed(names)}, the outermost folders, while {listed(sorted(below))}"
+            advice = "if those are the classes, put them outermost, or list the clips in a labels.csv"
+            return [f"{found} {'repeat' if repeated else 'lie'} below them; {advice}."]
     return []
 
 
 def doubts_about_classes(names: Sequence[str], samples: Collection[FolderSample]) -> list[str]:
     """Sentences about classes that are spelled alike, that are tested and never trained, or trained and never tested."""
-    clips = {split: Counter(sample.label for sample in samples if sample.split == split) for split in ("train", "test")}
+    train, test = (Counter(sample.label for sample in samples if sample.split == split) for split in ("train", "test"))
     doubts: list[str] = []
     spellings: dict[str, list[str]] = {}
     for name in names:
         apart = " " if re.search(r"\d", name) else ""  # 1-0 is not 10
         spellings.setdefault(re.sub(r"[\s_-]+", apart, name.casefold().strip()) or name, []).append(name)
     if alike := [" and ".join(map(repr, group)) for group in spellings.values() if len(group) > 1]:
-        doubts.append(f"Classes differ only in spelling: {_listed(alike)}; give one class one name.")
-    for split, other in (("test", "training"), ("train", "test")):
-        here, there = clips[split], clips["train" if split == "test" else "test"]
+        doubts.append(f"Classes differ only in spelling: {listed(alike)}; give one class one name.")
+    for here, kind, there, other in ((test, "test", train, "training"), (train, "training", test, "test")):
         lonely = [repr(names[label]) for label in sorted(here) if label >= 0 and not there[label]]
-        if lonely and there.total() and here.total():
-            what, has = ("Class", "has") if len(lonely) == 1 else ("Classes", "have")
-            kind = "test" if split == "test" else "training"
-            doubts.append(f"{what} {_listed(lonely)} {has} {kind} clips and no {other} clip.")
+        if lonely and there:
+            what = f"Class {lonely[0]} has" if len(lonely) == 1 else f"Classes {listed(lonely)} have"
+            doubts.append(f"{what} {kind} clips and no {other} clip.")
     return doubts
 
 
-def _listed(names: Sequence[str], count: int = _SHOWN) -> str:
-    more = len(names) - count
-    return ", ".join(names[:count]) + (f" and {more:,} more" if more > 0 and count > 2 else "")
+def listed(names: Sequence[str], count: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - count:,} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

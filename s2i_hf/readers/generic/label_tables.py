@@ -15,13 +15,12 @@ from unicodedata import normalize
 from ...processing.suggestions import did_you_mean
 from ...protocols.folder import FolderSample
 from ..raw_files import RawFile, read_bytes, without_gz
-from .folder_labels import SPLIT_NAMES, VALIDATION, Labels
+from .folder_labels import SPLIT_NAMES, VALIDATION, Labels, listed
 
 _HEADER = "id,label[,split][,subject][,camera]"
 _COUNTED = ("subject", "camera")
 _WHOLE = re.compile(r"(-1|[0-9]{1,9})(?:\.0+)?")  # 3.0 is what a column of numbers with gaps becomes in pandas
 _MAX_LABEL = 1 << 16
-_SHOWN = 20  # names in a sentence
 
 
 def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
@@ -35,44 +34,40 @@ def from_table(file: RawFile, ids: Sequence[str]) -> Labels:
     for name in ids:
         for text in {normalize("NFC", name), normalize("NFC", name).rpartition("/")[2]}:
             known.setdefault(text, []).append(name)
-    labels = Labels()
-    numbers = {column: _numbers([row.get(column, "") for _, row in rows], column, file.name) for column in _COUNTED}
-    labels.notes = [note for _, note in numbers.values() if note]
-    texts: dict[str, str] = {}
-    splits: dict[str, str] = {}  # as the table says them, "" where it says none
+    found: dict[str, dict[str, str]] = {}  # clip -> its row
     unknown: list[str] = []
     for number, row in rows:
         where = f"{file.name}: line {number}"
-        found = _find(row["id"], known, where)
-        if found is None:
+        clip = _find(row["id"], known, where)
+        if clip is None:
             unknown.append(row["id"])
             continue
-        if found in texts:
+        if clip in found:
             raise ValueError(f"{where}: {row['id']!r} is there twice; give each clip one row.")
-        splits[found] = row.get("split", "").lower()
-        split = splits[found] or "train"
-        if split not in SPLIT_NAMES:
+        if row["split"] and row["split"].lower() not in SPLIT_NAMES:
             raise ValueError(f"{where}: split is {row['split'][:40]!r}; expected train or test.")
-        subject, camera = (numbers[column][0].get(row.get(column, ""), -1) for column in _COUNTED)
-        labels.table[found] = FolderSample(SPLIT_NAMES[split], -1, subject, camera)
-        texts[found] = row["label"]
-    if not texts:
+        found[clip] = row
+    if not found:
         shown = f"{rows[0][1]['id']!r} is none of the clips, such as {ids[0]!r}" if rows else "it has no rows"
         raise ValueError(f"{file.name}: {shown}; expected a column id with the names of the clips.")
-    if "" in splits.values() and len(set(splits.values())) > 1:
-        without = [name for name, split in splits.items() if not split]
-        labels.warnings.append(
-            f"{file.name}: {len(without):,} of {len(splits):,} clips have no split, such as {without[0]}, and are taken to train."
-        )
+    names, classes = _classes(sorted({row["label"] for row in found.values()} - {""}), file.name)
+    labels = Labels(names=names)
+    numbers = {column: _numbers([row[column] for _, row in rows], column, file.name) for column in _COUNTED}
+    labels.notes = [note for _, note in numbers.values() if note]
+    splits = {name: row["split"].lower() for name, row in found.items()}  # "" where the table says none
+    for name, row in found.items():
+        subject, camera = (numbers[column][0].get(row[column], -1) for column in _COUNTED)
+        split = SPLIT_NAMES[splits[name] or "train"]
+        labels.table[name] = FolderSample(split, classes.get(row["label"], -1), subject, camera)
+    without = [name for name, split in splits.items() if not split]
+    if 0 < len(without) < len(splits):
+        count = f"{len(without):,} of {len(splits):,} clips"
+        labels.warnings.append(f"{file.name}: {count} have no split, such as {without[0]}, and are taken to train.")
     aside = [name for name, split in splits.items() if split in VALIDATION]
     if aside and len(aside) < sum(SPLIT_NAMES.get(split) == "test" for split in splits.values()):
-        labels.warnings.append(
-            f"{file.name}: {len(aside):,} clips are {splits[aside[0]]} and others test; all of them are taken to test, such as {aside[0]}."
-        )
-    labels.names, classes = _classes(sorted({*texts.values()} - {""}), file.name)
-    for name, text in texts.items():
-        labels.table[name] = labels.table[name]._replace(label=classes.get(text, -1))
-    left_out = {f"in {file.name}, but no such file": unknown, f"not in {file.name}": set(ids) - set(texts)}
+        count = f"{len(aside):,} clips are {splits[aside[0]]} and others test"
+        labels.warnings.append(f"{file.name}: {count}; all of them are taken to test, such as {aside[0]}.")
+    left_out = {f"in {file.name}, but no such file": unknown, f"not in {file.name}": set(ids) - set(found)}
     labels.left_out = {reason: sorted(names) for reason, names in left_out.items() if names}
     return labels
 
@@ -89,23 +84,23 @@ def _rows(file: RawFile) -> list[tuple[int, dict[str, str]]]:
     if not lines:
         raise ValueError(f"{file.name}: the file is empty; expected a header {_HEADER}.")
     header = [cell.lower() for cell in lines[0][1]]
-    for column in ("id", "label"):
-        if column not in header:
-            hint = did_you_mean(column, header)
-            raise ValueError(f"{file.name}: no column {column!r}; expected a header {_HEADER}.{hint}")
+    if missing := [column for column in ("id", "label") if column not in header]:
+        hint = did_you_mean(missing[0], header)
+        raise ValueError(f"{file.name}: no column {missing[0]!r}; expected a header {_HEADER}.{hint}")
     for number, cells in lines[1:]:
         where = f"{file.name}: line {number}"
         if len(cells) != len(header):
             raise ValueError(f"{where} has {len(cells)} cells; expected the {len(header)} of the header.")
         if not cells[header.index("id")]:
             raise ValueError(f"{where} has no id; expected the name of a clip.")
-    return [(number, dict(zip(header, cells, strict=True))) for number, cells in lines[1:]]
+    empty = dict.fromkeys(("split", *_COUNTED), "")
+    return [(number, empty | dict(zip(header, cells, strict=True))) for number, cells in lines[1:]]
 
 
 def _find(text: str, known: Mapping[str, list[str]], where: str) -> str | None:
     text = text.replace("\\", "/").removeprefix("./")
-    stem, dot, _ = without_gz(text).rpartition(".")
-    found = known.get(text) or (known.get(stem) if dot and stem else None) or []
+    stem = without_gz(text).rpartition(".")[0]
+    found = known.get(text) or known.get(stem) or []
     if exact := [name for name in found if normalize("NFC", name) in (text, stem)]:
         return exact[0]
     if len(found) > 1:
@@ -121,9 +116,8 @@ def _numbers(texts: Sequence[str], column: str, file: str) -> tuple[dict[str, in
         return numbers, ""
     first = max(numbers.values(), default=-1) + 1
     given = {name: number for number, name in enumerate(names, first)}
-    shown = ", ".join(f"{number} {name}" for name, number in list(given.items())[:_SHOWN])
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return numbers | given, f"{file}: every {column} has a number, in the order of their names: {shown}{more}."
+    shown = listed([f"{number} {name}" for name, number in given.items()], 20)
+    return numbers | given, f"{file}: every {column} has a number, in the order of their names: {shown}."
 
 
 def _classes(texts: Sequence[str], file: str) -> tuple[tuple[str, ...], dict[str, int]]:
