@@ -26,7 +26,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 TABLE = README[README.index("| made with |") :].partition("\n\n")[0].splitlines()[2:]
 ROWS = {cells[0].strip(): cells[1:] for line in TABLE if (cells := re.split(r"(?<!\\)\|", line.strip("|")))}
 KINECT = walker("kinect_v2", frames=20)  # (T, 1, V, 3), metres
-LANDMARKS = np.random.default_rng(0).normal(0, 0.12, (33, 3)) + 0.01 * np.arange(20)[:, None, None, None]
+LANDMARKS = np.random.default_rng(0).normal(0, 0.12, (33, 3)) - 0.01 * np.arange(20)[:, None, None, None]
 MIXAMO = [
     "Hips", "Spine", "Spine1", "Neck", "Head", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand", "RightShoulder",
     "RightArm", "RightForeArm", "RightHand", "LeftUpLeg", "LeftLeg", "LeftFoot", "RightUpLeg", "RightLeg",

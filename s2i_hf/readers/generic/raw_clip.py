@@ -19,6 +19,7 @@ from .joint_names import known_layouts, pick, tree_of
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 UPS = ("y", "z", "-y")
+_OFF_CENTRE = 0.1  # metres
 # layouts in metres whose makers let the y axis point down, and z away from the camera
 _DOWN = frozenset({"mediapipe_33", "azure_kinect_32", "panoptic_19", "3dhp_17"})
 
@@ -109,6 +110,14 @@ def _named_layout(names: Sequence[str], parents: Sequence[int], file: str) -> Sk
         raise ReadError(f"{file}: {error} Or pass layout=, a layout with joints of this file.") from None
 
 
+def _is_in_image(landmarks: np.ndarray) -> bool:
+    """Whether MediaPipe's landmarks, (T, M, 33, 3), are image coordinates: those of the world are metres from the middle of the hips."""
+    x_y = landmarks[..., :2]
+    hips = x_y[:, :, 23:25].mean(axis=2).reshape(-1, 2)
+    hips = hips[~np.isnan(hips).any(axis=1)]
+    return bool(len(hips) and np.median(hips, axis=0).min() > _OFF_CENTRE and np.nanmax(np.abs(x_y)) <= 1.5)
+
+
 def in_layout(
     clip: RawClip, layout: SkeletonLayout, file: str, unit: str | None = None, up: str | None = None
 ) -> np.ndarray:
@@ -145,6 +154,11 @@ def in_layout(
         joints = np.concatenate([joints, np.where(np.isnan(joints[..., :1]), np.nan, 0.0)], axis=-1)
     elif layout.unit == "px":
         joints = np.where(np.isnan(joints), np.nan, joints * (1.0, 1.0, 0.0))
+    if layout == BUILT_IN["mediapipe_33"] and not (unit or clip.unit) and _is_in_image(joints):
+        asked = "pass unit='m' if they are metres, or export world landmarks"
+        raise ReadError(
+            f"{file}: its landmarks look like parts of an image (0 to 1), as their hips are not at 0 0 0; {asked}."
+        )
     joints = joints * metres_per(unit or clip.unit or clip.usual_unit or None if layout.unit == "m" else None)
     up = up or clip.up or clip.usual_up or ("-y" if layout.unit != "m" or layout.name in _DOWN else "y")
     x, y, z = np.moveaxis(joints, -1, 0)

@@ -55,6 +55,19 @@ def test_names_pick_the_joints() -> None:
         in_layout(wide, LAYOUTS["coco_17"], "a")
 
 
+def test_image_landmarks_of_mediapipe_are_no_metres() -> None:
+    layout = LAYOUTS["mediapipe_33"]
+    world = joints(8, layout=layout)
+    world -= world[:, :, 23:25].mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(in_layout(RawClip(world), layout, "a"), world * (1, -1, -1), atol=1e-6)
+    image = 0.5 + world / 4
+    with refused(ReadError, "look like parts of an image", "unit='m'"):
+        in_layout(RawClip(image), layout, "a")
+    np.testing.assert_allclose(in_layout(RawClip(image), layout, "a", unit="m"), image * (1, -1, -1), atol=1e-6)
+    far = world + 3  # somebody moved them into a room
+    np.testing.assert_allclose(in_layout(RawClip(far), layout, "a"), far * (1, -1, -1), atol=1e-6)
+
+
 def test_pixels_have_no_depth_and_point_down() -> None:
     for points in (CLIP, CLIP[..., :2]):
         np.testing.assert_allclose(in_layout(RawClip(points), FLAT_STAR, "a"), CLIP * (1, -1, 0), rtol=1e-6)
