@@ -76,7 +76,7 @@ def make_plan(recordings: Recordings, denoise: bool, format: Format, shards: int
         "videos": {split: [len(recordings.files.get(split, ())), count] for split, count in videos.items()},
         "left_out": {reason: shortened(names) for reason, names in sorted(recordings.left_out.items())},
     }
-    plan |= {key: words for key in ("warnings", "notes") if (words := getattr(recordings, key))}
+    plan |= {key: words for key in ("warnings", "notes", "fps") if (words := getattr(recordings, key))}
     if protocol.needs_data and protocol.split_by == "sample":
         plan["split_lists"] = {"train": sorted(map(str, protocol.train)), "test": sorted(map(str, protocol.test or ()))}
     return {**plan, "plan": hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]}

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
+from ..data.storage import META_FILE, read_meta
 from ..data.stored_clips import is_converted
 from ..inspection.detection import detect
 from ..processing.layouts import LayoutLike
@@ -81,7 +82,8 @@ def find_clips(
         clips, fps = clips_of_file(place, protocol, default_layout, **options)
         return FoundClips(place, [RawFile(place)], lambda _: clips, fps)
     if place.is_dir() and is_converted(place):
-        return FoundClips(place, [RawFile(place)], lambda _: _converted(place))
+        fps = read_meta(place).get("fps") if (place / META_FILE).is_file() else None
+        return FoundClips(place, [RawFile(place)], lambda _: _converted(place), fps)
     files = list_raw_files(place)
     of_data_sets = tuple({suffix for facts in READERS.values() for suffix in facts.suffixes})
     reader = None if protocol is None else get_protocol(protocol).reader

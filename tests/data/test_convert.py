@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tqdm
 from conftest import one_sentence
-from own_files import STAR, joints, leave_frames_out
+from own_files import BVH, STAR, joints, leave_frames_out
 from paper_files import split_text, walk, write_pku
 from skeleton_files import person, skeleton_text, write_nw_ucla
 
@@ -27,8 +27,9 @@ import s2i_hf.data.storage
 from s2i_hf.data.convert import StrictError, convert, merge
 from s2i_hf.data.convert_shards import shards_folder
 from s2i_hf.data.loading import as_rows, load_skeletons
-from s2i_hf.data.storage import FORMATS, Format
+from s2i_hf.data.storage import FORMATS, Format, read_meta
 from s2i_hf.hub.dataset_card import write_dataset_card
+from s2i_hf.inference.inputs import find_clips
 from s2i_hf.processing.layouts import SkeletonLayout
 from s2i_hf.readers.raw_files import list_raw_files
 
@@ -486,3 +487,23 @@ def test_a_killed_reader_is_one_sentence(tmp_path: Path, many: Path, monkeypatch
     assert one_sentence(str(caught.value).replace(str(tmp_path), "")) and not (tmp_path / "out").exists()
     monkeypatch.undo()
     assert sum(convert("nw_ucla_xview", many, tmp_path / "out").kept.values()) == 20
+
+
+def test_the_frame_rate_that_files_state_or_somebody_says(tmp_path: Path) -> None:
+    stated, said = tmp_path / "stated", tmp_path / "said"
+    for folder in (stated, said):
+        folder.mkdir()
+    (stated / "walk.bvh").write_text(BVH)
+    np.save(said / "a.npy", walk(5, 1, 6, 0)[:, 0] / 2)
+    convert("folder", stated, tmp_path / "a", any_size=True)
+    assert read_meta(tmp_path / "a")["fps"] == pytest.approx(30, rel=1e-3)
+    with pytest.raises(ValueError, match="the files say 30 frames a second, and fps is 60"):
+        convert("folder", stated, tmp_path / "b", any_size=True, fps=60)
+    layout = {
+        "name": "tests_own_rate",
+        "joint_names": list("abcdef"),
+        "parents": [-1] * 6,
+        "parts": {"torso": list("abcdef")},
+    }
+    convert("folder", said, tmp_path / "c", layout=layout, fps=50)
+    assert read_meta(tmp_path / "c")["fps"] == 50 and find_clips(tmp_path / "c").fps == 50
