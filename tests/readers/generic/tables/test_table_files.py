@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import refused
+from conftest import one_sentence, refused
 from hypothesis import given, settings, strategies as st
 from own_files import FLAT_STAR, STAR, damages, joints, joints_in, layout_in, raw, reads_or_refuses
 
-from s2i_hf.processing.layouts import LAYOUTS
+from s2i_hf.processing.layouts import BUILT_IN, LAYOUTS
 from s2i_hf.readers import RawFile, ReadError
+from s2i_hf.readers.generic.joint_names import joint_key
+from s2i_hf.readers.generic.raw_clip import in_layout, layout_of
 from s2i_hf.readers.generic.tables import table_files as tables
 
 CLIP = joints(6)
@@ -291,3 +293,26 @@ def test_damaged_files_are_read_or_refused(
     content = data.draw(damages(table(CLIP, HEADER if header else None).encode()))
     file = raw(tmp_path_factory.getbasetemp(), "fuzz.csv", content)
     reads_or_refuses(lambda: joints_in(tables, file, STAR), "fuzz.csv")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_table_that_names_its_joints_is_read_as_nothing_else(tmp_path: Path, name: str) -> None:
+    layout = BUILT_IN[name]
+    axes = "xyz" if layout.unit == "m" else "xy"
+    clip = joints(4, layout=layout)[..., : len(axes)]
+    file = save(tmp_path, [f"{joint}_{axis}" for joint in layout.joint_names for axis in axes], clip.reshape(4, -1))
+    stated = tables.read(file)
+    assert layout_of(stated, "a.csv").num_joints == layout.num_joints
+    alike = {tuple(sorted(map(joint_key, one.joint_names))) for one in (layout, layout_of(stated, "a.csv"))}
+    assert len(alike) == 1  # UTD-MHAD's joints are those of Kinect v1 in another order
+    for other in BUILT_IN.values():
+        try:
+            found = in_layout(stated, other, "a.csv")
+        except ReadError as error:
+            assert one_sentence(error) and other != layout
+        else:
+            assert tuple(sorted(map(joint_key, other.joint_names))) in alike
+            order = [
+                [joint_key(one) for one in layout.joint_names].index(joint_key(joint)) for joint in other.joint_names
+            ]
+            np.testing.assert_allclose(found[..., 0], clip[:, :, order, 0], rtol=1e-5)
