@@ -156,10 +156,8 @@ _SCALE[: _MAX_DIGITS + 1] = 10.0 ** np.arange(_MAX_DIGITS + 1)
 
 
 def _last_digits(words: np.ndarray, end: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Value of the last `count` of the eight bytes before each `end`, and bits that are set if one is no digit.
-
-    Digits are joined to pairs, fours and eights within a 64-bit word (D. Lemire, "Quickly parsing eight digits", 2018).
-    """
+    """Value of the last `count` of the eight bytes before each `end`, and bits that are set if one is no digit."""
+    # digits are joined to pairs, fours and eights within a 64-bit word (D. Lemire, "Quickly parsing eight digits", 2018)
     last = end - 1
     word = last >> 3
     left = ((~last & 7) << 3).astype(np.uint64)

@@ -15,10 +15,7 @@ from . import only_clip
 
 
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording, such as `dataset-2_walk_active_001.bvh`: joints (T, 1, 22, 3).
-
-    Raises ReadError if it is no BVH, damaged, or lacks a joint of the layout; it names the line.
-    """
+    """Read one recording: joints (T, 1, 22, 3). Raises ReadError, with the line, if it is no BVH, damaged, or lacks a joint."""
     file = RawFile.of(file)
     joints = in_layout(bvh.read(file), LAYOUTS["bandai_namco_22"], file.name, unit="cm")
     return only_clip("bandai_namco", file, joints)

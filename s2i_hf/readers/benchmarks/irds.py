@@ -81,13 +81,10 @@ def _row(line: str, where: str) -> tuple[tuple[int, int], np.ndarray]:
         if state not in _STATES:
             raise ReadError(f"{where}: state {state[:20]!r} of {name}; expected one of {', '.join(_STATES)}.")
         if _STATES[state]:
-            joints[index] = [_number(text, f"{where}: {name}") for text in numbers[:3]]
+            for axis, text in enumerate(numbers[:3]):
+                if not is_number(text) or not abs(float(text)) < 1e6:
+                    raise ReadError(f"{where}: {name}: {text[:40]!r} is no coordinate; expected a number of metres.")
+                joints[index, axis] = float(text)
     if len(seen) != _NUM_JOINTS:
         raise ReadError(f"{where}: {len(seen)} joints; expected the {_NUM_JOINTS} of Kinect v2 (truncated?).")
     return (int(words[0]), int(words[1])), joints
-
-
-def _number(text: str, where: str) -> float:
-    if not is_number(text) or not abs(float(text)) < 1e6:
-        raise ReadError(f"{where}: {text[:40]!r} is no coordinate; expected a number of metres.")
-    return float(text)

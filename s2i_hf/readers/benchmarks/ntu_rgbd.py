@@ -8,7 +8,7 @@ which CTR-GCN, MAMP and MacDiff share, so that results compare; where it differs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,7 +49,10 @@ def parse(data: bytes, sample_id: str, denoise: bool = True, contiguous: bool = 
     bodies = parse_text(data, file)
     if len(bodies.frame) == 0:
         raise ReadError(f"{file}: none of its {bodies.num_frames} frames has a body in it; there is nothing to read.")
-    extents = _extents(bodies.joints)
+    by_joint = np.ascontiguousarray(
+        bodies.joints.swapaxes(0, 1)
+    )  # a maximum over the first axis takes whole rows at once
+    extents = by_joint.max(axis=0).astype(np.float64) - by_joint.min(axis=0)
     if extents.max() > 4:  # of smaller bodies nobody need ask whether they are in millimetres
         check_metres(bodies.joints, file)
     tracks = _tracks(bodies, extents, file)
@@ -71,12 +74,6 @@ def parse(data: bytes, sample_id: str, denoise: bool = True, contiguous: bool = 
     return named_sequence("ntu_rgbd", sample_id, joints, body_ids=body_ids)
 
 
-def _extents(joints: np.ndarray) -> np.ndarray:
-    """(N, 3) float64 width, height and depth of bodies (N, 25, 3)."""
-    by_joint = np.ascontiguousarray(joints.swapaxes(0, 1))  # a maximum over the first axis takes whole rows at once
-    return by_joint.max(axis=0).astype(np.float64) - by_joint.min(axis=0)
-
-
 @dataclass
 class _Track:
     """One body over time."""
@@ -93,7 +90,7 @@ class _Track:
 
 
 def _tracks(bodies: BodyFrames, extents: np.ndarray, file: str) -> list[_Track]:
-    """One track a body id, in the order of first appearance."""
+    """One track a body id, in the order of first appearance; `extents`, (N, 3), are width, height and depth of the bodies."""
     wide = extents[:, 0] > _WIDE_BODY * extents[:, 1]
     order = np.argsort(bodies.body_id, kind="stable")  # the frames of one body stay in their order
     ids, frames = bodies.body_id[order], bodies.frame[order]
@@ -114,11 +111,7 @@ def _drop_noise(tracks: list[_Track]) -> list[_Track]:
 
 
 def _merge(tracks: list[_Track], num_frames: int) -> list[_Track]:
-    """Put bodies together to one or two actors, because a person who is lost and found again gets a new id.
-
-    In the order of motion, each body continues actor 1 if the two share no frame, else actor 2 if those share none,
-    else it is dropped. SGN decides by first and last frames, and by a motion that leaves out noise: `_merge_spans`.
-    """
+    """Put bodies together to one or two actors: each, in the order of motion, continues the first with whom it shares no frame."""
     if len(tracks) == 1:
         return tracks
     # the frames an actor is in, and the bodies it is made of
@@ -133,20 +126,16 @@ def _merge(tracks: list[_Track], num_frames: int) -> list[_Track]:
 
 
 def _merge_spans(tracks: list[_Track], frame: np.ndarray) -> list[_Track]:
-    """`_merge` as SGN does it, which loses time where a body was away.
+    """`_merge` as SGN does it, which loses time where a body was away; `frame`, (N,) int64, is that of every body in the file.
 
     Only frames with a body are counted. A body has as many frames as it was seen in, one after the other from its first
     one on: what comes after a gap moves forward. Bodies belong to one actor if the spans from first to last frame share
     one frame at most, which the later one then gets; the span of actor 2 begins at the first frame whenever it was seen.
-    `frame`, (N,) int64, has the frame of every body in the file, those among them that are noise and not in `tracks`.
+    The motion that orders them leaves out noise.
     """
     counted = np.unique(frame)
-    starts = [np.searchsorted(counted, track.frames[0]) for track in tracks]
-    tracks = [
-        replace(track, frames=start + np.arange(len(track.frames))) for start, track in zip(starts, tracks, strict=True)
-    ]
-    if len(tracks) == 1:
-        return tracks
+    for track in tracks:
+        track.frames = np.searchsorted(counted, track.frames[0]) + np.arange(len(track.frames))
     most, *others = sorted(tracks, key=lambda track: -min(track.motion(), track.motion(without_noise=True)))
     actors: list[tuple[list[int], list[_Track]]] = [([int(most.frames[0]), int(most.frames[-1])], [most]), ([0, 0], [])]
     for track in others:

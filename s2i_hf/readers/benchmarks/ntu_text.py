@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -55,7 +56,7 @@ def parse_lines(data: bytes, file: str) -> BodyFrames:
         raise lines.error(f"{num_frames} frames are declared, which a file of {len(data)} bytes cannot hold")
     frame: list[int] = []
     body_id: list[int] = []
-    joints: list[np.ndarray] = []
+    numbers = array("f")
     for index in range(num_frames):
         lines.where = f"frame {index + 1} of {num_frames}"
         for _ in range(lines.count("the number of bodies")):
@@ -67,12 +68,20 @@ def parse_lines(data: bytes, file: str) -> BodyFrames:
             count = lines.count("the number of joints")
             if count != NUM_JOINTS:
                 raise lines.error(f"a body has {count} joints; expected the {NUM_JOINTS} of Kinect v2")
-            joints.append(_parse_joints(lines))
+            for joint in range(1, NUM_JOINTS + 1):
+                values = lines.next("a joint").split()
+                if len(values) != JOINT_VALUES:
+                    raise lines.error(f"joint {joint} has {len(values)} values; expected {JOINT_VALUES}")
+                for axis, value in zip("xyz", values, strict=False):
+                    if (number := parse_number(value)) is None:
+                        problem = f"{axis} of joint {joint} is {_quote(value)}"
+                        raise lines.error(f"{problem}; expected a number of metres")
+                    numbers.append(number)
     if data[lines.at :].strip():
         lines.number += 1
         raise lines.error(f"the file goes on after the {num_frames} frames it declares")
-    stacked = np.stack(joints) if joints else np.empty((0, NUM_JOINTS, 3), dtype=np.float32)
-    return BodyFrames(num_frames, np.array(frame, dtype=np.int64), np.array(body_id, dtype=np.int64), stacked)
+    joints = np.array(numbers, dtype=np.float32).reshape(-1, NUM_JOINTS, 3)
+    return BodyFrames(num_frames, np.array(frame, dtype=np.int64), np.array(body_id, dtype=np.int64), joints)
 
 
 class _Lines:
@@ -106,22 +115,6 @@ class _Lines:
 def _quote(token: bytes) -> str:
     text = token[:40].decode("ascii", errors="backslashreplace")
     return repr(text + "..." if len(token) > 40 else text)
-
-
-def _parse_joints(lines: _Lines) -> np.ndarray:
-    """(25, 3) float32 from the next 25 lines."""
-    joints = np.empty((NUM_JOINTS, 3), dtype=np.float32)
-    for joint in range(NUM_JOINTS):
-        values = lines.next("a joint").split()
-        if len(values) != JOINT_VALUES:
-            raise lines.error(f"joint {joint + 1} has {len(values)} values; expected {JOINT_VALUES}")
-        for axis in range(3):
-            number = parse_number(values[axis])
-            if number is None:
-                problem = f"{'xyz'[axis]} of joint {joint + 1} is {_quote(values[axis])}"
-                raise lines.error(f"{problem}; expected a number of metres")
-            joints[joint, axis] = number
-    return joints
 
 
 # Nothing is split. One bit per byte says where the blanks and line breaks are; from those bits come the number of values
@@ -182,11 +175,9 @@ def parse_numpy(data: bytes) -> BodyFrames | None:
 def _find_bodies(
     data: bytes, text: np.ndarray, ends: np.ndarray, crlf: bool
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Number of frames, and for each body its frame and the number of its first line; then the start of every line.
-
-    Lines of one character can only be the numbers of bodies, one a frame, and where they must be follows from what they
-    say. (So ten bodies in one frame are unusual, which the sensor, with six at most, never reports.)
-    """
+    """Number of frames, and for each body its frame and the number of its first line; then the start of every line."""
+    # Lines of one character can only be the numbers of bodies, one a frame, and where they must be follows from what they say;
+    # ten bodies in one frame, which the sensor never reports, are unusual
     starts = np.empty_like(ends)
     starts[0], starts[1:] = 0, ends[:-1] + 1
     first = data[: int(ends[0]) - crlf]

@@ -31,21 +31,17 @@ def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
         raise ReadError(f"{path.name}: expected an object with 'njts' and 'frames', as Smarthome files have.")
     if content.get("njts", _NUM_JOINTS) != _NUM_JOINTS:
         raise ReadError(f"{path.name}: njts is {str(content['njts'])[:40]}; expected {_NUM_JOINTS}, those of LCR-Net.")
-    return only_clip("smarthome", path, _joints(content["frames"], path.name))
-
-
-def _joints(frames: list[object], file: str) -> np.ndarray:
-    """(T, 13, 3) float32, checked; NaN where nobody was detected."""
+    frames = content["frames"]
     if not 1 <= len(frames) <= _MAX_FRAMES:
-        raise ReadError(f"{file}: 'frames' has {len(frames):,} frames; expected 1 to {_MAX_FRAMES:,}.")
+        raise ReadError(f"{path.name}: 'frames' has {len(frames):,} frames; expected 1 to {_MAX_FRAMES:,}.")
     joints = np.full((len(frames), _NUM_JOINTS, 3), np.nan, dtype=np.float32)
     for index, detections in enumerate(frames):
-        where = f"{file}: frame {index + 1} of {len(frames)}"
+        where = f"{path.name}: frame {index + 1} of {len(frames)}"
         if not isinstance(detections, list) or not all(isinstance(detection, dict) for detection in detections):
             raise ReadError(f"{where} is no list of detections.")
         if detections:
             joints[index] = _pose(max(detections, key=_score), where).reshape(3, _NUM_JOINTS).T
-    return joints
+    return only_clip("smarthome", path, joints)
 
 
 def _score(detection: dict[str, object]) -> float:

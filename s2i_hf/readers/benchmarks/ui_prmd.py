@@ -122,10 +122,7 @@ def select_vicon(files: Sequence[RawFile]) -> Selected:
 
 
 def read_vicon(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one execution of an exercise: joints (T, 1, 39, 3), y being the height above the floor.
-
-    Raises ReadError for lines that are no 117 finite numbers, no markers, or not millimetres.
-    """
+    """Read one execution: joints (T, 1, 39, 3), y above the floor. Raises ReadError for other than 117 finite numbers, millimetres."""
     file = RawFile.of(file)
     markers = read_table(file, 3 * _MARKERS.num_joints, "x y z of 39 markers, with commas", b",")
     markers = markers.reshape(-1, _MARKERS.num_joints, 3)

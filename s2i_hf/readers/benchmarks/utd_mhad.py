@@ -19,10 +19,7 @@ _TOO_LARGE = 1e6  # metres
 
 
 def read(file: FileLike, denoise: bool = True) -> SkeletonSequence:
-    """Read one recording, such as `a27_s8_t3_skeleton.mat`: joints (T, 1, 20, 3).
-
-    Raises ReadError if it is no MATLAB 5 file, or its `d_skel` is no 20 x 3 x T array of finite numbers in metres.
-    """
+    """Read one recording: joints (T, 1, 20, 3). Raises ReadError if it is no MATLAB 5 file with finite `d_skel` in metres."""
     file = RawFile.of(file)
     array = read_array(read_bytes(file, text=False), _VARIABLE, file.name)
     if array.ndim == 2:

@@ -32,16 +32,11 @@ def _paths(layout: SkeletonLayout) -> list[list[tuple[int, int]]]:
             chain.append(layout.parents[chain[-1]])
         return chain
 
-    top, paths = upwards(index[parts["torso"][0]]), []
-    for part in ("left_leg", "right_leg"):
-        foot = upwards(index[parts[part][-1]])
-        if top[-1] != foot[-1]:
-            return []
-        bones = [
-            (joint, layout.parents[joint]) for chain in (top, foot) for joint in set(top) ^ set(foot) if joint in chain
-        ]
-        paths.append(bones)
-    return paths
+    top = upwards(index[parts["torso"][0]])
+    feet = [upwards(index[parts[leg][-1]]) for leg in ("left_leg", "right_leg")]
+    if any(foot[-1] != top[-1] for foot in feet):
+        return []
+    return [[(joint, layout.parents[joint]) for joint in set(top) ^ set(foot)] for foot in feet]
 
 
 def body_length(joints: np.ndarray, layout: SkeletonLayout) -> float:

@@ -23,13 +23,8 @@ _PREFIX = re.compile(
 )
 # Other words for joints of a layout: layout -> joint -> names
 _ALIASES: dict[str, dict[str, str]] = {
-    "h36m_17": {
-        "RAnkle": "right_foot",
-        "LAnkle": "left_foot",
-        "belly": "spine",
-        "neck": "thorax",
-        "nose": "neck_base",
-    },  # MMPose
+    # MMPose
+    "h36m_17": {"RAnkle": "right_foot", "LAnkle": "left_foot", "belly": "spine", "neck": "thorax", "nose": "neck_base"},
 }
 # How exporters of motion capture build their skeletons, child<parent with * for a side; a file may lack some of the joints
 _TREES = (
@@ -102,10 +97,7 @@ def known_layouts(names: Sequence[str]) -> list[str]:
 
 
 def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:
-    """Where the joints of a layout are among the names that a file gives its joints.
-
-    Raises ReadError if one is not there, or the names are those of another well-known layout.
-    """
+    """`find` among the names of a file. Raises ReadError if a joint is not there, or the names are another well-known layout's."""
     known = known_layouts(names)
     if known and BUILT_IN.get(layout.name) == layout and layout.name not in known:
         raise ReadError(f"{file}: names the joints of {known[0]}, not of {layout.name!r}; pass that layout.")

@@ -117,31 +117,25 @@ def _read_skeleton(file: RawFile) -> _Skeleton:
     for needed in (":bonedata", ":hierarchy"):
         if needed not in sections:
             raise ReadError(f"{lines.name}: has no section {needed}; expected an ASF skeleton. Is it truncated?")
-    for lines.number, words in sections.get(":units", []):
+    root = skeleton.bones[0]
+    for lines.number, words in (*sections.get(":units", []), *sections.get(":root", [])):
         if words[0] == "length":
             skeleton.unit = float(lines.floats(words[1:], 1, "the scale of lengths")[0])
             if not 1e-6 < skeleton.unit < 1e6:
                 raise lines.error(words, "a scale of lengths above zero")
         elif words[0] == "angle":
             skeleton.degrees = words[1:2] != ["rad"]
-    _read_root(lines, sections.get(":root", []), skeleton)
-    _read_bones(lines, sections[":bonedata"], skeleton)
-    _read_tree(lines, sections[":hierarchy"], skeleton)
-    return skeleton
-
-
-def _read_root(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
-    root = skeleton.bones[0]
-    for lines.number, words in section:
-        if words[0] == "order":
-            dof = tuple(word.lower() for word in words[1:])
-            if sorted(dof) != sorted(root.dof):
+        elif words[0] == "order":
+            root.dof = tuple(word.lower() for word in words[1:])
+            if sorted(root.dof) != ["rx", "ry", "rz", "tx", "ty", "tz"]:
                 raise lines.error(words, "order and TX TY TZ RX RY RZ in some order")
-            root.dof = dof
         elif words[0] == "position":
             skeleton.position = lines.floats(words[1:], 3, "position and three numbers")
         elif words[0] == "orientation" and lines.floats(words[1:], 3, "orientation and three numbers").any():
             raise lines.error(words, "orientation 0 0 0, the only one that is understood")
+    _read_bones(lines, sections[":bonedata"], skeleton)
+    _read_tree(lines, sections[":hierarchy"], skeleton)
+    return skeleton
 
 
 def _read_bones(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
@@ -181,7 +175,7 @@ def _read_bones(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
 
 
 def _read_tree(lines: Lines, section: _Section, skeleton: _Skeleton) -> None:
-    index = {name: number for number, name in reversed(list(enumerate(skeleton.names)))}
+    index = {name: number for number, name in enumerate(skeleton.names)}
     placed = {0}
     for lines.number, words in section:
         if words[0].lower() in ("begin", "end") and len(words) == 1:
@@ -202,11 +196,10 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
     lines = Lines(file, ",()", "#")
     names = [name for bone in skeleton.bones for name in bone.dof]
     ends = accumulate(len(bone.dof) for bone in skeleton.bones)
-    columns = [range(end - len(bone.dof), end) for bone, end in zip(skeleton.bones, ends, strict=True)]
-    by_name = {name: index for index, name in enumerate(skeleton.names)}
+    columns = {bone.name: range(end - len(bone.dof), end) for bone, end in zip(skeleton.bones, ends, strict=True)}
     degrees = skeleton.degrees
     rows: list[list[float]] = []
-    waiting: set[int] = set()  # bones that the frame has not had yet
+    waiting: set[str] = set()  # bones that the frame has not had yet
     for words in lines:
         name = words[0]
         if name.startswith(":"):
@@ -216,13 +209,12 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
             if waiting:
                 break
             rows.append([math.nan] * len(names))
-            waiting = {index for index, held in enumerate(columns) if held}
+            waiting = {bone for bone, held in columns.items() if held}
         else:
-            index = by_name.get(name, -1)
-            if index not in waiting:
+            if name not in waiting:
                 raise lines.error(words, f"the number of a frame, or a bone of {skeleton.name} once a frame")
-            waiting.remove(index)
-            held = columns[index]
+            waiting.remove(name)
+            held = columns[name]
             try:  # `lines.floats` would take most of the time
                 values = [float(word) for word in words[1:]]
             except ValueError:
@@ -233,11 +225,11 @@ def _read_motion(file: RawFile, skeleton: _Skeleton) -> tuple[np.ndarray, list[r
     if not rows:
         raise ReadError(f"{file.name}: holds no frames; expected an AMC motion.")
     if waiting:
-        lacking = skeleton.names[min(waiting)]
+        lacking = next(bone for bone in columns if bone in waiting)
         problem = f"frame {len(rows)} lacks {lacking!r}"
         raise ReadError(f"{file.name}: {problem}; the file is truncated or belongs to another .asf.")
     channels = np.array(rows)
     if not degrees:
         turns = [column for column, name in enumerate(names) if name in _TURNS]
         channels[:, turns] = np.degrees(channels[:, turns])
-    return channels, columns
+    return channels, list(columns.values())

@@ -39,9 +39,9 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
             raise ReadError(f"{file.name}: is of processor {processor}; expected 84 (Intel), 85 (DEC) or 86 (MIPS).")
         parameters = _parameters(data, start + 4, processor)
         points = _points(data, parameters, processor, file.name)
-    except (IndexError, struct.error, ValueError, OverflowError) as error:
-        if isinstance(error, ReadError):
-            raise
+    except ReadError:
+        raise
+    except (IndexError, struct.error, ValueError, OverflowError):
         raise ReadError(f"{file.name}: its parameters or frames are damaged; export it again.") from None
     texts = {key: [str(text) for text in values] for key, values in parameters.items()}
     series = ("", *map(str, range(2, 100)))  # a list of names holds 255; LABELS2 goes on

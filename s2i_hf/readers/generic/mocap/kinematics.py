@@ -27,8 +27,7 @@ def plain_text(file: RawFile) -> str:
 class Lines:
     """The lines of a file that have words on them, one by one; `number` is that of the last one.
 
-    `blanks` are characters that separate words, besides blanks; `comment` is one that begins a comment; lines that begin with one of
-    `remarks` are left alone.
+    Words are separated by `blanks` as well, `comment` begins what is left alone, and `remarks` lines that are.
     """
 
     def __init__(self, file: RawFile, blanks: str = "", comment: str = "", remarks: tuple[str, ...] = ()) -> None:

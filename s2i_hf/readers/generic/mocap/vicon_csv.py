@@ -50,9 +50,8 @@ def of_text(text: str, file: str) -> RawClip:
         columns.append((name, axis) if axis in ("X", "Y", "Z") else ("", ""))
     measured = {unit for unit, (_, axis) in zip(units, columns, strict=False) if axis in ("X", "Y", "Z")}
     if len(measured) != 1:
-        raise ReadError(
-            f"{file}: line {start + 5}: units are {', '.join(sorted(measured))[:60]!r}; expected one of all."
-        )
+        found = ", ".join(sorted(measured))[:60]
+        raise ReadError(f"{file}: line {start + 5}: units are {found!r}; expected one of all.")
     labels, points = trajectories(enumerate(rows[4:], start + 6), columns, file)
     markers, joints, left_out = by_person(labels, points, file)
     left_out += [f"its {', '.join(others).lower()} are left out."] if others else []
