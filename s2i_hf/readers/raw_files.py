@@ -29,11 +29,12 @@ _MAX_BYTES = 256 << 20  # the longest recordings have a few megabytes; anything 
 _MAX_FILES = 2_000_000  # in an archive or a folder; NTU-120 has 114,480
 _LOCAL_HEADER = 30  # bytes before the name in a zip archive's record of a member
 _ARCHIVE_LOCK = threading.Lock()
-_MAX_UNPACKED = 256 << 20
 _MIN_EXTENT = 0.1  # metres; a body that seems smaller was not in millimetres
 _MAX_EXTENT = 20.0  # no body is 20 metres wide; 1.7 m in millimetres is 1,700
-_POINTERS = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"/annex/objects/": "git-annex"}  # how they begin
-_FETCH = {"Git LFS": "git lfs pull", "git-annex": "git annex get"}
+_POINTERS = {  # how they begin -> of what, and what fetches the file
+    b"version https://git-lfs.github.com/spec/": ("Git LFS", "git lfs pull"),
+    b"/annex/objects/": ("git-annex", "git annex get"),
+}
 _TEXT_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a zip archive", b"\x1f\x8b": "gzip"}
 
 
@@ -65,21 +66,13 @@ class LeftOut(NoClip):
 
 @dataclass(frozen=True)
 class RawFile:
-    """One raw file.
+    """One raw file."""
 
-    Args:
-        path: The file, or the zip archive it is in.
-        member: Its name inside the archive; "" for a file of its own.
-        companions: Files that are read with it: labels of a video, angles beside positions.
-        size: Bytes, unpacked.
-        stamp: Time of change (ns), or the checksum inside an archive: another one means other contents.
-    """
-
-    path: Path
-    member: str = ""
-    companions: tuple[RawFile, ...] = ()
-    size: int = -1
-    stamp: int = 0
+    path: Path  # the file, or the zip archive it is in
+    member: str = ""  # its name inside the archive; "" for a file of its own
+    companions: tuple[RawFile, ...] = ()  # files that are read with it: labels of a video, angles beside positions
+    size: int = -1  # bytes, unpacked
+    stamp: int = 0  # time of change (ns), or the checksum inside an archive: another one means other contents
 
     @classmethod
     def of(cls, file: FileLike) -> RawFile:
@@ -129,14 +122,12 @@ class RawFile:
 
 def _read_file(file: RawFile) -> bytes:
     try:
-        with open(file.path, "rb", buffering=0, opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError(f"{file.name}: not a regular file; expected a recording.")
-            _check_size(file, status.st_size)
+        status = file.path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe without a writer would wait for ever
+            raise ReadError(f"{file.name}: not a regular file; expected a recording.")
+        _check_size(file, status.st_size)
+        with file.path.open("rb", buffering=0) as stream:
             return stream.read(status.st_size + 1)  # no more than was promised, should it grow meanwhile
-    except IsADirectoryError:
-        raise ReadError(f"{file.name}: not a regular file; expected a recording.") from None
     except OSError as error:
         with contextlib.suppress(OSError):  # in a git-annex it is a link to where it will be
             inside = os.readlink(file.path).replace(os.sep, "/").partition("/annex/objects/")[1]
@@ -152,18 +143,13 @@ def without_gz(name: str) -> str:
 def check_fetched(file: Path | bytes, name: str) -> None:
     """Raise ReadError if a file, or its first bytes, is a pointer of Git LFS or git-annex, which stands for one that was not fetched."""
     start = file if isinstance(file, bytes) else b""
-    if isinstance(file, Path):
-        with contextlib.suppress(OSError), open(file, "rb", opener=_without_waiting) as stream:
-            start = stream.read(64)
-    for mark, system in _POINTERS.items():
+    with contextlib.suppress(OSError):
+        if isinstance(file, Path) and file.is_file():
+            with file.open("rb") as stream:
+                start = stream.read(64)
+    for mark, (system, command) in _POINTERS.items():
         if start.startswith(mark):
-            raise ReadError(
-                f"{name}: a pointer of {system}, not the file itself; run `{_FETCH[system]}` where it was cloned."
-            )
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would wait for ever
+            raise ReadError(f"{name}: a pointer of {system}, not the file itself; run `{command}` where it was cloned.")
 
 
 def _check_size(file: RawFile, size: int) -> None:
@@ -207,20 +193,18 @@ def _read_member(file: RawFile) -> bytes:
             stream.seek(info.header_offset)
             header = stream.read(_LOCAL_HEADER)
             if header[:4] != b"PK\x03\x04":
-                raise ReadError(f"{file.name}: damaged in {file.path.name} (no member begins where the index says).")
-            name_length, extra_length = struct.unpack("<HH", header[26:30])
-            stream.seek(name_length + extra_length, os.SEEK_CUR)
+                raise zipfile.BadZipFile("no member begins where the index says")
+            stream.seek(sum(struct.unpack("<HH", header[26:30])), os.SEEK_CUR)  # its name, and what else is there
             data = stream.read(info.compress_size)
         if info.compress_type == zipfile.ZIP_DEFLATED:
             # At most one byte more than was declared, so that a bomb does not blow up
             data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size + 1)
         elif info.compress_type != zipfile.ZIP_STORED:
             data = archive.read(info)
+        if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+            raise zipfile.BadZipFile("its size or checksum is another")
     except (OSError, zlib.error, struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ReadError(f"{file.name}: damaged in {file.path.name} ({error}); download the archive again.") from None
-    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
-        problem = f"{file.name}: damaged in {file.path.name} (its size or checksum is another)"
-        raise ReadError(f"{problem}; download the archive again.")
     return data
 
 
@@ -275,8 +259,8 @@ def on_disk(path: Path) -> RawFile:
 
 def _members(path: Path) -> Iterator[RawFile]:
     for name, info in open_archive(path).NameToInfo.items():
-        hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)  # ".." as well
-        if not hidden and not name.startswith("/") and not name.endswith("/"):
+        hidden = any(part.startswith((".", "__MACOSX", "/")) for part in PurePosixPath(name).parts)  # ".." as well
+        if not hidden and not name.endswith("/"):
             yield RawFile(path, name, size=info.file_size, stamp=info.CRC)
 
 
@@ -316,11 +300,7 @@ def _in_folder(folder: Path, depth: float) -> Iterator[RawFile]:
 def read_bytes(file: FileLike, text: bool = True, limit: int | None = None) -> bytes:
     """Contents of a recording, on disk or in an archive; `.gz` is unpacked.
 
-    Args:
-        file: Where it is.
-        text: Whether it must be plain text; a byte order mark is taken off.
-        limit: Bytes that one clip may have, unpacked.
-
+    If it must be plain `text`, a byte order mark is taken off; `limit` are the bytes that one clip may have, unpacked.
     Raises ReadError if there is no such file, it is a folder, a pipe or a device, it is far too large, damaged, or not text.
     """
     file = RawFile.of(file)
@@ -351,11 +331,11 @@ def read_json(file: RawFile, limit: int | None = None) -> Any:
 def _gunzip(data: bytes, name: str) -> bytes:
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        unpacked = unpacker.decompress(data, _MAX_UNPACKED)
+        unpacked = unpacker.decompress(data, _MAX_BYTES)
     except zlib.error as error:
         raise ReadError(f"{name}: damaged gzip ({error}); download it again.") from None
     if unpacker.unconsumed_tail:
-        raise ReadError(f"{name}: unpacks to more than {_MAX_UNPACKED >> 20} MB; expected a recording.")
+        raise ReadError(f"{name}: unpacks to more than {_MAX_BYTES >> 20} MB; expected a recording.")
     if not unpacker.eof:
         raise ReadError(f"{name}: the gzip file ends too early; download it again.")
     return unpacked

@@ -28,27 +28,20 @@ class Clip(NamedTuple):
 
 @dataclass
 class Recordings:
-    """What is in a data folder.
+    """What is in a data folder."""
 
-    Args:
-        protocol: The rule they are split by; where a file beside the data decides, with what it says.
-        files: The files of each split, sorted by name. A file with clips of several splits is in all of them.
-        left_out: Why files were left out -> their names.
-        notes: Sentences about how the folder was read, and `warnings` about what looks wrong with it.
-    """
-
-    protocol: Protocol
-    files: dict[Split, list[RawFile]]
-    left_out: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    protocol: Protocol  # the rule they are split by; where a file beside the data decides, with what it says
+    files: dict[
+        Split, list[RawFile]
+    ]  # of each split, sorted by name; one with clips of several splits is in all of them
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # why files were left out -> their names
+    notes: list[str] = field(default_factory=list)  # sentences about how the folder was read
+    warnings: list[str] = field(default_factory=list)  # and about what looks wrong with it
 
     def __post_init__(self) -> None:
-        left_out = {
-            printable(reason): sorted(map(printable, names)) for reason, names in self.left_out.items() if names
-        }
-        self.left_out, self.notes = left_out, [*map(printable, self.notes)]
-        self.warnings = [*map(printable, self.warnings)]
+        left_out = [(printable(reason), sorted(map(printable, names))) for reason, names in self.left_out.items()]
+        self.left_out = {reason: names for reason, names in left_out if names}
+        self.notes, self.warnings = [*map(printable, self.notes)], [*map(printable, self.warnings)]
 
     @cached_property
     def all_files(self) -> list[RawFile]:
@@ -79,23 +72,23 @@ class Recordings:
 
     @cached_property
     def _hashes(self) -> tuple[str, str]:
-        changed, content, rule = hashlib.sha256(), hashlib.sha256(), self.protocol
-        for file in self.all_files:
-            for part in (file, *file.companions):
-                line = f"{file_id(rule, file)}\t{part.name}\t{part.size}\n".encode(errors="surrogateescape")
-                content.update(line)
-                changed.update(line + f"{part}\t{part.stamp}\n".encode(errors="surrogateescape"))
+        rule = self.protocol
+        files = [(file_id(rule, file), part) for file in self.all_files for part in (file, *file.companions)]
+        named = [f"{name}\t{part.name}\t{part.size}\n" for name, part in files]
+        placed = [f"{line}{part}\t{part.stamp}\n" for line, (_, part) in zip(named, files, strict=True)]
         if rule.split_by == "sample":  # lists come from a file, which may change
-            lists = repr([sorted(map(str, part)) for part in (rule.train, rule.test or ())]).encode()
-            content.update(lists)
-            changed.update(lists)
+            lists = repr([sorted(map(str, part)) for part in (rule.train, rule.test or ())])
+            named, placed = [*named, lists], [*placed, lists]
+        changed, content = _sha256("".join(placed)), _sha256("".join(named))
         if isinstance(rule, FolderProtocol):  # labels, layout and unit change the rows as the files do
             joints = {key: value for key, value in rule.skeleton.to_dict().items() if key != "source"}
-            known = repr(
-                (joints, rule.unit, rule.up, rule.any_size, rule.axes, rule.names, sorted(rule.table.items()))
-            ).encode()
-            changed, content = (hashlib.sha256(one.hexdigest().encode() + known) for one in (changed, content))
-        return changed.hexdigest(), content.hexdigest()
+            facts = (joints, rule.unit, rule.up, rule.any_size, rule.axes, rule.names, sorted(rule.table.items()))
+            changed, content = (_sha256(f"{one}{facts!r}") for one in (changed, content))
+        return changed, content
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def name_in(file: RawFile, place: Path) -> str:

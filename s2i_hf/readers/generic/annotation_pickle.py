@@ -23,10 +23,9 @@ from ...processing.layouts import get_layout
 from ...processing.skeleton_layout import SkeletonLayout
 from ...utils.files import replacing
 from ..raw_files import ReadError
-from .folder_labels import SPLIT_NAMES
+from .arrays import sound
+from .folder_labels import SPLIT_NAMES, listed
 from .pickles import load
-
-_MAX_SHOWN = 3
 
 
 def convert_pickle(
@@ -34,18 +33,12 @@ def convert_pickle(
 ) -> list[str]:
     """Write every annotation as a `.npz` file, and labels and splits as CSV, into a new folder.
 
-    Args:
-        path: The pickle.
-        output: The folder to make: `clips/*.npz`, joints (T, M, V, 2 or 3) float32, and `labels.csv`, or one `labels_<rule>.csv` a
-            rule, if the pickle has several (xsub, xview). Either all of it is written or nothing.
-        layout: Joint format; keypoints of another number of joints are an error. None: not checked.
+    `output` gets `clips/*.npz`, joints (T, M, V, 2 or 3) float32, and `labels.csv`, or one `labels_<rule>.csv` a rule, if the pickle has
+    several (xsub, xview). Either all of it is written or nothing. Keypoints of another number of joints than `layout`, if given, are
+    an error. Returns lines that say what was done, and what to do next.
 
-    Returns lines that say what was done, and what to do next.
-
-    Raises:
-        ReadError: the file holds anything but arrays, text, numbers and containers, is damaged, or is no such annotation
-            file. Nothing in it is run.
-        ValueError: `output` is there already, or the layout is unknown.
+    Raises ReadError if the file holds anything but arrays, text, numbers and containers, is damaged, or is no such annotation file
+    (nothing in it is run), and ValueError if `output` is there already, or the layout is unknown.
     """
     path, output = Path(path).expanduser(), Path(output).expanduser()
     wanted = None if layout is None else get_layout(layout)
@@ -54,25 +47,21 @@ def convert_pickle(
     annotations, splits = _parts(_load(path), path.name)
     with replacing(output) as folder:
         (folder / "clips").mkdir(parents=True)
-        names, lines, joints = _write_clips(annotations, folder, wanted, path.name)
+        names, left_out, joints = _write_clips(annotations, folder, wanted, path.name)
         tables = _write_tables(names, splits, folder, path.name)
     known = wanted.name if wanted else {17: "coco_17", 25: "kinect_v2"}.get(joints, "LAYOUT")
     labels = "" if len(tables) == 1 else f" --labels {output / tables[0]}"
-    return [
-        f"{path.name}: {len(names):,} clips written to {output}, with {', '.join(tables)}",
-        *lines,
-        f"next: s2i convert folder --data-dir {output} --layout {known}{labels} --output OUT",
-    ]
+    lines = [f"{path.name}: {len(names):,} clips written to {output}, with {', '.join(tables)}"]
+    if left_out:
+        lines.append(f"left out, without keypoints: {len(left_out):,} ({listed(left_out)})")
+    return [*lines, f"next: s2i convert folder --data-dir {output} --layout {known}{labels} --output OUT"]
 
 
 def _load(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:  # the map lives as long as the arrays that are views of it
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise ReadError(f"{path.name}: cannot be read ({error.strerror or error}).") from None
-    except ValueError:
-        raise ReadError(f"{path.name}: the file is empty.") from None
+    with sound(f"{path.name}: cannot be read"), path.open("rb") as file:
+        if not path.stat().st_size:
+            raise ReadError(f"{path.name}: the file is empty.")
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # lives as long as the arrays that are views of it
     return load(memoryview(data), path.name)
 
 
@@ -91,7 +80,7 @@ def _parts(content: Any, name: str) -> tuple[list[Any], dict[str, list[Any]]]:
 def _write_clips(
     annotations: Sequence[Any], folder: Path, layout: SkeletonLayout | None, name: str
 ) -> tuple[dict[str, tuple[str, int | str]], list[str], int]:
-    """Write the clips. Returns frame_dir -> (file, label), lines about those left out, and the joints of the last one."""
+    """Write the clips. Returns frame_dir -> (file, label), the frame_dir of those without keypoints, and the joints of the last one."""
     names: dict[str, tuple[str, int | str]] = {}
     left_out: list[str] = []
     joints = 0
@@ -117,26 +106,23 @@ def _write_clips(
         names[item["frame_dir"]] = file, label if label >= 0 else ""
     if not names:
         raise ReadError(f"{name}: none of its {len(annotations):,} annotations has keypoints.")
-    lines = []
-    if left_out:
-        shown = ", ".join(left_out[:_MAX_SHOWN]) + (", ..." if len(left_out) > _MAX_SHOWN else "")
-        lines.append(f"left out, without keypoints: {len(left_out):,} ({shown})")
-    return names, lines, joints
+    return names, left_out, joints
 
 
 def _clip(item: Mapping[str, Any], where: str) -> np.ndarray:
     """(T, M, V, 2 or 3) float32."""
     keypoint, score = item["keypoint"], item.get("keypoint_score")
-    if not isinstance(keypoint, np.ndarray) or keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
-        shape = keypoint.shape if isinstance(keypoint, np.ndarray) else type(keypoint).__name__
-        raise ReadError(f"{where}: 'keypoint' is {shape}; expected an array (people, frames, joints, 2 or 3).")
-    if 0 in keypoint.shape:
-        raise ReadError(f"{where}: 'keypoint' has shape {keypoint.shape}, without a person, frame or joint in it.")
+    shape: tuple[int, ...] = keypoint.shape if isinstance(keypoint, np.ndarray) else ()
+    if len(shape) != 4 or shape[3] not in (2, 3):
+        held = shape or type(keypoint).__name__
+        raise ReadError(f"{where}: 'keypoint' is {held}; expected an array (people, frames, joints, 2 or 3).")
+    if 0 in shape:
+        raise ReadError(f"{where}: 'keypoint' has shape {shape}, without a person, frame or joint in it.")
     clip = np.array(keypoint.swapaxes(0, 1), dtype=np.float32)
     clip[~(clip != 0).any(axis=(2, 3))] = np.nan
     if score is not None:
-        if not isinstance(score, np.ndarray) or score.shape != keypoint.shape[:3]:
-            expected = f"expected a score for each of {keypoint.shape[:3]}"
+        if not isinstance(score, np.ndarray) or score.shape != shape[:3]:
+            expected = f"expected a score for each of {shape[:3]}"
             raise ReadError(f"{where}: 'keypoint_score' does not fit 'keypoint'; {expected}.")
         clip[~(score.swapaxes(0, 1) > 0)] = np.nan
     there = ~np.isnan(clip).all(axis=(0, 2, 3))  # people; keep one, so that the file says what is wrong

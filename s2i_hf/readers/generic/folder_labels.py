@@ -36,20 +36,13 @@ _NUMBERED = re.compile(
 
 @dataclass
 class Labels:
-    """What is known of the files.
+    """What is known of the files."""
 
-    Args:
-        table: Id of each file that is read -> its split, label, subject and camera.
-        names: Names of the classes, in the order of the labels.
-        left_out: Why other files are not read -> their names.
-        notes: Sentences about how it was read, and `warnings` about what looks wrong.
-    """
-
-    table: dict[str, FolderSample] = field(default_factory=dict)
-    names: tuple[str, ...] = ()
-    left_out: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    table: dict[str, FolderSample] = field(default_factory=dict)  # id of each file that is read -> what it shows
+    names: tuple[str, ...] = ()  # of the classes, in the order of the labels
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # why other files are not read -> their names
+    notes: list[str] = field(default_factory=list)  # sentences about how it was read
+    warnings: list[str] = field(default_factory=list)  # and about what looks wrong
 
 
 _Paths = dict[str, list[str]]  # id of a file -> the folders it lies in
