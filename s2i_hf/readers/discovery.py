@@ -23,15 +23,10 @@ _PARTS = {"train": "train", "val": "test", "test": "test"}  # what a header says
 def find_recordings(
     protocol: str | Protocol, data_dir: str | Path | None, files: Sequence[RawFile] | None = None
 ) -> Recordings:
-    """Find the recordings of a protocol, with their splits.
+    """The recordings of a protocol, with their splits, in `data_dir`: a folder of raw files or archives, at any depth, or one archive.
 
-    Args:
-        protocol: The protocol or its name.
-        data_dir: Folder with the raw files or with the archives they come in, at any depth; or one archive.
-        files: What is in it, if `list_raw_files` was asked before.
-
-    Raises:
-        ValueError: no such protocol or folder, no recording of it there, or one there in two versions; says what was looked for.
+    `files` is what is in it, if `list_raw_files` was asked before. Raises ValueError, which says what was looked for, if there is no such
+    protocol or folder, no recording of it there, or one there in two versions.
     """
     protocol = get_protocol(protocol) if isinstance(protocol, str) else protocol
     reader = READERS[protocol.reader]
@@ -45,9 +40,8 @@ def find_recordings(
     files = list_raw_files(folder) if files is None else files
     found = with_suffix(files, reader.suffixes)
     protocol = _with_split_file(protocol, found)
-    chosen, left_out = select(
-        protocol.reader, [file for file in found if file.name.lower() not in protocol.split_files]
-    )
+    clips = [file for file in found if file.name.lower() not in protocol.split_files]
+    chosen, left_out = select(protocol.reader, clips)
     protocol = _in_turns(protocol, chosen)
     for file in files:
         if reason := why_closed(file):
@@ -116,10 +110,7 @@ def _why_not(protocol: Protocol, name: str) -> str:
 def read_file(file: FileLike, protocol: Protocol, denoise: bool = True) -> Iterator[Clip | ReadError]:
     """Read all clips of a file that the protocol keeps; a broken clip, or the whole file, comes out as its error.
 
-    Args:
-        file: As `find_recordings` lists it, with its companions.
-        protocol: The protocol of `Recordings`.
-        denoise: Choose the actors, where a format has more bodies than people.
+    `file` and `protocol` are those of `Recordings`; `denoise` chooses the actors, where a format has more bodies than people.
     """
     file = RawFile.of(file)
     try:

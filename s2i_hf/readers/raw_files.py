@@ -111,10 +111,7 @@ class RawFile:
         return replace(self, companions=companions)
 
     def read(self) -> bytes:
-        """Contents as stored (`.gz` is not unpacked).
-
-        Raises ReadError if it is not there, no regular file, far too large or damaged, or stands for a file that was not fetched.
-        """
+        """Contents as stored, `.gz` not unpacked. Raises ReadError if they are not there, too large or damaged, or were not fetched."""
         data = _read_member(self) if self.member else _read_file(self)
         check_fetched(data, self.name)
         return data
@@ -180,8 +177,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 def _read_member(file: RawFile) -> bytes:
     archive = open_archive(file.path)
-    info = archive.NameToInfo.get(file.member)
-    if info is None:
+    if (info := archive.NameToInfo.get(file.member)) is None:
         raise ReadError(f"{file}: the archive has no such member.")
     _check_size(file, info.file_size)
     if info.flag_bits & 1:
@@ -265,10 +261,7 @@ def _members(path: Path) -> Iterator[RawFile]:
 
 
 def _in_folder(folder: Path, depth: float) -> Iterator[RawFile]:
-    """Files in a folder, its archives, and `depth` levels below.
-
-    Links to folders are followed, after all folders that are no links, but no folder is read twice; hidden ones are not read.
-    """
+    """Files that are not hidden; links to folders are followed, after all folders that are none, but no folder is read twice."""
     seen: set[tuple[int, int]] = set()
     folders, links = [(str(folder), 0)], list[tuple[str, int]]()
     while folders or links:

@@ -56,12 +56,7 @@ _MAX_FACT = 1 << 20  # bytes of names and the like
 
 
 def read(file: RawFile, layout: SkeletonLayout | None = None, axes: str | None = None) -> RawClip:
-    """Read a clip from a `.npy` or `.npz` file.
-
-    Args:
-        file: The file.
-        layout: The joints that it holds, if it does not say so itself.
-        axes: The order of the axes of its array, see `array_axes`; None: as the file says, or told by the sizes.
+    """A clip from a `.npy` or `.npz` file, of `layout` and `axes` (see `array_axes`) if it does not say so itself.
 
     Raises ReadError if there is no array of numbers that can be joints, if it says nothing about which ones, or what it says does not fit.
     """

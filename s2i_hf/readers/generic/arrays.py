@@ -130,9 +130,7 @@ def read_array(stream: IO[bytes], where: str, limit: int = MAX_CLIP, kinds: str 
         data = stream.read(size)
     if len(data) != size:
         raise ReadError(f"{where}: ends after {len(data):,} of {size:,} bytes of shape {shape}; the file is truncated.")
-    if not size:
-        return np.empty(shape, dtype)
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    return np.ndarray(shape, dtype, data, order="F" if fortran else "C")
 
 
 def read_rows(stream: IO[bytes], where: str) -> Iterator[np.ndarray]:
