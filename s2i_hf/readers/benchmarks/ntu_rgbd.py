@@ -136,6 +136,8 @@ def _merge_spans(tracks: list[_Track], frame: np.ndarray) -> list[_Track]:
     counted = np.unique(frame)
     for track in tracks:
         track.frames = np.searchsorted(counted, track.frames[0]) + np.arange(len(track.frames))
+    if len(tracks) == 1:
+        return tracks
     most, *others = sorted(tracks, key=lambda track: -min(track.motion(), track.motion(without_noise=True)))
     actors: list[tuple[list[int], list[_Track]]] = [([int(most.frames[0]), int(most.frames[-1])], [most]), ([0, 0], [])]
     for track in others:
