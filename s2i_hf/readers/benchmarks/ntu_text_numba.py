@@ -74,10 +74,8 @@ def _integer_line(text: np.ndarray, at: _Int) -> tuple[_Int, _Int]:
 
 @_jit
 def _end_of_nine_values(text: np.ndarray, lanes: np.ndarray, at: _Int) -> _Int:
-    """Where the next line starts, if this one goes on with nine values and single blanks between them; else -1.
-
-    A mask has the top bit of each byte of a word that is meant; multiplied by ones, its highest byte is their number.
-    """
+    """Where the next line starts, if this one goes on with nine values and single blanks between them; else -1."""
+    # a mask has the top bit of each byte of a word that is meant; multiplied by ones, its highest byte is their number
     if at < 0 or at > len(text) - 18:
         return -1
     blanks_by_place: Any = _U0  # how many there were in each byte of the words

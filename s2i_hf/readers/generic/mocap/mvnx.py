@@ -99,9 +99,9 @@ def read(file: RawFile, layout: SkeletonLayout | None = None) -> RawClip:
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(data, True)
+    except ReadError:
+        raise
     except (expat.ExpatError, ValueError, LookupError) as error:
-        if isinstance(error, ReadError):
-            raise
         raise ReadError(f"{file.name}: no XML ({str(error)[:80]}); the file is truncated or damaged.") from None
     people = [subject for subject in reader.subjects if subject.rows]
     if not people:
