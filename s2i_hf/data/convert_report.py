@@ -106,9 +106,13 @@ class ConversionReport:
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
 
     def _state(self, split: str) -> str:
-        if split not in self.meta["expected"]:
+        if (
+            split not in self.meta["expected"] or self.meta["protocol"] == "folder"
+        ):  # nobody knows what custom data should hold
             return ""
         expected, missing = self.meta["expected"][split], self.meta["missing"].get(split, shortened([]))
+        if expected is None and self.meta["protocol"] == "folder":
+            return ""  # nobody knows what custom data should hold
         if expected is None:
             words = "the protocol expects no fixed number"
         elif missing["first"]:

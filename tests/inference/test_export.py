@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bodies import walker
 from command_line import run
 from conftest import refused
 from finetune_clips import CLASSES
@@ -166,7 +167,7 @@ def test_a_path_of_this_machine_is_found(tmp_path: Path) -> None:
 
 
 def test_command_on_real_clips(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    clip = synthetic_clips(20, 1)[0]
+    clip = walker("kinect_v1", frames=30)
     np.save(tmp_path / "clip.npy", clip)
     command = ("export", folder, "--format", "torch", "--clips", tmp_path / "clip.npy")
     code, out, err = run(capsys, *command)

@@ -55,7 +55,7 @@ def test_rotation_and_scale_are_a_similarity_about_the_centre(make_clip: MakeCli
         np.testing.assert_allclose(turned[0, 0, 1], joints[0, 0, 1], atol=1e-5)  # SpineMid of actor 1 stays
     only_yaw = Augmentation(yaw=1.0)(joints, LAYOUT, draws(3))
     np.testing.assert_allclose(only_yaw[..., 1], joints[..., 1], atol=1e-5)  # heights stay
-    assert np.abs(only_yaw[..., 0] - joints[..., 0]).max() > 0.1
+    assert np.abs(only_yaw[..., 0] - joints[..., 0]).max() > 0.03
     most = np.full(NUM_DRAWS + LAYOUT.num_joints, 1 - 1e-9)
     turned = Augmentation(yaw=0.5, tilt=0.2, scale=0.1)(joints, LAYOUT, most)
     away, before = turned[3, 1, 7] - joints[0, 0, 1], joints[3, 1, 7] - joints[0, 0, 1]

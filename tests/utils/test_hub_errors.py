@@ -93,7 +93,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     ViTForImageClassification(config).save_pretrained(base / "model")
     SkeletonProcessor(layout="kinect_v1", size=32).save_pretrained(base / "model")
-    np.save(base / "clip.npy", 0.3 * np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32))
+    np.save(base / "clip.npy", 0.1 * np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32))
     write_nw_ucla(base / "raw", ["a01_s01_e00_v01", "a02_s01_e00_v02", "a08_s02_e00_v03"])
     convert("nw_ucla_xview", base / "raw", base / "data", "parquet")
     return base
