@@ -97,7 +97,9 @@ def settings_of(kinds: type | Mapping[str, type]) -> dict[str, Setting]:
         return _of_methods({name: settings_of(kind) for name, kind in kinds.items()})
     hints = get_type_hints(kinds)
     found = {}
-    for field in sorted(dataclasses.fields(kinds), key=lambda field: field.kw_only):  # what several commands share last
+    for field in sorted(
+        dataclasses.fields(kinds), key=lambda field: field.kw_only is True
+    ):  # what several commands share last
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         found[field.name] = Setting(field.name, hints[field.name], default, **field.metadata)
     return found
