@@ -342,7 +342,8 @@ def _looked_at(files: Sequence[RawFile], protocol: FolderProtocol) -> float | No
         except ReadError:
             continue  # reading it will say what is wrong
     check_lengths(lengths, protocol.unit, protocol.root)
-    rate = float(np.median(rates)) if rates else None
+    steady = bool(rates) and max(rates) <= (1 + _OFF) * min(rates)  # no one number is that of files which differ
+    rate = float(np.median(rates)) if steady else None
     if protocol.fps is not None and rate is not None and abs(rate / protocol.fps - 1) > _OFF:
         raise ValueError(
             f"{protocol.root}: the files say {rate:.6g} frames a second, and fps is {protocol.fps:g}; leave fps out."

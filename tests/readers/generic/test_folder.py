@@ -498,3 +498,11 @@ def test_doubts_and_notes_come_with_the_recordings(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,label,subject\ntrain/walk/1,walk,anna\n")
     (note,) = find_folder(folder, STAR).notes
     assert "0 anna" in note
+
+
+def test_frame_rates_that_differ_are_nobodys(tmp_path: Path) -> None:
+    for name, seconds in (("a", "0.0333333"), ("b", "0.0333"), ("c", "0.0083333")):
+        raw(tmp_path, f"{name}.bvh", BVH.replace("0.0333333", seconds))
+    assert find_folder(tmp_path, any_size=True).fps is None
+    (tmp_path / "c.bvh").unlink()
+    assert find_folder(tmp_path, any_size=True).fps == pytest.approx(30, rel=0.01)
