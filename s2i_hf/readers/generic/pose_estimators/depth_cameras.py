@@ -23,8 +23,9 @@ from ...raw_files import ReadError
 from ..arrays import number_array
 from ..joint_names import joint_key
 from ..raw_clip import RawClip
+from ..tracks import FrameId
 from .frames import Frame, Object, is_object, value_of
-from .tracks import Bodies, FrameId, frame_id, stated
+from .tracks import Bodies, frame_id, stated
 
 _ZED = {18: "openpose_18", 34: "zed_34", 38: "zed_38"}
 _TYPES = tuple(  # JointType of Nuitrack, from 0

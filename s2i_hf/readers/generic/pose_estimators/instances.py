@@ -24,8 +24,9 @@ import numpy as np
 from ....processing.skeleton_layout import SkeletonLayout
 from ...raw_files import ReadError
 from ..raw_clip import RawClip
+from ..tracks import FrameId
 from .frames import FRAME_KEYS, Frame, Object, is_object, value_of
-from .tracks import Bodies, FrameId, frame_id, image_unit, stated
+from .tracks import Bodies, frame_id, image_unit, stated
 
 _PERSON = ("track_id", "person_id", "idx", "instance_id")
 # Joints that AlphaPose writes -> the layout of the first of them

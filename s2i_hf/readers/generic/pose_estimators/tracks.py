@@ -1,8 +1,6 @@
 """`Bodies`: who is in which frame, as pose estimators list them, and how they become one clip.
 
-Frames come in the order of their numbers, and numbers that lack between others are frames in which nobody was seen. People are told apart
-by their ids; where there are none, by their place among those seen in the frame. More tracks than a clip has room for are people if
-they are there at once, and one person continued if they are not.
+People are told apart by their ids; where there are none, by their place among those seen in the frame.
 """
 
 from __future__ import annotations
@@ -11,25 +9,21 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ....processing.layouts import BUILT_IN
 from ....processing.skeleton_layout import SkeletonLayout
-from ...raw_files import MAX_CLIP, ReadError
-from ..arrays import MAX_PEOPLE, number_array
+from ...raw_files import ReadError
+from ..arrays import number_array
 from ..raw_clip import RawClip
+from ..tracks import FrameId, frame_rows, in_frames
 
-MAX_FRAMES = 1_000_000
-_MOST = 4 * MAX_CLIP  # bytes of a clip in memory
 _LARGEST = 1.5  # what is no larger all over an image is in parts of it: nobody is one pixel large
 _FAR = 20.0  # beside such an x or y, what lies between 0 and 2 all over is a score
 _NOBODY = -1  # what stands for "no id" in OpenPose and others
-_ENDING = re.compile(r"\.[^./\\]*[A-Za-z][^./\\]*$")  # of the name of an image
-_AT_ONCE = 1000  # people
-FrameId = int | str
 
 
 @dataclass
@@ -139,15 +133,8 @@ class Bodies:
         frames = np.array([rows[frame] for frame in self._frames])[seen]
         people = [person for person, is_seen in zip(self._people, seen.tolist(), strict=True) if is_seen]
         order = np.argsort(frames, kind="stable")
-        frames, points = frames[order], points[order]
-        tracks, of_ids, notes = _tracks(frames.tolist(), [people[index] for index in order])
-        columns, more = _columns(frames, tracks, points, self.file)
-        people_count = int(columns.max()) + 1
-        if count * people_count * points[0].size * 8 > _MOST:
-            raise ReadError(f"{self.file}: {count:,} frames of {people_count} people; expected one video.")
-        joints = np.full((count, people_count, *points.shape[1:]), np.nan)
-        kept = columns >= 0
-        joints[frames[kept], columns[kept]] = points[kept]
+        tracks, of_ids, notes = _tracks(frames[order].tolist(), [people[index] for index in order])
+        joints, more = in_frames(frames[order], count, tracks, points[order], self.file)
         if not of_ids and (swaps := _swaps(joints)):
             say = f"in {swaps:,} of {count:,} frames people seem to change places, and no id says who is who; track them first"
             notes.append(f"{say}.")
@@ -206,50 +193,6 @@ def person_id(value: object, where: str) -> Hashable:
     raise ReadError(f"{where}: the id of a person is {str(value)[:40]}; expected a number or a name.")
 
 
-def frame_rows(ids: Iterable[FrameId], file: str) -> tuple[dict[FrameId, int], int]:
-    """The row of each frame in the clip, and how many there are, with those of numbers that lack in between.
-
-    Numbers are taken from names that differ in nothing else, such as img_9.jpg and img_10.jpg. Where all steps between them have a
-    common factor, as when every fifth frame was looked at, nothing lacks. Raises ReadError if there would be more than a million.
-    """
-    unique = list(dict.fromkeys(ids))
-    numbers = _numbers(unique)
-    if numbers is None:
-        rows = {frame: row for row, frame in enumerate(sorted(unique, key=_natural))}
-        count = len(rows)
-    else:
-        first = min(numbers, default=0)
-        steps = [after - before for before, after in itertools.pairwise(sorted(numbers))]
-        step = math.gcd(*steps) if len(steps) > 1 else 1
-        rows = {frame: (number - first) // step for frame, number in zip(unique, numbers, strict=True)}
-        count = max(rows.values(), default=-1) + 1
-    if count > MAX_FRAMES:
-        held = f"{count:,} frames, of which {len(unique):,} are there" if len(unique) < count else f"{count:,} frames"
-        raise ReadError(f"{file}: {held}; expected one video, of at most {MAX_FRAMES:,}.")
-    return rows, count
-
-
-def _numbers(ids: Sequence[FrameId]) -> list[int] | None:
-    """What number each frame has; None if they are not told apart by one alone."""
-    found: list[int] = []
-    around: set[tuple[str, str]] = set()
-    for frame in ids:
-        text = _ENDING.sub("", str(frame))
-        match = re.fullmatch(r"(.*?)(\d{1,18})(\D*)", text, re.DOTALL)
-        if match is None:
-            return None
-        sign = -1 if match[1] == "-" else 1
-        around.add(("" if match[1] == "-" else match[1], match[3]))
-        found.append(sign * int(match[2]))
-    return found if len(around) == 1 and len(set(found)) == len(found) else None
-
-
-def _natural(frame: FrameId) -> list[tuple[int, str, str]]:
-    """Digits and text of `"img_9.jpg"` in turn, so that 9 comes before 10."""
-    parts = (match.groups() for match in re.finditer(r"(\d*)(\D*)", str(frame)) if match[0])
-    return [(len(digits.lstrip("0")), digits.lstrip("0"), text) for digits, text in parts]
-
-
 # -- people ------------------------------------------------------------------------------------------------------------
 
 
@@ -273,45 +216,6 @@ def _tracks(frames: Sequence[int], people: Sequence[Hashable]) -> tuple[np.ndarr
         else []
     )
     return np.array(tracks), of_ids, notes
-
-
-def _columns(frames: np.ndarray, tracks: np.ndarray, points: np.ndarray, file: str) -> tuple[np.ndarray, list[str]]:
-    """The place of each body among the people of the clip, -1 if it has none, and sentences about those of too many tracks."""
-    count = int(tracks.max()) + 1
-    if count <= MAX_PEOPLE:
-        return tracks, []
-    if (most := int(np.bincount(frames).max())) > _AT_ONCE:
-        raise ReadError(f"{file}: {most:,} people in one frame; expected one video.")
-    with np.errstate(invalid="ignore"):
-        centres = np.nansum(points, axis=1) / np.maximum((~np.isnan(points)).sum(axis=1), 1)
-    starts = np.unique(tracks, return_index=True)[1]  # bodies are in the order of their frames
-    ends = len(tracks) - 1 - np.unique(tracks[::-1], return_index=True)[1]
-    chain = np.empty(count, dtype=int)
-    last = np.empty(count, dtype=int)  # frame and centre of the last of each chain
-    at = np.empty((count, points.shape[2]))
-    chains = 0
-    for track in np.argsort(frames[starts], kind="stable"):
-        free = np.flatnonzero(last[:chains] < frames[starts[track]])
-        if len(free):
-            place = free[np.argmin(np.abs(at[free] - centres[starts[track]]).sum(axis=1))]
-        else:
-            place, chains = chains, chains + 1
-        chain[track], last[place], at[place] = place, frames[ends[track]], centres[ends[track]]
-    lengths = np.bincount(chain[tracks], minlength=chains)
-    kept = np.sort(np.argsort(-lengths, kind="stable")[:MAX_PEOPLE])
-    place_of = np.full(chains, -1)
-    place_of[kept] = np.arange(len(kept))
-    notes = []
-    if chains < count:
-        notes.append(
-            f"of {count:,} tracks those that are never there at once are taken for one person continued: {chains:,} people."
-        )
-    if chains > MAX_PEOPLE:
-        lost = int((place_of[chain[tracks]] < 0).sum())
-        notes.append(
-            f"{chains - MAX_PEOPLE:,} of {chains:,} people ({lost:,} bodies) do not fit; the {MAX_PEOPLE} seen longest are kept."
-        )
-    return place_of[chain[tracks]], notes
 
 
 def _swaps(joints: np.ndarray) -> int:

@@ -166,7 +166,7 @@ def test_more_people_than_fit_are_counted(tmp_path: Path) -> None:
     rows = [[t, person, *CLIP[t].reshape(-1)] for t in range(6) for person in range(12) if person != 3 or t < 2]
     clip = tables.read(save(tmp_path, ["frame", "id", *HEADER], rows))
     assert clip.joints.shape[1] == 10 and clip.left_out == [
-        "2 of 12 people do not fit; the 10 who are there the longest are kept."
+        "2 of 12 people (8 bodies) do not fit; the 10 seen longest are kept."
     ]
 
 
