@@ -45,10 +45,9 @@ def read(content: object, frames: Sequence[Frame], file: str, _: SkeletonLayout 
         return _azure_kinect(content, frames, file)
     if "keypoint" in first:
         return _zed(frames, file)
-    if value_of(first, "joints") is not None and "joints" not in first:
-        return _nuitrack(frames, file)
     joints = first.get("joints")
-    if isinstance(joints, list) and joints and is_object(joints[0]) and value_of(joints[0], "type") is not None:
+    typed = isinstance(joints, list) and joints and is_object(joints[0]) and value_of(joints[0], "type") is not None
+    if typed or (value_of(first, "joints") is not None and "joints" not in first):
         return _nuitrack(frames, file)
     return None
 

@@ -83,9 +83,7 @@ def read_frames(file: RawFile, parse: Callable[[RawFile], T]) -> tuple[list[tupl
             found.append((_number(one), None))
             problems.append((one, str(error)))
     if len(problems) == len(files):
-        raise ReadError(
-            f"{problems[0][1]} None of the {len(files):,} frames can be read." if len(files) > 1 else problems[0][1]
-        )
+        raise ReadError(problems[0][1] + (f" None of the {len(files):,} frames can be read." if len(files) > 1 else ""))
     for (before, _), (after, _) in pairwise(found):
         if before == after:
             raise ReadError(f"{file.name}: two files are of frame {before}; expected one of each.")
@@ -93,11 +91,8 @@ def read_frames(file: RawFile, parse: Callable[[RawFile], T]) -> tuple[list[tupl
     while found[ended - 1][1] is None and files[ended - 1].size == 0:
         ended -= 1
     left_out = []
-    if len(problems) > len(found) - ended:
-        first = next(one for one, _ in problems)
-        left_out.append(
-            f"{len(problems) - len(found) + ended:,} of {ended:,} frames cannot be read, such as {first.name}."
-        )
+    if (damaged := len(problems) - len(found) + ended) > 0:
+        left_out.append(f"{damaged:,} of {ended:,} frames cannot be read, such as {problems[0][0].name}.")
     if ended < len(found):
         left_out.append(f"empty files at its end are no frames: {len(found) - ended:,}, such as {files[ended].name}.")
     return found[:ended], left_out

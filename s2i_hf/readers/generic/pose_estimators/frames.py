@@ -57,10 +57,7 @@ def value_of(item: Object, *keys: str) -> object:
 def frames_of(content: object, depth: int = _TEXTS) -> list[Frame]:
     """The frames of a file, in its order; [] if it has none of the forms above."""
     if isinstance(content, str) and depth > 0:
-        try:
-            content = json.loads(content)
-        except (ValueError, RecursionError):
-            return []
+        content = _parsed(content)
     if is_object(content):
         around = next((content[key] for key in AROUND if isinstance(content.get(key), list | dict)), None)
         if around is not None:

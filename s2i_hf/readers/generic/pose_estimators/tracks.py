@@ -210,12 +210,8 @@ def _tracks(frames: Sequence[int], people: Sequence[Hashable]) -> tuple[np.ndarr
     for frame, person in zip(frames, people, strict=True):
         tracks.append(number.setdefault((person, places[frame, person]), len(number)))
         places[frame, person] += 1
-    notes = (
-        [f"people of one id in one frame are taken for several, in frames: {len(repeats):,}."]
-        if repeats and of_ids
-        else []
-    )
-    return np.array(tracks), of_ids, notes
+    note = f"people of one id in one frame are taken for several, in frames: {len(repeats):,}."
+    return np.array(tracks), of_ids, [note] if repeats and of_ids else []
 
 
 def _swaps(joints: np.ndarray) -> int:

@@ -107,11 +107,7 @@ def of_records(content: Any, name: str) -> Cells | None:
 
     if isinstance(content, dict) and {"columns", "data"} <= content.keys():
         columns, rows = content["columns"], content["data"]
-        if (
-            not isinstance(columns, list)
-            or not isinstance(rows, list)
-            or not all(isinstance(row, list) for row in rows)
-        ):
+        if not all(isinstance(one, list) for one in (columns, rows, *(rows if isinstance(rows, list) else ()))):
             return None
         if any(len(row) != len(columns) for row in rows):
             raise ReadError(f"{name}: a row of data has not the {len(columns)} values of columns.")
