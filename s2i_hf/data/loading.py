@@ -77,7 +77,8 @@ def load_skeletons(
 
     Returns:
         A dict of splits, "train" and "test" (and "exemplars" in one-shot protocols): a `datasets.DatasetDict`, or for the format npz, and
-        where `datasets` lacks, a plain dict of `SkeletonRows`. `as_rows(data["train"])` gives fast access to either. For a list,
+        where `datasets` lacks, a plain dict of `SkeletonRows`. Joints of a row are flat, beside
+        their shape; `as_rows(data["train"])` gives fast access to either, with joints (T, M, V, 3). For a list,
         or with `holdout`, a plain dict of `SkeletonRows`: of a list "train" and "test", joined as `mixtures.join` says, with labels of
         all sets behind one another.
 

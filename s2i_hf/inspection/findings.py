@@ -132,7 +132,7 @@ def doubts(stats: ClipStatistics) -> list[str]:
         names = stats.examples["sides", "mirrored"]
         warnings.append(
             f"Left and right look swapped in {share(mirrored, told)} of the clips that tell, such as {listed(names)}: "
-            "joints named left are on the person's right, or one axis is mirrored."
+            "joints named left are on the person's right, or one axis is mirrored; change the sign of an axis, or the names, in the export."
         )
     return warnings
 
