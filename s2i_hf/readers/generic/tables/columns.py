@@ -31,7 +31,7 @@ _PLACE = _words(
 )
 _NUMBERED = _words("landmark landmarks keypoint keypoints kp kpt joint joints point points pt lm pose marker")
 _ROWS = {
-    "frame": "frame frameid frameno frameidx frameindex framenumber framenum framecount fno imageid",
+    "frame": "frame frameid frameno frameidx frameindex framenumber framenum framecount fno imageid framename imagename imgname image img",
     "time": "time timestamp t seconds sec timems timestampms ms timeus timestampus milliseconds",
     "person": "person personid personidx pid trackid track id bodyid body bodyidx userid user skeletonid trackingid player playerid "
     "subject",
@@ -65,6 +65,7 @@ class Roles:
 def roles_of(header: Sequence[str]) -> Roles:
     """What each column of a table is, by the names in its header."""
     roles = Roles()
+    ranks: dict[str, int] = {}  # how well a word names a role
     spelt: dict[str, str] = {}  # key of a joint -> how it is spelt first
     glued: dict[str, dict[str, int]] = {}
     for column, cell in enumerate(header):
@@ -74,8 +75,9 @@ def roles_of(header: Sequence[str]) -> Roles:
         if unit := _UNIT.search(name):
             name = name[: unit.start()].rstrip(" _.")
         words = [word for word in _SPLIT.split(name) if word]
-        if (role := _ROLES.get("".join(words).lower())) and role not in roles.rows:
-            roles.rows[role] = column
+        if word := _ROLES.get(plain := re.sub(r"[^a-z0-9]", "", name.lower())):
+            if word not in ranks or _ROWS[word].split().index(plain) < ranks[word]:  # person_id rather than subject
+                roles.rows[word], ranks[word] = column, _ROWS[word].split().index(plain)
         elif found := _value(words):
             joint, value = found
             joint = spelt.setdefault(joint_key(joint), joint) if isinstance(joint, str) else joint

@@ -71,6 +71,8 @@ def _clip(
         raise ReadError(
             f"{name}: column {header[column]!r} says that these are {count:,} clips; write one file a clip."
         )
+    if sum(isinstance(joint, str) and joint != "" for joint in roles.joints) > 1:
+        roles.joints.pop("", None)  # x and y of something else, such as a box around the body
     if "" in roles.joints:
         if len(roles.joints[""].get("x", [])) > 1 and len(roles.joints) == 1:
             return _labelled(header, table, lines, layout, name)

@@ -158,6 +158,9 @@ def test_rows_with_numbers_of_frames_and_people(tmp_path: Path) -> None:
     np.testing.assert_array_equal(clip, expected)
     every = [[3 * t, *CLIP[t].reshape(-1)] for t in range(6)]  # each third frame of a video
     np.testing.assert_array_equal(joints_in(tables, save(tmp_path, ["frame", *HEADER], every), STAR), CLIP)
+    counted = [[t, *CLIP[t].reshape(-1)] for t in (2, 0, 1, 3, 5, 4)]
+    for name in ("Frame#", "FRAME NO.", "frame_index", "Frame (#)"):
+        np.testing.assert_array_equal(joints_in(tables, save(tmp_path, [name, *HEADER], counted), STAR), CLIP)
     images = [[f"img_{t:05}.jpg", *CLIP[t].reshape(-1)] for t in (2, 0, 1, 3, 5, 4)]
     np.testing.assert_array_equal(joints_in(tables, save(tmp_path, ["image_id", *HEADER], images), STAR), CLIP)
 
@@ -184,6 +187,14 @@ def test_a_row_for_each_joint(tmp_path: Path, numbered: bool) -> None:
     np.testing.assert_array_equal(clip, expected)
     with refused(ReadError, "is there twice in frame 0"):
         tables.read(save(tmp_path, ["frame", "landmark", "x", "y", "z"], [*rows, rows[0]]))
+
+
+def test_other_numbers_beside_the_joints(tmp_path: Path) -> None:
+    """A box around the body, a score of the person, a subject beside the track."""
+    two = joints(6, people=2)
+    rows = [[7, t, 10 + person, 1, 2, 3, 4, 0.9, *two[t, person].reshape(-1)] for t in range(6) for person in range(2)]
+    file = save(tmp_path, ["subject", "frame", "track_id", "x", "y", "width", "height", "score", *HEADER], rows)
+    np.testing.assert_array_equal(joints_in(tables, file, STAR), two)
 
 
 @pytest.mark.parametrize("cells", ["clip.mp4", "squat", "2020-01-01 10:00:00.5", '"a, b"', ""])
