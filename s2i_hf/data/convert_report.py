@@ -106,9 +106,7 @@ class ConversionReport:
         return lines + [f"  {split}: {count:,} clips{self._state(split)}" for split, count in self.kept.items()]
 
     def _state(self, split: str) -> str:
-        if (
-            split not in self.meta["expected"] or self.meta["protocol"] == "folder"
-        ):  # nobody knows what custom data should hold
+        if split not in self.meta["expected"]:
             return ""
         expected, missing = self.meta["expected"][split], self.meta["missing"].get(split, shortened([]))
         if expected is None and self.meta["protocol"] == "folder":

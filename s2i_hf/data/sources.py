@@ -14,7 +14,8 @@ from ..processing.layouts import get_layout, register_layout
 from ..processing.suggestions import did_you_mean
 from ..protocols import PROTOCOLS, SPLITS, Protocol, Split, parse_name, short_names
 from ..protocols.folder import FolderProtocol
-from ..readers import RawFile, get_reader
+from ..readers import RawFile, ReadError, get_reader
+from ..readers.discovery import read_file
 from ..readers.generic.folder import FolderOptions
 from ..readers.raw_files import list_raw_files
 from ..readers.recordings import Recordings, file_id
@@ -105,13 +106,20 @@ def _build(recordings: Recordings, data_dir: Path, cache_dir: str | Path | None,
     if not parts:
         _report_left_out(recordings, builder.left_out())
         raise ValueError(
-            f"None of the {len(files)} recordings in {data_dir} can be read; the warnings say why, first of {files[0]}."
+            f"None of the {len(files)} recordings in {data_dir} can be read, the first because: {_reason(files[0], protocol)}"
         )
     data = _complete(parts, protocol.name, protocol.class_names, protocol.splits)
     _report_left_out(recordings, builder.left_out())
     for split in protocol.splits:
         _report_gaps(recordings, split, list(data[split]["sample_id"]))
     return data
+
+
+def _reason(file: RawFile, protocol: Protocol) -> str:
+    """Why a recording cannot be read."""
+    return next(
+        (str(found) for found in read_file(file, protocol) if isinstance(found, ReadError)), f"{file} holds no clip."
+    )
 
 
 def _complete(parts: Mapping[Any, Any], protocol: str, class_names: Sequence[str], splits: Sequence[str]) -> Any:

@@ -315,7 +315,8 @@ def read_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[SkeletonSequ
         _, label, subject, camera = protocol.table[sample_id]
         yield SkeletonSequence(joints, layout, label, subject, camera, sample_id=sample_id)
         for sentence in clip.left_out:
-            yield LeftOut(f"{file.name}: {sentence}")
+            called = sample_id.rpartition("/")[2] if file.companions else file.name  # not the first of the frames
+            yield LeftOut(f"{called}: {sentence}")
 
 
 def _raw_clips(file: RawFile, protocol: FolderProtocol) -> Iterator[tuple[str, RawClip | ReadError]]:

@@ -85,15 +85,25 @@ def find(names: Sequence[str], layout: SkeletonLayout) -> list[int]:
 
 
 def known_layouts(names: Sequence[str]) -> list[str]:
-    """The well-known layouts that a list of names is: those of most joints, all of which are named. The one in this order is first."""
-    found = {
-        name: indices
-        for name, layout in BUILT_IN.items()
-        if -1 not in (indices := find(names, layout)) and len(set(indices)) == len(indices)
-    }
-    most = max(map(len, found.values()), default=0)
-    best = [name for name, indices in found.items() if len(indices) == most]
-    return sorted(best, key=lambda name: found[name] != sorted(found[name]))
+    """The well-known layouts that have all joints of a list of names and no others; the one in this order is first."""
+    alike = {name: find(names, layout) for name, layout in BUILT_IN.items() if layout.num_joints == len(names)}
+    found = {name: indices for name, indices in alike.items() if len({-1, *indices}) == len(names) + 1}
+    return sorted(found, key=lambda name: found[name] != sorted(found[name]))
+
+
+def nearest_layout(names: Sequence[str]) -> str:
+    """What a list of names has in common with the well-known layout of which it names most joints, for a sentence; "" if little."""
+    found = {name: find(names, layout) for name, layout in BUILT_IN.items()}
+    best = max(found, key=lambda name: (len(found[name]) - found[name].count(-1), -len(found[name])))
+    indices, joints = found[best], BUILT_IN[best].joint_names
+    shared = len(indices) - indices.count(-1)
+    if 2 * shared < max(len(names), len(joints)):
+        return ""
+    lacking = [joint for joint, index in zip(joints, indices, strict=True) if index < 0]
+    beside = [name for index, name in enumerate(names) if index not in indices]
+    if lacking:
+        return f", but {shared} of them those of {best} without {', '.join(lacking[:3])}"
+    return f", but {shared} of them those of {best}, and layout={best!r} leaves out {', '.join(beside[:3])}"
 
 
 def pick(names: Sequence[str], layout: SkeletonLayout, file: str) -> list[int]:

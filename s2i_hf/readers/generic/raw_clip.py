@@ -15,7 +15,7 @@ import numpy as np
 from ...processing.layouts import BUILT_IN
 from ...processing.skeleton_layout import SkeletonLayout
 from ..raw_files import ReadError, SilentFile
-from .joint_names import known_layouts, pick, tree_of
+from .joint_names import known_layouts, nearest_layout, pick, tree_of
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 UPS = ("y", "z", "-y")
@@ -76,11 +76,7 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
     kind, parents = _kind(clip), clip.parents
     if parents is None and clip.names and clip.joints.shape[-1] == 3 and kind in ("", "m"):
         parents = tree_of(clip.names)
-    known = [
-        BUILT_IN[name]
-        for name in known_layouts(clip.names)
-        if BUILT_IN[name].num_joints == len(clip.names) or parents is None
-    ]
+    known = [BUILT_IN[name] for name in known_layouts(clip.names)]
     if known:
         best = next((layout for layout in known if layout.unit == kind), known[0])
         return best if kind in ("", best.unit) else replace(best, name=f"{best.name}_{kind}", unit=kind)
@@ -88,8 +84,9 @@ def layout_of(clip: RawClip, file: str) -> SkeletonLayout:
         return _named_layout(clip.names, parents, file)
     if clip.names:
         shown = ", ".join(clip.names[:4]) + (", ..." if len(clip.names) > 4 else "")
+        near = nearest_layout(clip.names)
         advice = "pass a layout of your own with the joints you want, by these names, and their parents"
-        raise ReadError(f"{file}: its {len(clip.names)} joints ({shown}) are those of no known layout; {advice}.")
+        raise ReadError(f"{file}: its {len(clip.names)} joints ({shown}) are those of no known layout{near}; {advice}.")
     raise SilentFile(file)
 
 

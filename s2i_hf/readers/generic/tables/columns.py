@@ -75,6 +75,8 @@ def roles_of(header: Sequence[str]) -> Roles:
         if unit := _UNIT.search(name):
             name = name[: unit.start()].rstrip(" _.")
         words = [word for word in _SPLIT.split(name) if word]
+        if not unit and len(words) > 2 and words[-2].lower() in _AXES and (unit := _UNIT.fullmatch(f"({words[-1]})")):
+            words = words[:-1]  # "Head_x_mm"
         if word := _ROLES.get(plain := re.sub(r"[^a-z0-9]", "", name.lower())):
             if word not in ranks or _ROWS[word].split().index(plain) < ranks[word]:  # person_id rather than subject
                 roles.rows[word], ranks[word] = column, _ROWS[word].split().index(plain)

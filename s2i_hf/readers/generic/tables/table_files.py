@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....processing.skeleton_layout import SkeletonLayout
+from ...number_text import is_number
 from ...raw_files import MAX_CLIP, RawFile, ReadError, SilentFile, read_bytes
 from ..arrays import as_clip
 from ..mocap import motive_csv, vicon_csv
@@ -198,6 +199,10 @@ def _framed(
             filled.add((row, joint))
             gathered[row, index[joint]] = points[place, 0]
         points, frames, people = gathered, [frame for frame, _ in rows], [person for _, person in rows]
+    order = sorted(
+        range(len(frames)), key=lambda row: (frames[row], _id_order(people[row]))
+    )  # the order of rows says nothing
+    frames, people, points = [frames[row] for row in order], [people[row] for row in order], points[order]
     clip, left_out = assemble(frames, people, points, name)
     if isinstance(joints[0], str):
         return RawClip(clip, tuple(map(str, joints)), unit=roles.unit, left_out=left_out)
@@ -213,6 +218,12 @@ def _as_joints(cells: Sequence[str]) -> list[Joint]:
 def _joints_in(cells: Sequence[str]) -> list[Joint]:
     joints = list(dict.fromkeys(_as_joints(cells)))
     return sorted(joints) if isinstance(joints[0], int) else joints  # type: ignore[type-var]
+
+
+def _id_order(person: Hashable) -> tuple[float, str]:
+    """Numbers in their order, then texts."""
+    text = str(person)
+    return (float(text) if is_number(text) and not math.isnan(float(text)) else math.inf), text
 
 
 def _people(table: pd.DataFrame, roles: Roles) -> list[Hashable]:

@@ -60,8 +60,8 @@ def test_an_openpose_folder_is_one_clip(tmp_path: Path) -> None:
     assert np.isnan(joints[[2, 3]]).all()
     np.testing.assert_allclose(joints[[0, 1, 4, 5]], expected(25)[[0, 1, 4, 5]], atol=1e-4)
     assert left == [
-        "clip/clip_000000000000_keypoints.json: 1 of 6 frames cannot be read, such as clip_000000000002_keypoints.json.",
-        "clip/clip_000000000000_keypoints.json: empty files at its end are no frames: 1, such as clip_000000000006_keypoints.json.",
+        "clip: 1 of 6 frames cannot be read, such as clip_000000000002_keypoints.json.",
+        "clip: empty files at its end are no frames: 1, such as clip_000000000006_keypoints.json.",
     ]
 
 
@@ -72,9 +72,7 @@ def test_frames_without_a_file_are_nan(tmp_path: Path) -> None:
     clips, left, _ = read(write(tmp_path, files))
     joints = clips["clip"]
     assert joints.shape == (FRAMES, 2, 18, 3) and np.isnan(joints[1:4]).all() and not np.isnan(joints[[0, 4, 5]]).any()
-    assert left == [
-        "clip_000000000000_keypoints.json: 1 of 4 frames cannot be read, such as clip_000000000001_keypoints.json."
-    ]
+    assert left == ["clip: 1 of 4 frames cannot be read, such as clip_000000000001_keypoints.json."]
 
 
 def test_several_clips_in_one_folder_are_told_apart_by_their_names(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_rows_with_numbers_of_frames_and_people(tmp_path: Path) -> None:
     two = joints(8, people=2)
     rows = [[30 + t, f"p{person}", *two[t, person].reshape(-1)] for t in (4, 0, 7, 1, 2, 6) for person in (1, 0)]
     clip = joints_in(tables, save(tmp_path, ["Frame No", "track_id", *HEADER], rows), STAR)
-    expected = two[:, ::-1].copy()
+    expected = two.copy()
     expected[[3, 5]] = np.nan  # frames without a row
     np.testing.assert_array_equal(clip, expected)
     every = [[3 * t, *CLIP[t].reshape(-1)] for t in range(6)]  # each third frame of a video
@@ -327,3 +327,38 @@ def test_a_table_that_names_its_joints_is_read_as_nothing_else(tmp_path: Path, n
                 [joint_key(one) for one in layout.joint_names].index(joint_key(joint)) for joint in other.joint_names
             ]
             np.testing.assert_allclose(found[..., 0], clip[:, :, order, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "beside", "words"),
+    [
+        (["ThumbL"], [], "but 24 of them those of kinect_v2 without ThumbL"),
+        (["HandTipL", "HandTipR", "ThumbL", "ThumbR"], [], "but 21 of them those of kinect_v2 without HandTipL"),
+        ([], ["Racket"], "but 25 of them those of kinect_v2, and layout='kinect_v2' leaves out Racket"),
+    ],
+)  # fmt: skip
+def test_a_few_joints_more_or_fewer_are_no_other_layout(
+    tmp_path: Path, lacking: list[str], beside: list[str], words: str
+) -> None:
+    names = [name for name in LAYOUTS["kinect_v2"].joint_names if name not in lacking] + beside
+    clip = np.random.default_rng(0).normal(0, 0.1, (5, 1, len(names), 3))
+    file = save(tmp_path, [f"{name}_{axis}" for name in names for axis in "xyz"], clip.reshape(5, -1))
+    with refused(ReadError, f"its {len(names)} joints (", words, "pass a layout of your own"):
+        layout_in(tables, file)
+    if lacking:
+        with refused(ReadError, f"has no joint '{lacking[0]}', which layout 'kinect_v2' needs"):
+            joints_in(tables, file, LAYOUTS["kinect_v2"])
+    else:
+        np.testing.assert_array_equal(joints_in(tables, file, LAYOUTS["kinect_v2"]), clip[:, :, :25])
+
+
+def test_people_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    two = joints(6, people=2)
+    rows = [[t, (2, 10)[person], *two[t, person].reshape(-1)] for t in (3, 0, 5, 1, 2, 4) for person in (1, 0)]
+    np.testing.assert_array_equal(joints_in(tables, save(tmp_path, ["frame", "id", *HEADER], rows), STAR), two)
+
+
+def test_units_after_an_axis(tmp_path: Path) -> None:
+    clip = tables.read(save(tmp_path, [f"{name}_mm" for name in HEADER], CLIP.reshape(6, 12)))
+    np.testing.assert_array_equal(clip.joints, CLIP)
+    assert clip.unit == "mm" and clip.names == STAR.joint_names
