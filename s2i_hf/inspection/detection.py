@@ -217,8 +217,8 @@ def _count_suffixes(files: Sequence[RawFile]) -> dict[str, Suffix]:
 
 
 # -- general formats ---------------------------------------------------------------------------------------------------
-# Formats with as many joints are told apart by geometry: 25 joints are Kinect v2 or OpenPose, but only under the right tree are
-# bones short, steady and as long on the left as on the right (`body_checks.layout_misfit`).
+# Files that do not name their joints are read by every layout that has as many, to say which trees fit: 25 joints are Kinect v2 or
+# OpenPose, but only under the right one are bones short, steady and as long on the left as on the right (`body_checks.layout_misfit`).
 
 
 def _pickles(path: Path, files: Sequence[RawFile]) -> Detection | None:
@@ -252,6 +252,7 @@ def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknow
             clips = _some_clips(path, files, options | {"layout": candidates.pop(0), "any_size": True})
         except SilentFile:
             candidates, silent = list(BUILT_IN), True
+            files = spread(custom, 10 * _PROBES)  # each layout would look at all of them again
         except (ValueError, ImportError) as error:
             problems.append(str(error))
         else:
@@ -278,14 +279,9 @@ def _folder(path: Path, files: Sequence[RawFile], options: FolderOptions, unknow
         return found
     options["unit"] = unit
     if not silent:
-        flags: list[tuple[str, object]] = [("layout", _shown(options["layout"]) if given else None)]
-        flags += [
-            ("unit", options.get("unit")),
-            ("up", options.get("up")),
-            ("axes", options.get("axes")),
-            ("fps", options.get("fps")),
-        ]
-        shown = [f"--{name} {shlex.quote(str(value))}" for name, value in flags if value is not None]
+        flags = dict(options) | {"layout": _shown(options["layout"]) if given else None}
+        names = [name for name in ("layout", "unit", "up", "axes", "fps") if flags.get(name) is not None]
+        shown = [f"--{name} {shlex.quote(str(flags[name]))}" for name in names]
         shown += ["--any-size"] if options.get("any_size") else []
         found.commands = [" ".join(["s2i convert folder --data-dir", where, *shown, "--output OUT"])]
     return found

@@ -161,9 +161,8 @@ def in_layout(
     x, y, z = np.moveaxis(joints, -1, 0)
     joints = np.stack({"y": (x, y, z), "-y": (x, -y, -z), "z": (x, z, -y)}[up], axis=-1)
     with np.errstate(over="ignore"):
-        joints = np.where(
-            np.isnan(joints), np.float32(np.nan), joints.astype(np.float32) + np.float32(0)
-        )  # no negative zeros
+        positive = joints.astype(np.float32) + np.float32(0)  # no negative zeros
+        joints = np.where(np.isnan(joints), np.float32(np.nan), positive)
     bad = np.argwhere(np.isinf(joints))
     if len(bad):
         frame, _, joint, axis = (int(index) for index in bad[0])

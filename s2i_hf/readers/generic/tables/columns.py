@@ -97,17 +97,10 @@ def roles_of(header: Sequence[str]) -> Roles:
     return roles
 
 
-def named_value(cell: str) -> tuple[Joint, str] | None:
-    """The joint that a column of this name is about, and which of its values; None if it is about none."""
-    return _value([word for word in _SPLIT.split(cell.strip()) if word]) if len(cell) <= _MAX_NAME else None
-
-
 def _value(words: Sequence[str]) -> tuple[Joint, str] | None:
     """The joint that a column is about, and which of its values; None if it is about none."""
     lower = [word.lower() for word in words]
-    for at in (-1, 0):  # "nose_x", then "x_nose"
-        if not words:
-            return None
+    for at in (-1, 0) if words else ():  # "nose_x", then "x_nose"
         rest = list(words[:-1] if at else words[1:])
         if lower[at] in _AXES:
             return _joint(rest), lower[at]

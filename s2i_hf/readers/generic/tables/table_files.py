@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..mocap import motive_csv, vicon_csv
 from ..raw_clip import RawClip
 from ..tracks import assemble
 from .cells import COUNTED, is_text, numbers, of_parquet, of_records, of_text, texts
-from .columns import Joint, Roles, named_value, roles_of
+from .columns import Joint, Roles, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def _clip(
         roles.joints.pop("", None)  # x and y of something else, such as a box around the body
     if "" in roles.joints:
         if len(roles.joints[""].get("x", [])) > 1 and len(roles.joints) == 1:
-            return _labelled(header, table, lines, layout, name)
+            return _labelled(roles.joints[""], table, lines, layout, name)
         if "joint" not in roles.rows:
             expected = "expected a column such as joint, or names such as left_elbow_x"
             raise ReadError(f"{name}: columns {', '.join(roles.joints[''])} are of no joint; {expected}.")
@@ -85,15 +85,18 @@ def _clip(
 
 
 def _labelled(
-    header: Sequence[str], table: pd.DataFrame, lines: Sequence[int], layout: SkeletonLayout | None, name: str
+    axes: Mapping[str, Sequence[int]],
+    table: pd.DataFrame,
+    lines: Sequence[int],
+    layout: SkeletonLayout | None,
+    name: str,
 ) -> RawClip:
     """Columns called x, y, z, x, y, z ...: the joints in the order of the layout, with or without a score."""
-    columns = [(column, value[1]) for column, cell in enumerate(header) if (value := named_value(cell))]
+    columns = sorted((column, value) for value, places in axes.items() for column in places)
     values = [value for _, value in columns]
     first = values[: values.index("x", 1)]
     if values != first * (len(values) // len(first)) or first[:2] != ["x", "y"]:
-        shown = ", ".join(dict.fromkeys(header))[:80]
-        raise ReadError(f"{name}: its header repeats {shown} in no order; expected x, y, z of each joint.")
+        raise ReadError(f"{name}: its header repeats {', '.join(axes)} in no order; expected x, y, z of each joint.")
     if layout is None:
         raise SilentFile(name)
     points = numbers(table, [column for column, value in columns if value != "score"], lines, name)
