@@ -27,9 +27,9 @@ def make_image(joints: np.ndarray, facts: dict[str, str]) -> np.ndarray:
     if recipe["center"] != "none":
         center = joints[:, :1, json.loads(facts["center_joints"])].mean(axis=2, keepdims=True)
         joints = joints - (center[:1] if recipe["center"] == "first_frame" else center)
-    if recipe["stream"] == "bone":
+    if "bone" in recipe["stream"]:
         joints = joints - np.where(parents[:, None] < 0, 0, joints[:, :, parents])
-    elif recipe["stream"] == "motion":
+    if "motion" in recipe["stream"]:
         joints = np.diff(joints, axis=0, prepend=joints[:1])
     axes = (0, 1, 2) if recipe["value_range"] == "per_axis" else None
     low, high = joints.min(axis=axes), joints.max(axis=axes)

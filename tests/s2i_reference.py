@@ -43,17 +43,16 @@ def streamed(clip: np.ndarray, parents: Sequence[int], centre: Sequence[int], ce
         for m in range(people):
             for v in range(joints):
                 centred[t, m, v] = clip[t, m, v] - origin
-    if stream == "joint":
-        return centred
-    out = np.empty_like(centred)
-    for t in range(frames):
-        for m in range(people):
-            for v in range(joints):
-                if stream == "bone":
-                    out[t, m, v] = centred[t, m, v] - (centred[t, m, parents[v]] if parents[v] >= 0 else 0.0)
-                else:
-                    out[t, m, v] = centred[t, m, v] - centred[t - 1, m, v] if t else 0.0
-    return out
+    for step in {"joint": [], "bone_motion": ["bone", "motion"]}.get(stream, [stream]):
+        before, centred = centred, np.empty_like(centred)
+        for t in range(frames):
+            for m in range(people):
+                for v in range(joints):
+                    if step == "bone":
+                        centred[t, m, v] = before[t, m, v] - (before[t, m, parents[v]] if parents[v] >= 0 else 0.0)
+                    else:
+                        centred[t, m, v] = before[t, m, v] - before[t - 1, m, v] if t else 0.0
+    return centred
 
 
 def reference_image(

@@ -21,6 +21,7 @@ from torch.nn import functional
 from s2i_hf.data.loading import as_rows
 from s2i_hf.models.saved_models import pick_device
 from s2i_hf.processing.augmentation import Augmentation
+from s2i_hf.processing.encoding import Stream
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import prepare
@@ -40,7 +41,7 @@ class PeerArguments:
     data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
     cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
     output_dir: str | None = arg(None, "Where the results go; runs/<method>_<data> if none.")
-    stream: Literal["joint", "bone", "motion", "bone_motion"] = arg("joint", "What the network reads.")
+    stream: Stream = arg("joint", "What the network reads.")
     num_frames: int = arg(52, "Frames taken from every clip.")
     width: int = arg(32, "Channels of the first blocks; a multiple of 4.")
     groups: int = arg(4, "Groups of channels whose graph is refined for each clip on its own.")

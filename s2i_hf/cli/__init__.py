@@ -41,7 +41,7 @@ COMMANDS: dict[str, Command] = {
     "probe": Command("experiments", "linear probe and kNN of a pretrained encoder, the untrained one and raw joints"),
     "finetune": Command("finetune", "a classifier from a pretrained encoder, or from scratch"),
     "robustness": Command("experiments", "how a trained model stands lost joints and lost time"),
-    "fuse": Command("experiments", "classifiers of joints, bones and motion as one"),
+    "fuse": Command("experiments", "classifiers of joints, bones and their motion as one"),
     "cross-layout": Command("experiments", "training clips in one joint format, test clips in another"),
     "ablate": Command("experiments", "variants of a pretraining: a YAML grid in, a table and a plot out"),
     "predict": Command("predict", "the actions in recordings, by a fine-tuned classifier"),

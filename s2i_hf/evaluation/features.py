@@ -11,7 +11,7 @@ import torch
 
 from ..models.modeling_pooled_vit import backbone_tokens
 from ..processing.augmentation import NUM_DRAWS, Augmentation, about_center, rotation_matrix
-from ..processing.encoding import encode
+from ..processing.encoding import Stream, encode
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.resizing import Columns, part_columns
 from ..processing.rng import hash_ids, uniform
@@ -58,7 +58,7 @@ def extract_features(
     device: str | torch.device | None = None,
     *,
     poolings: Sequence[str] = POOLINGS,
-    stream: str | None = None,
+    stream: Stream | None = None,
     rotations: int = 1,
 ) -> dict[str, np.ndarray]:
     """Features of a frozen encoder, one vector a clip and pooling.
@@ -72,7 +72,7 @@ def extract_features(
         rows: Clips with joints (T, M, V, 3) and layout.
         device: Where the encoder runs; where it already is if None.
         poolings: Which of those below.
-        stream: joint, bone or motion: what the images show; the processor's own if None.
+        stream: What the images show (`EncodingOptions.stream`); the processor's own if None.
 
     Returns:
         "mean": (N, D) mean of the patch tokens; "cls": (N, D) the CLS token, or what the family has for one (ConvNeXt and Swin
@@ -107,7 +107,7 @@ def _pooled(
     processor: SkeletonProcessor,
     device: torch.device,
     wide: bool,
-    stream: str | None,
+    stream: Stream | None,
 ) -> dict[str, torch.Tensor]:
     """Pooling -> (B, D) float32 features of a batch of rows, part_std only if `wide`."""
     joints, layouts = [row["joints"] for row in batch], [row["layout"] for row in batch]

@@ -20,6 +20,7 @@ from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.loading import load_config, load_weights
 from ..models.saved_models import check_size, layout_note, processor_for
+from ..processing.encoding import Stream
 from ..processing.layouts import get_layout
 from ..runs.results import ENCODERS, append_results, class_report, write_class_report
 from ..runs.run_folder import RunFolder
@@ -48,7 +49,7 @@ class ProbeArguments(FittedArguments):
         "auto",
         "Features; auto chooses mean, cls or part on held-out training subjects. part_std: part, and its variation in time.",
     )
-    streams: tuple[Literal["joint", "bone", "motion"], ...] = arg(
+    streams: tuple[Stream, ...] = arg(
         (), "Features of these images of each clip side by side; of the processor's own stream if none."
     )
     validation: Literal["auto", "subjects", "cameras"] = arg(

@@ -1,7 +1,7 @@
-"""Several classifiers as one: the joint, bone and motion streams of the same clips, their probabilities averaged.
+"""Several classifiers as one: the joint, bone, motion and bone motion streams of the same clips, their probabilities averaged.
 
-The three streams of S2I are three images of a clip and three models (as in 2s-AGCN, Shi et al., CVPR 2019). Weights are equal unless they
-are chosen on validation clips; a table of fused numbers whose weights were found on the test clips says nothing.
+Four streams are four images of a clip and four models (as in MS-AAGCN, Shi et al., arXiv 1912.06971, and CTR-GCN). Weights are equal
+unless they are chosen on validation clips; a table of fused numbers whose weights were found on the test clips says nothing.
 """
 
 from __future__ import annotations

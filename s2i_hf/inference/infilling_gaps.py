@@ -114,10 +114,10 @@ def _frames(span: Any, length: int) -> tuple[int, int]:
 
 def touched_pixels(lost: np.ndarray, layout: SkeletonLayout, options: EncodingOptions) -> np.ndarray:
     """(H, W) bool: pixels that a lost joint (T, M, V) contributes to, through stream and resize."""
-    if options.stream == "bone":  # a bone is lost with either end
+    if "bone" in options.stream:  # a bone is lost with either end
         parents = np.array([joint if parent < 0 else parent for joint, parent in enumerate(layout.parents)])
         lost = lost | lost[:, :, parents]
-    elif options.stream == "motion":  # a difference is lost with either frame
+    if "motion" in options.stream:  # a difference is lost with either frame
         lost = lost | np.concatenate([lost[:1], lost[:-1]])
     frames, people = lost.shape[:2]
     # cubic weights are negative, too

@@ -25,6 +25,9 @@ from .resizing import Columns, joint_inverse, joint_matrix, resize_weights, time
 from .skeleton_layout import joint_depths
 from .transforms import prepare
 
+Stream = Literal["joint", "bone", "motion", "bone_motion"]
+STREAMS: tuple[Stream, ...] = get_args(Stream)
+
 
 @dataclass(frozen=True)
 class EncodingOptions:
@@ -40,7 +43,7 @@ class EncodingOptions:
         value_scale: Length that becomes 1 with `value_range="fixed"`, in the unit of the layout.
         center: What is subtracted: the centre of actor 1 in the "first_frame", in "every_frame", or "none".
         stream: "joint": positions; "bone": each joint minus its parent (a root keeps its centred position); "motion": each frame
-            minus the one before (the first is zero).
+            minus the one before (the first is zero); "bone_motion": the motion of the bones.
         image_mean: Subtracted from each channel after `value_range`, or None.
         image_std: Divisor of each channel after `image_mean`, or None.
         joint_order: Joints of a person from left to right: "parts": part by part, top-down; "sensor": as the layout lists them;
@@ -58,7 +61,7 @@ class EncodingOptions:
     value_range: Literal["sequence", "per_axis", "fixed"] = "sequence"
     value_scale: float = 1.0
     center: Literal["first_frame", "every_frame", "none"] = "first_frame"
-    stream: Literal["joint", "bone", "motion"] = "joint"
+    stream: Stream = "joint"
     image_mean: tuple[float, float, float] | None = None
     image_std: tuple[float, float, float] | None = None
     joint_order: Literal["parts", "sensor", "random"] = "parts"
@@ -114,7 +117,7 @@ class ClipMetadata:
         offset: (1, 3) or (T, 3) float32, the centre that was subtracted, in the unit of the layout.
         low: (3,) float32, value that became 0 before mean/std.
         high: (3,) float32, value that became 1 before mean/std.
-        anchor: (M, V, 3) float32, centred first frame, for the motion stream; else None.
+        anchor: (M, V, 3) float32, first frame, centred, of joints ("motion") or bones ("bone_motion"); else None.
         num_missing: Joints that were filled along time before encoding.
     """
 
@@ -164,12 +167,12 @@ def _measure(joints: np.ndarray, layout: SkeletonLayout, options: EncodingOption
         everywhere = np.tile(offset, (1, joints.shape[1] * layout.num_joints))
         joints = (joints.reshape(len(joints), -1) - everywhere).reshape(joints.shape)
     anchor = None
-    if options.stream == "bone":
+    if "bone" in options.stream:
         child, parent = bones_of(layout)
         bones = joints.copy()
         bones[:, :, child] -= joints[:, :, parent]
         joints = bones
-    elif options.stream == "motion":
+    if "motion" in options.stream:
         anchor = joints[0].copy()
         joints = np.concatenate([np.zeros_like(joints[:1]), np.diff(joints, axis=0)])
     if options.value_range == "fixed":
@@ -284,13 +287,13 @@ def decode(images: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) 
         scale, shift = affine(clip.low.astype(np.float64), clip.high.astype(np.float64), options, np)
         values = (values - shift[:, None, None]) / scale[:, None, None]
         joints = values.transpose(1, 2, 0).reshape(clip.num_frames, clip.num_people, layout.num_joints, 3)
-        if options.stream == "bone":
+        if "motion" in options.stream:
+            joints[0] = 0.0
+            joints = np.cumsum(joints, axis=0) + clip.anchor
+        if "bone" in options.stream:
             for joint in np.argsort(joint_depths(layout.parents), kind="stable"):
                 if layout.parents[joint] >= 0:
                     joints[:, :, joint] += joints[:, :, layout.parents[joint]]
-        elif options.stream == "motion":
-            joints[0] = 0.0
-            joints = np.cumsum(joints, axis=0) + clip.anchor
         joints = joints + clip.offset[:, None, None]
         clips.append(torch.from_numpy(joints.astype(np.float32)))
     return clips

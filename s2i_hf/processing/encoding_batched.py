@@ -82,12 +82,12 @@ def _encode_group(
     if options.center != "none":
         body = x[:, :1, 0] if options.center == "first_frame" else x[:, :, 0]
         x = x - body[:, :, list(layout.center_indices)].mean(dim=2)[:, :, None, None]
-    if options.stream == "bone":
+    if "bone" in options.stream:
         child, parent = bones_of(layout)
         bones = x.clone()
         bones[:, :, :, child] -= x[:, :, :, parent]
         x = bones
-    elif options.stream == "motion":
+    if "motion" in options.stream:
         x = torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
     if options.value_range == "fixed":
         low = torch.zeros((batch, 3), device=device)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..models.loading import check_model_name
+from ..processing.encoding import Stream
 from ..utils.arguments import arg
 from .common_arguments import CommonArguments
 
@@ -27,7 +28,7 @@ class _FinetuneTask:
         "cls", "What the head reads: the CLS token, the mean of the patches, or the mean over time of each column."
     )
     size: int | None = arg(None, "Side of the image in pixels; the model's if none (224 for config:...).")
-    stream: Literal["joint", "bone", "motion"] | None = arg(None, "What the image shows; the processor's if none.")
+    stream: Stream | None = arg(None, "What the image shows; the processor's if none.")
     people: Literal["adaptive", "first"] | None = arg(
         None, "Blocks of as many people as present, or actor 1 alone; the processor's if none."
     )

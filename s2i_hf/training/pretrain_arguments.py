@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..models.scheduling_diffmae import NoiseSchedule
-from ..processing.encoding import EncodingOptions
+from ..processing.encoding import EncodingOptions, Stream
 from ..processing.masking import mask_weights, ratio_range, typical_ratio
 from ..utils.arguments import arg, pairs, several
 from .common_arguments import CommonArguments
@@ -33,7 +33,7 @@ class _PretrainTask:
     value_range: Literal["sequence", "per_axis", "fixed"] = arg("sequence", "How coordinates reach the pixel range.")
     value_scale: float = arg(1.0, "Metres that become 1 with value_range fixed.")
     center: Literal["first_frame", "every_frame", "none"] = arg("first_frame", "When actor 1's centre is subtracted.")
-    stream: Literal["joint", "bone", "motion"] = arg("joint", "What the image shows.")
+    stream: Stream = arg("joint", "What the image shows.")
     joint_order: Literal["parts", "sensor", "random"] = arg(
         "parts", "Joints from left to right: part by part, as the sensor lists them, or shuffled."
     )

@@ -98,7 +98,7 @@ def test_features_of_another_stream(model):
     assert np.abs(bones - extract_features(encoder, rows, processor)["mean"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("stream", ["joint", "motion"])
+@pytest.mark.parametrize("stream", ["joint", "motion", "bone_motion"])
 def test_features_of_rotations_are_the_mean_over_views(model, stream):
     """Against rotations written out; two people, and a gap, which is filled before anything is rotated."""
     rows, processor, encoder = [clip(0), clip(1, people=2), clip(2)], SkeletonProcessor(size=64), encoder_of(model)

@@ -15,6 +15,7 @@ from s2i_hf.evaluation.metrics import metrics
 from s2i_hf.evaluation.scoring import predict_scores
 from s2i_hf.experiments.fusion import FuseArguments, choose_weights, fuse_runs, fuse_scores, held_out_by_all
 from s2i_hf.models.saved_models import open_classifier
+from s2i_hf.processing.encoding import STREAMS
 from s2i_hf.runs.results import read_results, read_results_csv
 
 
@@ -94,6 +95,7 @@ def runs(tmp_path_factory):
     for name, file, old, new in (
         ("bone", "preprocessor_config.json", '"stream": "joint"', '"stream": "bone"'),
         ("motion", "preprocessor_config.json", '"stream": "joint"', '"stream": "motion"'),
+        ("bone_motion", "preprocessor_config.json", '"stream": "joint"', '"stream": "bone_motion"'),
         ("all_labels", "run.yaml", "validation: subjects", "validation: none"),
         ("other", "run.yaml", "\nseed: 0\n", "\nseed: 3\n"),
         ("thirteen", "run.yaml", "to_layout: null", "to_layout: lcrnet_13"),
@@ -105,7 +107,7 @@ def runs(tmp_path_factory):
     return root
 
 
-def fuse(root, names=("joint", "bone", "motion"), dataset=None, **changes):
+def fuse(root, names=STREAMS, dataset=None, **changes):
     arguments = FuseArguments(
         models=tuple(str(root / name) for name in names), data="nw_ucla_xview", output_dir=str(root / "fused"), device="cpu",
         **changes,
@@ -113,22 +115,22 @@ def fuse(root, names=("joint", "bone", "motion"), dataset=None, **changes):
     return fuse_runs(arguments, dataset or data(), report=lambda line: None)
 
 
-def test_three_streams_become_rows(runs, tmp_path):
+def test_four_streams_become_rows(runs, tmp_path):
     table = tmp_path / "results.csv"
     summary = fuse(runs, results_csv=str(table))
     rows = read_results(runs / "fused")
     assert rows == summary["rows"] == read_results_csv(table)
     assert {(row["setting"], row["method"], row["encoder"]) for row in rows} == {
-        ("fusion", "joint+bone+motion", "untrained")
+        ("fusion", "joint+bone+motion+bone_motion", "untrained")
     }
     scores = []
-    for name in ("joint", "bone", "motion"):
+    for name in STREAMS:
         model, processor = open_classifier(str(runs / name))
         assert processor.stream == name and not model.training
         scores.append(predict_scores(model, as_rows(data()["test"]), processor))
     np.testing.assert_allclose(np.exp(summary["scores"]), np.mean(np.exp(scores), axis=0), atol=1e-6)
     written = json.loads((runs / "fused" / "fusion.json").read_text())
-    assert written["streams"] == ["joint", "bone", "motion"] and str(runs) not in json.dumps(written)
+    assert written["streams"] == list(STREAMS) and str(runs) not in json.dumps(written)
     top1 = json.loads((runs / "joint" / "summary.json").read_text())["top1"]
     assert written["alone"]["joint"]["top1"] == top1  # what the run itself was found to be worth
 

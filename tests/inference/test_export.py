@@ -111,6 +111,7 @@ def test_onnx_and_the_example_without_torch(folder: Path, tmp_path: Path) -> Non
         ({}, 2),
         ({"stream": "bone", "value_range": "per_axis", "center": "every_frame", "part_widths": "equal"}, 2),
         ({"stream": "motion", "do_normalize": False, "people": "first", "joint_order": "random"}, 2),
+        ({"stream": "bone_motion", "center": "every_frame"}, 2),
         ({"value_range": "fixed", "value_scale": 2.5, "center": "none", "joint_order": "sensor"}, 2),
     ],
 )

@@ -88,7 +88,8 @@ def test_measured_joints_stay_and_lost_values_do_not_matter(
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"part_widths": "equal"}, {"stream": "bone"}, {"stream": "motion"}, {"interpolation": "cubic"}, {"joint_order": "sensor"}],
+    [{}, {"part_widths": "equal"}, {"stream": "bone"}, {"stream": "motion"}, {"stream": "bone_motion"}, {"interpolation": "cubic"},
+     {"joint_order": "sensor"}],
 )  # fmt: skip
 @pytest.mark.parametrize("frames", [20, 90])
 def test_exactly_the_patches_that_lost_joints_reach_are_hidden(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from conftest import MakeClip, refused
 from s2i_reference import reference_image, taps
 
-from s2i_hf.processing.encoding import ClipMetadata, EncodingOptions, decode, encode
+from s2i_hf.processing.encoding import STREAMS, ClipMetadata, EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.resizing import resize_weights
 from s2i_hf.processing.transforms import prepare
@@ -59,7 +59,7 @@ def test_equals_the_loop_reference_at_full_size(name: str, part_widths: str, mak
     )
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+@pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("value_range", ["sequence", "per_axis", "fixed"])
 @pytest.mark.parametrize("center", ["first_frame", "every_frame", "none"])
 def test_equals_the_loop_reference_with_every_option(
@@ -186,7 +186,7 @@ def test_someone_absent_in_the_middle_keeps_a_block(make_clip: MakeClip) -> None
         np.testing.assert_allclose(decoded[t, 1], clip[3, 1] + (clip[8, 1] - clip[3, 1]) * (t - 3) / 5, atol=1e-4)
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+@pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("value_range", ["sequence", "per_axis", "fixed"])
 def test_a_clip_of_zeros_or_of_one_point_gives_a_finite_image(stream: str, value_range: str) -> None:
     for value in (0.0, 1.5):
@@ -200,7 +200,18 @@ def test_a_clip_of_zeros_or_of_one_point_gives_a_finite_image(stream: str, value
 def test_one_frame_fills_the_height(make_clip: MakeClip) -> None:
     image = encode([make_clip(frames=1)], "kinect_v2")[0]
     assert torch.equal(image, image[:, :, :1].expand_as(image)) and image.std() > 0.01
-    assert (encode([make_clip(frames=1)], "kinect_v2", stream="motion")[0] == 0).all()
+    for stream in ("motion", "bone_motion"):
+        assert (encode([make_clip(frames=1)], "kinect_v2", stream=stream)[0] == 0).all()
+
+
+def test_bone_motion_is_the_motion_of_the_bones_and_knows_no_place(make_clip: MakeClip) -> None:
+    """Of a body that only moves as a whole, the root alone moves: every bone stays what it was."""
+    clip = np.repeat(make_clip("kinect_v2", frames=1), 9, axis=0) + np.linspace(0, 1, 9)[:, None, None, None]
+    options = {"stream": "bone_motion", "value_range": "fixed", "center": "none", "size": (9, 25)}
+    image = encode([clip.astype(np.float32)], "kinect_v2", **options)[0][0]  # type: ignore[arg-type]
+    root = [joint for part in KINECT_V2[0] for joint in part].index(0)
+    assert image[:, 1:, root].sub(1 / 8).abs().max() < 1e-6
+    assert image[:, :, [column for column in range(25) if column != root]].abs().max() < 1e-6
 
 
 # --- errors -------------------------------------------------------------------------------------------------------------
@@ -213,8 +224,8 @@ def test_one_frame_fills_the_height(make_clip: MakeClip) -> None:
         ({"part_widths": "even"}, "joints, equal"),
         ({"value_range": "clip"}, "sequence, per_axis, fixed"),
         ({"center": "hip"}, "first_frame, every_frame, none"),
-        ({"stream": "joints"}, "joint, bone, motion"),
-        ({"stream": None}, "joint, bone, motion"),
+        ({"stream": "joints"}, "joint, bone, motion, bone_motion"),
+        ({"stream": None}, "joint, bone, motion, bone_motion"),
         ({"value_scale": 0.0}, "value_scale"),
         ({"value_scale": float("nan")}, "value_scale"),
         ({"size": 0}, "size is 0"),

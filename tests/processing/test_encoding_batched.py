@@ -48,6 +48,8 @@ OPTIONS = [
     EncodingOptions(size=(40, 100), part_widths="equal", value_range="per_axis", center="every_frame", stream="motion"),
     EncodingOptions(size=(40, 100), value_range="fixed", value_scale=1.7, center="none"),
     EncodingOptions(size=224, stream="bone", value_range="per_axis", center="none"),
+    EncodingOptions(size=(40, 100), stream="bone_motion", value_range="per_axis"),
+    EncodingOptions(size=(100, 40), stream="bone_motion", center="every_frame", part_widths="equal"),
 ]
 
 
@@ -105,7 +107,7 @@ def test_clips_may_be_torch_or_lists_or_without_people_and_are_not_changed(make_
         clip.tolist(),
         clip.astype(np.float64),
     ):
-        for stream in ("motion", "bone"):
+        for stream in ("motion", "bone", "bone_motion"):
             encode([given], "kinect_v2", stream=stream)
         assert torch.equal(encode([given], "kinect_v2")[0], expected)
     np.testing.assert_array_equal(clip, before)

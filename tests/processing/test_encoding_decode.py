@@ -13,11 +13,10 @@ import torch
 from conftest import MakeClip, refused
 from hypothesis import given, settings, strategies as st
 
-from s2i_hf.processing.encoding import EncodingOptions, decode, encode
+from s2i_hf.processing.encoding import STREAMS, EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 
 METRES = 1e-4
-STREAMS = ("joint", "bone", "motion")
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 
 
@@ -100,9 +99,10 @@ def test_decode_is_the_least_squares_answer(make_clip: MakeClip) -> None:
     assert abs(float((residual * again).sum())) < 1e-3 * float(noisy.norm() * again.norm())  # and at a right angle
 
 
-def test_a_reconstructed_motion_starts_at_the_known_pose(make_clip: MakeClip) -> None:
+@pytest.mark.parametrize("stream", ["motion", "bone_motion"])
+def test_a_reconstructed_motion_starts_at_the_known_pose(stream: str, make_clip: MakeClip) -> None:
     clip = make_clip(frames=20)
-    images, metadata = encode([clip], "kinect_v2", stream="motion")
+    images, metadata = encode([clip], "kinect_v2", stream=stream)
     decoded = decode(images + 0.02, metadata)[0].numpy()  # a model errs in every row, the first too
     np.testing.assert_allclose(decoded[0], clip[0], atol=1e-5)
 

@@ -150,7 +150,7 @@ def test_return_types(make_clip: MakeClip) -> None:
     assert moved["pixel_values"].dtype == torch.float16 and moved["metadata"][0].num_frames == 20
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
+@pytest.mark.parametrize("stream", ["joint", "bone", "motion", "bone_motion"])
 @pytest.mark.parametrize("do_normalize", [True, False])
 def test_decode_returns_absolute_metres(stream: str, do_normalize: bool, make_clip: MakeClip) -> None:
     processor = SkeletonProcessor(layout="kinect_v2", stream=stream, do_normalize=do_normalize)
@@ -338,7 +338,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "unknown layout": (lambda: SkeletonProcessor(layout="kinectv2"), ValueError, "Did you mean 'kinect_v2'"),
     "unknown option": (lambda: SkeletonProcessor(part_width="equal"), TypeError, "Did you mean 'part_widths'"),
     "unknown option of a call": (lambda: K2(CLIP, steam="bone"), TypeError, "Did you mean 'stream'"),
-    "bad value": (lambda: SkeletonProcessor(stream="bones"), ValueError, "expected one of joint, bone, motion"),
+    "bad value": (
+        lambda: SkeletonProcessor(stream="bones"),
+        ValueError,
+        "expected one of joint, bone, motion, bone_motion",
+    ),
     "bad value of a call": (lambda: K2(CLIP, center="hip"), ValueError, "first_frame, every_frame, none"),
     "bad size": (lambda: SkeletonProcessor(size=0), ValueError, "size"),
     "bad size keys": (lambda: SkeletonProcessor(size={"shortest_edge": 224}), ValueError, "height and width"),
@@ -360,7 +364,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "bad value in a preset": (
         lambda: SkeletonProcessor.preset("paper", stream="bones"),
         ValueError,
-        "joint, bone, motion",
+        "joint, bone, motion, bone_motion",
     ),
     "unknown option in a preset": (lambda: SkeletonProcessor.preset("paper", steam="bone"), TypeError, "'stream'"),
     "people or frames": (lambda: K2(np.ones((2, 8, 25, 3))), ValueError, "'TMVC'.*'MTVC'.*axes"),
