@@ -47,6 +47,10 @@ def is_done(stage: Stage, runs: Path) -> bool:
     folder = runs / stage.name
     if stage.kind == "accuracy_prepare":
         return (folder / META_FILE).is_file() or (folder / "model.safetensors").is_file()
+    if stage.kind == "photographs":
+        return (folder / "photographs.json").is_file()
+    if stage.kind == "vision_parts":
+        return (folder / "model.safetensors").is_file()
     if stage.kind.startswith("pretrain"):
         return (folder / SUMMARY).is_file()
     measured = bool(stage_rows(stage, runs))

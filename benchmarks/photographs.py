@@ -4,9 +4,9 @@
     python benchmarks/photographs.py --images tiny-imagenet-40k.parquet --kind scrambled --output_dir runs/vision/scrambled
 
 The file has a row per image, column `image` with the bytes of a JPEG or PNG. Kinds: photographs; scrambled, the same photographs with
-random phases: the spectrum of each is kept, of its edges and shapes nothing is left; noise, pixels that are drawn one by one. The folder gets
-a model that `ViTMAEForPreTraining.from_pretrained` and `s2i pretrain --model` take, photographs.json with the masked loss of images that
-were held out, and photographs.png: some of these, masked and rebuilt. Ctrl-C leaves a checkpoint behind; the same command goes on from there.
+random phases: the spectrum of each is kept, of its edges and shapes nothing is left; noise, pixels that are drawn one by one. The folder
+gets a model that `ViTMAEForPreTraining.from_pretrained` and `s2i pretrain --model` take, photographs.json with the masked loss of images
+that were held out, and photographs.png: some of these, masked and rebuilt. Ctrl-C leaves a checkpoint; the same command goes on from it.
 """
 
 from __future__ import annotations
@@ -168,9 +168,7 @@ def pretrain(arguments: PhotographArguments) -> Path:
     held_out = min(HELD_OUT, len(images) // 10)
     learned, unseen = images[held_out:], images[:held_out]
     torch.manual_seed(arguments.seed)
-    model = build_mae(
-        arguments.model, image_size=arguments.size, patch_size=arguments.patch_size, seed=arguments.seed
-    )
+    model = build_mae(arguments.model, image_size=arguments.size, patch_size=arguments.patch_size, seed=arguments.seed)
     model.set_attn_implementation("eager")  # faster on a CPU
     model.decoder.config._attn_implementation = "eager"
     settings = TrainingArguments(
@@ -196,11 +194,17 @@ def pretrain(arguments: PhotographArguments) -> Path:
         trainer = Trainer(
             model,
             settings,
-            data_collator=lambda rows: {"pixel_values": random_crops(torch.stack(rows), arguments.size, arguments.crop)},
+            data_collator=lambda rows: {
+                "pixel_values": random_crops(torch.stack(rows), arguments.size, arguments.crop)
+            },
             train_dataset=learned,
             callbacks=[StopCallback(stop)],
         )
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(settings.output_dir) if Path(settings.output_dir).is_dir() else None)
+        trainer.train(
+            resume_from_checkpoint=get_last_checkpoint(settings.output_dir)
+            if Path(settings.output_dir).is_dir()
+            else None
+        )
         if stop.requested:
             raise RunInterrupted("Stopped after a checkpoint; repeat the command to go on from there.")
     model.set_attn_implementation("sdpa")
@@ -230,7 +234,11 @@ def draw(model: ViTMAEForPreTraining, images: torch.Tensor, size: int, file: Pat
     mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
     logits = output.logits * (variance + 1e-6).sqrt() + mean if model.config.norm_pix_loss else output.logits
     hidden = output.mask[..., None].bool()
-    rows = shown, model.unpatchify(patches.masked_fill(hidden, 0)), model.unpatchify(torch.where(hidden, logits, patches))
+    rows = (
+        shown,
+        model.unpatchify(patches.masked_fill(hidden, 0)),
+        model.unpatchify(torch.where(hidden, logits, patches)),
+    )
     figure = Figure(figsize=(1.2 * len(shown), 3.9), layout="constrained")
     axes = figure.subplots(3, len(shown), squeeze=False)
     for row, (title, batch) in enumerate(zip(("image", "seen", "rebuilt"), rows, strict=True)):

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 from finetune_clips import CLASSES, arguments as finetune_arguments, data
+from hub_backbones import digests, layout, write_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import ViTForImageClassification, ViTMAEForPreTraining
 from vision_backbones import save_backbone
-from vision_weights import digests, layout, write_checkpoint
 
 from s2i_hf.data.skeleton_rows import as_rows
 from s2i_hf.evaluation.probing import load_model_and_processor
