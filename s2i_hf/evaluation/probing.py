@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from transformers import AutoModelForPreTraining
 
 from ..data.loading import describe
 from ..data.skeleton_rows import SkeletonRows
 from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
+from ..models.building import pretraining_class
 from ..models.loading import load_config, load_weights
 from ..models.saved_models import check_size, layout_note, processor_for
 from ..processing.encoding import Stream
@@ -74,9 +74,9 @@ def load_model_and_processor(name: str) -> tuple[PreTrainedModel, SkeletonProces
     Raises:
         FileNotFoundError, ValueError: there is no such model, it is no vision backbone, or its weights do not fit its config.
     """
-    any_class: Any = AutoModelForPreTraining
-    whole = load_config(name).model_type in ("vit_mae", "diffmae")
-    model: Any = load_weights(any_class, name)[0] if whole else load_backbone(name)
+    config = load_config(name)
+    whole = config.model_type in ("vit_mae", "diffmae")
+    model: Any = load_weights(pretraining_class(config), name)[0] if whole else load_backbone(name)
     return model.float().eval(), processor_for(model.config, name)
 
 

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.initialization import image_sides, shown_size
 from ..models.loading import load_config, load_weights
 from ..processing.array_axes import arrange, in_space, unmasked
 from ..processing.encoding import EncodingOptions, decode, encode
@@ -136,13 +137,11 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
         ValueError: a model of another kind, one without its decoder, or one that predicts something else than its own image.
         FileNotFoundError: there is no such folder or repository.
     """
-    from transformers import ViTMAEForPreTraining
+    from ..models.building import pretraining_class
 
-    from ..models.modeling_diffmae import DiffMAEForPreTraining
-
-    classes: dict[str, Any] = {"vit_mae": ViTMAEForPreTraining, "diffmae": DiffMAEForPreTraining}
-    kind = load_config(name).model_type
-    if kind not in classes:
+    config = load_config(name)
+    kind = config.model_type
+    if kind not in ("vit_mae", "diffmae"):
         raise ValueError(f"model {name!r} is a {kind!r}, which cannot fill in motion; expected a vit_mae or diffmae.")
     if Path(name).is_dir() and RunFolder(Path(name)).settings.get("target", "joint") != "joint":
         reason = "was trained to predict the motion stream of its image, so it cannot fill gaps of the image"
@@ -153,7 +152,7 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
         reason = " ".join(str(error).split())[:120].rstrip(".")
         raise ValueError(f"{name!r} has no usable preprocessor_config.json ({reason}); give a run folder.") from None
     with no_progress_bars():
-        model, absent = load_weights(classes[kind], name)
+        model, absent = load_weights(pretraining_class(config), name)
     if absent:
         reason = f"holds no decoder ({len(absent)} tensors are missing), so it cannot fill in anything"
         raise ValueError(f"{name!r} {reason}; take the folder of the pretraining run.")
@@ -279,9 +278,8 @@ def _check_model(model: Any, options: EncodingOptions) -> tuple[str, int]:
     if config is None or kind is None or not hasattr(model, "generate" if kind == "diffmae" else "decoder"):
         wanted = "a ViTMAEForPreTraining or a DiffMAEForPreTraining"
         raise ValueError(f"{type(model).__name__} cannot fill in motion; expected {wanted}.")
-    side = config.image_size
-    if options.size != (side, side):
-        sizes = f"images of {options.size[0]} x {options.size[1]} pixels, but the model takes {side} x {side}"
+    if options.size != image_sides(config.image_size):
+        sizes = f"images of {shown_size(options.size)} pixels, but the model takes {shown_size(config.image_size)}"
         raise ValueError(f"the processor makes {sizes}; use the processor that was saved with the model.")
     return kind, int(config.patch_size)
 
@@ -307,8 +305,7 @@ def _find_gap(
         raise ValueError("nothing is lost of the people that the model sees, so there is nothing to fill.")
     bridged = fill_linear(known[:, people], lost, layout, pose)
     touched = touched_pixels(lost, layout, options)
-    side = options.size[0] // patch
-    hidden = touched.reshape(side, patch, side, patch).any(axis=(1, 3)).reshape(-1)
+    hidden = touched.reshape(-1, patch, options.size[1] // patch, patch).any(axis=(1, 3)).reshape(-1)
     if hidden.all():
         reach = f"touches all {hidden.size} patches of the image, so the model would see nothing"
         raise ValueError(f"what is lost {reach}; name fewer joints or frames.")

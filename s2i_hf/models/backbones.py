@@ -14,9 +14,9 @@ import transformers
 from torch import nn
 from transformers import PreTrainedConfig
 
-from .building import encoder_of
+from .building import Size, config_size, encoder_of
 from .configuration_pooled_vit import PooledBackboneConfig, side_and_patch, stride_of
-from .initialization import initialize_mae
+from .initialization import image_sides, initialize_mae, shown_size
 from .loading import load_config, load_weights
 from .modeling_pooled_vit import PooledBackboneForImageClassification
 
@@ -137,24 +137,25 @@ def poolings_of(config: PreTrainedConfig) -> tuple[str, ...]:
     return ("mean", "part") if no_token else ("mean", "cls", "part")
 
 
-def fits(config: PreTrainedConfig, side: int) -> bool:
-    """Whether a model takes square images of this side."""
+def fits(config: PreTrainedConfig, size: Size) -> bool:
+    """Whether a model takes images of this side, or (height, width)."""
     known, _ = side_and_patch(config)
-    inner = getattr(config, "backbone_config", None)
+    sides, inner = image_sides(size), getattr(config, "backbone_config", None)
+    own = known is not None and sides == image_sides(known)
     if inner is not None:
-        return side == known or (config.pooling != "columns" and fits(inner, side))
+        return own or (config.pooling != "columns" and fits(inner, size))
     family = FAMILIES.get(str(config.model_type))
-    return side % stride_of(config) == 0 if family and family.any_size else bool(side == known)
+    return not any(side % stride_of(config) for side in sides) if family and family.any_size else own
 
 
 def sides_of(config: PreTrainedConfig) -> str:
-    """The sides of images that a model takes, in words: "224", or "a multiple of 32"."""
+    """The images that a model takes, in words: "224 x 224", or "multiples of 32"."""
     family = FAMILIES.get(str(config.model_type))
-    return f"a multiple of {stride_of(config)}" if family and family.any_size else str(side_and_patch(config)[0])
+    return f"multiples of {stride_of(config)}" if family and family.any_size else shown_size(side_and_patch(config)[0])
 
 
 def fresh_classifier(
-    encoder: nn.Module, labels: dict[str, Any], pooling: str, image_size: int | None, source: str, seed: int
+    encoder: nn.Module, labels: dict[str, Any], pooling: str, image_size: Size | None, source: str, seed: int
 ) -> tuple[Any, nn.Module]:
     """A classifier with new weights on the architecture of an encoder.
 
@@ -173,10 +174,10 @@ def fresh_classifier(
     """
     config: Any = deepcopy(encoder.config)
     family = family_of(config)
-    side = image_size or side_and_patch(config)[0]
-    if not fits(config, side):
+    size = image_size or side_and_patch(config)[0]
+    if not fits(config, size):
         fitting = f"set the size to {sides_of(config)}"
-        raise ValueError(f"images of {side} x {side} do not fit the weights of {source!r}; {fitting}.")
+        raise ValueError(f"images of {shown_size(size)} do not fit the weights of {source!r}; {fitting}.")
     if config.model_type.startswith("siglip"):
         config.vision_use_head = False  # SigLIP's own summary, which its classifier does not read
     with torch.random.fork_rng(devices=[]):
@@ -190,7 +191,9 @@ def fresh_classifier(
             model = stock(config)
         else:
             model = PooledBackboneForImageClassification(
-                PooledBackboneConfig(backbone_config=config.to_dict(), pooling=pooling, image_size=side, **labels)
+                PooledBackboneConfig(
+                    backbone_config=config.to_dict(), pooling=pooling, image_size=config_size(size), **labels
+                )
             )
         fill_positions(model)
     # ConvNeXt norms its own mean of the map, which a pooling of the patches does not read

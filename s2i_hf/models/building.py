@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -10,9 +11,19 @@ from torch import nn
 from transformers import PreTrainedConfig, ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
 
 from .configuration_diffmae import DiffMAEConfig
-from .initialization import freeze_positions, initialize_mae
+from .initialization import (
+    freeze_positions,
+    image_sides,
+    initialize_mae,
+    patch_grid,
+    positions_of_grid,
+    shown_size,
+)
 from .loading import Model, load_config, load_weights
 from .modeling_diffmae import DiffMAEForPreTraining
+from .modeling_rectangular_mae import RectangularViTMAE
+
+Size = int | Sequence[int]
 
 # Width, layers, heads and MLP width of the encoder, and the same of the decoder. base and large are those of MAE, small is ViT-S of DeiT;
 # tiny and micro train on a laptop and in tests.
@@ -42,7 +53,7 @@ _FREE = frozenset(
 def build_mae(
     name: str,
     *,
-    image_size: int = 224,
+    image_size: Size = 224,
     patch_size: int = 16,
     mask_ratio: float = 0.75,
     norm_pix_loss: bool = True,
@@ -53,42 +64,44 @@ def build_mae(
 
     Args:
         name: "config:micro", "config:tiny", "config:small", "config:base", "config:large"; or what `from_pretrained` takes.
-        image_size: Side of the image in pixels.
-        patch_size: Side of a patch; weights come with their own.
+        image_size: Side of the image in pixels, or (height, width). Weights of another size get the sine-cosine positions of this one.
+        patch_size: Side of a patch; weights come with their own, and 16 leaves it to them.
         mask_ratio: Share of patches hidden, written to the config.
         norm_pix_loss: Predict pixels normalised patch by patch.
         seed: Seed of the initial weights of a size, and of a decoder for weights that have none.
         **config_changes: Further fields of `ViTMAEConfig` for a size.
 
     Returns:
-        `ViTMAEForPreTraining` with frozen, filled position tables.
+        `ViTMAEForPreTraining` with frozen, filled position tables; of images that are no squares its subclass `RectangularViTMAE`.
 
     Raises:
-        ValueError: unknown size; image size not a multiple of the patch; weights of another image size or another kind of model.
+        ValueError: unknown size; image size not a multiple of the patch; weights of another patch size, another kind of model, or of
+            another image size with positions that were learned.
         FileNotFoundError: the folder or repository does not exist.
     """
     changes = {"mask_ratio": mask_ratio, "norm_pix_loss": norm_pix_loss}
     if name.startswith("config:"):
         fields = size_fields(name, image_size, patch_size) | config_changes | changes
-        return _fresh(ViTMAEForPreTraining, ViTMAEConfig(**fields), seed)
-    config = load_config(name)
+        made = ViTMAEConfig(**fields)
+        return _fresh(pretraining_class(made), made, seed)
+    config: Any = load_config(name)
     if config.model_type != "vit_mae":
         raise ValueError(f"model {name!r} is a {config.model_type!r}; masked pretraining starts from a 'vit_mae'.")
-    check_image_size(name, config.image_size, image_size)
-    model, missing = load_weights(ViTMAEForPreTraining, name, **changes)
+    check_sizes(name, config, image_size, patch_size)
+    model, missing = load_weights(pretraining_class(config), name, **changes)
     if missing:
-        fresh = _fresh(ViTMAEForPreTraining, model.config, seed).decoder.state_dict()
+        fresh = _fresh(type(model), model.config, seed).decoder.state_dict()
         if len(missing) < len(fresh):  # a new decoder in place of half of one would be a silent loss
             lack = f"lack {len(missing)} of {len(fresh)} decoder tensors, such as {min(missing)!r}"
             raise ValueError(f"the weights in {name!r} {lack}; expected all or none.")
         model.decoder.load_state_dict(fresh)
-    return _ready(model)
+    return _ready(_of_size(name, model, image_size))
 
 
 def build_diffmae(
     name: str,
     *,
-    image_size: int = 224,
+    image_size: Size = 224,
     patch_size: int = 16,
     mask_ratio: float = 0.75,
     norm_pix_loss: bool = False,
@@ -106,7 +119,8 @@ def build_diffmae(
         `DiffMAEForPreTraining` with frozen, filled position tables.
 
     Raises:
-        ValueError: unknown size or field; settings that cannot be built; weights of another image size, decoder or kind of model.
+        ValueError: unknown size or field; settings that cannot be built; weights of another patch size, decoder or kind of model, or of
+            another image size with positions that were learned.
         FileNotFoundError: the folder or repository does not exist.
     """
     known = DiffMAEConfig().to_dict()
@@ -116,38 +130,104 @@ def build_diffmae(
     if name.startswith("config:"):
         fields = size_fields(name, image_size, patch_size) | changes
         return _fresh(DiffMAEForPreTraining, DiffMAEConfig(**fields), seed)
-    source = load_config(name)
+    source: Any = load_config(name)
     kind = source.model_type
     if kind not in ("diffmae", "vit_mae"):
         raise ValueError(f"model {name!r} is a {kind!r}; DiffMAE starts from a 'diffmae' or 'vit_mae' model.")
-    check_image_size(name, source.image_size, image_size)
+    size = check_sizes(name, source, image_size, patch_size)
     fields = {field: value for field, value in source.to_dict().items() if field in known and field != "model_type"}
     if kind == "vit_mae":
-        model = _fresh(DiffMAEForPreTraining, DiffMAEConfig(**fields | {"architectures": None} | changes), seed)
-        model.vit.load_state_dict(load_weights(ViTMAEModel, name)[0].state_dict())
+        new = {"architectures": None, "image_size": size}
+        model = _fresh(DiffMAEForPreTraining, DiffMAEConfig(**fields | new | changes), seed)
+        encoder = load_weights(ViTMAEModel, name)[0]
+        model.vit.load_state_dict(weights_of_size(name, encoder, size))
         return _ready(model)
     for field, value in changes.items():
         if field not in _FREE and fields[field] != value:
             had = f"{field} {fields[field]!r}, not {value!r}; set it to {fields[field]!r}, or start from a size"
             raise ValueError(f"the weights of {name!r} have {had}.")
-    return _ready(load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**fields | changes))[0])
+    own = load_weights(DiffMAEForPreTraining, name, config=DiffMAEConfig(**fields | changes))[0]
+    return _ready(_of_size(name, own, size))
 
 
-def size_fields(name: str, image_size: int, patch_size: int) -> dict[str, Any]:
+def size_fields(name: str, image_size: Size, patch_size: int) -> dict[str, Any]:
     """Fields of a config for "config:small" and the like. Raises ValueError for an unknown size, or images of no whole patches."""
     size = name.removeprefix("config:")
     if size not in MODEL_SIZES:
         raise ValueError(f"model is {name!r}; the sizes are {', '.join('config:' + known for known in MODEL_SIZES)}.")
-    if patch_size < 1 or image_size % patch_size:
-        raise ValueError(f"image size {image_size} is not a multiple of the patch size {patch_size}.")
-    return {**MODEL_SIZES[size], "layer_norm_eps": 1e-6, "image_size": image_size, "patch_size": patch_size}
+    fields = {"image_size": config_size(image_size), "patch_size": patch_size}
+    _check_multiple(image_size, patch_size)
+    return {**MODEL_SIZES[size], "layer_norm_eps": 1e-6, **fields}
 
 
-def check_image_size(source: str, known: object, wanted: int | None) -> None:
-    """Raise ValueError if the images are not of the size that the weights are for."""
-    if wanted is not None and known != wanted:
-        sizes = f"are for {known} x {known} images, but the processor makes {wanted} x {wanted}"
-        raise ValueError(f"the weights of {source!r} {sizes}; set the size to {known}.")
+def config_size(size: Size) -> int | list[int]:
+    """An image size as a config has it: one number of a square, [height, width] otherwise."""
+    height, width = image_sides(size)
+    return height if height == width else [height, width]
+
+
+def pretraining_class(config: Any) -> Any:
+    """The class of a ViTMAE or DiffMAE with its decoder, by its config: of a ViTMAE the stock one for squares."""
+    height, width = image_sides(config.image_size)
+    if config.model_type == "diffmae":
+        return DiffMAEForPreTraining
+    return ViTMAEForPreTraining if height == width else RectangularViTMAE
+
+
+def _check_multiple(image_size: Size, patch_size: int) -> None:
+    height, width = image_sides(image_size)
+    if patch_size < 1 or height % patch_size or width % patch_size:
+        shown = height if height == width else shown_size(image_size)
+        raise ValueError(f"image size {shown} is not a multiple of the patch size {patch_size}.")
+
+
+# --- weights of another image size ------------------------------------------------------------------------------------
+
+
+def check_sizes(source: str, config: Any, image_size: Size | None, patch_size: int = 16) -> int | list[int]:
+    """The image size, as a config has it, of a model on these weights: theirs if None.
+
+    Raises:
+        ValueError: another patch size than that of the weights (16 asks for none), or images of no whole patches.
+    """
+    if patch_size not in (16, config.patch_size):
+        reason = f"have patches of {config.patch_size} pixels, not {patch_size}"
+        raise ValueError(f"the weights of {source!r} {reason}; set patch_size to {config.patch_size}.")
+    size = config.image_size if image_size is None else image_size
+    _check_multiple(size, config.patch_size)
+    return config_size(size)
+
+
+def weights_of_size(source: str, model: Any, image_size: Size) -> dict[str, torch.Tensor]:
+    """The weights of a ViTMAE, DiffMAE or their encoder, with the sine-cosine positions of another image size if it has another.
+
+    Raises:
+        ValueError: the positions of the weights are not these, so they were learned, and no others can be made.
+    """
+    known, weights = model.config, model.state_dict()
+    before, sides = patch_grid(known), image_sides(image_size)
+    after = sides[0] // known.patch_size, sides[1] // known.patch_size
+    if (found := positions_of_grid(weights, before, after)) is None:
+        sizes = f"are for {shown_size(known.image_size)} images, but the processor makes {shown_size(image_size)}"
+        reason = "their positions were learned, so there are none for other sizes"
+        raise ValueError(
+            f"the weights of {source!r} {sizes}, and {reason}; set the size to {shown_size(known.image_size)}."
+        )
+    return found
+
+
+def _of_size(source: str, model: Model, image_size: Size) -> Model:
+    """The model itself if it takes images of this size, otherwise one with the same weights that does."""
+    known: Any = model.config
+    if image_sides(known.image_size) == image_sides(image_size):
+        return model
+    weights = weights_of_size(source, model, image_size)
+    config = deepcopy(known)
+    config.image_size = config_size(image_size)
+    with torch.random.fork_rng(devices=[]):
+        other: Model = pretraining_class(config)(config)
+    other.load_state_dict(weights)
+    return other
 
 
 def _fresh(model_class: Callable[[Any], Model], config: PreTrainedConfig, seed: int) -> Model:

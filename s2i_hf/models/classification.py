@@ -7,17 +7,17 @@ the CLS token has classes of its own, with model types of their own, so that it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from .backbones import fresh_classifier, load_backbone
-from .building import check_image_size, encoder_fields, size_fields
+from .building import Size, check_sizes, encoder_fields, size_fields, weights_of_size
 from .configuration_pooled_vit import POOLINGS, PooledViTConfig, check_choice
-from .initialization import initialize_mae
+from .initialization import initialize_mae, patch_grid, shown_size
 from .layerwise import set_drop_path
 from .loading import checkpoint_parts, load_config, load_weights, part_of, shown, unused
 from .modeling_pooled_vit import PooledViTForImageClassification
@@ -36,7 +36,7 @@ def build_classifier(
     *,
     pooling: str = "cls",
     drop_path: float = 0.0,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     patch_size: int = 16,
     encoder: str = "pretrained",
     head: str = "auto",
@@ -51,7 +51,7 @@ def build_classifier(
         pooling: What the head reads. "cls": the stock classifier of the family (for a ViT its CLS token). "mean": mean of the patch tokens.
             "columns": mean over time of each patch column, side by side.
         drop_path: Largest probability of stochastic depth; see `set_drop_path`.
-        image_size: Side of the images in pixels; that of the checkpoint if None (224 for a size).
+        image_size: Side of the images in pixels, or (height, width); that of the checkpoint if None (224 for a size).
         patch_size: Side of a patch of a size; checkpoints come with their own.
         encoder: "pretrained", or "untrained" for the same architecture with new weights of `seed`: the arm from scratch.
         head: For an earlier classifier. "auto": kept if it has the same classes, new otherwise. "keep": refused unless it has. "new".
@@ -95,24 +95,30 @@ def build_classifier(
 
 
 def _on_encoder(
-    source: str, labels: dict[str, Any], pooling: str, image_size: int | None, encoder: str, seed: int
+    source: str, labels: dict[str, Any], pooling: str, image_size: Size | None, encoder: str, seed: int
 ) -> tuple[Any, str]:
     """A classifier with the encoder of a checkpoint, or with one like it, and a new head; and a sentence about the encoder."""
     config: Any = load_config(source)
-    loaded, more = None, ""
+    more, size = "", None
     if config.model_type in _VIT_LIKE:
-        check_image_size(source, config.image_size, image_size)
-        model = _fresh_vit({**encoder_fields(config), **labels}, pooling, seed)
-        inner, side = model.vit, config.image_size // config.patch_size
-        more = f" It has {config.num_hidden_layers} layers of width {config.hidden_size}; the checkpoint's {side} x {side} positions are "
+        size = check_sizes(source, config, image_size)
+        model = _fresh_vit({**encoder_fields(config), **labels, "image_size": size}, pooling, seed)
+        inner, before, grid = model.vit, patch_grid(config), patch_grid(model.config)
+        whose = (
+            "the checkpoint's"
+            if before == grid
+            else f"in place of the checkpoint's {shown_size(before)}, new sine-cosine"
+        )
+        more = f" It has {config.num_hidden_layers} layers of width {config.hidden_size}; {whose} {shown_size(grid)} positions are "
         more += "trained from here on."
     else:
-        loaded = load_backbone(source)
-        model, inner = fresh_classifier(loaded, labels, pooling, image_size, source, seed)
+        model, inner = fresh_classifier(load_backbone(source), labels, pooling, image_size, source, seed)
         initialize_head(model, seed)
     if encoder == "untrained":
         return model, f"Newly initialised: an encoder as that of {shown(source)!r} (seed {seed})."
-    return model, copy_encoder(inner, loaded or load_backbone(source), source) + more
+    loaded = load_backbone(source)
+    weights = weights_of_size(source, loaded, size) if size else loaded.state_dict()
+    return model, copy_encoder(inner, weights, source) + more
 
 
 def _fresh_vit(fields: dict[str, Any], pooling: str, seed: int) -> Any:
@@ -137,9 +143,9 @@ def initialize_head(model: Any, seed: int) -> None:
     nn.init.zeros_(model.classifier.bias)
 
 
-def copy_encoder(target: nn.Module, loaded: nn.Module, source: str) -> str:
-    """Copy the weights of `loaded` into `target`, bit for bit, and say so in a sentence; ValueError if one is missing or does not fit."""
-    given, wanted = loaded.state_dict(), target.state_dict()
+def copy_encoder(target: nn.Module, given: Mapping[str, Tensor], source: str) -> str:
+    """Copy weights into `target`, bit for bit, and say so in a sentence; ValueError if one is missing or does not fit."""
+    wanted = target.state_dict()
     wrong = [name for name, tensor in wanted.items() if name not in given or given[name].shape != tensor.shape]
     if wrong:
         shown_wrong = f"{len(wrong)} tensors, such as {wrong[0]!r}"
@@ -165,6 +171,8 @@ def _take_head(model: Any, source: str, names: list[str], head: str) -> str:
     poolings = [getattr(one, "pooling", "cls") for one in (config, model.config)]
     if not reason and (type(model).__name__ not in config.architectures or poolings[0] != poolings[1]):
         reason = "it reads other features"
+    if not reason and config.model_type in _VIT_LIKE and patch_grid(config) != patch_grid(model.config):
+        reason = "it reads images of another size"
     if reason and head == "keep":
         raise ValueError(f"the head of {source!r} cannot be kept: {reason}; set head to 'new' to train another.")
     if reason:

@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import ViTMAEConfig
 
+from .initialization import image_sides, patch_grid, shown_size
 from .scheduling_diffmae import NoiseSchedule
 
 DECODER_TYPES: tuple[str, ...] = ("cross", "cross-self", "joint")
@@ -69,16 +70,18 @@ class DiffMAEConfig(ViTMAEConfig):
                     f"the {role} has {width} channels and {heads} heads; expected channels that are a multiple of the heads and of 4."
                 )
         size, patch = self.image_size, self.patch_size
-        if not isinstance(size, int) or not isinstance(patch, int):
-            raise ValueError(f"image_size is {size} and patch_size {patch}; expected one number each, for squares.")
-        if patch < 1 or size < patch or size % patch:
-            raise ValueError(f"image size {size} is not a multiple of the patch size {patch}.")
+        if not isinstance(patch, int):
+            raise ValueError(f"patch_size is {patch}; expected one number, for squares.")
+        if patch < 1 or any(side < patch or side % patch for side in image_sides(size)):
+            shown = size if isinstance(size, int) else shown_size(size)
+            raise ValueError(f"image size {shown} is not a multiple of the patch size {patch}.")
         num_visible(self.mask_ratio, self.num_patches)  # its check
 
     @property
     def num_patches(self) -> int:
         """L, the patches of an image."""
-        return (int(self.image_size) // int(self.patch_size)) ** 2  # type: ignore[arg-type]
+        rows, columns = patch_grid(self)
+        return rows * columns
 
 
 def num_visible(mask_ratio: float, num_patches: int) -> int:

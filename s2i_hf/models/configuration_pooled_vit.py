@@ -54,7 +54,7 @@ class PooledBackboneConfig(PreTrainedConfig):
     Args:
         backbone_config: Config of the backbone, or its dict with a model_type.
         pooling: One of `POOLINGS`.
-        image_size: Side of the images in pixels.
+        image_size: Side of the images in pixels, or (height, width).
 
     Raises:
         ValueError: an unknown pooling, or a dict without model_type.
@@ -65,7 +65,7 @@ class PooledBackboneConfig(PreTrainedConfig):
 
     backbone_config: dict | PreTrainedConfig | None = None
     pooling: str = "mean"
-    image_size: int = 224
+    image_size: int | list[int] | tuple[int, int] = 224
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.backbone_config, dict):

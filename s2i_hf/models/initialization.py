@@ -8,13 +8,36 @@ arXiv 2111.06377; facebookresearch/mae). A pushed DiffMAE carries this file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
+_TABLES = ("embeddings.position_embeddings", "decoder_pos_embed")
+_HALF = 1e-3  # what a table of sines and cosines in half precision may be off
+
+
+def image_sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """(height, width) in pixels of an image size, which is one number for a square."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def shown_size(size: int | Sequence[int]) -> str:
+    """An image size in words: "224 x 112"."""
+    return " x ".join(map(str, image_sides(size)))
+
+
+def patch_grid(config: Any) -> tuple[int, int]:
+    """(rows, columns) of the patches of a model by its config; rows are time, columns joints."""
+    height, width = image_sides(config.image_size)
+    return height // config.patch_size, width // config.patch_size
+
 
 @torch.no_grad()
-def initialize_mae(model: nn.Module, seed: int) -> None:
-    """Initialise a ViTMAE or ViT with a square grid in place, the same for the same seed; the global random state is left as it was."""
+def initialize_mae(model: Any, seed: int) -> None:
+    """Initialise a ViTMAE or ViT in place, the same for the same seed; the global random state is left as it was."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -30,8 +53,7 @@ def initialize_mae(model: nn.Module, seed: int) -> None:
         if name.endswith(("cls_token", "mask_token")):
             parameter.copy_(torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator))
     for table in freeze_positions(model):
-        side = round((table.shape[1] - 1) ** 0.5)
-        table.copy_(sincos_positions((side, side), table.shape[2]))
+        table.copy_(sincos_positions(patch_grid(model.config), table.shape[2]))
 
 
 def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
@@ -54,5 +76,21 @@ def sincos_positions(grid: tuple[int, int], dim: int) -> torch.Tensor:
 
 def freeze_positions(model: nn.Module) -> list[torch.Tensor]:
     """Freeze the position tables of a ViTMAE's encoder and decoder, which `from_pretrained` of transformers 5 un-freezes, and list them."""
-    ends = ("embeddings.position_embeddings", "decoder_pos_embed")
-    return [table.requires_grad_(False) for name, table in model.named_parameters() if name.endswith(ends)]
+    return [table.requires_grad_(False) for name, table in model.named_parameters() if name.endswith(_TABLES)]
+
+
+def positions_of_grid(
+    weights: Mapping[str, torch.Tensor], before: tuple[int, int], after: tuple[int, int]
+) -> dict[str, torch.Tensor] | None:
+    """Weights of a ViTMAE, DiffMAE or their encoder with the position tables of another grid (rows, columns) of patches.
+
+    That is exact, as the tables are functions of the grid. None where one is not: it was learned, and would have to be interpolated.
+    """
+    found = dict(weights)
+    for name, table in weights.items():
+        if name.endswith(_TABLES) and before != after:
+            known = sincos_positions(before, table.shape[2])
+            if table.shape != known.shape or not torch.allclose(table.float(), known, rtol=0.0, atol=_HALF):
+                return None
+            found[name] = sincos_positions(after, table.shape[2])
+    return found

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from torch import nn
 
 from ..utils.hub_errors import first_line, has_hub_file, hub_file
+from .initialization import patch_grid, shown_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -220,8 +221,7 @@ def part_of(module: nn.Module) -> Part:
 def start_notes(source: str, model: Any, seed: int = 0) -> list[str]:
     """The loading report, in sentences, of the model that `build_mae` or `build_diffmae` made of a source: loaded, new, unused."""
     config = model.config
-    side = config.image_size // config.patch_size
-    grid = f"{side} x {side} patches of {config.patch_size} pixels"
+    grid = f"{shown_size(patch_grid(config))} patches of {config.patch_size} pixels"
     if source.startswith("config:"):
         return [
             f"Newly initialised: all weights of {source}, seed {seed}, {part_of(model).numbers:,} numbers.",
@@ -233,10 +233,14 @@ def start_notes(source: str, model: Any, seed: int = 0) -> list[str]:
     size = f"{depth} layer{'s' if depth > 1 else ''} of width {config.decoder_hidden_size}: {part_of(decoder)}"
     kind = f"{config.decoder_type} decoder" if name == "denoiser" else "decoder"
     parts = checkpoint_parts(source)
+    before = patch_grid(load_config(source))
+    table = f"the checkpoint's table of {grid}"
+    if before != patch_grid(config):
+        table = f"the sine-cosine table of {grid}, made anew in place of the checkpoint's of {shown_size(before)}"
     notes = [
         f"Loaded: the encoder of {shown(source)!r}, all {config.num_hidden_layers} layers of width {config.hidden_size}, bit for bit: "
         f"{part_of(model.vit)}.",
-        f"Positions: the checkpoint's table of {grid}, which stays fixed.",
+        f"Positions: {table}, which stays fixed.",
     ]
     if parts:
         made = f"Loaded: its {kind}" if name in parts else f"Newly initialised: a {kind} (seed {seed})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 
@@ -18,27 +17,27 @@ def model_cost(config: Mapping[str, Any]) -> dict[str, int]:
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
-    from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTModel
+    from transformers import ViTConfig, ViTMAEConfig, ViTModel
 
+    from .building import pretraining_class
     from .configuration_diffmae import DiffMAEConfig
-    from .modeling_diffmae import DiffMAEForPreTraining
+    from .initialization import image_sides
 
-    vit = (ViTConfig, partial(ViTModel, add_pooling_layer=False))
-    known: dict[Any, tuple[Any, Any]] = {
-        "vit_mae": (ViTMAEConfig, ViTMAEForPreTraining),
-        "diffmae": (DiffMAEConfig, DiffMAEForPreTraining),
-        "vit": vit,
-        "pooled_vit": vit,
+    known: dict[Any, Any] = {
+        "vit_mae": ViTMAEConfig,
+        "diffmae": DiffMAEConfig,
+        "vit": ViTConfig,
+        "pooled_vit": ViTConfig,
     }
     kind = config.get("model_type")
     if kind not in known:
         return {}
-    config_class, model_class = known[kind]
     # fused attention hides its products from the counter on meta tensors
-    built = config_class.from_dict(dict(config), attn_implementation="eager")
+    built = known[kind].from_dict(dict(config), attn_implementation="eager")
     with torch.device("meta"):
-        model: Any = model_class(built)
-        image = torch.empty(1, built.num_channels, built.image_size, built.image_size)
+        alone = known[kind] is ViTConfig  # the encoder
+        model: Any = ViTModel(built, add_pooling_layer=False) if alone else pretraining_class(built)(built)
+        image = torch.empty(1, built.num_channels, *image_sides(built.image_size))
 
     def flops(module: Any) -> int:
         with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -34,7 +34,7 @@ from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel, 
 from transformers.utils import ModelOutput
 
 from .configuration_diffmae import DiffMAEConfig, num_visible
-from .initialization import freeze_positions, sincos_positions
+from .initialization import freeze_positions, image_sides, patch_grid, sincos_positions
 from .sampling_diffmae import DiffMAEGenerationMixin
 from .scheduling_diffmae import NoiseSchedule
 
@@ -241,8 +241,7 @@ class DiffMAEPreTrainedModel(ViTMAEPreTrainedModel):
 
 
 def _positions(config: Any, width: int) -> Tensor:
-    side = config.image_size // config.patch_size
-    return sincos_positions((side, side), width)
+    return sincos_positions(patch_grid(config), width)
 
 
 class DiffMAEModel(DiffMAEPreTrainedModel, ViTMAEModel):
@@ -269,14 +268,16 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         Raises:
             ValueError: images of another size or number of channels than the model's.
         """
-        size, channels, patch = self.config.image_size, self.config.num_channels, self.config.patch_size
-        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != (channels, size, size):
-            shape = tuple(pixel_values.shape)
-            raise ValueError(f"pixel_values have shape {shape}; this model takes (batch, {channels}, {size}, {size}).")
+        sides, channels, patch = image_sides(self.config.image_size), self.config.num_channels, self.config.patch_size
+        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != (channels, *sides):
+            shape, wanted = tuple(pixel_values.shape), ", ".join(map(str, (channels, *sides)))
+            raise ValueError(f"pixel_values have shape {shape}; this model takes (batch, {wanted}).")
         blocks = pixel_values.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))  # (B, C, gh, p, gw, p)
         return blocks.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
-    unpatchify = ViTMAEForPreTraining.unpatchify  # (B, L, P) patches -> (B, C, H, W) images; the inverse of `patchify`
+    def unpatchify(self, patches: Tensor) -> Tensor:
+        """(B, L, P) patches -> (B, C, H, W) images; the inverse of `patchify`."""
+        return ViTMAEForPreTraining.unpatchify(self, patches, image_sides(self.config.image_size))  # type: ignore[arg-type]
 
     def forward(
         self,

@@ -22,6 +22,7 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_pooled_vit import PooledBackboneConfig, PooledViTConfig, side_and_patch, stride_of
+from .initialization import image_sides, patch_grid
 
 # Backbones that make a pooling layer which is not used here if they are not told otherwise.
 _WITHOUT_POOLER = ("deit", "vit")
@@ -114,10 +115,9 @@ class PooledViTForImageClassification(PooledHeadMixin, ViTPreTrainedModel):
 
     def __init__(self, config: PooledViTConfig) -> None:
         super().__init__(config)
-        side, patch = config.image_size, config.patch_size
-        if not isinstance(side, int) or not isinstance(patch, int):
-            raise ValueError(f"image_size is {side} and patch_size {patch}; expected one number each, for squares.")
-        self.grid = (side // patch, side // patch)
+        if not isinstance(config.patch_size, int):
+            raise ValueError(f"patch_size is {config.patch_size}; expected one number, for squares.")
+        self.grid = patch_grid(config)
         self.vit = ViTModel(config, add_pooling_layer=False)
         self.add_head(self.grid[1], config.hidden_size, config.layer_norm_eps)
 
@@ -148,7 +148,7 @@ class PooledBackboneForImageClassification(PooledHeadMixin, PreTrainedModel):
         options = {"add_pooling_layer": False} if inner.model_type in _WITHOUT_POOLER else {}
         self.backbone = AutoModel.from_config(inner, **options)
         width = inner.hidden_sizes[-1] if hasattr(inner, "hidden_sizes") else inner.hidden_size
-        self.add_head(config.image_size // stride_of(inner), width, 1e-6)
+        self.add_head(image_sides(config.image_size)[1] // stride_of(inner), width, 1e-6)
 
     def features(self, pixel_values: Tensor, **kwargs: Any) -> tuple[Tensor, None]:
         """(B, 3, H, W) -> (B, 1 or columns, D)."""

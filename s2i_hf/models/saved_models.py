@@ -16,18 +16,20 @@ from transformers import AutoModelForImageClassification, PreTrainedConfig, PreT
 from ..data.skeleton_rows import SkeletonRows
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from .backbones import FAMILIES, Family, fits, sides_of
+from .building import Size
 from .configuration_pooled_vit import side_and_patch
+from .initialization import shown_size
 from .loading import load_config, load_weights, model_file, read_object
 
 # --- processors -------------------------------------------------------------------------------------------------------
 
 
-def processor_for(config: PreTrainedConfig, name: str, size: int | None = None, **options: Any) -> SkeletonProcessor:
+def processor_for(config: PreTrainedConfig, name: str, size: Size | None = None, **options: Any) -> SkeletonProcessor:
     """The processor for a model of this config.
 
     Args:
         name: Folder or Hub id of the model; also "config:tiny" and the like, which has none.
-        size: Side of the images, for a model that takes several; the model's own if None.
+        size: Side of the images, or (height, width), for a model that takes several; the model's own if None.
         **options: Options of `SkeletonProcessor` in place of what was found, such as stream="bone".
 
     Returns:
@@ -48,7 +50,7 @@ def processor_for(config: PreTrainedConfig, name: str, size: int | None = None, 
         fallback = FAMILIES.get(str(config.model_type), Family("", ""))
         numbers = zip(("image_mean", "image_std"), fallback.mean_std, strict=True)
         found: dict[str, Any] = {key: values.get(key) or known for key, known in numbers}
-        processor = SkeletonProcessor(**{"size": size or _side(config, values), **found, **options})
+        processor = SkeletonProcessor(**{"size": size or _size(config, values), **found, **options})
     check_size(processor, config)
     return processor
 
@@ -62,23 +64,25 @@ def layout_note(processor: SkeletonProcessor, layouts: Iterable[str]) -> str:
     return f"The encoder learned from {known} skeletons, and these are {', '.join(found)}."
 
 
-def _side(config: PreTrainedConfig, values: dict[str, Any]) -> int:
-    """Side of the images where nobody asked for one: that of the weights' own processor if the model takes several, else the config's."""
+def _size(config: PreTrainedConfig, values: dict[str, Any]) -> Size:
+    """Size of the images where nobody asked for one: that of the weights' own processor if the model takes several, else the config's."""
     known = side_and_patch(config)[0]
     for key in ("crop_size", "size"):
         sides = values.get(key)
         side = sides.get("height", sides.get("shortest_edge")) if isinstance(sides, dict) else sides
         if isinstance(side, int) and fits(config, side):
             return side
-    return known if isinstance(known, int) else 224
+    return known if isinstance(known, int | list | tuple) else 224
 
 
 def check_size(processor: SkeletonProcessor, config: PreTrainedConfig) -> None:
     """Raise ValueError if a processor makes images that the model does not take."""
-    height, width = processor.size["height"], processor.size["width"]
-    if height != width or not fits(config, height):
-        takes = f"squares of {sides_of(config)}"
-        raise ValueError(f"the processor makes {processor.size} images, but the model takes {takes} pixels.")
+    size = processor.size["height"], processor.size["width"]
+    if not fits(config, size):
+        made = f"images of {shown_size(size)} pixels"
+        raise ValueError(
+            f"the processor makes {made}, but the model takes {sides_of(config)}; give both the same size."
+        )
 
 
 # --- classifiers ------------------------------------------------------------------------------------------------------

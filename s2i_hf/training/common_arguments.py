@@ -79,6 +79,9 @@ class CommonArguments:
     push_to_hub: str | None = arg(None, "Upload the finished run to user/name or user/name@branch; private if new.")
 
     def __post_init__(self) -> None:
+        size = getattr(self, "size", None)
+        if isinstance(size, tuple) and size[0] == size[1]:
+            self.size = size[0]
         self._check(_ONE_OR_MORE, "1 or more", lambda value: value >= 1)
         self._check(_ABOVE_ZERO, "a number above zero", lambda value: 0 < value < math.inf)
         self._check(_ZERO_OR_MORE, "zero or more", lambda value: 0 <= value < math.inf)
@@ -91,8 +94,9 @@ class CommonArguments:
     def _check(self, names: tuple[str, ...], expected: str, allowed: Callable[[float], bool]) -> None:
         for name in names:
             value = getattr(self, name, None)
-            if value is not None and not allowed(value):
-                raise ValueError(f"--{name} is {value}; expected {expected}.")
+            values = value if isinstance(value, tuple) else (value,)
+            if value is not None and not all(map(allowed, values)):
+                raise ValueError(f"--{name} is {' '.join(map(str, values))}; expected {expected}.")
 
     @property
     def run_dir(self) -> Path:

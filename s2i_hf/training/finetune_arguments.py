@@ -27,7 +27,10 @@ class _FinetuneTask:
     pooling: Literal["cls", "mean", "columns"] = arg(
         "cls", "What the head reads: the CLS token, the mean of the patches, or the mean over time of each column."
     )
-    size: int | None = arg(None, "Side of the image in pixels; the model's if none (224 for config:...).")
+    size: int | tuple[int, int] | None = arg(
+        None,
+        "Side of the image in pixels, or height (time) and width (joints): 224 112, 224x112; the model's if none (224 for config:...).",
+    )
     stream: Stream | None = arg(None, "What the image shows; the processor's if none.")
     people: Literal["adaptive", "first"] | None = arg(
         None, "Blocks of as many people as present, or actor 1 alone; the processor's if none."

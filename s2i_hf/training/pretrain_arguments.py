@@ -26,8 +26,12 @@ class _PretrainTask:
     holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
     model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
     # the image; see `EncodingOptions`
-    size: int = arg(224, "Side of the square image in pixels.")
-    patch_size: int = arg(16, "Side of a patch, for a model from scratch.")
+    size: int | tuple[int, int] = arg(
+        224,
+        "Side of the image in pixels, or height (time) and width (joints): 224 112, 224x112. Weights for another size get the sine-cosine "
+        "positions of this one.",
+    )
+    patch_size: int = arg(16, "Side of a patch, for a model from scratch; weights have their own.")
     people: Literal["adaptive", "first"] = arg("adaptive", "Blocks of as many people as present, or actor 1 alone.")
     part_widths: Literal["joints", "equal"] = arg("joints", "Width of a body part: by its joints, or a fifth.")
     value_range: Literal["sequence", "per_axis", "fixed"] = arg("sequence", "How coordinates reach the pixel range.")

@@ -24,7 +24,7 @@ from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
 from ..data.skeleton_rows import rows_of_splits
 from ..models.building import build_diffmae, build_mae
-from ..models.initialization import freeze_positions
+from ..models.initialization import freeze_positions, image_sides, patch_grid, shown_size
 from ..models.sampling_diffmae import integers, keys_of_order, normals
 from ..processing.encoding import EncodingOptions
 from ..processing.encoding_batched import encode_padded
@@ -243,15 +243,15 @@ def _masking(config: Any, arguments: PretrainArguments, step: int) -> Iterator[N
 
 def _patch_grid(arguments: PretrainArguments, config: Any, size: tuple[int, int]) -> tuple[int, int]:
     """(rows, columns) of patches, once image, model and mask are known to fit each other."""
-    if size != (config.image_size, config.image_size):
+    if size != image_sides(config.image_size):
+        takes = shown_size(config.image_size)
         raise ValueError(
-            f"The processor makes {size[0]} x {size[1]} images, but the model takes {config.image_size} x {config.image_size}; "
-            "give both the same size."
+            f"The processor makes {shown_size(size)} images, but the model takes {takes}; give both the same size."
         )
-    side = config.image_size // config.patch_size
-    check_mask(arguments.mask, arguments.mask_ratio, side * side)
+    rows, columns = patch_grid(config)
+    check_mask(arguments.mask, arguments.mask_ratio, rows * columns)
     config.norm_pix_loss = arguments.norm_pix_loss
-    return side, side
+    return rows, columns
 
 
 class _MaskingCollator:

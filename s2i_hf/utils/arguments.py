@@ -393,7 +393,9 @@ def _convert_one(value: Any, kind: Any, where: str) -> Any:
         text = ("no", "yes")[value] if isinstance(value, bool) else str(value)  # a bare no is false in YAML
         return next((choice for choice in get_args(kind) if str(choice) == text), NotImplemented)
     if get_origin(kind) is tuple:
-        items, kinds = re.split(r"[\s,]+", value.strip("()[] ")) if isinstance(value, str) else value, get_args(kind)
+        kinds = get_args(kind)
+        between = r"[\s,]+|(?<=\d)x(?=\d)" if kinds[0] is int else r"[\s,]+"  # 224x112
+        items = re.split(between, value.strip("()[] ")) if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or (Ellipsis not in kinds and len(items) != len(kinds)):
             return NotImplemented
         kinds = kinds[:1] * len(items) if Ellipsis in kinds else kinds

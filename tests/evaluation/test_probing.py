@@ -253,7 +253,7 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model, monkeypatch):
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="nw_ucla_xview has no test clips"):
         run(out, model, dataset(test=0))
-    with pytest.raises(ValueError, match="the model takes squares of 64"):
+    with pytest.raises(ValueError, match="the model takes 64 x 64"):
         probe_run(arguments(out), model, SkeletonProcessor(size=32), dataset())
     unlabelled = dataset(np.full(20, -1))
     with pytest.raises(ValueError, match="20 test clips have no label"):

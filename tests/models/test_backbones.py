@@ -166,7 +166,7 @@ def test_sizes_fit_or_are_refused(saved: dict[str, tuple[Path, Any]]) -> None:
              for family in ("vit", "clip_vision_model", "swin", "dinov2", "dinov3_vit", "convnext")}  # fmt: skip
     assert sizes["vit"] == sizes["clip_vision_model"] == sizes["swin"] == [64]
     assert sizes["dinov2"] == sizes["dinov3_vit"] == [32, 48, 64, 80, 96] and sizes["convnext"] == [32, 64, 96]
-    for family, side, message in (("deit", 96, "set the size to 64"), ("convnext", 80, "a multiple of 32")):
+    for family, side, message in (("deit", 96, "set the size to 64"), ("convnext", 80, "multiples of 32")):
         with refused(ValueError, match=message):
             build_classifier(str(saved[family][0]), CLASSES, image_size=side)
     model, _ = build_classifier(str(saved["dinov3_vit"][0]), CLASSES, image_size=96, pooling="columns")

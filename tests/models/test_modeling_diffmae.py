@@ -254,7 +254,7 @@ def test_a_tiny_model_learns_to_paint_a_template(decoder_type: str) -> None:
         ({"mask_ratio": -0.5}, "mask_ratio -0.5"),
         ({"image_size": 100}, "image size 100 is not a multiple of the patch size 16"),
         ({"image_size": 8}, "image size 8"),
-        ({"image_size": [224, 112]}, "expected one number each"),
+        ({"image_size": [224, 100]}, "image size 224 x 100 is not a multiple"),
         ({"noise_levels": 0}, "noise_levels is 0"),
         ({"time_embedding_size": 7}, "time_embedding_size is 7"),
         ({"decoder_hidden_size": 500}, "the decoder has 500 channels and 16 heads"),

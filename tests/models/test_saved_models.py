@@ -143,17 +143,17 @@ def test_the_processor_of_skeletons_is_taken_as_it_is(tmp_path: Path) -> None:
     found = processor_for(ViTConfig(image_size=64), str(tmp_path))
     assert (found.stream, found.layout, found.image_mean) == ("motion", "kinect_v1", [0.1, 0.2, 0.3])
     assert processor_for(ViTConfig(image_size=64), str(tmp_path), stream="joint").stream == "joint"
-    with refused(ValueError, match="but the model takes squares of 96"):
+    with refused(ValueError, match="but the model takes 96 x 96"):
         processor_for(ViTConfig(image_size=96), str(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("config", "size", "message"),
     [
-        (ViTConfig(image_size=64), 32, "the model takes squares of 64"),
-        (ConvNextConfig(), 80, "squares of a multiple of 32"),
-        (Dinov2Config(patch_size=14), 64, "squares of a multiple of 14"),
-        (Dinov2Config(patch_size=14), (28, 56), "squares of a multiple of 14"),
+        (ViTConfig(image_size=64), 32, "the model takes 64 x 64"),
+        (ConvNextConfig(), 80, "multiples of 32"),
+        (Dinov2Config(patch_size=14), 64, "multiples of 14"),
+        (Dinov2Config(patch_size=14), (28, 60), "multiples of 14"),
     ],
 )
 def test_sizes_that_do_not_fit_are_one_sentence(config: object, size: object, message: str) -> None:

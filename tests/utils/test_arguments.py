@@ -291,3 +291,26 @@ def test_a_closed_pipe_is_no_error() -> None:
         reader, shell=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
     assert done.returncode == 0 and done.stderr == ""
+
+
+@dataclasses.dataclass
+class _Sized:
+    size: int | tuple[int, int] | None = arg(None)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ([], None), (["--size", "224"], 224), (["--size", "224", "112"], (224, 112)), (["--size", "224x112"], (224, 112)),
+        (["--size", "224,112"], (224, 112)), (["--size=none"], None),
+    ],
+)  # fmt: skip
+def test_a_setting_of_one_number_or_two(words: list[str], value: object) -> None:
+    assert read_arguments(_Sized, words, "program").size == value
+
+
+def test_a_size_of_three_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="--size is '1 2 3'; expected a whole number or 2 values"):
+        read_arguments(_Sized, ["--size", "1", "2", "3"], "program")
+    with pytest.raises(ValueError, match="--size is '10y20'"):
+        read_arguments(_Sized, ["--size", "10y20"], "program")
