@@ -114,14 +114,17 @@ def make_images(file: str | Path, kind: str, seed: int = 0, most: int | None = N
     return result
 
 
-def random_crops(images: torch.Tensor, size: int, area: tuple[float, float]) -> torch.Tensor:
-    """Random resized crops, half of them mirrored: (B, 3, H, W) -> (B, 3, size, size) float32, drawn by the generator of torch."""
+def random_crops(
+    images: torch.Tensor, size: int, area: tuple[float, float], generator: torch.Generator
+) -> torch.Tensor:
+    """Random resized crops, half of them mirrored: (B, 3, H, W) -> (B, 3, size, size) float32."""
     count = len(images)
-    share = torch.empty(count).uniform_(*area)
-    ratio = torch.exp(torch.empty(count).uniform_(-np.log(4 / 3), np.log(4 / 3)))  # width by height
+    share, ratio, x, y, mirror = torch.rand(5, count, generator=generator)
+    share = area[0] + (area[1] - area[0]) * share
+    ratio = (4 / 3) ** (2 * ratio - 1)  # width by height
     width, height = (share * ratio).sqrt().clamp(max=1), (share / ratio).sqrt().clamp(max=1)
-    x, y = (2 * torch.rand(count) - 1) * (1 - width), (2 * torch.rand(count) - 1) * (1 - height)
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    x, y = (2 * x - 1) * (1 - width), (2 * y - 1) * (1 - height)
+    mirror = torch.where(mirror < 0.5, -1.0, 1.0)
     zero = torch.zeros(count)
     affine = torch.stack([torch.stack([width * mirror, zero, x], 1), torch.stack([zero, height, y], 1)], 1)
     grid = F.affine_grid(affine, [count, 3, size, size], align_corners=False)
@@ -138,6 +141,15 @@ class StopCallback(TrainerCallback):  # type: ignore[misc]
         if self.stop.requested:
             control.should_save = control.should_training_stop = True
         return control
+
+
+def draw_batch(
+    rows: list[tuple[int, torch.Tensor]], size: int, area: tuple[float, float], seed: int
+) -> dict[str, torch.Tensor]:
+    """A batch of crops that depend on which images it holds and in which order, so that a training that goes on has the same."""
+    key = sum((place + 1) * (index + 1) for place, (index, _) in enumerate(rows))
+    generator = torch.Generator().manual_seed((seed << 40) + key)
+    return {"pixel_values": random_crops(torch.stack([image for _, image in rows]), size, area, generator)}
 
 
 @torch.no_grad()
@@ -167,8 +179,11 @@ def pretrain(arguments: PhotographArguments) -> Path:
     images = make_images(arguments.images, arguments.kind, arguments.seed, arguments.max_images)
     held_out = min(HELD_OUT, len(images) // 10)
     learned, unseen = images[held_out:], images[:held_out]
-    torch.manual_seed(arguments.seed)
-    model = build_mae(arguments.model, image_size=arguments.size, patch_size=arguments.patch_size, seed=arguments.seed)
+    last = get_last_checkpoint(folder / "trainer") if (folder / "trainer").is_dir() else None
+    # the Trainer loads a checkpoint by the names of the file, which are not those of the decoder: it has to be loaded before
+    model = build_mae(
+        last or arguments.model, image_size=arguments.size, patch_size=arguments.patch_size, seed=arguments.seed
+    )
     model.set_attn_implementation("eager")  # faster on a CPU
     model.decoder.config._attn_implementation = "eager"
     settings = TrainingArguments(
@@ -194,17 +209,11 @@ def pretrain(arguments: PhotographArguments) -> Path:
         trainer = Trainer(
             model,
             settings,
-            data_collator=lambda rows: {
-                "pixel_values": random_crops(torch.stack(rows), arguments.size, arguments.crop)
-            },
-            train_dataset=learned,
+            data_collator=lambda rows: draw_batch(rows, arguments.size, arguments.crop, arguments.seed),
+            train_dataset=list(enumerate(learned)),
             callbacks=[StopCallback(stop)],
         )
-        trainer.train(
-            resume_from_checkpoint=get_last_checkpoint(settings.output_dir)
-            if Path(settings.output_dir).is_dir()
-            else None
-        )
+        trainer.train(resume_from_checkpoint=last)
         if stop.requested:
             raise RunInterrupted("Stopped after a checkpoint; repeat the command to go on from there.")
     model.set_attn_implementation("sdpa")
