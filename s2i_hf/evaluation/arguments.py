@@ -39,7 +39,7 @@ class EvaluationArguments:
     batch_size: int = arg(64, "Clips a forward pass.")
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "num_frames", "rotations", "test_clips"):
+        for name in ("batch_size", "num_frames", "rotations", "test_clips", "test_rotations"):
             if getattr(self, name, 1) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
         for name in ("encoders", "settings", "queries"):

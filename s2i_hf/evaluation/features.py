@@ -92,7 +92,7 @@ def extract_features(
         batch = [rows[index] for index in range(start, min(start + batch_size, len(rows)))]
         total: dict[str, torch.Tensor] = {}
         for number in range(rotations):
-            clips = batch if number == 0 else [rotated(row, 2 * math.pi * number / rotations) for row in batch]
+            clips = [rotation(row, number, rotations) for row in batch]
             found = _pooled(encoder, clips, processor, device, WIDE_POOLING in features, stream)
             total = {pooling: value if number == 0 else total[pooling] + value for pooling, value in found.items()}
         for pooling in features.keys() & total:
@@ -129,6 +129,18 @@ def _pooled(
     return found
 
 
+def check_depth(layout: str | SkeletonLayout) -> None:
+    """Raise ValueError if bodies of this layout cannot be rotated: it is in pixels."""
+    layout = get_layout(layout)
+    if layout.unit == "px":
+        raise ValueError(f"layout {layout.name!r} is in pixels and has no depth to rotate in; take 1 for rotations.")
+
+
+def rotation(row: Row, number: int, rotations: int) -> Row:
+    """One of so many rotations of a row, evenly spaced over the full circle; number 0 is the row as it is. See `rotated`."""
+    return rotated(row, 2 * math.pi * number / rotations) if number else row
+
+
 def rotated(row: Row, angle: float) -> Row:
     """A row whose people are rotated about the vertical axis, around the first one's centre in the first frame.
 
@@ -144,8 +156,7 @@ def rotated(row: Row, angle: float) -> Row:
         ValueError: joints that do not fit the layout, or a layout in pixels, which has no depth.
     """
     layout = get_layout(row["layout"])
-    if layout.unit == "px":
-        raise ValueError(f"layout {layout.name!r} is in pixels and has no depth to rotate in; take 1 for rotations.")
+    check_depth(layout)
     joints, _ = prepare(row["joints"], layout)  # filled, as a gap at zero would be moved to a place
     joints = about_center(joints, layout, rotation_matrix(angle, 0, 0))
     if layout.unit == "m" and np.abs(joints).max() > MAX_METRES:  # the next check would take them for millimetres
@@ -205,14 +216,14 @@ class MoreViews:
         if not 0 <= index < len(self):  # where iterating stops
             raise IndexError(f"index is {index}; expected 0 to {len(self) - 1}.")
         view, index = divmod(index, len(self.rows))
-        rotation, copy = divmod(view, 1 + self.copies)
+        turn, copy = divmod(view, 1 + self.copies)
         row = self.rows[index]
         if copy:
             layout = get_layout(row["layout"])
             joints, _ = prepare(row["joints"], layout)
             draws = uniform(self.seed, copy, hash_ids([row["sample_id"]]), NUM_DRAWS + layout.num_joints, "probe")
             row = {**row, "joints": self.augmentation(joints, layout, draws[0])}
-        return rotated(row, 2 * math.pi * rotation / self.rotations) if rotation else row
+        return rotation(row, turn, self.rotations)
 
 
 class Views(NamedTuple):

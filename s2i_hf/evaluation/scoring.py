@@ -1,4 +1,4 @@
-"""What a classifier says of clips: log-probabilities of every class, of the whole clip or averaged over windows of it.
+"""What a classifier says of clips: log-probabilities of every class, of the clip itself or averaged over windows and rotations of it.
 
 One function for validation, test, fusion of streams and robustness, so that their numbers are of the same kind: float32,
 nothing augmented, clips in the order they come in.
@@ -16,7 +16,7 @@ from ..data.collator import SkeletonCollator
 from ..processing.encoding_batched import encode_padded
 from ..processing.layouts import get_layout
 from ..processing.transforms import clip_windows, prepare
-from .features import Row, Rows
+from .features import Row, Rows, rotation
 
 if TYPE_CHECKING:
     from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -29,6 +29,7 @@ def predict_scores(
     processor: SkeletonProcessor,
     *,
     test_clips: int = 1,
+    test_rotations: int = 1,
     batch_size: int = 64,
     device: str | torch.device | None = None,
 ) -> np.ndarray:
@@ -38,29 +39,32 @@ def predict_scores(
         model: Classifier: (B, 3, H, W) -> `.logits` (B, C).
         rows: Clips with joints (T, M, V, 3) and layout.
         test_clips: Windows of each clip whose probabilities are averaged (`transforms.clip_windows`); 1: the clip itself.
+        test_rotations: Rotations of each of these, about the vertical axis and evenly over the circle, that are averaged likewise
+            (`features.rotation`): for classifiers that were trained on large rotations because the test camera stands elsewhere.
         device: Where the model runs; where it already is if None.
 
     Returns:
         (N, C) float32; `np.exp` of a row adds up to 1.
 
     Raises:
-        ValueError: there are no clips, or `test_clips` is below 1.
+        ValueError: there are no clips, `test_clips` or `test_rotations` is below 1, or clips in pixels are to be rotated.
     """
     if len(rows) == 0:
         raise ValueError("There are no clips to classify; check the data folder and the protocol.")
-    if test_clips < 1:
-        raise ValueError(f"test_clips is {test_clips}; expected 1 or more.")
+    for name, number in (("test_clips", test_clips), ("test_rotations", test_rotations)):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; expected 1 or more.")
     was_training = model.training
     device = next(model.parameters()).device if device is None else torch.device(device)
     model = model.to(device).eval()
     collate, scores = SkeletonCollator(with_labels=False), []
-    for views in _batches(rows, test_clips, batch_size):
+    for views in _batches(rows, test_clips, test_rotations, batch_size):
         batch = collate([view for views_of_clip in views for view in views_of_clip])
         clips = (batch["num_frames"], batch["num_people"], batch["layouts"])
         images = encode_padded(batch["joints"].to(device), *clips, processor.encoding_options)
         logits = torch.cat([model(pixel_values=part).logits.float() for part in images.split(batch_size)])
         found = torch.log_softmax(logits, dim=-1)
-        if test_clips > 1:
+        if test_clips * test_rotations > 1:
             parts = found.split([len(views_of_clip) for views_of_clip in views])
             found = torch.stack([part.logsumexp(dim=0) - np.log(len(part)) for part in parts])
         scores.append(found.cpu())
@@ -68,7 +72,7 @@ def predict_scores(
     return torch.cat(scores).numpy()
 
 
-def _batches(rows: Rows, test_clips: int, batch_size: int) -> Iterator[list[list[Row]]]:
+def _batches(rows: Rows, test_clips: int, test_rotations: int, batch_size: int) -> Iterator[list[list[Row]]]:
     """Batches of clips, each clip as the list of its views."""
     batch: list[list[Row]] = []
     for index in range(len(rows)):
@@ -76,7 +80,7 @@ def _batches(rows: Rows, test_clips: int, batch_size: int) -> Iterator[list[list
         if test_clips > 1:
             joints, _ = prepare(row["joints"], get_layout(row["layout"]), sample_id=str(row.get("sample_id", "")))
             views = [{**row, "joints": window} for window in clip_windows(joints, test_clips)]
-        batch.append(views)
+        batch.append([rotation(view, number, test_rotations) for view in views for number in range(test_rotations)])
         if sum(map(len, batch)) >= batch_size or index == len(rows) - 1:
             yield batch
             batch = []

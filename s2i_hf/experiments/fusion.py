@@ -40,6 +40,9 @@ class FuseArguments(EvaluationArguments):
     output_dir: str | None = arg(None, "Where the results go; runs/fusion_<data> if none.")
     weights: str = arg("equal", "equal, validation (chosen on clips that all runs held out), or a number a model: 2,1.")
     test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
+    test_rotations: int = arg(
+        1, "Rotations of them, over the circle, averaged too: for a camera that was not trained on."
+    )
     method: str | None = arg(None, "Name in the results; the streams, such as joint+bone+motion, if none.")
 
     def __post_init__(self) -> None:
@@ -150,7 +153,7 @@ def fuse_runs(
         check_classifier(name)
     clips, protocol = arguments.clips(dataset)
     train, test = clips["train"], clips["test"]
-    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "batch_size")}
+    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "test_rotations", "batch_size")}
     options["device"] = pick_device(arguments.device)
     runs = [RunFolder(Path(name)) for name in arguments.models]  # of a Hub id nothing is known but its model
     weights, held = arguments.fixed_weights, None
@@ -187,6 +190,7 @@ def fuse_runs(
     append_results(arguments.run_dir, rows, arguments.results_csv)
     content: dict[str, Any] = {"protocol": protocol, "streams": streams, "weights": weights.round(6).tolist()}
     content |= {"weights_from": arguments.weights, "chosen_on": chosen_on, "test_clips": len(test)}
+    content |= {"windows": arguments.test_clips, "rotations": arguments.test_rotations}
     content |= {"alone": alone, "fused": fused, **arguments.origin}
     write_json(arguments.run_dir / "fusion.json", content, indent=1)
     write_card(arguments.run_dir)

@@ -199,6 +199,7 @@ class RobustnessArguments(FittedArguments):
     encoder: Literal["pretrained", "untrained"] = arg("pretrained", "Of pretraining: its encoder, or an untrained one.")
     pooling: Literal["auto", "mean", "cls", "part"] = arg("auto", "Of a probe; auto is chosen on held-out people.")
     test_clips: int = arg(1, "Of a classifier: windows of each test clip whose probabilities are averaged.")
+    test_rotations: int = arg(1, "Of a classifier: rotations of them, over the circle, averaged too.")
 
     def __post_init__(self) -> None:
         shares = [(name, share) for name in ("drop_joints", "crop_time") for share in getattr(self, name)]
@@ -256,6 +257,8 @@ def robustness_run(
     table = damage_table(found)
     append_results(arguments.run_dir, rows, arguments.results_csv)
     content = {"protocol": protocol, "setting": setting, "encoder": encoder, "test_clips": len(test)}
+    if fine_tuned:
+        content |= {"windows": arguments.test_clips, "rotations": arguments.test_rotations}
     content |= {"seed": arguments.seed, "found": found, **arguments.origin}
     write_json(arguments.run_dir / "robustness.json", content, indent=1)
     if (arguments.run_dir / "run.yaml").is_file():  # the run's own folder, whose card says this as well
@@ -264,12 +267,23 @@ def robustness_run(
     return {"run_dir": arguments.run_dir, "rows": rows, "found": found, "scores": by_name, "table": table}
 
 
+def _check_zeros_stay(arguments: RobustnessArguments, name: str, center: str) -> None:
+    """Raise ValueError if joints at zero would be elsewhere after the rotations that this setting has."""
+    number, zeros = getattr(arguments, name), "zero" in arguments.lost_joints and arguments.drop_joints
+    if number > 1 and zeros and center == "none":
+        raise ValueError(
+            f"--{name} {number} moves joints at zero to another place, as nothing is centred by {arguments.model}; take --{name} 1 or "
+            "--lost_joints missing."
+        )
+
+
 def _classifier_scores(arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows) -> _Scores:
     """Of the classifier as it is."""
     model, processor = open_classifier(arguments.model)
     check_classes(model, test, arguments.model)
+    _check_zeros_stay(arguments, "test_rotations", processor.center)
     damaged = (_Damaged(test, damage, processor.center) for damage in arguments.damages)
-    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "batch_size")}
+    options: Any = {name: getattr(arguments, name) for name in ("test_clips", "test_rotations", "batch_size")}
     options["device"] = pick_device(arguments.device)
     scores = [predict_scores(model, rows, processor, **options) for rows in damaged]
     return scores, str(model.config.model_type)
@@ -278,12 +292,7 @@ def _classifier_scores(arguments: RobustnessArguments, train: SkeletonRows, test
 def _probe_scores(arguments: RobustnessArguments, train: SkeletonRows, test: SkeletonRows) -> _Scores:
     """Of one linear probe of the encoder."""
     model, processor = load_model_and_processor(arguments.model)
-    zeros = "zero" in arguments.lost_joints and arguments.drop_joints
-    if arguments.rotations > 1 and zeros and processor.center == "none":
-        raise ValueError(
-            f"--rotations {arguments.rotations} moves joints at zero to another place, as nothing is centred by {arguments.model}; take "
-            "--rotations 1 or --lost_joints missing."
-        )
+    _check_zeros_stay(arguments, "rotations", processor.center)
     encoder = backbone_of(model if arguments.encoder == "pretrained" else untrained_backbone(model, arguments.seed))
     views = arguments.views(train, test, arguments.seed)
     clips = (views.rows, *(_Damaged(test, damage, processor.center) for damage in arguments.damages))

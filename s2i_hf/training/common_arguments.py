@@ -16,13 +16,13 @@ MAY_CHANGE = frozenset(
     {
         *("data", "data_dir", "cache_dir", "output_dir", "resume", "overwrite", "num_workers", "save_every", "device"),
         *("keep_checkpoints", "log_every", "report_to", "progress", "log_sample_ids", "card", "push_to_hub"),
-        *("results_csv", "setting", "method", "test_clips"),
+        *("results_csv", "setting", "method", "test_clips", "test_rotations"),
     }
 )
 # What a setting of one of these names may be; None is left alone.
 _ONE_OR_MORE = (
     *("size", "patch_size", "epochs", "max_steps", "batch_size", "gradient_accumulation", "save_every"),
-    *("keep_checkpoints", "log_every", "test_clips", "noise_levels"),
+    *("keep_checkpoints", "log_every", "test_clips", "test_rotations", "noise_levels"),
 )
 _ABOVE_ZERO = ("base_lr", "grad_clip")
 _ZERO_OR_MORE = ("weight_decay", "warmup_epochs", "num_workers", "seed", "label_seed", "mixup", "cutmix")

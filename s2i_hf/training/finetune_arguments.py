@@ -54,6 +54,9 @@ class _FinetuneTask:
     )
     best: bool = arg(False, "Keep the epoch that is best on the validation clips rather than the last.")
     test_clips: int = arg(1, "Windows of each test clip whose probabilities are averaged.")
+    test_rotations: int = arg(
+        1, "Rotations of them, over the circle, averaged too: for a camera that was not trained on."
+    )
     # the run
     setting: str = arg("fine_tune", "Name of the setting in the results.")
     method: str | None = arg(None, "Name in the results; from the name of the model if none.")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..data.skeleton_rows import SkeletonRows
+from ..evaluation.features import check_depth
 from ..evaluation.probes import check_labels
 from ..evaluation.validation_splits import validation_split
 from ..models.classification import build_classifier
@@ -106,11 +107,13 @@ def choose_clips(arguments: FinetuneArguments, rows: SkeletonRows) -> tuple[Skel
     return rows.select(np.flatnonzero(~held)), rows.select(np.flatnonzero(held))
 
 
-def check_fit(model: PreTrainedModel, processor: SkeletonProcessor, rows: SkeletonRows, test: SkeletonRows) -> None:
+def check_fit(
+    model: PreTrainedModel, processor: SkeletonProcessor, rows: SkeletonRows, test: SkeletonRows, rotations: int = 1
+) -> None:
     """Say before training what would not work after it.
 
     Raises:
-        ValueError: labels that the model has no output for, images of another size, or no test clips.
+        ValueError: labels that the model has no output for, images of another size, no test clips, or `rotations` of clips in pixels.
     """
     if len(test) == 0:
         raise ValueError(
@@ -126,6 +129,8 @@ def check_fit(model: PreTrainedModel, processor: SkeletonProcessor, rows: Skelet
         wrong = int(((test.labels < 0) | (test.labels >= classes)).sum())
         raise ValueError(f"{wrong} test clips have no label among the {classes} classes; check data and protocol.")
     check_size(processor, model.config)
+    for layout in set(test.layouts) if rotations > 1 else ():
+        check_depth(layout)
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:

@@ -104,7 +104,7 @@ def finetune(
     settings = settings or start(arguments)
     splits = rows_of_splits(dataset, arguments.to_layout)
     data, train, test = describe(splits), splits["train"], splits["test"]
-    check_fit(model, processor, train, test)
+    check_fit(model, processor, train, test, arguments.test_rotations)
     clips, held_out = choose_clips(arguments, train)
     schedule = Schedule.of(arguments, len(clips), settings.world_size, repeat=True)
     settings.max_steps, settings.learning_rate = schedule.total_steps, schedule.peak_lr
@@ -135,7 +135,7 @@ def finetune(
     if callback.stopped:
         raise log.interrupted()
     best = trainer.use_final_weights()
-    scores = trainer.scores(test, arguments.test_clips)
+    scores = trainer.scores(test, test_clips=arguments.test_clips, test_rotations=arguments.test_rotations)
     found = metrics(scores, test.labels)
     rows: list[dict[str, Any]] = []
     if log.main:

@@ -175,12 +175,15 @@ class SkeletonTrainer(Trainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def scores(self, rows: SkeletonRows, test_clips: int = 1) -> np.ndarray:
-        """(N, C) log-probabilities of the clips, by the average of the weights if there is one; each process scores a share."""
+    def scores(self, rows: SkeletonRows, **views: int) -> np.ndarray:
+        """(N, C) log-probabilities of the clips, by the average of the weights if there is one; each process scores a share.
+
+        `views` are test_clips and test_rotations of `predict_scores`.
+        """
         accelerator, model = self.accelerator, self.classifier
         count, processes = -(-len(rows) // accelerator.num_processes), accelerator.num_processes
         own = rows.select((np.arange(count) * processes + accelerator.process_index) % max(1, len(rows)))
-        options: Any = {"test_clips": test_clips, "batch_size": self.args.eval_batch_size, "device": self.args.device}
+        options: Any = {**views, "batch_size": self.args.eval_batch_size, "device": self.args.device}
         found = predict_scores(model if self.average is None else self.average.module, own, self.processor, **options)
         if processes == 1:
             return found

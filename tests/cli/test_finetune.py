@@ -51,7 +51,18 @@ def test_a_classifier_numbers_and_a_card(root: Path, in_process: Any) -> None:
 def test_the_formats_few_labels_and_windows_of_the_command_line(root: Path, in_process: Any) -> None:
     words = ["--model", "runs/mae_nw_ucla_xview", "--data", "nw_ucla_xview", "--data_dir", "raw", *SMALL, "--no-card"]
     fewer = next(name for name, layout in LAYOUTS.items() if layout.num_joints == 15)
-    asked = ["--to_layout", fewer, "--label_share", 0.25, "--test_clips", 3, "--pooling", "columns"]
+    asked = [
+        "--to_layout",
+        fewer,
+        "--label_share",
+        0.25,
+        "--test_clips",
+        3,
+        "--test_rotations",
+        2,
+        "--pooling",
+        "columns",
+    ]
     code, output = in_process("finetune", *words, *asked, "--output_dir", "runs/few", "--setting", "semi", cwd=root)
     assert code == 0, output.err
     rows = json.loads((root / "runs" / "few" / "results.json").read_text())

@@ -48,9 +48,29 @@ def test_probabilities_of_windows_are_averaged(classifier: tuple[Any, Any]) -> N
     assert np.abs(found - predict_scores(model, rows, processor)).max() > 1e-3
 
 
+def test_probabilities_of_rotations_of_windows_are_averaged(classifier: tuple[Any, Any]) -> None:
+    """Against rotations written out; another batch size gives the same numbers."""
+    model, processor = classifier
+    rows = clips(5)
+    found = predict_scores(model, rows, processor, test_clips=2, test_rotations=3, batch_size=4)
+    for row, scores in zip(rows, found, strict=True):
+        views = []
+        for window in clip_windows(row["joints"], 2):
+            x, y, z = np.moveaxis(window.astype(np.float64), -1, 0)
+            for angle in (0, 2 * np.pi / 3, 4 * np.pi / 3):
+                cos, sin = np.cos(angle), np.sin(angle)
+                turned = np.stack([cos * x + sin * z, y, cos * z - sin * x], axis=-1).astype(np.float32)
+                views.append({**row, "joints": turned})
+        wanted = np.exp(predict_scores(model, views, processor)).mean(axis=0)
+        np.testing.assert_allclose(np.exp(scores), wanted, rtol=2e-3)
+    assert np.abs(found - predict_scores(model, rows, processor, test_clips=2)).max() > 1e-3
+    whole = predict_scores(model, rows, processor, test_clips=2, test_rotations=3)
+    np.testing.assert_allclose(whole, found, atol=1e-5)
+
+
 def test_mistakes_are_said(classifier: tuple[Any, Any]) -> None:
     model, processor = classifier
     rows = clips(4)
-    for mistake in ({"rows": []}, {"rows": rows, "test_clips": 0}):
+    for mistake in ({"rows": []}, {"rows": rows, "test_clips": 0}, {"rows": rows, "test_rotations": 0}):
         with refused(ValueError):
             predict_scores(model, processor=processor, **mistake)  # type: ignore[arg-type]

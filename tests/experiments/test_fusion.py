@@ -79,6 +79,7 @@ def test_scores_that_do_not_fit(scores, weights, message):
         ({"weights": "best"}, "expected equal, validation, or 2 numbers"),
         ({"weights": "1,2,3"}, "expected equal, validation, or 2 numbers"),
         ({"test_clips": 0}, "--test_clips is 0"),
+        ({"test_rotations": 0}, "--test_rotations is 0"),
     ],
 )
 def test_arguments_that_do_not_fit(changes, message):

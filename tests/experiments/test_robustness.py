@@ -211,6 +211,7 @@ def test_names():
         ({"batch_size": 0}, "--batch_size is 0"),
         ({"copies": -1}, "--copies is -1"),
         ({"rotations": 0}, "--rotations is 0"),
+        ({"test_rotations": 0}, "--test_rotations is 0"),
         ({"model": "./nowhere"}, "does not exist"),
     ],
 )
@@ -232,7 +233,12 @@ def classifier(tmp_path):
 
 def test_a_classifier_is_tested_on_damaged_clips(classifier):
     arguments = RobustnessArguments(
-        model=str(classifier), data="nw_ucla_xview", crop_time=(0.5,), drop_joints=(0.3,), device="cpu"
+        model=str(classifier),
+        data="nw_ucla_xview",
+        crop_time=(0.5,),
+        drop_joints=(0.3,),
+        device="cpu",
+        test_rotations=3,
     )
     lines = []
     summary = robustness_run(arguments, data(), report=lines.append)
@@ -240,7 +246,7 @@ def test_a_classifier_is_tested_on_damaged_clips(classifier):
     test = as_rows(data()["test"])
     for damage in arguments.damages:
         damaged = [damage(test[index], "every_frame") for index in range(len(test))]
-        scores = predict_scores(model, damaged, processor)
+        scores = predict_scores(model, damaged, processor, test_rotations=3)
         np.testing.assert_allclose(summary["scores"][damage.name], scores, atol=1e-5)
         assert summary["found"][damage.name] == metrics(scores, test.labels)
     rows = read_results(classifier)
@@ -280,6 +286,13 @@ def test_zeros_are_not_rotated_where_nothing_is_centred(tmp_path):
     SkeletonProcessor(layout="kinect_v1", size=32, center="none").save_pretrained(tmp_path)
     arguments = RobustnessArguments(model=str(tmp_path), data="nw_ucla_xview", device="cpu", rotations=3)
     with refused(ValueError, match="--rotations 3 moves joints at zero"):
+        robustness_run(arguments, data(), report=lambda line: None)
+
+
+def test_nor_are_those_of_a_classifier(classifier):
+    SkeletonProcessor(layout="kinect_v1", size=32, center="none").save_pretrained(classifier)
+    arguments = RobustnessArguments(model=str(classifier), data="nw_ucla_xview", device="cpu", test_rotations=3)
+    with refused(ValueError, match="--test_rotations 3 moves joints at zero"):
         robustness_run(arguments, data(), report=lambda line: None)
 
 

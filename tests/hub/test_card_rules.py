@@ -253,11 +253,15 @@ def test_card_of_a_fusion(tmp_path):
     values = {"top1": 0.5, "top5": 1.0, "mean_class": 0.4}
     folder.mkdir()
     fused = {"protocol": "nw_ucla_xview", "streams": ["joint", "bone"], "weights": [0.5, 0.5], "weights_from": "equal", "test_clips": 464,
-             "alone": {"a": values, "b": values}, "fused": {**values, "top1": 0.625}, "chosen_on": None}  # fmt: skip
+             "alone": {"a": values, "b": values}, "fused": {**values, "top1": 0.625}, "chosen_on": None,
+             "windows": 3, "rotations": 9}  # fmt: skip
     (folder / "fusion.json").write_text(json.dumps(fused))
     text = write_card(folder).read_text()
     assert complaints(text) == [] and "| **fusion** | joint + bone |  | 62.5 | 40.0 | 100.0 |" in text
     assert "from_pretrained" not in text and "$" not in text
+    assert "averaged over 3 windows, each in 9 rotations about the vertical axis of each test clip." in " ".join(
+        text.split()
+    )
 
 
 def test_robustness_fusion_and_speed_stand_in_the_card_of_a_run(tmp_path):

@@ -210,6 +210,10 @@ def test_mistakes_in_the_data_are_said_before_training(tmp_path: Path) -> None:
             finetune(settings, classifier, processor, {"train": train, "test": test})
     with refused(ValueError, match="32"):
         check_fit(model, SkeletonProcessor(size=64), as_rows(clips(8)), as_rows(clips(8)))
+    flat = Rows([{**row, "layout": "coco_17", "joints": row["joints"][:, :, :17]} for row in clips(8)])
+    check_fit(model, SkeletonProcessor(size=32), as_rows(clips(8)), as_rows(flat))
+    with refused(ValueError, match="pixels"):
+        check_fit(model, SkeletonProcessor(size=32), as_rows(clips(8)), as_rows(flat), rotations=2)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 

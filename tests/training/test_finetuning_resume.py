@@ -174,8 +174,8 @@ def test_the_best_epoch_has_exactly_the_logits_it_had(tmp_path: Path, monkeypatc
     seen: dict[int, np.ndarray] = {}
     scores = SkeletonTrainer.scores
 
-    def noted(self: Any, rows: Any, test_clips: int = 1) -> np.ndarray:
-        found = scores(self, rows, test_clips)
+    def noted(self: Any, rows: Any, **views: int) -> np.ndarray:
+        found = scores(self, rows, **views)
         if len(rows) == 8:  # those held out
             seen[self.state.global_step] = found
         else:
