@@ -118,6 +118,7 @@ def training_loader(
         num_workers=num_workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_ignore_interruptions,
+        persistent_workers=bool(num_workers),  # or every epoch of a fine-tuning would start its own
         # also where Python prefers a fork server: its children do not notice when this process is killed, and stay
         multiprocessing_context="fork" if num_workers and sys.platform == "linux" else None,
         generator=torch.Generator(),  # its own, or starting the loader would draw from the model's random state
