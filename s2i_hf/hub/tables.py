@@ -1,4 +1,4 @@
-"""Tables of pages that are not cards: of results.csv, and of the data sets in dataset_scripts/README.md.
+"""Tables of pages that are not cards: of results.csv, into pages beside it, and of the data sets in dataset_scripts/README.md.
 
 python -m s2i_hf.hub.tables model_cards/results.csv
 python -m s2i_hf.hub.tables datasets
@@ -6,40 +6,16 @@ python -m s2i_hf.hub.tables datasets
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 from ..dataset_scripts import BUILDERS
 from ..protocols import DATASETS, PROTOCOLS, Dataset, Protocol
-from ..runs.results import ENCODERS, read_results_csv
-from .markdown import markdown_table, words
-
-_EXPERIMENT = ("dataset", "protocol", "method", "setting")
-
-
-def summary_table(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> str:
-    """A Markdown table of rows of results, with a line for each data set, protocol, method and setting.
-
-    It has per cent of one of `results.METRICS`, as mean and standard deviation over seeds, of each encoder; last, how far the pretrained
-    encoder is ahead of the untrained one in standard errors of the difference of their means (sqrt(s1^2 / n1 + s2^2 / n2)).
-    """
-    values: dict[tuple[str, ...], dict[str, list[float]]] = {}
-    for row in rows:
-        if row["metric"] == metric:
-            experiment = tuple(str(row[column]) for column in _EXPERIMENT)
-            values.setdefault(experiment, {}).setdefault(row["encoder"], []).append(float(row["value"]))
-    lines = []
-    for (dataset, protocol, method, setting), by_encoder in values.items():
-        cells = [mean_and_spread(by_encoder.get(name, [])) for name in ENCODERS]
-        seeds = max(len(found) for found in by_encoder.values())
-        ahead = _standard_errors(by_encoder.get(ENCODERS[0], []), by_encoder.get(ENCODERS[1], []))
-        names = [f"{dataset}_{protocol}", method, setting.replace("_", " "), str(seeds)]
-        lines.append((*names, *cells, ahead))
-    return markdown_table(("protocol", "method", "setting", "seeds", *map(words, ENCODERS), "ahead by"), lines)
+from .markdown import markdown_table
+from .result_pages import write_pages
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -48,14 +24,6 @@ def mean_and_spread(values: Sequence[float]) -> str:
         return "not measured"
     spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{100 * statistics.mean(values):.1f}{spread}"
-
-
-def _standard_errors(trained: Sequence[float], untrained: Sequence[float]) -> str:
-    if len(trained) < 2 or len(untrained) < 2:
-        return "not measured"
-    error = math.sqrt(statistics.variance(trained) / len(trained) + statistics.variance(untrained) / len(untrained))
-    difference = statistics.mean(trained) - statistics.mean(untrained)
-    return f"{difference / error:.1f} SE" if error else "no spread"
 
 
 def dataset_table() -> str:
@@ -102,7 +70,7 @@ def dataset_sections() -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table of a results.csv, or those of the data sets; returns the exit status."""
+    """Write the pages of a results.csv, or print the tables of the data sets; returns the exit status."""
     if len(argv) != 1:
         print("usage: python -m s2i_hf.hub.tables RESULTS.csv | datasets", file=sys.stderr)
         return 2
@@ -110,13 +78,11 @@ def main(argv: Sequence[str]) -> int:
         print(f"{dataset_table()}\n\n{dataset_sections()}")
         return 0
     try:
-        rows = read_results_csv(argv[0])
-        if not rows:
-            raise ValueError(f"{argv[0]} is not there or has no rows; expected a results.csv that a probe has written.")
+        written = write_pages(Path(argv[0]))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    print(summary_table(rows))
+    print(f"Written: {', '.join(map(str, written))}")
     return 0
 
 
