@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,13 +14,15 @@ from accuracy_running import is_done, stage_rows
 from accuracy_stages import PROBE_NEW_VIEW
 
 from s2i_hf.evaluation.metrics import metric_of
+from s2i_hf.hub.markdown import markdown_table
 
 COLUMNS = (
-    "baseline", "untrained, probe", "pretrained, probe", "from scratch, fine-tuned", "in-domain, fine-tuned", "universal, fine-tuned",
-    "others only, fine-tuned", "10 % labels, scratch", "10 % labels, pretrained", "peer",
+    "raw joints", "untrained", "pretrained", "10 % labels, new weights", "10 % labels, pretrained", "all labels, new weights",
+    "all labels, pretrained", "graph network",
 )  # fmt: skip
+ARM_COLUMNS = ("probe", "10 % of the labels", "all labels")
+_BEST_ARMS = ("mae_universal", "mae", "diffmae_universal", "diffmae")  # the first of these stands for "pretrained"
 _METHODS = {"mae": "MAE", "diffmae": "DiffMAE"}
-_MISSING = "not measured"
 
 Values = dict[
     tuple[str, str, str], dict[int, float]
@@ -49,46 +52,57 @@ def collect(plan: Sequence[Stage], runs: Path) -> tuple[Values, dict[str, list[d
 
 
 def shown(found: Mapping[int, float] | None) -> str:
-    """Per cent, as mean and standard deviation over seeds."""
+    """Per cent, of several seeds or draws as mean and standard error; "" if there is nothing."""
     if not found:
-        return _MISSING
-    spread = f" ± {100 * stdev(found.values()):.1f}" if len(found) > 1 else ""
-    return f"{100 * mean(found.values()):.1f}{spread}"
+        return ""
+    error = f" ± {100 * stdev(found.values()) / math.sqrt(len(found)):.1f}" if len(found) > 1 else ""
+    return f"{100 * mean(found.values()):.1f}{error}"
 
 
 def line_of(name: str, values: Values) -> dict[str, str]:
-    """The cells of a data set."""
-    arms = list(dict.fromkeys(arm for _, one, arm in values if one == name))
-
-    def cell(word: str, *origins: str) -> str:
-        parts = [
-            f"{arm_name(arm)} {_both(values, word, name, arm)}" for arm in arms
-            if (word, name, arm) in values and arm.partition("_")[2] in origins and arm != "scratch"
-        ]  # fmt: skip
-        return "; ".join(parts) or _MISSING
-
-    few = [f"{arm_name(arm)} {shown(values[key])}{_ahead(values, name, arm)}" for arm in arms
-           if (key := ("labels10", name, arm)) in values and arm != "scratch"]  # fmt: skip
+    """The cells of a data set; what is pretrained is the same arm in all of them."""
+    known = {arm for _, one, arm in values if one == name}
+    arm = next((arm for arm in _BEST_ARMS if arm in known), "")
     cells = (
-        _both(values, "baseline", name, "raw_joints"), _both(values, "untrained", name, "untrained"),
-        cell("probe", "", "universal", "others"), shown(values.get(("finetune", name, "scratch"))), cell("finetune", ""),
-        cell("finetune", "universal"), cell("finetune", "others"), shown(values.get(("labels10", name, "scratch"))),
-        "; ".join(few) or _MISSING, shown(values.get(("peer", name, "stgcn"))),
+        _both(values, "baseline", name, "raw_joints"), _both(values, "untrained", name, "untrained"), _both(values, "probe", name, arm),
+        shown(values.get(("labels10", name, "scratch"))), shown(values.get(("labels10", name, arm))),
+        shown(values.get(("finetune", name, "scratch"))), shown(values.get(("finetune", name, arm))),
+        shown(values.get(("peer", name, "stgcn"))),
     )  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))
 
 
+def arm_lines(name: str, values: Values) -> list[tuple[str, ...]]:
+    """A line for each arm that was pretrained: `ARM_COLUMNS`, after the set and the name of the arm."""
+    arms = {arm for word, one, arm in values if one == name and word in ("probe", "labels10", "finetune")}
+    return [
+        (name, arm_name(arm), _both(values, "probe", name, arm), shown(values.get(("labels10", name, arm))) + _ahead(values, name, arm),
+         shown(values.get(("finetune", name, arm))))
+        for arm in sorted(arms, key=lambda arm: (arm.startswith("diffmae"), arm)) if arm != "scratch"
+    ]  # fmt: skip
+
+
 def _both(values: Values, word: str, name: str, arm: str) -> str:
-    """A linear probe with the kNN behind a slash; a fine-tuning alone."""
+    """A linear probe with the kNN behind a slash."""
     linear, near = values.get((word, name, arm)), values.get((f"knn_{word}", name, arm))
     return f"{shown(linear)} / {shown(near)}" if near else shown(linear)
 
 
 def _ahead(values: Values, name: str, arm: str) -> str:
     """In how many draws of labels the arm beats the one from scratch."""
-    scratch, other = values.get(("labels10", name, "scratch"), {}), values[("labels10", name, arm)]
+    scratch, other = values.get(("labels10", name, "scratch"), {}), values.get(("labels10", name, arm), {})
     draws = sorted(set(scratch) & set(other))
     return f" (ahead in {sum(other[draw] > scratch[draw] for draw in draws)} of {len(draws)})" if draws else ""
+
+
+def tables_text(sets: Sequence[DataSet], values: Values) -> str:
+    """A line for each data set, and a line for each arm on each of them."""
+    lines = [(one.name, f"{one.train} / {one.test}", *line_of(one.name, values).values()) for one in sets]
+    arms = [line for one in sets for line in arm_lines(one.name, values)]
+    tables = [markdown_table(("protocol", "train / test", *COLUMNS), lines)]
+    if arms:
+        tables += ["Every pretraining:", markdown_table(("protocol", "pretraining", *ARM_COLUMNS), arms)]
+    return "\n\n".join(tables)
 
 
 def table_text(
@@ -109,14 +123,9 @@ def table_text(
     lines = [
         "# Accuracy on the open data sets", "",
         f"Test accuracy in per cent, {preset.model.removeprefix('config:')} model at {preset.size} x {preset.size} pixels, without",
-        "vision weights. Written by `benchmarks/accuracy.py`; one line a data set. ± is the standard deviation over seeds.", "",
-        "| protocol | train / test | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|",
+        "vision weights. Written by `benchmarks/accuracy.py`; one line a data set. ± is the standard error over seeds or draws.", "",
+        tables_text(sets, values), "", *_reading(preset), "",
     ]  # fmt: skip
-    for one in sets:
-        lines.append(
-            f"| {one.name} | {one.train} / {one.test} | " + " | ".join(line_of(one.name, values).values()) + " |"
-        )
-    lines += ["", *_reading(preset), ""]
     if done < len(plan):
         lines += [f"{done} of {len(plan)} stages are finished; the others are not in the table.", ""]
     if missing:
@@ -141,15 +150,15 @@ def _reading(preset: Preset) -> list[str]:
     new, views = ", ".join(name for name, (_, how) in SETS.items() if how is NEW_VIEW), PROBE_NEW_VIEW["rotations"]
     grid = "; ".join(", ".join(f"{key} {value:g}" for key, value in setting.items()) for setting in preset.grid)
     return [
-        "- **baseline**: linear probe / kNN of the joints alone; no network. **untrained, probe**: of an encoder before its first step.",
-        "- **pretrained, probe**: linear / kNN. In-domain: pretrained on the training clips of the set; universal: on those of all sets;",
-        "  others: on those of all sets but this one. No test clip of any set is pretrained on.",
-        "- **fine-tuned**: the last epoch, tested once. All arms have the same steps, batch, augmentation, head and learning rates.",
+        "- **raw joints**: linear probe / kNN of the joints alone; no network. **untrained**: of an encoder before its first step.",
+        "- **pretrained**: the same of MAE universal, where there is one. MAE, DiffMAE: pretrained on the training clips of the set;",
+        "  universal: on those of all sets; others: on those of all sets but this one. No test clip of any set is pretrained on.",
+        "- **all labels**: fine-tuned, last epoch, tested once. All arms have equal steps, batch, augmentation, head and learning rates.",
         "- **10 % labels**: mean over draws of the labels, stratified, the same draws in every arm. Each arm takes the best of one grid",
         f"  ({grid}),",
         "  tried on people of the training split that are held out, with as many labelled clips; their labels serve that choice alone.",
         "  Pretraining saw all training clips, without labels.",
-        "- **peer**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
+        "- **graph network**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
         f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
         "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
         f"- Where the test camera is new ({new}), features of every encoder, trained or not, are the mean over {views} views of a",

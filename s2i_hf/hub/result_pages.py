@@ -74,10 +74,11 @@ def standard_error(values: Sequence[float]) -> float:
 
 def measured(rows: Iterable[Mapping[str, Any]], metric: str = "top1") -> list[Measured]:
     """Rows of results as one entry for each protocol, method, setting and encoder, in the order they come in."""
-    values: dict[tuple[str, ...], list[float]] = {}
+    values: dict[tuple[str, str, str, str], list[float]] = {}
     for row in rows:
         if row["metric"] == metric:
-            key = f"{row['dataset']}_{row['protocol']}", *(str(row[name]) for name in ("method", "setting", "encoder"))
+            protocol = f"{row['dataset']}_{row['protocol']}"
+            key = protocol, str(row["method"]), str(row["setting"]), str(row["encoder"])
             values.setdefault(key, []).append(float(row["value"]))
     return [Measured(*key, tuple(found)) for key, found in values.items()]
 
@@ -155,9 +156,12 @@ def _order_of_settings(name: str) -> tuple[int, int]:
 
 
 def _start(one: Measured) -> tuple[str, str] | None:
-    """(start, pretraining) of a method that is named START+PRETRAINING, as in `benchmarks/vision_weights.py`."""
-    start, _, pretraining = one.method.partition("+")
-    return (start, pretraining) if pretraining and start in STARTS else None
+    """(start, pretraining) in words of a method named START+PRETRAINING or START.PART+PRETRAINING, see `benchmarks/vision_weights.py`."""
+    named, _, pretraining = one.method.partition("+")
+    start, _, part = named.partition(".")
+    if not pretraining or start not in STARTS:
+        return None
+    return STARTS[start] + (f", {words(part)}" if part else ""), _PRETRAININGS.get(pretraining, words(pretraining))
 
 
 def _best(found: Sequence[Measured]) -> str:
@@ -179,14 +183,13 @@ def _starts(found: Sequence[Measured]) -> Iterable[tuple[str, str]]:
         entries: list[Entry] = []
         for one in found:
             if one.protocol == protocol and (pair := _start(one)) and one.encoder != "raw_joints":
-                labels = STARTS[pair[0]], _PRETRAININGS.get(pair[1], words(pair[1]))
-                entries.append((labels, _setting(one) or words(one.setting), one))
+                entries.append((pair, _setting(one) or words(one.setting), one))
         columns = sorted({column for _, column, one in entries if _setting(one)}, key=_order_of_settings)
         yield protocol, matrix(("start", "skeleton pretraining"), entries, columns, "column", _order_of_starts)
 
 
 def _order_of_starts(labels: tuple[str, ...]) -> tuple[int, int]:
-    return _place([*_PRETRAININGS.values()])(labels[1]), _place([*STARTS.values()])(labels[0])
+    return _place([*_PRETRAININGS.values()])(labels[1]), _place([*STARTS.values()])(labels[0].partition(",")[0])
 
 
 def _methods(found: Sequence[Measured]) -> Iterable[tuple[str, str]]:

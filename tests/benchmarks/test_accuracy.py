@@ -34,7 +34,7 @@ from accuracy_plan import PRESETS, STAGES, DataSet, Stage, find_sets  # noqa: E4
 from accuracy_prepare import PrepareArguments, prepare_folder  # noqa: E402
 from accuracy_running import words_of  # noqa: E402
 from accuracy_stages import make_plan  # noqa: E402
-from accuracy_table import collect, line_of, shown, table_text  # noqa: E402
+from accuracy_table import arm_lines, collect, line_of, shown, table_text  # noqa: E402
 from peers.training import PeerArguments  # noqa: E402
 
 TWO = [
@@ -245,11 +245,13 @@ def test_the_line_of_a_set(tmp_path):
             write_rows(tmp_path / stage.name, "knn", value - 0.1)
     cells = line_of("nw_ucla_xview", collect(plan, tmp_path)[0])
     assert cells == {
-        "baseline": "57.0 / 47.0", "untrained, probe": "50.0 / 40.0", "pretrained, probe": "MAE 80.0 / 70.0",
-        "from scratch, fine-tuned": "not measured", "in-domain, fine-tuned": "MAE 90.0", "universal, fine-tuned": "not measured",
-        "others only, fine-tuned": "not measured", "10 % labels, scratch": "70.0 ± 20.0",
-        "10 % labels, pretrained": "MAE 60.0 ± 0.0 (ahead in 1 of 3)", "peer": "85.0",
+        "raw joints": "57.0 / 47.0", "untrained": "50.0 / 40.0", "pretrained": "80.0 / 70.0",
+        "10 % labels, new weights": "70.0 ± 11.5", "10 % labels, pretrained": "60.0 ± 0.0", "all labels, new weights": "",
+        "all labels, pretrained": "90.0", "graph network": "85.0",
     }  # fmt: skip
+    assert arm_lines("nw_ucla_xview", collect(plan, tmp_path)[0]) == [
+        ("nw_ucla_xview", "MAE", "80.0 / 70.0", "60.0 ± 0.0 (ahead in 1 of 3)", "90.0")
+    ]
     text = table_text(
         plan, TWO[:1], ["irds_xsub"], PRESETS["cpu"], tmp_path, "python benchmarks/accuracy.py --data $DATA"
     )
@@ -259,7 +261,7 @@ def test_the_line_of_a_set(tmp_path):
 
 
 def test_means_and_spreads():
-    assert shown(None) == "not measured" and shown({0: 0.5}) == "50.0" and shown({0: 0.4, 1: 0.6}) == "50.0 ± 14.1"
+    assert shown(None) == "" and shown({0: 0.5}) == "50.0" and shown({0: 0.4, 1: 0.6}) == "50.0 ± 10.0"
 
 
 # --- folders that stages start from, and all of it --------------------------------------------------------------------
@@ -312,7 +314,7 @@ def test_dry_run_tells_and_runs_nothing(tmp_path, capsys):
         and f"{len(plan)} of {len(plan)} stages to run" in text
         and "irds_xsub" in text
     )
-    assert not runs.exists() and "| utkinect_xsub | 10 / 10 | not measured |" in table.read_text()
+    assert not runs.exists() and "| utkinect_xsub | 10 / 10 |  |" in table.read_text()
     assert plan[0].flags["data"] == str(tmp_path / "data" / "utkinect_xsub") and "data_dir" not in plan[0].flags
 
 
@@ -354,6 +356,6 @@ def test_all_of_it_on_two_tiny_sets(tmp_path):
     line = next(
         line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| nw_ucla_xview1")
     )
-    assert "not measured" not in line
+    assert "|  |" not in line
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0 and "begins" not in again.stdout

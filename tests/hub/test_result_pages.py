@@ -50,12 +50,14 @@ def test_start_and_pretraining_are_a_matrix_with_what_there_is() -> None:
     rows = [row("photographs+open", "semi_10", value, seed=seed) for seed, value in enumerate((0.6, 0.7))]
     rows += [row("new+none", "linear_probe", 0.4, "untrained"), row("photographs+open", "linear_probe", 0.8)]
     rows += [row("photographs+open", "linear_probe", 0.3, "raw_joints"), row("noise+none", "knn", 0.2)]
+    rows.append(row("photographs.patch+open", "linear_probe", 0.7))
     assert section(matrices_page(rows), "### nw_ucla_xview") == [
         "| start | skeleton pretraining | linear probe | kNN | 10 % of the labels |",
         "| --- | --- | --- | --- | --- |",
         "| new weights | none | 40.0 |  |  |",
         "| noise | none |  | **20.0** |  |",
         "| photographs | open sets | **80.0** |  | **65.0 ± 5.0 (2)** |",
+        "| photographs, patch | open sets | 70.0 |  |  |",
     ]
     assert "## Start x setting" not in matrices_page([row("joint+bone", "fusion", 0.5)])  # streams, no start
 
