@@ -10,7 +10,8 @@ channels (CTR-GCN: every channel), and neighbours are summed before channels are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -107,17 +108,30 @@ def _projection(in_channels: int, out_channels: int, stride: int = 1) -> nn.Modu
 
 
 class Block(nn.Module):
-    """Graph, then time, each with a way around; the first block of a network has none around the whole."""
+    """Graph, then time, each with a way around; the first block of a network has none around the whole.
+
+    Args:
+        in_channels, out_channels, stride: Of the block.
+        first: Whether the network begins with it.
+        spatial: Makes what convolves over the graph, of (in_channels, out_channels).
+        temporal: Makes what convolves over time, of (out_channels, stride).
+    """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, graph: Tensor, groups: int, first: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        first: bool,
+        spatial: Callable[[int, int], nn.Module],
+        temporal: Callable[[int, int], nn.Module],
     ) -> None:
         super().__init__()
-        self.spatial = GraphConvolution(in_channels, out_channels, graph, groups)
+        self.spatial = spatial(in_channels, out_channels)
         self.norm = nn.BatchNorm2d(out_channels)
         nn.init.constant_(self.norm.weight, 1e-6)  # a block starts as its way around, as in CTR-GCN
         self.around_space = _projection(in_channels, out_channels)
-        self.temporal = TemporalConvolution(out_channels, stride)
+        self.temporal = temporal(out_channels, stride)
         self.around = None if first else _projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,16 +140,54 @@ class Block(nn.Module):
         return functional.relu(y if self.around is None else y + self.around(x), inplace=True)
 
 
-class GraphNetwork(nn.Module):
-    """(B, 3, T, V, M) joints -> (B, num_classes) scores before the softmax.
+class JointNetwork(nn.Module):
+    """(B, 3, T, V, M) joints -> (B, num_classes) scores before the softmax: blocks between a norm of the joints and a mean of all that is left.
+
+    Args:
+        num_joints, num_people: V and M; people share the blocks, and their features are averaged.
+        blocks: (B M, 3, T, V) -> (B M, features, T', V).
+        features: Channels of the last block.
+        num_classes: Classes.
+        dropout: Before the classifier.
+    """
+
+    def __init__(
+        self,
+        num_joints: int,
+        num_people: int,
+        blocks: Sequence[nn.Module],
+        features: int,
+        num_classes: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(num_people * num_joints * 3)
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(features, num_classes)
+        nn.init.normal_(self.classifier.weight, std=math.sqrt(2 / num_classes))
+        nn.init.zeros_(self.classifier.bias)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, joints: Tensor) -> Tensor:
+        count, axes, frames, number, people = joints.shape
+        x = joints.permute(0, 4, 3, 1, 2).reshape(count, people * number * axes, frames)
+        x = self.norm(x).view(count * people, number, axes, frames).permute(0, 2, 3, 1)
+        x = self.blocks(x.contiguous(memory_format=torch.channels_last))
+        scores: Tensor = self.classifier(self.dropout(x.mean(dim=(2, 3)).view(count, people, -1).mean(dim=1)))
+        return scores
+
+
+class GraphNetwork(JointNetwork):
+    """The compact network.
 
     Args:
         layout: Joint format; its parents are the graph.
-        num_classes: Classes.
-        num_people: M; people share the network, and their features are averaged.
+        num_classes, num_people, dropout: See `JointNetwork`.
         width: Channels of the first blocks, a multiple of 4; later blocks have 2 and 4 times as many.
         groups: Groups of channels whose graph is refined on its own; must divide width.
-        dropout: Before the classifier.
         channels, strides: Of the blocks, in widths and in frames.
 
     Raises:
@@ -153,39 +205,23 @@ class GraphNetwork(nn.Module):
         channels: Sequence[int] = CHANNELS,
         strides: Sequence[int] = STRIDES,
     ) -> None:
-        super().__init__()
         if width < 4 or width % 4 or groups < 1 or width % groups:
             raise ValueError(
                 f"width is {width} with {groups} groups; expected a width that is a multiple of 4 and of the groups."
             )
         graph = torch.from_numpy(partitions(layout))
-        self.norm = nn.BatchNorm1d(num_people * graph.shape[1] * 3)
         sizes = [3, *(width * times for times in channels)]
-        self.blocks = nn.Sequential(
-            *(
-                Block(before, after, stride, graph, groups if index else 1, first=index == 0)
-                for index, (before, after, stride) in enumerate(zip(sizes[:-1], sizes[1:], strides, strict=True))
+        blocks = [
+            Block(
+                before, after, stride, index == 0, partial(GraphConvolution, graph=graph, groups=groups if index else 1), TemporalConvolution
             )
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(sizes[-1], num_classes)
-        nn.init.normal_(self.classifier.weight, std=math.sqrt(2 / num_classes))
-        nn.init.zeros_(self.classifier.bias)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-
-    def forward(self, joints: Tensor) -> Tensor:
-        count, axes, frames, number, people = joints.shape
-        x = joints.permute(0, 4, 3, 1, 2).reshape(count, people * number * axes, frames)
-        x = self.norm(x).view(count * people, number, axes, frames).permute(0, 2, 3, 1)
-        x = self.blocks(x.contiguous(memory_format=torch.channels_last))
-        scores: Tensor = self.classifier(self.dropout(x.mean(dim=(2, 3)).view(count, people, -1).mean(dim=1)))
-        return scores
+            for index, (before, after, stride) in enumerate(zip(sizes[:-1], sizes[1:], strides, strict=True))
+        ]  # fmt: skip
+        super().__init__(graph.shape[1], num_people, blocks, sizes[-1], num_classes, dropout)
 
 
 def network_cost(
-    network: GraphNetwork, layout: str | SkeletonLayout, num_frames: int, num_people: int
+    network: JointNetwork, layout: str | SkeletonLayout, num_frames: int, num_people: int
 ) -> dict[str, int]:
     """Parameters, and FLOPs of one clip forward; a multiplication and an addition are two, as in `s2i_hf.models.model_cost`."""
     from copy import deepcopy
