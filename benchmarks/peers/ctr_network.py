@@ -1,10 +1,10 @@
 """A graph network of the size and kind of CTR-GCN (Chen et al., ICCV 2021, arXiv 2107.12213): written from the paper.
 
-Ten blocks of 64, 128 and 256 channels, 1.4 M parameters. Space: three subsets of edges (a joint itself, its neighbour towards the root, its
-neighbours away from it), each with a graph that all clips share and training adapts, and a refinement of it for every clip and every output
-channel: the 1x1 convolution of tanh(theta(x)_u - phi(x)_v). Time: four branches of a quarter of the channels, two dilated convolutions over five
-frames, the largest of three frames, and one frame. It differs from the paper in nothing but how it is computed: theta and phi are applied after the
-mean over time (they are linear), the three subsets' 1x1 convolutions are one, and so are the branches'.
+Ten blocks of 64, 128 and 256 channels, 1.4 M parameters. Space: three subsets of edges (a joint itself, its neighbour towards the root,
+its neighbours away from it), each with a graph that all clips share and training adapts, and a refinement of it for every clip and every
+output channel: a 1x1 convolution of tanh(theta(x)_u - phi(x)_v). Time: four branches of a quarter of the channels, two convolutions over
+five frames, one of them dilated, the largest of three frames, and one frame. What differs is how it is computed: theta and phi, which are
+linear, are applied after the mean over time, and 1x1 convolutions of the same input are one.
 """
 
 from __future__ import annotations
@@ -27,36 +27,47 @@ REDUCTION = 8  # theta and phi have an eighth of the channels, and at least eigh
 
 
 class Aggregation(torch.autograd.Function):
-    """sum over k and v of graph[k, n, c, v, u] x[n, c, k, t, v]: neighbours summed with a graph of their own for each clip and channel.
+    """out[n, c, t, u] = sum over k and v of graph[k, n, c, v, u] (W_k x)[n, c, t, v]: channels mixed, then neighbours summed.
 
-    As three batched products that add up in place, forward and backward; autograd would write three gradients, pad and add them.
+    Each clip and channel has a graph of its own. All of it is batched matrix products that add up in place, forward and backward; autograd
+    would write the gradient of every subset of edges, and then add them.
     """
 
     @staticmethod
-    def forward(ctx: Any, graph: Tensor, x: Tensor) -> Tensor:
-        """(K, N C, V, V) and (N C, K, T, V) -> (N C, T, V)."""
-        ctx.save_for_backward(graph, x)
-        summed = torch.bmm(x[:, 0], graph[0])
-        for subset in range(1, len(graph)):
-            summed = torch.baddbmm(summed, x[:, subset], graph[subset])
-        return summed
+    def forward(ctx: Any, graph: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        """(K, N, C', V, V), (K, C', C) and (N, T V, C) -> (N, C', T, V)."""
+        count, (_, channels, _), joints = len(x), weight.shape, graph.shape[-1]
+        turned = x.transpose(1, 2)
+        mixed, summed = [], None
+        for one, mix in zip(graph.flatten(1, 2), weight, strict=True):
+            mixed.append(torch.bmm(mix.expand(count, -1, -1), turned).view(count * channels, -1, joints))
+            summed = torch.bmm(mixed[-1], one) if summed is None else summed.baddbmm_(mixed[-1], one)
+        assert summed is not None
+        ctx.save_for_backward(graph, weight, x, *mixed)
+        return summed.view(count, channels, -1, joints)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Of both."""
-        graph, x = ctx.saved_tensors
-        gradient = gradient.contiguous()
-        of_graph, of_x = torch.empty_like(graph), torch.empty_like(x)
-        for subset in range(len(graph)):
-            torch.bmm(x[:, subset].transpose(1, 2), gradient, out=of_graph[subset])
-            torch.bmm(gradient, graph[subset].transpose(1, 2), out=of_x[:, subset])
-        return of_graph, of_x
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Of the three."""
+        graph, weight, x, *mixed = ctx.saved_tensors
+        count, channels = gradient.shape[:2]
+        gradient = gradient.contiguous().flatten(0, 1)
+        of_graph, of_weight, of_x = torch.empty_like(graph), [], None
+        for subset, (one, mix) in enumerate(zip(graph.flatten(1, 2), weight, strict=True)):
+            torch.bmm(mixed[subset].transpose(1, 2), gradient, out=of_graph[subset].flatten(0, 1))
+            of_mixed = torch.bmm(gradient, one.transpose(1, 2)).view(count, channels, -1)
+            of_weight.append(torch.bmm(of_mixed, x).sum(dim=0))
+            back, spread = of_mixed.transpose(1, 2), mix.expand(count, -1, -1)
+            of_x = torch.bmm(back, spread) if of_x is None else of_x.baddbmm_(back, spread)
+        assert of_x is not None
+        return of_graph, torch.stack(of_weight), of_x
 
 
 class RefinedConvolution(nn.Module):
     """(N, C, T, V) -> (N, C', T, V): channel-wise topology refinement graph convolution.
 
-    out[n, c, t, u] = sum over subsets k and joints v of (graph_k[u, v] + alpha_k (xi_k tanh(theta_k(x)_u - phi_k(x)_v))_c) (W_k x)[n, c, t, v].
+    out[n, c, t, u] = sum over subsets k and joints v of (graph_k[u, v] + alpha_k xi_k(tanh(theta_k(x)_u - phi_k(x)_v))[n, c])
+    (W_k x)[n, c, t, v], where theta and phi are of the mean over time.
 
     Args:
         in_channels, out_channels: C and C'.
@@ -70,7 +81,7 @@ class RefinedConvolution(nn.Module):
         self.compare = nn.Linear(in_channels, 2 * PARTITIONS * self.reduced)  # theta and phi of all subsets
         self.refine = nn.Parameter(torch.randn(PARTITIONS, out_channels, self.reduced) / math.sqrt(self.reduced))  # xi
         self.alpha = nn.Parameter(torch.zeros(PARTITIONS))
-        self.mix = nn.Conv2d(in_channels, out_channels * PARTITIONS, 1, bias=False)  # W; subsets of a channel lie together
+        self.mix = nn.Parameter(torch.randn(PARTITIONS, out_channels, in_channels) * math.sqrt(2 / out_channels))  # W
 
     def forward(self, x: Tensor) -> Tensor:
         count, channels, frames, joints = x.shape
@@ -81,12 +92,10 @@ class RefinedConvolution(nn.Module):
         difference = torch.tanh(receiver.unsqueeze(3) - giver.unsqueeze(4)).flatten(3).flatten(0, 1)
         shared = self.graph.transpose(1, 2).reshape(PARTITIONS, 1, 1, -1).expand(-1, count, out, -1).flatten(0, 1)
         refine = (self.alpha.view(-1, 1, 1) * self.refine).unsqueeze(1).expand(-1, count, -1, -1).flatten(0, 1)
-        graph = torch.baddbmm(shared, refine, difference).view(PARTITIONS, count * out, joints, joints)
-        # channels are last in memory, and the product puts them first
-        pixels = x.permute(0, 2, 3, 1).reshape(count, frames * joints, channels)
-        mixed = torch.bmm(self.mix.weight.flatten(1).expand(count, -1, -1), pixels.transpose(1, 2))
-        summed: Tensor = Aggregation.apply(graph, mixed.view(count * out, PARTITIONS, frames, joints))
-        return summed.view(count, out, frames, joints).contiguous(memory_format=torch.channels_last)
+        graph = torch.baddbmm(shared, refine, difference).view(PARTITIONS, count, out, joints, joints)
+        pixels = x.permute(0, 2, 3, 1).reshape(count, frames * joints, channels)  # as they lie in memory
+        summed: Tensor = Aggregation.apply(graph, self.mix, pixels)
+        return summed.contiguous(memory_format=torch.channels_last)
 
 
 class MultiScaleConvolution(nn.Module):

@@ -141,7 +141,7 @@ class Block(nn.Module):
 
 
 class JointNetwork(nn.Module):
-    """(B, 3, T, V, M) joints -> (B, num_classes) scores before the softmax: blocks between a norm of the joints and a mean of all that is left.
+    """(B, 3, T, V, M) joints -> (B, num_classes) scores before the softmax: joints are normalised, pass the blocks, and are averaged.
 
     Args:
         num_joints, num_people: V and M; people share the blocks, and their features are averaged.
@@ -211,12 +211,11 @@ class GraphNetwork(JointNetwork):
             )
         graph = torch.from_numpy(partitions(layout))
         sizes = [3, *(width * times for times in channels)]
+        first, later = (partial(GraphConvolution, graph=graph, groups=number) for number in (1, groups))
         blocks = [
-            Block(
-                before, after, stride, index == 0, partial(GraphConvolution, graph=graph, groups=groups if index else 1), TemporalConvolution
-            )
+            Block(before, after, stride, index == 0, later if index else first, TemporalConvolution)
             for index, (before, after, stride) in enumerate(zip(sizes[:-1], sizes[1:], strides, strict=True))
-        ]  # fmt: skip
+        ]
         super().__init__(graph.shape[1], num_people, blocks, sizes[-1], num_classes, dropout)
 
 

@@ -1,7 +1,8 @@
-"""Train the graph network on the clips of a protocol, with the recipe of the papers it comes from, and score the test clips.
+"""Train a graph network on the clips of a protocol, with the recipe of the papers it comes from, and score the test clips.
 
-SGD with Nesterov momentum, learning rate 0.1 after a linear warm-up, weight decay 4e-4, every clip several times an epoch (CTR-GCN; its
-learning rate falls in steps, here along a cosine as in PYSKL), random rotation because a test camera may be new. The last epoch counts.
+SGD with Nesterov momentum, learning rate 0.1 after a linear warm-up, every clip several times an epoch, random rotation because a test
+camera may be new. The learning rate falls once to a tenth (CTR-GCN) or along a cosine (the compact network, as in PYSKL). The last epoch
+counts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,94 +21,24 @@ from torch.nn import functional
 
 from s2i_hf.data.loading import as_rows
 from s2i_hf.models.saved_models import pick_device
-from s2i_hf.processing.augmentation import Augmentation
-from s2i_hf.processing.encoding import Stream
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
 from s2i_hf.processing.rng import hash_ids, uniform
 from s2i_hf.processing.transforms import prepare
-from s2i_hf.utils.arguments import arg
+from s2i_hf.training.interruption import RunInterrupted, StopRequest
 
-from .graph_network import GraphNetwork, network_cost
+from .arguments import PeerArguments
+from .ctr_network import CtrNetwork
+from .graph_network import GraphNetwork, JointNetwork, network_cost
 from .inputs import PeerInputs
+from .resuming import Checkpoints
 
 MOST_PEOPLE = 2  # as every paper on these data sets
-
-
-@dataclass
-class PeerArguments:
-    """Settings of a peer; each is a flag of `benchmarks/peer.py` and a key of its YAML files."""
-
-    data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
-    data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
-    cache_dir: str | None = arg(None, "Where converted data is cached; the cache of `datasets` if none.")
-    output_dir: str | None = arg(None, "Where the results go; runs/<method>_<data> if none.")
-    stream: Stream = arg("joint", "What the network reads.")
-    num_frames: int = arg(52, "Frames taken from every clip.")
-    width: int = arg(32, "Channels of the first blocks; a multiple of 4.")
-    groups: int = arg(4, "Groups of channels whose graph is refined for each clip on its own.")
-    dropout: float = arg(0.0, "Before the classifier.")
-    epochs: int = arg(30, "Epochs; each takes every clip `repeat` times.")
-    repeat: int = arg(5, "Times that an epoch takes every clip.")
-    batch_size: int = arg(32, "Clips a step.")
-    lr: float = arg(0.1, "Highest learning rate.")
-    warmup_epochs: float = arg(3.0, "Epochs of rising learning rate.")
-    weight_decay: float = arg(4e-4, "Of all parameters.")
-    label_smoothing: float = arg(0.1, "Share of the target that is spread over all classes.")
-    yaw: float = arg(1.05, "Largest rotation about the vertical axis, radians.")
-    tilt: float = arg(0.5, "Largest rotation about the two horizontal axes, radians.")
-    crop: tuple[float, float] = arg((1.0, 1.0), "Range of the share of frames kept.")
-    mirror: float = arg(0.0, "Probability of swapping left and right.")
-    drop_joints: float = arg(0.0, "Probability of losing each joint for the whole clip.")
-    jitter: float = arg(0.0, "Standard deviation of noise, in the unit of the layout.")
-    precision: Literal["no", "bf16"] = arg("no", "bf16: about 1.4 x faster on processors that compute in it.")
-    threads: int | None = arg(None, "Threads of torch; its own choice if none.")
-    seed: int = arg(0, "Seed of weights, order and augmentation.")
-    validate: bool = arg(False, "Train and test on parts of the training clips, to choose settings; no row is written.")
-    method: str | None = arg(None, "Name in the results; stgcn, or stgcn_<stream>, if none.")
-    results_csv: str | None = arg(None, "Also append the rows to this table, such as model_cards/results.csv.")
-    device: str = arg("auto", "cpu, cuda, cuda:1 ...; auto takes an accelerator if there is one.")
-
-    def __post_init__(self) -> None:
-        for name in ("num_frames", "epochs", "repeat"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; expected 1 or more.")
-        if self.batch_size < 2:
-            raise ValueError(f"--batch_size is {self.batch_size}; batch normalisation needs 2 clips or more.")
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; expected a share from 0 to below 1.")
-        if not 0 <= self.warmup_epochs <= self.epochs:
-            raise ValueError(f"--warmup_epochs is {self.warmup_epochs}; expected 0 to --epochs, {self.epochs}.")
-        if self.lr <= 0 or self.weight_decay < 0:
-            raise ValueError(
-                f"--lr is {self.lr} and --weight_decay {self.weight_decay}; expected above 0, and 0 or more."
-            )
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"--threads is {self.threads}; expected 1 or more.")
-        _ = self.augmentation  # refuses bad values now
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """Augmentation of the training clips; size is not changed, as axes are stretched to one range afterwards."""
-        return Augmentation(
-            crop=self.crop, yaw=self.yaw, tilt=self.tilt, mirror=self.mirror, drop_joints=self.drop_joints,
-            jitter=self.jitter,
-        )  # fmt: skip
-
-    @property
-    def method_name(self) -> str:
-        """Name in the results."""
-        return self.method or ("stgcn" if self.stream == "joint" else f"stgcn_{self.stream}")
-
-    @property
-    def run_dir(self) -> Path:
-        """Where results go."""
-        return Path(self.output_dir or Path("runs") / f"{self.method_name}_{Path(self.data).name}")
+CHECKPOINT_SECONDS = 300.0
 
 
 @dataclass
 class Peer:
-    """A trained graph network and what it took.
+    """A trained network and what it took.
 
     Args:
         network: In evaluation mode, on the device it was trained on.
@@ -117,7 +48,7 @@ class Peer:
         losses: Mean loss of every epoch.
     """
 
-    network: GraphNetwork
+    network: JointNetwork
     layout: SkeletonLayout
     num_people: int
     arguments: PeerArguments
@@ -164,8 +95,16 @@ def train_peer(
     return fit_peer(rows_train, arguments, report).score(rows_test)
 
 
-def fit_peer(rows: Any, arguments: PeerArguments, report: Callable[[str], None] = print) -> Peer:
-    """Train on labelled clips; the random state of the caller is left as it was. See `train_peer`."""
+def fit_peer(
+    rows: Any, arguments: PeerArguments, report: Callable[[str], None] = print, run_dir: Path | None = None
+) -> Peer:
+    """Train on labelled clips; the random state of the caller is left as it was. See `train_peer`.
+
+    With a `run_dir` there are checkpoints in it, from which the same call goes on.
+
+    Raises:
+        RunInterrupted: Ctrl-C or SIGTERM, after a checkpoint.
+    """
     rows = as_rows(rows)
     layout = _check_training(rows)
     device = torch.device(pick_device(arguments.device))
@@ -177,11 +116,18 @@ def fit_peer(rows: Any, arguments: PeerArguments, report: Callable[[str], None] 
     random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with random_state, _threads(arguments.threads):
         torch.manual_seed(arguments.seed)
-        network = GraphNetwork(layout, num_classes, num_people, arguments.width, arguments.groups, arguments.dropout)
+        network = build_network(layout, num_classes, num_people, arguments)
         cost: dict[str, float] = dict(network_cost(network, layout, arguments.num_frames, num_people))
         network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        losses = _train(network, rows, inputs, arguments, device, cost, report)
+        losses = _train(network, rows, inputs, arguments, device, cost, report, run_dir)
     return Peer(network.eval(), layout, num_people, arguments, cost, losses)
+
+
+def build_network(layout: SkeletonLayout, num_classes: int, num_people: int, arguments: PeerArguments) -> JointNetwork:
+    """The network that the settings name, with new weights."""
+    if arguments.network == "ctrgcn":
+        return CtrNetwork(layout, num_classes, num_people, arguments.width, arguments.dropout)
+    return GraphNetwork(layout, num_classes, num_people, arguments.width, arguments.groups, arguments.dropout)
 
 
 @contextmanager
@@ -195,56 +141,80 @@ def _threads(number: int | None) -> Iterator[None]:
 
 
 def _train(
-    network: GraphNetwork, rows: Any, inputs: PeerInputs, arguments: PeerArguments, device: torch.device,
-    cost: dict[str, float], report: Callable[[str], None],
+    network: JointNetwork, rows: Any, inputs: PeerInputs, arguments: PeerArguments, device: torch.device,
+    cost: dict[str, float], report: Callable[[str], None], run_dir: Path | None,
 ) -> list[float]:  # fmt: skip
     optimizer = torch.optim.SGD(
         network.parameters(), lr=arguments.lr, momentum=0.9, nesterov=True, weight_decay=arguments.weight_decay
     )
+    kept = Checkpoints(run_dir, arguments, rows.sample_ids, network, optimizer)
+    progress, before = kept.progress, kept.progress.seconds
     steps = max(1, len(rows) * arguments.repeat // arguments.batch_size)
-    began, clips, losses = time.perf_counter(), 0, []
-    for epoch in range(arguments.epochs):
-        total = 0.0
-        for step, (turns, indices) in enumerate(_batches(rows.sample_ids, arguments, epoch, steps)):
-            learning_rate = lr_at(epoch * steps + step, steps, arguments)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            joints = torch.cat(
-                [inputs([rows[index] for index in indices[turns == turn]], int(turn)) for turn in np.unique(turns)]
-            ).to(device)
-            labels = torch.from_numpy(rows.labels[indices]).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=arguments.precision == "bf16"):
-                scores = network(joints)
-            loss = functional.cross_entropy(scores.float(), labels, label_smoothing=arguments.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += float(loss.detach())
-            clips += len(indices)
-        losses.append(total / steps)
-        cost["train_seconds"] = time.perf_counter() - began
-        cost["train_clips_per_second"] = clips / cost["train_seconds"]
-        speed = f"{cost['train_clips_per_second']:.0f} clips/s"
-        report(f"epoch {epoch + 1}/{arguments.epochs}: loss {losses[-1]:.4f}, {speed}, {cost['train_seconds']:.0f} s")
-    return losses
+    if progress.step:
+        report(f"goes on after step {progress.step} of {arguments.epochs * steps}")
+    began = saved = time.perf_counter()
+    with StopRequest() as stop:
+        for epoch in range(progress.step // steps, arguments.epochs):
+            for turns, indices in _batches(rows.sample_ids, arguments, epoch, steps, progress.step % steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = lr_at(progress.step, steps, arguments)
+                joints = torch.cat(
+                    [inputs([rows[index] for index in indices[turns == turn]], int(turn)) for turn in np.unique(turns)]
+                ).to(device)
+                labels = torch.from_numpy(rows.labels[indices]).to(device)
+                with torch.autocast(device.type, torch.bfloat16, enabled=arguments.precision == "bf16"):
+                    scores = network(joints)
+                loss = functional.cross_entropy(scores.float(), labels, label_smoothing=arguments.label_smoothing)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                progress.window += float(loss.detach())
+                progress.step += 1
+                now = time.perf_counter()
+                progress.seconds = before + now - began
+                if progress.step % steps == 0:
+                    _end_epoch(kept, steps, len(indices), arguments.epochs, cost, report)
+                if stop.requested or progress.step == steps * arguments.epochs or now - saved > CHECKPOINT_SECONDS:
+                    kept.save()
+                    saved = now
+                if stop.requested:
+                    raise RunInterrupted(
+                        f"Stopped after {progress.step} of {steps * arguments.epochs} steps"
+                        + ("; repeat the command to go on from there." if run_dir else ".")
+                    )
+    return kept.losses
+
+
+def _end_epoch(
+    kept: Checkpoints, steps: int, batch: int, epochs: int, cost: dict[str, float], report: Callable[[str], None]
+) -> None:
+    progress = kept.progress
+    cost["train_seconds"] = progress.seconds
+    cost["train_clips_per_second"] = speed = progress.step * batch / progress.seconds
+    kept.end_epoch(progress.window / steps, speed)
+    progress.window = 0.0
+    done = len(kept.losses)
+    report(f"epoch {done}/{epochs}: loss {kept.losses[-1]:.4f}, {speed:.1f} clips/s, {progress.seconds:.0f} s")
 
 
 def lr_at(step: int, steps_per_epoch: int, arguments: PeerArguments) -> float:
-    """Learning rate of a step, counted from 0: linear up to the highest, then half a cosine to 0."""
+    """Learning rate of a step, counted from 0: linear up to the highest, then half a cosine to 0, or after `lr_drop` a tenth."""
     warmup, last = arguments.warmup_epochs * steps_per_epoch, arguments.epochs * steps_per_epoch
     if step < warmup:
         return arguments.lr * (step + 1) / (warmup + 1)
+    if arguments.lr_drop is not None:
+        return arguments.lr * (1 if step < round(arguments.lr_drop * last) else 0.1)
     return arguments.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(last - warmup, 1)))
 
 
 def _batches(
-    sample_ids: list[str], arguments: PeerArguments, epoch: int, steps: int
+    sample_ids: list[str], arguments: PeerArguments, epoch: int, steps: int, first: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(pass over the clips, index) of the clips of every step, sorted by pass; what does not fill a batch is left out."""
+    """(pass over the clips, index) of the clips of every step from `first` on, sorted by pass; what does not fill a batch is left out."""
     hashes, turns = hash_ids(sample_ids), epoch * arguments.repeat + np.arange(arguments.repeat)
     orders = [np.argsort(uniform(arguments.seed, int(turn), hashes, 1, "peer_order")[:, 0]) for turn in turns]
     order, turn_of = np.concatenate(orders), np.repeat(turns, len(hashes))
-    for step in range(steps):
+    for step in range(first, steps):
         taken = slice(step * arguments.batch_size, (step + 1) * arguments.batch_size)
         yield turn_of[taken], order[taken]
 

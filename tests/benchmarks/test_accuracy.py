@@ -35,7 +35,7 @@ from accuracy_prepare import PrepareArguments, prepare_folder  # noqa: E402
 from accuracy_running import words_of  # noqa: E402
 from accuracy_stages import make_plan  # noqa: E402
 from accuracy_table import arm_lines, collect, line_of, shown, table_text  # noqa: E402
-from peers.training import PeerArguments  # noqa: E402
+from peers.arguments import PeerArguments  # noqa: E402
 
 TWO = [
     DataSet("nw_ucla_xview", Path("NW-UCLA"), False, 1020, 464),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +18,18 @@ from conftest import one_sentence, refused
 from s2i_hf.data.loading import as_rows
 from s2i_hf.processing.augmentation import Augmentation
 from s2i_hf.processing.layouts import SkeletonLayout, get_layout
+from s2i_hf.training.finetune_arguments import FinetuneArguments
+from s2i_hf.training.finetune_data import choose_clips
+from s2i_hf.training.interruption import RunInterrupted
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # where `python benchmarks/peer.py` finds its package
 
+from peers.arguments import PeerArguments  # noqa: E402
 from peers.graph_network import GraphConvolution, GraphNetwork, network_cost, partitions  # noqa: E402
 from peers.inputs import PeerInputs, stream_of, stretch  # noqa: E402
 from peers.running import peer_run, validate  # noqa: E402
-from peers.training import PeerArguments, fit_peer, lr_at, train_peer  # noqa: E402
+from peers.training import fit_peer, lr_at, train_peer  # noqa: E402
 
 QUICK = {"data": "toy_xsub", "width": 8, "groups": 2, "num_frames": 8, "epochs": 2, "repeat": 4, "warmup_epochs": 0.2, "batch_size": 8,
          "yaw": 0.3, "tilt": 0.0, "device": "cpu"}  # fmt: skip
@@ -264,6 +271,9 @@ def test_the_command_says_what_is_wrong(monkeypatch, capsys, tmp_path):
         (["--data", "x", "--batch_size", "1"], "2 clips"),
         (["--data", "x", "--warmup_epochs", "40"], "--epochs, 30"),
         (["--data", "x", "--dropout", "1"], "below 1"),
+        (["--data", "x", "--label_share", "0"], "--label_share is 0"),
+        (["--data", "x", "--lr_drop", "2"], "--lr_drop is 2"),
+        (["--data", "x", "--network", "ctr"], "ctrgcn"),
         (["--data", "x", "--stream", "bones"], "bone"),
     ):
         monkeypatch.setattr(sys, "argv", ["peer.py", *words])
@@ -287,6 +297,89 @@ def test_clips_that_do_not_fit_are_refused_before_training(make_clip):
             train_peer(train, test, PeerArguments(**QUICK), lambda line: pytest.fail("training began"))
     with pytest.raises(ValueError, match="test clips have no label"):
         peer_run(PeerArguments(**QUICK), {"train": good, "test": make_rows([2], labelled=False)})
+
+
+def test_the_larger_network_comes_with_the_recipe_of_its_authors():
+    large = PeerArguments(data="x", network="ctrgcn")
+    assert (large.width, large.epochs, large.repeat, large.batch_size) == (64, 65, 5, 16)
+    assert (large.weight_decay, large.label_smoothing, large.method_name) == (1e-4, 0.0, "ctrgcn")
+    rates = [lr_at(step, 10, large) for step in range(650)]
+    assert rates[49] < rates[50] == rates[499] == 0.1 and rates[500] == rates[-1] == pytest.approx(0.01)
+    assert PeerArguments(data="x", network="ctrgcn", epochs=7, warmup_epochs=1).width == 64
+    small = PeerArguments(data="x")
+    assert (small.width, small.epochs, small.batch_size, small.lr_drop) == (32, 30, 32, None)
+
+
+def test_the_larger_network_learns(tmp_path):
+    settings = {**QUICK, "network": "ctrgcn", "width": 8, "repeat": 15, "output_dir": str(tmp_path)}
+    found = peer_run(PeerArguments(**settings), {"train": make_rows([1, 2, 3]), "test": make_rows([4])}, silent)
+    assert found["metrics"]["top1"] == 1.0 and found["rows"][0]["method"] == "ctrgcn"
+
+
+@pytest.mark.parametrize("network", ["stgcn", "ctrgcn"])
+@pytest.mark.parametrize("when", [4, 7])  # at the end of an epoch, and within one
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(tmp_path, network, when, monkeypatch):
+    data = {"train": make_rows([1, 2], per_class=2), "test": make_rows([3], per_class=2)}
+    settings = {**QUICK, "network": network, "epochs": 3, "dropout": 0.3, "warmup_epochs": 1}
+    whole = peer_run(PeerArguments(**settings, output_dir=str(tmp_path / "whole")), data, silent)
+    stopped, steps = PeerArguments(**settings, output_dir=str(tmp_path / "stopped")), []
+
+    def rate(*given):
+        steps.append(given)
+        if len(steps) == when:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return lr_at(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("peers.training.lr_at", rate)
+        with pytest.raises(RunInterrupted, match=f"after {when} of 12 steps; repeat the command"):
+            peer_run(stopped, data, silent)
+    assert len(list((tmp_path / "stopped" / "checkpoints").iterdir())) == 1
+    with refused(ValueError, match="--lr is 0.2"):
+        peer_run(replace(stopped, lr=0.2), data, silent)
+    with refused(ValueError, match="training clips are not those"):
+        peer_run(stopped, {**data, "train": make_rows([1, 4], per_class=2)}, silent)
+    lines: list[str] = []
+    again = peer_run(stopped, data, lines.append)
+    assert lines[0] == f"goes on after step {when} of 12"
+    np.testing.assert_array_equal(again["scores"], whole["scores"])
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "stopped")]
+    assert summaries[0]["losses"] == summaries[1]["losses"] and len(summaries[0]["losses"]) == 3
+    assert not (tmp_path / "stopped" / "checkpoints").exists()  # finished
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
+    data = {"train": make_rows([1, 2], per_class=2), "test": make_rows([3], per_class=2)}
+    whole = peer_run(PeerArguments(**QUICK, output_dir=str(tmp_path / "whole")), data, silent)
+    arguments = PeerArguments(**QUICK, output_dir=str(tmp_path / "killed"))
+    monkeypatch.setattr("peers.training.CHECKPOINT_SECONDS", 0.0)  # after every step
+
+    def die(line):
+        raise RuntimeError("killed")  # after the row of the epoch, before its checkpoint
+
+    with pytest.raises(RuntimeError, match="killed"):
+        peer_run(arguments, data, die)
+    lines: list[str] = []
+    again = peer_run(arguments, data, lines.append)
+    assert lines[0] == "goes on after step 3 of 8"
+    np.testing.assert_array_equal(again["scores"], whole["scores"])
+    afresh: list[str] = []
+    peer_run(replace(arguments, resume="none"), data, afresh.append)
+    assert afresh[0].startswith("epoch 1/2")
+
+
+def test_a_share_of_the_labels_is_that_of_finetune(tmp_path, monkeypatch):
+    train, seen = make_rows([1, 2, 3], per_class=5), []
+    arguments = PeerArguments(
+        **{**QUICK, "epochs": 1, "repeat": 1, "batch_size": 2}, label_share=0.2, label_seed=3, output_dir=str(tmp_path)
+    )
+    monkeypatch.setattr("peers.running.check_splits", lambda rows, test, labelled: seen.extend(rows.sample_ids))
+    found = peer_run(arguments, {"train": train, "test": make_rows([4])}, silent)
+    chosen, _ = choose_clips(
+        FinetuneArguments(data="x", model="config:micro", label_share=0.2, label_seed=3, validation_share=0.0), train
+    )
+    assert seen == list(chosen.sample_ids) and len(seen) == 6
+    assert {row["setting"] for row in found["rows"]} == {"semi_20"} and found["rows"][0]["train_clips"] == 6
 
 
 @pytest.mark.slow
