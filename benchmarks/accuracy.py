@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from accuracy_cost import show_plan
-from accuracy_plan import PRESETS, STAGES, DataSet, Preset, Stage, Stages, find_sets
+from accuracy_plan import PRESETS, STAGES, DataSet, Peers, Preset, Stage, Stages, find_sets
 from accuracy_running import Runner, is_done
 from accuracy_stages import make_plan
 from accuracy_table import table_text
@@ -46,6 +46,10 @@ class AccuracyArguments:
     label_arms: tuple[str, ...] | None = arg(
         None, "10 % of the labels: mae, diffmae_universal ...; the preset's if none."
     )
+    peers: tuple[Peers, ...] | None = arg(
+        None,
+        "Supervised networks: stgcn, small, and ctrgcn, of CTR-GCN's size: hours a set on a core; the preset's if none.",
+    )
     others: tuple[str, ...] = arg(
         ("nw_ucla_xview",), "Sets that are pretrained for on all sets but them, by the first method."
     )
@@ -66,8 +70,10 @@ class AccuracyArguments:
         for name in ("size", "max_steps", "jobs"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} is {value}; expected 1 or more.")
-        for name in ("stages", "seeds", "label_seeds", "methods"):
+        for name in ("stages", "seeds", "label_seeds", "methods", "peers"):
             values = getattr(self, name)
+            if values is None:
+                continue
             if not values or len(set(values)) < len(values):
                 raise ValueError(
                     f"--{name} {'names nothing' if not values else 'names something twice'}; expected each once."
@@ -84,7 +90,9 @@ class AccuracyArguments:
     @property
     def chosen_preset(self) -> Preset:
         """The preset, with what replaces its parts."""
-        changes = {name: value for name in ("model", "size", "jobs") if (value := getattr(self, name)) is not None}
+        changes = {
+            name: value for name in ("model", "size", "jobs", "peers") if (value := getattr(self, name)) is not None
+        }
         return replace(PRESETS[self.preset], **changes)
 
 

@@ -15,8 +15,24 @@ from s2i_hf.runs.checkpoints import SUMMARY
 # Clips a second of one job, and the seconds in which it starts, reads its data and tests. cpu: measured on one core of an AMD EPYC (Zen 4)
 # that others used too, config:tiny at 112 px in bf16. gpu: guesses, until summaries of finished stages say better.
 RATES: dict[str, dict[str, float]] = {
-    "cpu": {"pretrain_mae": 150, "pretrain_diffmae": 130, "finetune": 85, "probe": 180, "peer": 110, "start": 14},
-    "gpu": {"pretrain_mae": 1500, "pretrain_diffmae": 1200, "finetune": 900, "probe": 1000, "peer": 1500, "start": 25},
+    "cpu": {
+        "pretrain_mae": 150,
+        "pretrain_diffmae": 130,
+        "finetune": 85,
+        "probe": 180,
+        "peer": 110,
+        "peer_ctrgcn": 8,
+        "start": 14,
+    },
+    "gpu": {
+        "pretrain_mae": 1500,
+        "pretrain_diffmae": 1200,
+        "finetune": 900,
+        "probe": 1000,
+        "peer": 1500,
+        "peer_ctrgcn": 800,
+        "start": 25,
+    },
 }
 
 

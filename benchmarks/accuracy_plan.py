@@ -17,7 +17,10 @@ from s2i_hf.readers.discovery import find_recordings
 
 STAGES = ("baseline", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer")
 Stages = Literal["baseline", "untrained", "pretrain", "universal", "others", "probe", "finetune", "labels10", "peer"]
+Peers = Literal["stgcn", "ctrgcn"]
 LABEL_SHARE = 0.1
+# epochs and passes of each that the authors of CTR-GCN give NW-UCLA; they have no recipe for the other sets
+AUTHORS_EPOCHS, AUTHORS_REPEAT, AUTHORS_WARMUP = 65, 5, 5
 LABEL_SETS = ("nw_ucla_xview", "utd_mhad_xsub", "msr_action3d_xsub")
 MACHINE_FLAGS = ("data", "data_dir", "cache_dir", "num_workers", "device", "threads")  # they change no result
 
@@ -82,7 +85,9 @@ class Preset:
         pretrain_clips, universal_clips: Clips seen by a pretraining on one set, on several.
         finetune_clips, labels_clips: Clips seen by a fine-tuning, of all labels and of a tenth of them; the same in every arm.
         most_epochs: Of whatever is trained on a small set.
-        peer_epochs, peer_repeat: Of the supervised peer.
+        peers: Supervised networks to compare with.
+        peer_epochs, peer_repeat: Of the compact one. The one of CTR-GCN's size sees NW-UCLA as often as its authors show it, and of another
+            set as many clips as our fine-tuning does.
         label_arms: Where the 10 % start from, beside scratch.
         grid: Settings tried on validation clips for the 10 %, the same in every arm.
         tune_seeds: Draws of labels that they are tried on.
@@ -100,6 +105,7 @@ class Preset:
     finetune_clips: int
     labels_clips: int
     most_epochs: int
+    peers: tuple[Peers, ...]
     peer_epochs: int
     peer_repeat: int
     label_arms: tuple[str, ...]
@@ -114,12 +120,13 @@ PRESETS: dict[str, Preset] = {
     "cpu": Preset(
         model="config:tiny", size=112, precision="bf16", jobs=2, threads=1, num_workers=None, batch_size=32,
         pretrain_clips=32_000, universal_clips=240_000, finetune_clips=9_600, labels_clips=2_400, most_epochs=60,
-        peer_epochs=24, peer_repeat=1, label_arms=("mae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE),
+        peers=("stgcn",), peer_epochs=24, peer_repeat=1, label_arms=("mae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE),
     ),
     "gpu": Preset(
         model="config:small", size=224, precision="bf16", jobs=6, threads=2, num_workers=2, batch_size=64,
         pretrain_clips=120_000, universal_clips=480_000, finetune_clips=30_000, labels_clips=6_400, most_epochs=300,
-        peer_epochs=30, peer_repeat=5, label_arms=("mae", "diffmae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE, _SLOW),
+        peers=("stgcn", "ctrgcn"), peer_epochs=30, peer_repeat=5,
+        label_arms=("mae", "diffmae", "mae_universal", "mae_others"), grid=(_GENTLE, _ALIKE, _SLOW),
     ),
 }  # fmt: skip
 
@@ -156,8 +163,10 @@ class Stage:
 
     @property
     def kind(self) -> str:
-        """What it does: pretrain_mae, pretrain_diffmae, finetune, probe, peer or accuracy_prepare."""
+        """What it does: pretrain_mae, pretrain_diffmae, finetune, probe, peer, peer_ctrgcn or accuracy_prepare."""
         command, *method = self.script.removeprefix("s2i ").split()
+        if self.flags.get("network") == "ctrgcn":
+            return "peer_ctrgcn"
         return f"pretrain_{method[-1]}" if method else Path(command).stem
 
     @property

@@ -12,7 +12,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from accuracy_plan import LABEL_SETS, LABEL_SHARE, SETS, STAGES, DataSet, Preset, Stage
+from accuracy_plan import (
+    AUTHORS_EPOCHS,
+    AUTHORS_REPEAT,
+    AUTHORS_WARMUP,
+    LABEL_SETS,
+    LABEL_SHARE,
+    SETS,
+    STAGES,
+    DataSet,
+    Preset,
+    Stage,
+)  # fmt: skip
 
 from s2i_hf.processing.suggestions import did_you_mean
 
@@ -196,27 +207,37 @@ class Maker:
             )
         )
 
-    def peer(self, seed: int, one: DataSet) -> str:
-        """The supervised graph network."""
-        preset, smoke = self.preset, self.max_steps is not None
-        epochs = 1 if smoke else max(1, round(preset.peer_epochs * self.scale))
-        repeat = 1 if smoke else preset.peer_repeat
-        flags: dict[str, Any] = {
-            **one.flags,
-            "epochs": epochs,
-            "repeat": repeat,
-            "warmup_epochs": min(3.0, epochs / 4),
-            "seed": seed,
-        }
-        flags |= {
-            "threads": preset.threads,
-            "precision": "bf16" if preset.precision == "bf16" else "no",
-            "method": "stgcn",
-        }
-        name = f"peer_stgcn_{one.name}_seed{seed}"
-        return self.add(
-            Stage(name, PEER, "peer", one.name, "stgcn", seed, flags, (), epochs * repeat * one.train, "supervised")
-        )
+    def peer(self, network: str, seed: int, one: DataSet, few: bool = False) -> str:
+        """A supervised graph network, of all labels, or of a tenth of them, which the seed draws."""
+        epochs, repeat, clips = self._peer_passes(network, one, few)
+        flags: dict[str, Any] = {**one.flags, "epochs": epochs, "repeat": repeat, "seed": seed}
+        flags |= {"threads": self.preset.threads, "method": network}
+        if network == "ctrgcn":  # in float32, as its authors train
+            flags |= {"network": network, "warmup_epochs": epochs * AUTHORS_WARMUP / AUTHORS_EPOCHS}
+        else:
+            flags |= {
+                "warmup_epochs": min(3.0, epochs / 4),
+                "precision": "bf16" if self.preset.precision == "bf16" else "no",
+            }
+        seen, name = epochs * repeat * clips, f"{network}_{one.name}_seed{seed}"
+        if few:
+            flags |= {"label_share": LABEL_SHARE, "label_seed": seed}
+            return self.add(
+                Stage(f"labels10_{name}", PEER, "labels10", one.name, network, seed, flags, (), seen, "semi_10")
+            )
+        return self.add(Stage(f"peer_{name}", PEER, "peer", one.name, network, seed, flags, (), seen, "supervised"))
+
+    def _peer_passes(self, network: str, one: DataSet, few: bool) -> tuple[int, int, int]:
+        """Epochs of a peer, how often each takes every clip, and how many clips there are."""
+        clips = int(LABEL_SHARE * one.train + 0.5) if few else one.train
+        if self.max_steps is not None:
+            return 1, 1, clips
+        if network == "stgcn":
+            return max(1, round(self.preset.peer_epochs * self.scale)), self.preset.peer_repeat, clips
+        if one.name == "nw_ucla_xview":
+            return AUTHORS_EPOCHS, AUTHORS_REPEAT, clips
+        _, seen = self._few_training(clips) if few else self._training(self.preset.finetune_clips, clips)
+        return max(1, round(seen / clips)), 1, clips
 
     def few_labels(self, arms: Sequence[str], seed: int, label_seeds: Sequence[int], one: DataSet) -> None:
         """A tenth of the labels: each arm tries the grid on held-out people, and is measured with the best once a draw of labels."""
@@ -332,10 +353,12 @@ def make_plan(
             maker.probe(arm, seed, one)
         for arm in ["scratch", *arms] if "finetune" in stages else ():
             maker.finetune(arm, seed, one)
-        if "peer" in stages:
-            maker.peer(seed, one)
+        for network in preset.peers if "peer" in stages else ():
+            maker.peer(network, seed, one)
     for one in sets if "labels10" in stages else ():
         if one.name in LABEL_SETS or one.name not in SETS:
             usual = [arm for arm in preset.label_arms if arm in arms_of(one)]
             maker.few_labels(["scratch", *(usual if label_arms is None else label_arms)], seeds[0], label_seeds, one)
+            for draw in label_seeds if "peer" in stages and "ctrgcn" in preset.peers else ():
+                maker.peer("ctrgcn", draw, one, few=True)
     return maker.closure(stages)

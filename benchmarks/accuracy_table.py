@@ -9,12 +9,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from accuracy_plan import NEW_VIEW, SETS, DataSet, Preset, Stage
+from accuracy_plan import AUTHORS_EPOCHS, AUTHORS_REPEAT, NEW_VIEW, SETS, DataSet, Preset, Stage
 from accuracy_running import is_done, stage_rows
 from accuracy_stages import PROBE_NEW_VIEW
 
 from s2i_hf.evaluation.metrics import metric_of
 from s2i_hf.hub.markdown import markdown_table
+from s2i_hf.runs.checkpoints import SUMMARY
 
 COLUMNS = (
     "raw joints", "untrained", "pretrained", "10 % labels, new weights", "10 % labels, pretrained", "all labels, new weights",
@@ -67,9 +68,13 @@ def line_of(name: str, values: Values) -> dict[str, str]:
         _both(values, "baseline", name, "raw_joints"), _both(values, "untrained", name, "untrained"), _both(values, "probe", name, arm),
         shown(values.get(("labels10", name, "scratch"))), shown(values.get(("labels10", name, arm))),
         shown(values.get(("finetune", name, "scratch"))), shown(values.get(("finetune", name, arm))),
-        shown(values.get(("peer", name, "stgcn"))),
+        "; ".join(filter(None, (shown(values.get(("peer", name, "stgcn"))), _named("large", values.get(("peer", name, "ctrgcn")))))),
     )  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _named(word: str, found: Mapping[int, float] | None) -> str:
+    return f"{word} {shown(found)}" if found else ""
 
 
 def arm_lines(name: str, values: Values) -> list[tuple[str, ...]]:
@@ -78,7 +83,7 @@ def arm_lines(name: str, values: Values) -> list[tuple[str, ...]]:
     return [
         (name, arm_name(arm), _both(values, "probe", name, arm), shown(values.get(("labels10", name, arm))) + _ahead(values, name, arm),
          shown(values.get(("finetune", name, arm))))
-        for arm in sorted(arms, key=lambda arm: (arm.startswith("diffmae"), arm)) if arm != "scratch"
+        for arm in sorted(arms, key=lambda arm: (arm.startswith("diffmae"), arm)) if arm not in ("scratch", "ctrgcn")
     ]  # fmt: skip
 
 
@@ -131,6 +136,7 @@ def table_text(
     if missing:
         lines += [f"Not in the data folder: {', '.join(missing)}.", ""]
     lines += _chosen(plan, runs)
+    lines += _supervised(plan, values, runs)
     machines = sorted({row["hardware"] for row in rows})
     if machines:
         commits = ", ".join(sorted({row["commit"] for row in rows}))
@@ -159,11 +165,33 @@ def _reading(preset: Preset) -> list[str]:
         "  tried on people of the training split that are held out, with as many labelled clips; their labels serve that choice alone.",
         "  Pretraining saw all training clips, without labels.",
         "- **graph network**: a compact graph network (see `benchmarks/peers`) trained from scratch on the same split; its last epoch.",
-        f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale).",
+        f"  It takes every clip {preset.peer_epochs * preset.peer_repeat} times (times --scale). Large: of the size and kind of CTR-GCN, with",
+        f"  its authors' recipe; it takes every clip of NW-UCLA {AUTHORS_EPOCHS * AUTHORS_REPEAT} times, as theirs does, and of another set as",
+        "  many clips as our fine-tuning, also with a tenth of the labels.",
         "- Settings of the probes are chosen on held-out training people. Nothing is chosen on test clips.",
         f"- Where the test camera is new ({new}), features of every encoder, trained or not, are the mean over {views} views of a",
         f"  clip, rotated all around the vertical; raw joints are fitted on these {views} views.",
     ]
+
+
+def _supervised(plan: Sequence[Stage], values: Values, runs: Path) -> list[str]:
+    """The supervised networks: accuracy, and what they cost by the summaries of finished stages; of a set and a network one line."""
+    lines: dict[tuple[str, str], tuple[str, ...]] = {}
+    for stage in plan:
+        path, key = runs / stage.name / SUMMARY, (stage.set, stage.arm)
+        if stage.word != "peer" or key in lines or not is_done(stage, runs) or not path.is_file():
+            continue
+        cost = json.loads(path.read_text(encoding="utf-8")).get("cost")
+        if cost:
+            lines[key] = (
+                *key, shown(values.get(("labels10", *key))), shown(values.get(("peer", *key))), str(stage.clips),
+                f"{cost['parameters'] / 1e6:.2f} M", f"{cost['flops'] / 1e6:.0f} M",
+                f"{cost['train_clips_per_second']:.0f} / {cost['test_clips_per_second']:.0f}",
+            )  # fmt: skip
+    head = (
+        "protocol", "network", "10 % of the labels", "all labels", "clips seen", "parameters", "FLOPs a clip", "clips/s training / testing",
+    )  # fmt: skip
+    return ["## Supervised networks", "", markdown_table(head, list(lines.values())), ""] if lines else []
 
 
 def _chosen(plan: Sequence[Stage], runs: Path) -> list[str]:

@@ -19,8 +19,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from peers.graph_network import GraphNetwork
-from peers.training import PeerArguments
+from peers.arguments import PeerArguments
+from peers.training import build_network
 
 from s2i_hf.evaluation.probing import load_model_and_processor
 from s2i_hf.hub.model_card import check_has_card, write_card
@@ -82,11 +82,11 @@ def measure(run_dir: Path, batch_size: int, repeats: int, device: str) -> dict[s
         raise ValueError(
             f"{run_dir} names no joint format (preprocessor_config.json, data.json), so it has no graph to compare with."
         )
-    defaults = {name: field.default for name, field in PeerArguments.__dataclass_fields__.items()}
+    settings = PeerArguments(data="")
     classes = max(len(run.config.get("id2label") or {}), len(run.data.get("class_names") or []), 1)
-    graph = GraphNetwork(layout, classes, 1, defaults["width"], defaults["groups"]).eval().to(device)
+    graph = build_network(get_layout(layout), classes, 1, settings).eval().to(device)
     image = torch.rand(batch_size, 3, model.config.image_size, model.config.image_size, device=device)
-    joints = torch.rand(batch_size, 3, defaults["num_frames"], get_layout(layout).num_joints, 1, device=device)
+    joints = torch.rand(batch_size, 3, settings.num_frames, get_layout(layout).num_joints, 1, device=device)
     networks: dict[str, Callable[[], Any]] = {
         "model": lambda: model.to(device)(image),
         "graph_network": lambda: graph(joints),

@@ -43,7 +43,7 @@ TWO = [
 ]
 PROGRAMS = {
     "pretrain_mae": PretrainArguments, "pretrain_diffmae": DiffMAEArguments, "probe": ProbeArguments, "finetune": FinetuneArguments,
-    "peer": PeerArguments, "accuracy_prepare": PrepareArguments,
+    "peer": PeerArguments, "peer_ctrgcn": PeerArguments, "accuracy_prepare": PrepareArguments,
 }  # fmt: skip
 
 
@@ -257,6 +257,34 @@ def test_the_line_of_a_set(tmp_path):
     )
     assert "| nw_ucla_xview | 1020 / 464 | 57.0 / 47.0 |" in text and "Not in the data folder: irds_xsub." in text
     assert "stages are finished" in text and "    python benchmarks/accuracy.py --data $DATA\n" in text
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 140
+
+
+def test_the_larger_peer_is_a_second_arm(tmp_path):
+    preset = replace(PRESETS["cpu"], peers=("stgcn", "ctrgcn"))
+    plan = make_plan(preset, TWO, TWO, tmp_path, methods=("mae",), label_seeds=(0, 1), stages=("labels10", "peer"))
+    large = {stage.name: stage for stage in plan if stage.arm == "ctrgcn"}
+    assert set(large) == {
+        f"{word}_ctrgcn_{one.name}_seed{seed}"
+        for one in TWO
+        for word, seeds in (("peer", [0]), ("labels10", [0, 1]))
+        for seed in seeds
+    }
+    authors, other = (large[f"peer_ctrgcn_{one.name}_seed0"] for one in TWO)
+    assert authors.clips == 65 * 5 * TWO[0].train and authors.flags["warmup_epochs"] == 5  # as its authors
+    scratch = next(stage for stage in plan_of("finetune", sets=TWO[1:]) if stage.arm == "scratch")
+    assert abs(other.clips - scratch.clips) <= TWO[1].train  # as our fine-tuning
+    few = large["labels10_ctrgcn_utd_mhad_xsub_seed1"]
+    assert (few.flags["label_share"], few.flags["label_seed"], few.kind) == (0.1, 1, "peer_ctrgcn")
+    cost = {"parameters": 1.4e6, "flops": 1.06e9, "train_clips_per_second": 8.0, "test_clips_per_second": 30.0}
+    for stage in large.values():
+        write_rows(tmp_path / stage.name, stage.setting, 0.9, stage.seed)
+        (tmp_path / stage.name / "summary.json").write_text(json.dumps({"cost": cost}))
+    cells = line_of("nw_ucla_xview", collect(plan, tmp_path)[0])
+    assert cells["graph network"] == "large 90.0" and cells["10 % labels, pretrained"] == ""
+    assert not arm_lines("nw_ucla_xview", collect(plan, tmp_path)[0])
+    text = table_text(plan, TWO, [], preset, tmp_path, "command")
+    assert f"| nw_ucla_xview | ctrgcn | 90.0 ± 0.0 | 90.0 | {authors.clips} | 1.40 M | 1060 M | 8 / 30 |" in text
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 140
 
 
