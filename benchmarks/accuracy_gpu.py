@@ -4,11 +4,12 @@
     python benchmarks/accuracy_gpu.py run --bundle build/accuracy_bundle --output_dir runs/gpu --seconds 540      # where the GPU is
     python benchmarks/accuracy_gpu.py run --bundle build/accuracy_bundle --output_dir runs/gpu --seconds 540      # goes on
 
-`run` needs neither `datasets` nor `evaluate`, Pillow, pyarrow or matplotlib. It trains in bf16, which it sets itself, in one process, as
-starting torch anew costs seconds. What it measures, in this order: ViT-S at 224 px pretrained on the training clips of all sets, probed and
-fine-tuned on NW-UCLA (joint, bone, motion ...) and fused; the same with ViT-B; then UTD-MHAD and MSR-Action3D with ViT-S. --model
-replaces the starts, by sizes or folders of ViTMAE weights, such as those of benchmarks/photographs.py. Settings are those of the recipes,
-and nothing is chosen on test clips; the encoder that streams start from is one of joints.
+`run` needs neither `datasets` nor `evaluate`, Pillow, pyarrow or matplotlib, nor an installed s2i-hf: a copy of the repository does. It
+trains in bf16, which it sets itself, in one process, as starting torch anew costs seconds. What it measures, in this order: ViT-S at 224
+px pretrained on the training clips of all sets, probed and fine-tuned on NW-UCLA (joint, bone, motion ...) and fused; the same with
+ViT-B; then UTD-MHAD and MSR-Action3D with ViT-S. --model replaces the starts, by sizes or folders of ViTMAE weights, such as those of
+benchmarks/photographs.py. Settings are those of the recipes, and nothing is chosen on test clips; all streams start from the encoder of
+joints.
 
 Every part has a share of --seconds. How many clips a second this machine takes is measured in a few steps, and the schedule of a
 training is what fits into its share. What is going on when the time is up leaves a checkpoint. The same command goes on there; when all is
@@ -18,8 +19,8 @@ is there. Copy that folder back.
 
 What to expect of an H100 (estimates on paper, +-25 %; nothing here was measured on a GPU), in clips a second at 224 px in bf16: pretraining
 ViT-S 3,000 to 10,000 at a batch of 256, ViT-B 2,800 to 3,700; fine-tuning ViT-B 2,000, ViT-S hardly more where launching kernels is the
-limit. So of 540 seconds the pretraining of ViT-S sees 0.3 to 1.0 million clips in 119, that of ViT-B some 0.45 million in 151, and a
-stream 60 to 75 thousand in 38 (60 to 75 passes over NW-UCLA). The first call ends with the pretraining of ViT-B, the second with the rest.
+limit. So of 540 seconds the pretraining of ViT-S sees 0.3 to 1.0 million clips in 119, that of ViT-B some 0.4 million in 151, and a
+stream of four some 60 thousand in 38 (60 passes over NW-UCLA). The first call ends with the pretraining of ViT-B, the second with the rest.
 
 A rehearsal without a GPU: --model config:micro --size 64 --seconds 60.
 """
@@ -30,10 +31,17 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 BEGAN = time.monotonic()  # before torch is imported, which counts
+ROOT = Path(__file__).resolve().parents[1]
+if find_spec("s2i_hf") is None or find_spec("s2i_hf.model_cards") is None:  # a copy that was not installed
+    sys.path.append(str(ROOT))
+    import s2i_hf
+
+    s2i_hf.__path__.append(str(ROOT))  # where model_cards are, whose templates the cards of runs are made of
 
 from accuracy_bundle import FOLDERS, TESTED, make_bundle  # noqa: E402
 

@@ -53,7 +53,7 @@ def make_plan(starts: Sequence[str], sets: Sequence[str], streams: Sequence[str]
     Raises:
         ValueError: two starts of one name.
     """
-    arms = [Path(start.removeprefix("config:").rstrip("/")).name for start in starts]
+    arms = [Path(start.removeprefix("config:").rstrip("/")).name.replace(":", "_") for start in starts]
     if len(set(arms)) < len(arms):
         raise ValueError(f"--model has two starts that are called alike: {', '.join(arms)}; rename a folder.")
     plan: list[Section] = []

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -225,7 +226,7 @@ class Runner:
             ](section)
             known.pop("error", None)
             known |= {"state": "done", **found}
-        except (ValueError, RuntimeError, OSError) as error:  # what follows may not need it
+        except (ValueError, RuntimeError, OSError, ImportError) as error:  # what follows may not need it
             known |= {"state": "failed", "error": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
             self.say(f"{section.name} failed: {known['error']}")
         finally:
@@ -249,7 +250,8 @@ class Runner:
         if "schedule" not in known:
             asked = self.arguments.batch_size if pretrains else self.arguments.finetune_batch_size
             batch = min(asked or ((256 if pretrains else 64) if self.on_gpu else 32), clips if pretrains else 1 << 30)
-            rates, key = self.state["rates"], f"{section.kind}_{section.arm}"
+            rates = self.state["rates"]
+            key = "_".join(filter(None, [section.kind, section.arm, section.set]))  # short epochs are slower ones
             if key not in rates:
                 steps = self.arguments.calibration_steps
                 short = {"batch_size": batch, "epochs": steps, "max_steps": steps, "log_every": max(1, steps // 4)}
@@ -312,7 +314,7 @@ class Runner:
                     setting="fine_tune" if section.stream == "joint" else f"fine_tune_{section.stream}", stream=section.stream,  # type: ignore[arg-type]
                     num_workers=WORKERS if self.on_gpu else 0, **finetune_settings(start, one, changes["max_steps"]), **changes,
                 )  # fmt: skip
-                # a speed is measured on training clips alone
+                # a speed is measured on training clips alone, and no test clip is read
                 splits = {**data, "test": data["train"].select(range(min(8, len(data["train"]))))} if tried else data
                 devices = finetuning.start(settings)
                 model, processor, notes = load_classifier(settings, splits["train"])
@@ -394,7 +396,6 @@ class Runner:
 
 
 def speed_of(folder: Path) -> float:
-    """Clips a second of a short training, the fastest of its rows: the first steps are slow."""
-    return max(
-        row["clips_per_second"] for row in MetricsFile(folder / METRICS_FILE).rows() if "clips_per_second" in row
-    )
+    """Clips a second of a short training: the median of its rows but the first, whose steps are slow."""
+    speeds = [row["clips_per_second"] for row in MetricsFile(folder / METRICS_FILE).rows() if "clips_per_second" in row]
+    return median(speeds[1:] or speeds)

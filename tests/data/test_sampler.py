@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
+import torch
 
 from s2i_hf.data.mixtures import join
-from s2i_hf.data.sampler import EpochSampler
+from s2i_hf.data.sampler import EpochSampler, training_loader
 from s2i_hf.data.skeleton_rows import as_rows
 
 Pairs = list[tuple[int, int]]
@@ -84,3 +86,21 @@ def test_a_weighted_mixture_is_the_same_however_it_is_split() -> None:
         assert (len(seen), len(few)) == (16, 8)  # half of an epoch, so each of the 4 twice
         assert set(few) == {(turn, f"other{index}") for turn in (2 * epoch, 2 * epoch + 1) for index in range(4)}
     assert len({name for step in whole for _, name in step}) == 16  # 8 draws an epoch from 12 clips: all within two
+
+
+def test_loader_workers_stay_from_epoch_to_epoch_and_bring_its_clips() -> None:
+    rows = as_rows([{"joints": np.zeros((2, 1, 3, 3)), "layout": "x", "sample_id": f"clip{n}"} for n in range(6)])
+    done = [0]
+    sampler = EpochSampler(rows.sample_ids, 0, 3, 2, 1, lambda: range(3 * done[0], 3 * done[0] + 3))
+    loader = training_loader(rows, sampler, _seen, 1, torch.device("cpu"))
+    workers = set()
+    for epoch in range(3):
+        done[0] = epoch  # as the Trainer asks for one epoch after the other
+        batches = list(loader)
+        workers |= {worker for worker, _ in batches}
+        assert [pairs for _, pairs in batches] == order(rows.sample_ids, range(3 * epoch, 3 * epoch + 3), 2, 3)[0]
+    assert len(workers) == 1 and os.getpid() not in workers
+
+
+def _seen(batch: list[dict[str, Any]]) -> tuple[int, Pairs]:
+    return os.getpid(), [(row["epoch"], int(row["sample_id"].removeprefix("clip"))) for row in batch]
