@@ -11,7 +11,7 @@ import torch
 from ..processing.augmentation import NUM_DRAWS, Augmentation
 from ..processing.layouts import LAYOUTS, get_layout
 from ..processing.rng import hash_ids, uniform
-from ..processing.transforms import prepare
+from ..processing.transforms import Center, prepare
 from .skeleton_rows import row_of_table
 
 
@@ -23,6 +23,7 @@ class SkeletonCollator:
         seed: Of the augmentation, which depends on seed, epoch and sample id alone: neither on the batch nor on the worker. A row
             that has an "epoch" is augmented as in that one.
         with_labels: Whether the batch holds `labels`.
+        center: What the images' processor subtracts, for joints that the augmentation puts to zero.
 
     Calling it with a list of rows (dicts, or Arrow tables of one row each, of a stream) returns a dict: joints (B, T, M, V, 3)
     float32 of the largest T, M and V in the batch, num_frames and num_people (lists of B int), layouts (list of B names, or
@@ -33,8 +34,14 @@ class SkeletonCollator:
         ValueError: a clip does not match its layout, is not in metres, or has no frame; the message names it.
     """
 
-    def __init__(self, augmentation: Augmentation | None = None, seed: int = 0, with_labels: bool = True) -> None:
-        self.augmentation = augmentation
+    def __init__(
+        self,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        with_labels: bool = True,
+        center: Center = "first_frame",
+    ) -> None:
+        self.augmentation, self.center = augmentation, center
         self.seed = seed
         self.with_labels = with_labels
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # so that running workers see it change
@@ -66,7 +73,7 @@ class SkeletonCollator:
             for epoch in np.unique(epochs):
                 of_epoch = epochs == epoch
                 draws[of_epoch] = uniform(self.seed, int(epoch), hashes[of_epoch], count, "augment")
-            clips = [self.augmentation(*one) for one in zip(clips, layouts, draws, strict=True)]
+            clips = [self.augmentation(*one, self.center) for one in zip(clips, layouts, draws, strict=True)]
         sizes = np.array([clip.shape for clip in clips])
         joints = np.zeros((len(clips), *sizes.max(axis=0)), dtype=np.float32)
         for into, clip in zip(joints, clips, strict=True):

@@ -1,9 +1,10 @@
 """How a trained model stands damage: 10, 20, 30 % of the joints gone, 25, 50, 75 % of the time not recorded.
 
 A fine-tuned classifier is tested as it is. Of a pretrained encoder the linear probe is: fitted on intact training clips, with settings
-chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage. Joints are lost in two ways, see
-`drop_joints_exactly`. Unlike `Augmentation`, which draws how much is lost, exactly the share that the table names is lost in every clip;
-which joints and where in time is a function of (seed, sample id), so every model is shown the same damage.
+chosen on held-out training subjects, then shown damaged test clips. Nothing is trained on damage here; a classifier may have been before
+(`Augmentation.zero_joints`, `drop_joints`). Joints are lost in two ways, see `drop_joints_exactly`; what a sensor itself wrote as 0 0 0
+is missing, not zero (`transforms.find_missing`). Unlike `Augmentation`, which draws how much is lost, exactly the share that the table
+names is lost in every clip; which joints and where in time is a function of (seed, sample id), so every model is shown the same damage.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from ..hub.card_sections import damage_table
 from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, untrained_backbone
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
+from ..processing.augmentation import at_zero
 from ..processing.layouts import SkeletonLayout, get_layout
 from ..processing.rng import hash_ids, uniform
-from ..processing.transforms import prepare
+from ..processing.transforms import Center, prepare
 from ..runs.results import append_results
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
@@ -38,7 +40,6 @@ from ..utils.files import write_json
 Loss = Literal["zero", "missing"]
 Place = Literal["random", "start", "middle", "end"]
 _Scores = tuple[list[np.ndarray], str]  # (N, C) for each damage, and the kind of model
-_NOT_ZERO = 1e-6  # metres; exact zeros would be taken for gaps and filled
 
 
 def lost_joint_indices(num_joints: int, share: float, seed: int, sample_id: str) -> np.ndarray:
@@ -65,7 +66,7 @@ def drop_joints_exactly(
     seed: int = 0,
     sample_id: str = "",
     how: Loss = "zero",
-    center: Literal["first_frame", "every_frame", "none"] = "first_frame",
+    center: Center = "first_frame",
 ) -> np.ndarray:
     """Drop a share of the joints for the whole clip, the same ones of all people.
 
@@ -90,20 +91,12 @@ def drop_joints_exactly(
             f"{layout.name!r}."
         )
     _check("how", how, get_args(Loss))
-    _check("center", center, ("first_frame", "every_frame", "none"))
+    _check("center", center, get_args(Center))
     lost = lost_joint_indices(layout.num_joints, share, seed, sample_id)
+    if how == "zero":
+        return at_zero(joints, lost, layout, center)
     damaged = np.array(joints, dtype=np.float32)
-    if how == "missing":
-        damaged[:, :, lost] = np.nan
-        return damaged
-    if center == "none":
-        middle = np.zeros((1, 3), dtype=np.float32)
-    else:
-        body = joints[:1, 0] if center == "first_frame" else joints[:, 0]
-        middle = body[:, list(layout.center_indices)].mean(axis=1)
-    at_zero = (middle == 0).all(axis=1)
-    middle = np.where(at_zero[:, None], np.float32(_NOT_ZERO), middle)
-    damaged[:, :, lost] = middle[:, None, None]
+    damaged[:, :, lost] = np.nan
     return damaged
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layouts import PARTS, SkeletonLayout
-from .transforms import fill_missing, impute, play
+from .transforms import Center, fill_missing, impute, play
 
 # What one clip needs, before one number a joint: crop (length, place), mirror, yaw, pitch, roll, scale, and the key of a generator
 # of its own, for noise and for the steps that came later.
@@ -24,10 +24,12 @@ _SHEAR = slice(3, 9)
 _PARTS = slice(9, 14)
 _FRAMES = slice(14, 16)
 _NUM_LATER = 16
+_NOT_ZERO = 1e-6  # metres; exact zeros would be taken for gaps and filled
 FASTEST = 10.0  # and its inverse the slowest; beyond it one frame is left of a clip, or a clip fills the memory
 _RANGES = (
     ("mirror drop_joints drop_parts", 0, 1, "a probability from 0 to 1"),
     ("drop_frames", 0, math.nextafter(1, 0), "a share of the frames from 0 to 1, 1 excluded"),
+    ("zero_joints", 0, math.nextafter(1, 0), "a share of the joints from 0 to 1, 1 excluded"),
     ("yaw tilt scale jitter shear", 0, sys.float_info.max, "a size of zero or more"),
     ("jitter_frames", 1, sys.float_info.max, "a number of frames, 1 or more"),
 )
@@ -53,6 +55,8 @@ class Augmentation:
         drop_frames: Largest share of the frames lost, in one span at a random place; refilled along time, linearly inside the clip.
         jitter: Standard deviation of noise added to every joint and frame, in the unit of the layout.
         jitter_frames: Frames over which that noise changes smoothly; at 1 it is drawn anew in every frame.
+        zero_joints: Largest share of the joints that are at zero for the whole clip and stay there, as in `at_zero`. Each clip draws a
+            share from 0 to it, and each joint is lost with that probability, so most clips are whole or nearly so.
 
     Raises:
         ValueError: a range, probability or size that is none.
@@ -70,6 +74,7 @@ class Augmentation:
     drop_parts: float = 0.0
     drop_frames: float = 0.0
     jitter_frames: int = 1
+    zero_joints: float = 0.0
 
     def __post_init__(self) -> None:
         for name, what, least, most in (("crop", "shares", 0, 1), ("speed", "speeds", 1 / FASTEST, FASTEST)):
@@ -82,10 +87,12 @@ class Augmentation:
                 if not lowest <= getattr(self, name) <= highest:
                     raise ValueError(f"{name} is {getattr(self, name)}; expected {wanted}.")
 
-    def __call__(self, joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray, center: Center = "first_frame"
+    ) -> np.ndarray:
         """Augment one clip (T, M, V, 3) float32 that `prepare` made, of this joint format, to (T', M, V, 3).
 
-        `draws` are `NUM_DRAWS` + V numbers in [0, 1), from `rng.uniform`.
+        `draws` are `NUM_DRAWS` + V numbers in [0, 1), from `rng.uniform`; `center` is that of the processor, for `zero_joints`.
         """
         if self == NO_AUGMENTATION:
             return joints
@@ -116,6 +123,13 @@ class Augmentation:
         if self.jitter:
             generator = np.random.Generator(np.random.Philox(key=key))
             joints = joints + _noise(joints.shape, self.jitter, self.jitter_frames, generator)
+        if self.zero_joints:
+            generator = np.random.Generator(
+                np.random.Philox(key=key + (2 << 64))
+            )  # as many numbers as there are joints
+            lost = generator.random(layout.num_joints) < self.zero_joints * generator.random()
+            if lost.any() and not lost.all():
+                joints = at_zero(joints, lost, layout, center)
         return joints
 
     def _lost_joints(self, layout: SkeletonLayout, draws: np.ndarray, later: np.ndarray) -> np.ndarray:
@@ -133,6 +147,28 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
+
+
+def at_zero(joints: np.ndarray, lost: np.ndarray, layout: SkeletonLayout, center: Center = "first_frame") -> np.ndarray:
+    """Put joints to zero for the whole clip, the same ones of all people: zero once the body is centred, and no gap that is filled.
+
+    Args:
+        joints: (T, M, V, 3) float32 without missing values.
+        lost: Which of the V joints, as indices or (V,) bool.
+        center: What the processor subtracts (`EncodingOptions.center`).
+
+    Returns:
+        (T, M, V, 3) float32, a copy.
+    """
+    if center == "none":
+        middle = np.zeros((1, 3), dtype=np.float32)
+    else:
+        body = joints[:1, 0] if center == "first_frame" else joints[:, 0]
+        middle = body[:, list(layout.center_indices)].mean(axis=1)
+    middle = np.where((middle == 0).all(axis=1, keepdims=True), np.float32(_NOT_ZERO), middle)
+    damaged = np.array(joints, dtype=np.float32)
+    damaged[:, :, lost] = middle[:, None, None]
+    return damaged
 
 
 def about_center(joints: np.ndarray, layout: SkeletonLayout, matrix: np.ndarray) -> np.ndarray:

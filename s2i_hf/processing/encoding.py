@@ -23,7 +23,7 @@ import torch
 from .layouts import LayoutLike, SkeletonLayout, get_layout
 from .resizing import Columns, joint_inverse, joint_matrix, resize_weights, time_inverse, time_taps
 from .skeleton_layout import joint_depths
-from .transforms import prepare
+from .transforms import Center, prepare
 
 Stream = Literal["joint", "bone", "motion", "bone_motion"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
@@ -60,7 +60,7 @@ class EncodingOptions:
     part_widths: Literal["joints", "equal"] = "joints"
     value_range: Literal["sequence", "per_axis", "fixed"] = "sequence"
     value_scale: float = 1.0
-    center: Literal["first_frame", "every_frame", "none"] = "first_frame"
+    center: Center = "first_frame"
     stream: Stream = "joint"
     image_mean: tuple[float, float, float] | None = None
     image_std: tuple[float, float, float] | None = None

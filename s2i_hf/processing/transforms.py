@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .array_axes import unmasked
 from .layouts import SkeletonLayout, get_layout
 
+Center = Literal["first_frame", "every_frame", "none"]  # when the centre of the first person is subtracted
 PEOPLE: tuple[str, ...] = ("adaptive", "first")
 MAX_METRES = 20.0  # half the size of a scene that a depth sensor can see; beyond it coordinates are not in metres
 ORIGIN_RADIUS = 1.0  # metres; a body this near to zero is root-centred, for sensors see nothing so close

@@ -47,6 +47,7 @@ class CommonArguments:
     shear: float = arg(0.0, "Largest share of an axis that is added to another.")
     mirror: float = arg(0.0, "Probability of swapping left and right.")
     drop_joints: float = arg(0.0, "Probability of losing a joint for the whole clip.")
+    zero_joints: float = arg(0.0, "Largest share of the joints at zero for the whole clip, drawn from 0 up to it.")
     drop_parts: float = arg(0.0, "Probability of losing a body part for the whole clip.")
     drop_frames: float = arg(0.0, "Largest share of the frames lost, in one span.")
     jitter: float = arg(0.0, "Standard deviation of noise on every joint, metres.")

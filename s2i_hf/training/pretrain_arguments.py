@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..models.scheduling_diffmae import NoiseSchedule
 from ..processing.encoding import EncodingOptions, Stream
 from ..processing.masking import mask_weights, ratio_range, typical_ratio
+from ..processing.transforms import Center
 from ..utils.arguments import arg, pairs, several
 from .common_arguments import CommonArguments
 
@@ -36,7 +37,7 @@ class _PretrainTask:
     part_widths: Literal["joints", "equal"] = arg("joints", "Width of a body part: by its joints, or a fifth.")
     value_range: Literal["sequence", "per_axis", "fixed"] = arg("sequence", "How coordinates reach the pixel range.")
     value_scale: float = arg(1.0, "Metres that become 1 with value_range fixed.")
-    center: Literal["first_frame", "every_frame", "none"] = arg("first_frame", "When actor 1's centre is subtracted.")
+    center: Center = arg("first_frame", "When actor 1's centre is subtracted.")
     stream: Stream = arg("joint", "What the image shows.")
     joint_order: Literal["parts", "sensor", "random"] = arg(
         "parts", "Joints from left to right: part by part, as the sensor lists them, or shuffled."

@@ -259,7 +259,9 @@ class _MaskingCollator:
 
     def __init__(self, arguments: PretrainArguments, options: EncodingOptions, grid: tuple[int, int]) -> None:
         self.arguments, self.options, self.grid = arguments, options, grid
-        self.collate = SkeletonCollator(arguments.augmentation, seed=arguments.seed, with_labels=False)
+        self.collate = SkeletonCollator(
+            arguments.augmentation, arguments.seed, with_labels=False, center=options.center
+        )
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = self.collate(rows)

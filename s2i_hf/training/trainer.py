@@ -75,7 +75,7 @@ class SkeletonTrainer(Trainer):
     ) -> None:
         args.push_to_hub = False  # nothing is pushed before somebody calls `push_to_hub`
         plain = dict(vars(model.config))
-        collator = SkeletonCollator(arguments.augmentation, seed=arguments.seed)
+        collator = SkeletonCollator(arguments.augmentation, arguments.seed, center=processor.center)
         own: Any = {"data_collator": collator, "processing_class": processor, "compute_metrics": _stock_metrics}
         super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **own, **options)
         if "use_cache" not in plain:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import get_args
 
 import numpy as np
 import pytest
 from bodies import nearest_by_walking
 from conftest import MakeClip, one_sentence
 
-from s2i_hf.processing.augmentation import NO_AUGMENTATION, NUM_DRAWS, Augmentation, rotation_matrix, shear_matrix
+from s2i_hf.data.collator import SkeletonCollator
+from s2i_hf.experiments.robustness import drop_joints_exactly, lost_joint_indices
+from s2i_hf.processing.augmentation import (
+    NO_AUGMENTATION,
+    NUM_DRAWS,
+    Augmentation,
+    at_zero,
+    rotation_matrix,
+    shear_matrix,
+)
+from s2i_hf.processing.encoding import EncodingOptions, decode, encode
 from s2i_hf.processing.layouts import LAYOUTS, PARTS, SkeletonLayout
 from s2i_hf.processing.rng import hash_ids, uniform
-from s2i_hf.processing.transforms import fill_missing, play
+from s2i_hf.processing.transforms import Center, fill_missing, play
 from s2i_hf.training.pretrain_arguments import PretrainArguments
 
 LAYOUT = LAYOUTS["kinect_v2"]
@@ -125,7 +136,7 @@ def test_a_clip_is_left_as_it_was(make_clip: MakeClip) -> None:
     "values", [{"crop": (0.0, 1.0)}, {"crop": (0.9, 0.5)}, {"crop": (0.5, 1.1)}, {"mirror": 1.5}, {"drop_joints": -0.1},
                {"yaw": -1.0}, {"jitter": -0.1}, {"speed": (0.0, 1.0)}, {"speed": (1.2, 0.8)}, {"speed": (1.0, 50.0)},
                {"shear": -0.1}, {"shear": float("nan")}, {"yaw": float("inf")}, {"drop_parts": 1.1}, {"drop_frames": 1.0},
-               {"drop_frames": -0.1}, {"jitter_frames": 0}, {"jitter_frames": float("nan")}]
+               {"drop_frames": -0.1}, {"jitter_frames": 0}, {"jitter_frames": float("nan")}, {"zero_joints": 1.0}, {"zero_joints": -0.1}]
 )  # fmt: skip
 def test_augmentation_refuses_nonsense(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(values))} is") as caught:
@@ -136,7 +147,14 @@ def test_augmentation_refuses_nonsense(values: dict[str, object]) -> None:
 # --- the steps that came later ----------------------------------------------------------------------------------------
 
 OLD = {"crop": (0.5, 1.0), "yaw": 0.5, "tilt": 0.3, "scale": 0.1, "mirror": 0.5, "drop_joints": 0.1, "jitter": 0.01}
-LATER = {"speed": (0.5, 2.0), "shear": 0.3, "drop_parts": 0.4, "drop_frames": 0.5, "jitter_frames": 5}
+LATER = {
+    "speed": (0.5, 2.0),
+    "shear": 0.3,
+    "drop_parts": 0.4,
+    "drop_frames": 0.5,
+    "jitter_frames": 5,
+    "zero_joints": 0.4,
+}
 
 
 def old_formula(joints: np.ndarray, layout: SkeletonLayout, draws: np.ndarray, values: dict[str, object]) -> np.ndarray:
@@ -370,6 +388,54 @@ def test_smooth_noise_is_as_large_and_changes_slowly() -> None:
     assert not Augmentation(jitter_frames=8)(still, LAYOUT, draws(1)).any()  # of nothing
 
 
+@pytest.mark.parametrize("center", ["first_frame", "every_frame", "none"])
+def test_joints_at_zero_are_as_in_the_table_of_robustness(center: Center, make_clip: MakeClip) -> None:
+    """What is at zero is written out here: zero in the image of every frame, of both people, and not refilled; the rest is left alone."""
+    joints, options = make_clip(frames=9, people=2), EncodingOptions(size=(9, 100), center=center, value_range="fixed")
+    augmentation, shares = Augmentation(zero_joints=0.6), []
+    for seed in range(60):
+        row = draws(seed)
+        generator = np.random.Generator(np.random.Philox(key=int(row[7] * 2**53) + 2 * 2**64))
+        numbers = generator.random(25)
+        lost = numbers < 0.6 * generator.random()
+        found = augmentation(joints, LAYOUT, row, center)
+        np.testing.assert_array_equal(found[:, :, ~lost], joints[:, :, ~lost])
+        shares.append(lost.mean())
+        if lost.sum() > 0 and seed < 12:
+            image, metadata = encode([found], LAYOUT, options)
+            centred = decode(image, metadata)[0].numpy() - metadata[0].offset[:, None, None]
+            assert metadata[0].num_missing == 0 and np.abs(centred[:, :, lost]).max() < 1e-4
+            exactly = drop_joints_exactly(joints, LAYOUT, 0.2, 0, "a", "zero", center)
+            same = at_zero(joints, lost_joint_indices(25, 0.2, 0, "a"), LAYOUT, center)
+            np.testing.assert_array_equal(same, exactly)
+    assert 0.2 < np.mean(shares) < 0.4 and min(shares) < 0.1 and max(shares) > 0.45  # uniform from 0 to 0.6
+
+
+def test_never_are_all_joints_at_zero(make_clip: MakeClip) -> None:
+    joints = make_clip("sbu_15", frames=3)[:, :, :3]
+    layout = SkeletonLayout("three", ["a", "b", "c"], [-1, 0, 1], {"torso": ["a", "b", "c"]}, center="a")
+    found = [Augmentation(zero_joints=0.99)(joints, layout, draws(seed)) for seed in range(200)]
+    zeroed = [int((one == one[:1]).all(axis=(0, 1, 3)).sum()) for one in found]
+    assert max(zeroed) == 2 and min(zeroed) == 0
+
+
+def test_zero_is_where_the_images_have_it(make_clip: MakeClip) -> None:
+    """The collator of a run tells the augmentation what its processor subtracts."""
+    joints = make_clip(frames=9)
+    rows = [{"joints": joints, "layout": "kinect_v2", "sample_id": f"clip{index}"} for index in range(8)]
+    augmentation, places = Augmentation(zero_joints=0.9), {}
+    for center in get_args(Center):
+        batch = SkeletonCollator(augmentation, 3, with_labels=False, center=center)(rows)["joints"].numpy()
+        changed = (batch != joints).any(axis=(1, 2, 4))
+        assert changed.any()
+        places[center] = batch[:, :, 0].swapaxes(1, 2)[changed]  # (joints lost, T, 3)
+    still = joints[0, 0, 1]
+    np.testing.assert_allclose(places["first_frame"], np.broadcast_to(still, places["first_frame"].shape), atol=1e-6)
+    moving = np.broadcast_to(joints[:, 0, 1], places["every_frame"].shape)
+    np.testing.assert_allclose(places["every_frame"], moving, atol=1e-6)
+    assert np.abs(places["none"]).max() < 1e-5
+
+
 def test_one_line_each_in_yaml(tmp_path: object) -> None:
     from s2i_hf.utils.arguments import from_values
 
@@ -383,6 +449,7 @@ def test_one_line_each_in_yaml(tmp_path: object) -> None:
     plain = PretrainArguments(data="synthetic_xsub").augmentation
     assert plain == Augmentation(crop=(0.5, 1.0), yaw=0.3, tilt=0.3)  # MAMP's, as before
     assert Augmentation() == NO_AUGMENTATION
+    assert PretrainArguments(data="synthetic_xsub", zero_joints=0.3).augmentation.zero_joints == 0.3
     with pytest.raises(ValueError, match="drop_parts is 2"):
         PretrainArguments(data="synthetic_xsub", drop_parts=2.0)
 
