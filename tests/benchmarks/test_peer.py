@@ -311,7 +311,7 @@ def test_the_larger_network_comes_with_the_recipe_of_its_authors():
 
 
 def test_the_larger_network_learns(tmp_path):
-    settings = {**QUICK, "network": "ctrgcn", "width": 8, "repeat": 15, "output_dir": str(tmp_path)}
+    settings = {**QUICK, "network": "ctrgcn", "width": 8, "repeat": 8, "output_dir": str(tmp_path)}
     found = peer_run(PeerArguments(**settings), {"train": make_rows([1, 2, 3]), "test": make_rows([4])}, silent)
     assert found["metrics"]["top1"] == 1.0 and found["rows"][0]["method"] == "ctrgcn"
 
@@ -375,9 +375,7 @@ def test_a_share_of_the_labels_is_that_of_finetune(tmp_path, monkeypatch):
     )
     monkeypatch.setattr("peers.running.check_splits", lambda rows, test, labelled: seen.extend(rows.sample_ids))
     found = peer_run(arguments, {"train": train, "test": make_rows([4])}, silent)
-    chosen, _ = choose_clips(
-        FinetuneArguments(data="x", model="config:micro", label_share=0.2, label_seed=3, validation_share=0.0), train
-    )
+    chosen, _ = choose_clips(FinetuneArguments(data="x", model="config:micro", label_share=0.2, label_seed=3), train)
     assert seen == list(chosen.sample_ids) and len(seen) == 6
     assert {row["setting"] for row in found["rows"]} == {"semi_20"} and found["rows"][0]["train_clips"] == 6
 
