@@ -13,6 +13,7 @@ Nothing is chosen on test clips.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -161,6 +162,9 @@ def _check_device(preset: str) -> None:
     if preset == "gpu":
         import torch
 
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = (
+            "1"  # ask the driver without opening the device: stages are forks of this process
+        )
         if not torch.cuda.is_available():
             raise ValueError(
                 "--preset gpu needs a GPU, and torch sees none here; use --preset cpu, or --dry_run for the plan."

@@ -10,10 +10,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import runpy
 import shutil
-import subprocess
+import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +59,12 @@ def is_done(stage: Stage, runs: Path) -> bool:
     return measured and (stage.kind != "finetune" or (folder / SUMMARY).is_file())
 
 
+def spent(stage: Stage, runs: Path) -> float:
+    """Seconds that a stage has taken in all, each time it ran."""
+    file = runs / "seconds" / f"{stage.name}.json"
+    return float(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else 0.0
+
+
 def choose(stage: Stage, runs: Path) -> tuple[str, dict[str, Any], dict[str, float]]:
     """The setting that was best on validation clips: its label, its flags, and top-1 of every one; the first of equals."""
     found = {
@@ -70,9 +78,9 @@ def choose(stage: Stage, runs: Path) -> tuple[str, dict[str, Any], dict[str, flo
 
 
 def words_of(stage: Stage, flags: Mapping[str, Any], resume: bool = False) -> list[str]:
-    """The command line of a stage, without the interpreter."""
+    """The command line of a stage: s2i, or a file, and its arguments."""
     command = stage.script.split()
-    words = ["-m", "s2i_hf", *command[1:]] if command[0] == "s2i" else [str(ROOT / stage.script)]
+    words = command if command[0] == "s2i" else [str(ROOT / stage.script)]
     for name, value in flags.items():
         if value is None:
             continue
@@ -110,10 +118,96 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+class _Process:
+    """A program in a fork of this process, which has imported torch and transformers once for all: that takes ten seconds of a core.
+
+    Args:
+        words: s2i, or a file, and its arguments.
+        log: Gets its output.
+        environment: What it finds changed in its environment.
+        threads: Of its computations.
+        core: The only one it may use, if not None.
+    """
+
+    def __init__(
+        self, words: Sequence[str], log: Path, environment: Mapping[str, str], threads: int, core: int | None
+    ) -> None:
+        import s2i_hf.evaluation.probing
+        import s2i_hf.training.finetuning
+        import s2i_hf.training.pretraining  # noqa: F401
+
+        self.code: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.setsid()  # Ctrl-C reaches the benchmark alone, which asks each stage once
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+                if core is not None:
+                    os.sched_setaffinity(0, {core})
+                code = _run_program(words, log, environment, threads)
+            finally:
+                os._exit(code)
+
+    def poll(self) -> int | None:
+        """The exit status, None while it runs."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it ended within this time."""
+        last = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() < last:
+            time.sleep(0.05)
+        return self.code is not None
+
+
+def _run_program(words: Sequence[str], log: Path, environment: Mapping[str, str], threads: int) -> int:
+    """In the fork: run the program as the interpreter would; its exit status."""
+    import torch
+
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    sys.stdin, sys.stdout, sys.stderr = (open(number, "w" if number else "r") for number in range(3))  # noqa: SIM115 (they stay)
+    os.environ.update(environment)
+    torch.set_num_threads(threads)
+    code = 0
+    try:
+        if words[0] == "s2i":
+            sys.argv = ["s2i", *words[1:]]
+            runpy.run_module("s2i_hf", run_name="__main__", alter_sys=True)
+        else:
+            sys.argv, sys.path[0] = list(words), str(Path(words[0]).parent)
+            runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
 @dataclass
 class _Job:
     stage: Stage
-    process: subprocess.Popen[bytes]
+    process: _Process
     log: Path
     began: float
 
@@ -214,20 +308,11 @@ class Runner:
         log = self.runs / "logs" / f"{stage.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.runs / "stages" / f"{stage.name}.json", stage.settings())
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+        environment = {"OMP_NUM_THREADS": str(self.threads)}
         if self.device == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, *words_of(stage, flags, resume)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which asks each stage once
-                # a stage that outlives a killed benchmark keeps its lock
-                pass_fds=(self.lock.fileno(),),
-            )  # fmt: skip
-        core = self.cores[slot]
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
+        # the fork has the lock too: a stage that outlives a killed benchmark keeps it
+        process = _Process(words_of(stage, flags, resume), log, environment, self.threads, self.cores[slot])
         self.report(f"{stage.name}: {'goes on' if resume else 'begins'}{note}")
         return _Job(stage, process, log, time.monotonic())
 
@@ -237,7 +322,7 @@ class Runner:
             if code is None:
                 continue
             del running[slot]
-            minutes = (time.monotonic() - job.began) / 60
+            minutes = self._spend(job) / 60
             if code == 0 and is_done(job.stage, self.runs):
                 outcome.done.append(job.stage.name)
                 self._record_rows(job.stage)
@@ -252,6 +337,12 @@ class Runner:
                     outcome.failed[job.stage.name] = f"exit status {code}"
                 self.report(f"{job.stage.name}: failed: {outcome.failed[job.stage.name]} ({job.log})")
 
+    def _spend(self, job: _Job) -> float:
+        """Seconds that a stage has taken this time; all of them are kept in `seconds/<name>.json`."""
+        seconds = time.monotonic() - job.began
+        write_json(self.runs / "seconds" / f"{job.stage.name}.json", spent(job.stage, self.runs) + seconds)
+        return seconds
+
     def _record_rows(self, stage: Stage) -> None:
         if self.results_csv and stage.setting and (rows := stage_rows(stage, self.runs)):
             append_results(self.runs / stage.name, rows, self.results_csv)
@@ -260,13 +351,16 @@ class Runner:
         """Ask what still runs to stop, and wait for its checkpoint."""
         try:
             for job in running.values():
-                job.process.terminate()
+                job.process.send(signal.SIGTERM)
             last = time.monotonic() + PATIENCE
             for job in running.values():
-                job.process.wait(timeout=max(0.1, last - time.monotonic()))
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                job.process.ended(max(0.1, last - time.monotonic()))
+        finally:
             for job in running.values():
-                job.process.kill()
+                job.process.send(signal.SIGKILL)
+                job.process.ended(1.0)
+        for job in running.values():
+            self._spend(job)
         outcome.done += [job.stage.name for job in running.values() if is_done(job.stage, self.runs)]
 
 

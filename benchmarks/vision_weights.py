@@ -41,14 +41,14 @@ from typing import Any, Literal
 
 from accuracy_cost import show_plan
 from accuracy_plan import PRESETS, DataSet, Stage, find_sets
-from accuracy_running import Runner, is_done, stage_rows
+from accuracy_running import Runner, is_done, spent, stage_rows
 from accuracy_stages import PREPARE, PROBE, Maker
 
 from s2i_hf.runs.provenance import public_command
 from s2i_hf.utils.arguments import arg, parse, run_main
 from s2i_hf.utils.files import write_atomically
 
-STARTS = ("new", "noise", "scrambled", "photographs")
+STARTS = ("photographs", "new", "scrambled", "noise")
 PRETRAININGS = ("none", "open")
 OPEN_SETS = ("nw_ucla_xview", "utd_mhad_xsub", "msr_action3d_xsub", "ui_prmd_kinect_xsub")
 MEASURED, REPEATED = ("nw_ucla_xview", "utd_mhad_xsub"), ("nw_ucla_xview",)
@@ -303,7 +303,7 @@ def table_text(values: Values) -> str:
                         + " | ".join(with_error(cell) if cell else "" for cell in cells)
                         + " |"
                     )
-            for other in STARTS[:-1]:
+            for other in STARTS[1:]:
                 for pretraining in PRETRAININGS:
                     found = [
                         effect(values, one, name, f"photographs+{pretraining}", f"{other}+{pretraining}", seeds)
@@ -342,7 +342,11 @@ def vision_weights(arguments: VisionArguments) -> Values:
         )  # fmt: skip
         failed = runner.run().failed
     values = collect(plan, runs)
-    text = f"{table_text(values)}\n    {public_command()}\n"
+    hours: dict[str, float] = {}
+    for stage in plan:
+        hours[stage.kind] = hours.get(stage.kind, 0.0) + spent(stage, runs) / 3600
+    shown = ", ".join(f"{kind} {time:.1f}" for kind, time in hours.items() if time)
+    text = f"{table_text(values)}\nCore-hours: {sum(hours.values()):.1f} ({shown}).\n\n    {public_command()}\n"
     if arguments.table:
         write_atomically(arguments.table, text)
         print(f"Written: {arguments.table}")
