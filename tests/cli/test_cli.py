@@ -202,21 +202,3 @@ def test_shells_complete_commands_and_flags(capsys: pytest.CaptureFixture[str], 
     code, out, _ = run(capsys, "--print-completion", shell)
     assert code == 0 and "cross-layout" in out and "--decoder_type" in out
     assert run(capsys, "--print-completion", "cmd")[0] == 2
-
-
-def test_the_demo_needs_files_of_a_real_data_set(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "demo", "--data", "nw_ucla_xview")
-    assert code == 2 and err == "s2i demo: --data nw_ucla_xview needs its raw files: --data_dir path/to/them.\n"
-
-
-@pytest.mark.slow
-def test_the_demo(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "s2i_hf", "demo", "--max-steps", "2"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and "== Done." in done.stdout and "joints filled" in done.stdout, done.stderr
-    assert "s2i pretrain --config demo" in (tmp_path / "runs" / "demo" / "README.md").read_text()
-
-
-def test_a_demo_of_an_unknown_protocol_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "demo", "--data", "nope")
-    assert code == 2 and "Unknown protocol 'nope'" in err and "--data path" not in err
