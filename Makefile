@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card, in runs/demo (or DATA=... DATA_DIR=...)
+demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card -> few labels, in runs/demo (or DATA=... DATA_DIR=...)
 	$(BIN)/s2i demo --data "$(DATA)" $(if $(DATA_DIR),--data_dir "$(DATA_DIR)")
 
 test: $(STAMP)  ## run the tests

@@ -6,6 +6,7 @@ A module is imported when its command runs, so that `s2i --help` is quick.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ..processing.suggestions import did_you_mean
 from ..utils.arguments import naming_flags, read_arguments, run_main, settings_of
+from ..utils.progress import NO_BARS
 
 
 class Command(NamedTuple):
@@ -62,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: code 2 after an error, which is one sentence on stderr; 130 after Ctrl-C.
     """
+    if not sys.stderr.isatty():  # a log is no place for bars; before what draws them is imported
+        os.environ.update(NO_BARS)
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else "--help"
     with _term_as_interrupt():

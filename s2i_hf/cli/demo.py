@@ -23,14 +23,13 @@ from ..hub.result_pages import standard_error
 from ..protocols import get_protocol
 from ..runs.results import read_results
 from ..utils.arguments import arg
+from ..utils.progress import NO_BARS
 
 WORK = Path("runs/demo_data")
 DRAWS = 3  # of the labels
 LABEL_SHARE = 0.1
 LABEL_STEPS = 60
 ARMS = {"pretrained": "the pretrained encoder", "untrained": "new weights"}  # --encoder, and in words
-# Bars of transformers and of `datasets`, which would be most of what the demo prints
-_NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
 @dataclass
@@ -133,7 +132,7 @@ def _command(*words: str) -> list[str]:
 def _environment(beside: int = 1) -> dict[str, str]:
     """Of a process that draws no bars and leaves the cores to as many `beside` each other."""
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // beside))} if beside > 1 else {}
-    return {**threads, **os.environ, **_NO_BARS}
+    return {**threads, **os.environ, **NO_BARS}
 
 
 def _step(title: str, *words: str) -> None:

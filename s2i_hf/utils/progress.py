@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+"""Environment of a process in which the Hub, transformers and `datasets`, once imported, draw no bars at all."""
+
 
 @contextmanager
 def no_progress_bars(on_terminals: bool = True) -> Iterator[None]:
