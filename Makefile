@@ -8,7 +8,7 @@ VENV3  := .venv-datasets3
 DATA     ?= synthetic_xsub
 DATA_DIR ?=
 
-.PHONY: help venv demo test test-slow test-datasets3 quality style bench
+.PHONY: help venv demo weights test test-slow test-datasets3 quality style bench
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -24,6 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card -> few labels, in runs/demo (or DATA=... DATA_DIR=...)
 	$(BIN)/s2i demo --data "$(DATA)" $(if $(DATA_DIR),--data_dir "$(DATA_DIR)")
+
+# A smoke run: make weights DATA_DIR=path MAX_STEPS=5. Killed at any moment, the same command goes on.
+weights: $(STAMP)  ## a skeleton encoder to share, from vision:tiny, in runs/weights: DATA_DIR=folder of UI-PRMD and Bandai-Namco
+	@test -d "$(DATA_DIR)/UI-PRMD" -a -d "$(DATA_DIR)/Bandai-Namco" || { echo "make weights needs DATA_DIR=path with UI-PRMD and Bandai-Namco in it"; exit 1; }
+	@test -d runs/weights_data || { $(BIN)/s2i synthesize --output runs/weights_data.part && mv runs/weights_data.part runs/weights_data; }
+	$(BIN)/s2i pretrain --config universal/weights --resume $(if $(MAX_STEPS),--max_steps $(MAX_STEPS)) \
+	  --data_dir "ui_prmd_kinect_xsub=$(DATA_DIR)/UI-PRMD,bandai_namco_by_index=$(DATA_DIR)/Bandai-Namco,synthetic_xsub=runs/weights_data"
+	@echo "Next: s2i push runs/weights USER/NAME"
 
 test: $(STAMP)  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadscope

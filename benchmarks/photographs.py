@@ -41,7 +41,7 @@ class PhotographArguments:
     images: str = arg(help="Parquet file with a row per image: image {bytes}.")
     output_dir: str = arg(help="Gets the model.")
     kind: Literal["photographs", "scrambled", "noise"] = arg("photographs", "What is learned from.")
-    model: str = arg("config:tiny", "config:micro|tiny|small|base|large, or a folder to go on from.")
+    model: str = arg("config:tiny", "config:micro|tiny|small|base|large, vision:tiny, or a folder to go on from.")
     size: int = arg(112, "Side of the image that the model sees, in pixels.")
     patch_size: int = arg(16, "Side of a patch.")
     passes: float = arg(13.0, "How often each image is seen.")

@@ -70,7 +70,9 @@ class EncoderArguments(EvaluationArguments):
 
     kind: ClassVar[str]  # of evaluation, in the name of the folder where a model has none
 
-    model: str = arg(help="Run folder of a training, or Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, Swin ...")
+    model: str = arg(
+        help="Run folder of a training, vision:tiny, or Hub id: ViTMAE, ViT, DeiT, DINOv2, CLIP, SigLIP, Swin ..."
+    )
     rotations: int = arg(
         1,
         "Views that an encoder's features are the mean of: the clip rotated about the vertical axis, evenly over the circle; raw "
@@ -86,7 +88,7 @@ class EncoderArguments(EvaluationArguments):
     @property
     def run_dir(self) -> Path:
         """Where results go: `output_dir` if given, else the model's own folder, else runs/<kind>_<model>_<data>."""
-        own, name = self.model if Path(self.model).is_dir() else None, self.model.rpartition("/")[2]
+        own, name = self.model if Path(self.model).is_dir() else None, self.model.rpartition("/")[2].replace(":", "_")
         return Path(self.output_dir or own or f"runs/{self.kind}_{name}_{Path(self.data).name}")
 
     def features(self, encoder: nn.Module, rows: Rows, processor: SkeletonProcessor, **options: Any) -> Features:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.model_cost import model_cost
+from ..models.vision_weights import is_vision
 from ..processing.augmentation import Augmentation
 from ..processing.layouts import BUILT_IN
 from ..processing.masking import MASKS, describe_mask, ratio_range
@@ -127,7 +128,7 @@ def origin_repository(run: RunFolder) -> str | None:
 
 def origin_name(run: RunFolder) -> tuple[str, bool]:
     """What the weights started from, as readers elsewhere can find it, and whether they can: a repository, or the name of a run."""
-    public = origin_repository(run) or (run.origin if hub_id(run.origin) else None)
+    public = origin_repository(run) or (run.origin if hub_id(run.origin) or is_vision(run.origin) else None)
     return (public, True) if public else (Path(run.origin).name, False)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.storage import META_FILE
+from ..models.vision_weights import TERMS, terms_text
 from ..protocols import DATASETS
 from ..runs.run_folder import RunFolder, hub_id
 from ..utils.arguments import several
@@ -22,9 +23,13 @@ from .card_sections import METRIC_NAMES, is_damaged, render_run
 from .dataset_card import write_dataset_card
 from .markdown import front_matter_yaml, words
 
+LICENCE = "LICENSE"  # the name that the Hub links to
+
 
 def write_card(run_dir: str | Path) -> Path:
-    """Write `run_dir/README.md` (and curve.png), whose path is returned, from the files in the folder; again whenever one of them changes.
+    """Write `run_dir/README.md`, whose path is returned, from the files in the folder; again whenever one of them changes.
+
+    With it come curve.png, and LICENSE where the weights have the terms of `vision:tiny`.
 
     Read is what `RunFolder` reads, and the pictures that exist are linked. The folder of a converted data set gets its own card
     (`dataset_card.write_dataset_card`).
@@ -42,6 +47,11 @@ def write_card(run_dir: str | Path) -> Path:
     with suppress(MissingExtra):  # the card has the losses in a table as well
         curve_picture(run_dir)
     write_atomically(run_dir / "README.md", render_card(run_dir))
+    licence = run_dir / LICENCE
+    if RunFolder(run_dir).has_vision_terms:
+        write_atomically(licence, terms_text())
+    elif licence.is_file() and licence.read_bytes() == terms_text().encode():
+        licence.unlink()  # of an earlier run in this folder
     return run_dir / "README.md"
 
 
@@ -87,11 +97,15 @@ def _front_matter(run: RunFolder) -> str:
     diffusion = ["diffusion", "diffmae"] if run.config.get("model_type") == "diffmae" else []
     classifies = run.is_finetuned or run.is_fusion
     kind = "image-classification" if classifies else "masked-autoencoder"
-    inherited = run.licence == "other"  # terms of one's own, which stand where the weights came from
+    inherited = run.terms == "other"  # terms of one's own, which stand where the weights came from
     card = ModelCardData(
         license=run.licence,
-        license_name="as-of-the-base-model" if inherited else None,
-        license_link=f"https://huggingface.co/{run.base_model}" if inherited else None,
+        license_name=TERMS if run.has_vision_terms else "as-of-the-base-model" if inherited else None,
+        license_link=LICENCE
+        if run.has_vision_terms
+        else f"https://huggingface.co/{run.base_model}"
+        if inherited
+        else None,
         library_name="transformers",
         pipeline_tag="image-classification" if classifies else "image-feature-extraction",
         tags=["skeleton", "action-recognition", "skeleton-to-image", kind, *diffusion, "s2i-hf"],

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ..models.registration import OWN_MODELS
+from ..models.vision_weights import terms_text
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.provenance import ENVIRONMENT, describe_environment
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import SETTINGS_HEADER
 from .card_sections import origin_repository
 from .markdown import front_matter_yaml, render
-from .model_card import render_card
+from .model_card import LICENCE, render_card
 from .remote_code import PROCESSOR_CLASS, code_files, with_code
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,8 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
 
     Returns:
         Name in the repository -> content, or the path of a file that goes as it is. config.json, preprocessor_config.json, README.md and
-        the weights are always there; run.yaml, results and pictures as far as the run left them; environment.json; code files;
-        model.onnx if it was made of this very model, and not of an earlier one.
+        the weights are always there; LICENSE where the terms of `vision:tiny` hold; run.yaml, results and pictures as far as the run left
+        them; environment.json; code files; model.onnx if it was made of this very model, and not of an earlier one.
 
     Raises:
         ValueError: the run is not finished, its weights are pickles, a file is broken, or a text would give away a path or a token.
@@ -86,6 +87,8 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
         else:
             logger.warning("%s is of other weights or settings and stays; `s2i export --overwrite` renews it.", ONNX)
     files["README.md"] = _card(run, repository).encode()
+    if run.has_vision_terms:
+        files[LICENCE] = terms_text().encode()
     files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
     check_public(files, run_dir)
     return files

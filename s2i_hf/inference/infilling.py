@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..models.initialization import image_sides, shown_size
 from ..models.loading import load_config, load_weights
+from ..models.vision_weights import local_name
 from ..processing.array_axes import arrange, in_space, unmasked
 from ..processing.encoding import EncodingOptions, decode, encode
 from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -147,7 +148,7 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
         reason = "was trained to predict the motion stream of its image, so it cannot fill gaps of the image"
         raise ValueError(f"model {name!r} {reason}; take one pretrained with --target joint.")
     try:
-        processor = SkeletonProcessor.from_pretrained(name)
+        processor = SkeletonProcessor.from_pretrained(local_name(name))
     except (OSError, TypeError) as error:  # a ValueError says itself what is wrong with it
         reason = " ".join(str(error).split())[:120].rstrip(".")
         raise ValueError(f"{name!r} has no usable preprocessor_config.json ({reason}); give a run folder.") from None

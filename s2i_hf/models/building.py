@@ -60,10 +60,11 @@ def build_mae(
     seed: int = 0,
     **config_changes: Any,
 ) -> ViTMAEForPreTraining:
-    """A ViT-MAE from a size (`"config:small"`), a local folder or a Hub repository of MAE weights.
+    """A ViT-MAE from a size (`"config:small"`), the weights of the package (`"vision:tiny"`), a local folder or a Hub repository.
 
     Args:
-        name: "config:micro", "config:tiny", "config:small", "config:base", "config:large"; or what `from_pretrained` takes.
+        name: "config:micro", "config:tiny", "config:small", "config:base", "config:large"; "vision:tiny", weights of photographs that come
+            with the package; or what `from_pretrained` takes.
         image_size: Side of the image in pixels, or (height, width). Weights of another size get the sine-cosine positions of this one.
         patch_size: Side of a patch; weights come with their own, and 16 leaves it to them.
         mask_ratio: Share of patches hidden, written to the config.

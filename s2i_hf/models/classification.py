@@ -45,8 +45,9 @@ def build_classifier(
     """A classifier for these classes on the encoder of a checkpoint, or on one from scratch.
 
     Args:
-        source: A size for a ViT from scratch ("config:micro", "config:tiny", "config:small", "config:base", "config:large"); or a folder or
-            Hub id of a ViTMAE, DiffMAE, ViT, an earlier classifier, or a model of another family (see `backbones.FAMILIES`).
+        source: A size for a ViT from scratch ("config:micro", "config:tiny", "config:small", "config:base", "config:large"); "vision:tiny",
+            weights that come with the package; or a folder or Hub id of a ViTMAE, DiffMAE, ViT, an earlier classifier, or a model of
+            another family (see `backbones.FAMILIES`).
         class_names: Names of the classes, in the order of their labels; they become id2label and label2id.
         pooling: What the head reads. "cls": the stock classifier of the family (for a ViT its CLS token). "mean": mean of the patch tokens.
             "columns": mean over time of each patch column, side by side.

@@ -19,6 +19,7 @@ from torch import nn
 
 from ..utils.hub_errors import first_line, has_hub_file, hub_file
 from .initialization import patch_grid, shown_size
+from .vision_weights import announced_digest, is_vision, local_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -39,7 +40,8 @@ _PART_OF = {
 
 
 def check_model_name(name: str) -> None:
-    """Raise FileNotFoundError for the path of a folder that is not there; what is no path may be on the Hub."""
+    """Raise FileNotFoundError for the path of a folder that is not there; what is no path may be on the Hub, or come with the package."""
+    name = local_name(name)
     local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and Path(name).parent.is_dir())
     if local and not Path(name).is_dir():
         raise FileNotFoundError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
@@ -60,7 +62,7 @@ def load_config(name: str) -> PreTrainedConfig:
         raise FileNotFoundError(f"{name!r} holds no config.json; expected {wanted}.")
     read_object(file, name)
     try:
-        return AutoConfig.from_pretrained(name)
+        return AutoConfig.from_pretrained(local_name(name))
     except (OSError, ValueError) as error:
         reason = f"cannot load model {name!r} ({first_line(error)})"
         raise FileNotFoundError(f"{reason}; expected a run folder or a Hub id.") from None
@@ -68,6 +70,7 @@ def load_config(name: str) -> PreTrainedConfig:
 
 def model_file(name: str, file: str) -> Path | None:
     """Path of a file such as "config.json" in a folder or Hub repository, None if there is none; raises what `load_config` raises."""
+    name = local_name(name)
     if not Path(name).is_dir():
         try:
             return hub_file(name, file)
@@ -117,17 +120,22 @@ def weight_files(name: str) -> list[Path]:
 
 
 def _check_sum(file: Path, name: str) -> None:
-    """Compare a file in the cache of the Hub with its SHA-256, which the cache calls it by."""
-    wanted = file.resolve().name
-    if not file.is_symlink() or not re.fullmatch("[0-9a-f]{64}", wanted):
+    """Compare a file in the cache of the Hub with its SHA-256, which the cache calls it by; one of the package with that beside it."""
+    ours = is_vision(name)
+    wanted = announced_digest(name) if ours else file.resolve().name
+    if not ours and (not file.is_symlink() or not re.fullmatch("[0-9a-f]{64}", wanted)):
         return
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    if digest != wanted:
-        raise ValueError(
-            f"{file.name} of {name!r} is not what the Hub announced (SHA-256 {digest[:12]}..., not {wanted[:12]}...): damaged on the way "
-            f"or changed in the cache; remove it with `hf cache rm model/{name}` and load it again."
-        )
+    if digest == wanted:
+        return
+    which = f"(SHA-256 {digest[:12]}..., not {wanted[:12]}...)"
+    if ours:
+        raise ValueError(f"{file.name} of {name!r} is not what it was packed as {which}; install s2i-hf again.")
+    raise ValueError(
+        f"{file.name} of {name!r} is not what the Hub announced {which}: damaged on the way or changed in the cache; remove it with "
+        f"`hf cache rm model/{name}` and load it again."
+    )
 
 
 def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[Model, set[str]]:
@@ -148,7 +156,9 @@ def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[M
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # its table of what was not used; what matters of it is checked below
     try:
-        loaded: Any = model_class.from_pretrained(name, output_loading_info=True, use_safetensors=True, **changes)
+        loaded: Any = model_class.from_pretrained(
+            local_name(name), output_loading_info=True, use_safetensors=True, **changes
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = f"cannot load the weights in {name!r} ({first_line(error)})"
         raise ValueError(f"{reason}; they are damaged or cut off: save, push or fetch the model again.") from None

@@ -20,6 +20,7 @@ from .building import Size
 from .configuration_pooled_vit import side_and_patch
 from .initialization import shown_size
 from .loading import load_config, load_weights, model_file, read_object
+from .vision_weights import local_name
 
 # --- processors -------------------------------------------------------------------------------------------------------
 
@@ -42,7 +43,7 @@ def processor_for(config: PreTrainedConfig, name: str, size: Size | None = None,
     values: dict[str, Any] = {}
     if not name.startswith("config:"):
         with contextlib.suppress(OSError):  # there is none
-            values, _ = SkeletonProcessor.get_image_processor_dict(name)
+            values, _ = SkeletonProcessor.get_image_processor_dict(local_name(name))
     if values.get("image_processor_type") == "SkeletonProcessor":
         own: Any = options if size is None else {"size": size, **options}
         processor = SkeletonProcessor.from_pretrained(name, **own)

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..models.vision_weights import TERMS, is_vision
 from ..utils.files import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
@@ -85,7 +86,7 @@ class RunFolder:
 
     @property
     def origin(self) -> str:
-        """What the weights started from: "config:small", a Hub id, or the name of a local folder."""
+        """What the weights started from: "config:small", "vision:tiny", a Hub id, or the name of a local folder."""
         return str(self.settings.get("model") or "")
 
     @property
@@ -101,7 +102,7 @@ class RunFolder:
     @property
     def starts_untrained(self) -> bool:
         """Whether it took over no weights: from a size (`config:small`), or only the architecture of a model (`--encoder untrained`)."""
-        return self.origin.startswith("config:") or self.settings.get("encoder") == "untrained"
+        return _starts_untrained(self.settings)
 
     @property
     def origin_folder(self) -> Path | None:
@@ -110,7 +111,7 @@ class RunFolder:
         It is looked for where the settings name it and beside this run, so that folders may move together. A name that could be a
         repository's is taken for a folder beside this run only if the folder above is called as the name says.
         """
-        if not self.origin or self.origin.startswith("config:"):
+        if not self.origin or self.origin.startswith("config:") or is_vision(self.origin):
             return None
         named, here = Path(self.origin).expanduser(), self.path.resolve()
         local = hub_id(self.origin) is None or here.parent.name == named.parent.name
@@ -132,6 +133,16 @@ class RunFolder:
             found.append(RunFolder(folder))
         return found
 
+    @cached_property
+    def origins(self) -> list[str]:
+        """What the weights went on from, latest first, down to a Hub id or "vision:tiny"; [] from scratch.
+
+        Where a folder of the way is gone or on another machine, what the run next to it wrote down at its start (`started_from`).
+        """
+        names = [run.origin for run in self.lineage if run.origin and not run.starts_untrained]
+        last = self.lineage[-1]
+        return [*names, *(last.start.get("started_from") or [])[1:]] if not last.starts_untrained else names
+
     @property
     def repository(self) -> str | None:
         """Where the folder was pushed to, None if it was not."""
@@ -151,23 +162,39 @@ class RunFolder:
                 return hub_id(run.origin)
         return None
 
-    @cached_property
+    @property
     def licence(self) -> str | None:
-        """apache-2.0 from scratch, cc-by-nc-4.0 for Meta's MAE weights and what is derived from them, else what the start says.
+        """The licence of the weights as the Hub names it: `terms`, where those of `vision:tiny` are "other"."""
+        return "other" if self.has_vision_terms else self.terms
+
+    @property
+    def has_vision_terms(self) -> bool:
+        """Whether the terms of `vision:tiny` hold, for non-commercial research and education only."""
+        return self.terms == TERMS
+
+    @cached_property
+    def terms(self) -> str | None:
+        """apache-2.0 from scratch, cc-by-nc-4.0 for Meta's MAE weights, `vision_weights.TERMS` for those of the package, and so for what is
+        derived from either; else what the start says.
 
         None if the start says nothing. The start is a folder, whose own start or card is asked, or a repository, whose card is.
         """
+        if any(map(is_vision, self.origins)):
+            return TERMS
+        if any(map(_VIT_MAE.search, self.origins)):
+            return "cc-by-nc-4.0"
         for run in self.lineage:
             if run.origin and run.starts_untrained:
                 return "apache-2.0"
-            if _VIT_MAE.search(run.origin):
-                return "cc-by-nc-4.0"
             if run.origin_folder is None and (name := hub_id(run.origin)):
                 # the Hub may be out of reach now: what the card that is there says, if it is about the same start
-                before = run._front_matter("license") if run._front_matter("base_model") == name else None
+                before = run._said_terms() if run._front_matter("base_model") == name else None
                 return _licence_on_hub(name) or before
-        cards = (run._front_matter("license") for run in self.lineage[1:])
-        return next((found for found in cards if found), None)
+        return next((found for run in self.lineage[1:] if (found := run._said_terms())), None)
+
+    def _said_terms(self) -> str | None:
+        """The terms that the folder's card says."""
+        return TERMS if self._front_matter("license_name") == TERMS else self._front_matter("license")
 
     def _front_matter(self, key: str) -> str | None:
         """A value of one word in the front matter of README.md."""
@@ -175,6 +202,20 @@ class RunFolder:
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         found = re.match(rf"---\n(?:(?!---\n).*\n)*?{key}: *([\w./+-]+) *\n", text)
         return found[1] if found else None
+
+
+def started_from(settings: Mapping[str, Any]) -> list[str]:
+    """What a run of these settings goes on from, as `RunFolder.origins` has it, for the row about its start; of folders the last part."""
+    model = str(settings.get("model") or "")
+    if not model or _starts_untrained(settings):
+        return []
+    folder = Path(model).expanduser()
+    names = [str(folder.resolve()), *RunFolder(folder).origins] if folder.is_dir() else [model]
+    return [hub_id(name) or Path(name).name for name in names]
+
+
+def _starts_untrained(settings: Mapping[str, Any]) -> bool:
+    return str(settings.get("model") or "").startswith("config:") or settings.get("encoder") == "untrained"
 
 
 def hub_id(name: str) -> str | None:
@@ -186,12 +227,14 @@ def hub_id(name: str) -> str | None:
 
 
 def _licence_on_hub(name: str) -> str | None:
-    """Licence id in the card of a repository, None if it has none or cannot be asked."""
+    """Licence id in the card of a repository, `TERMS` if it names these; None if it has none or cannot be asked."""
     from huggingface_hub import HfApi
 
     try:
         card: Any = HfApi().model_info(name, timeout=5).card_data
         found = card.get("license") if card is not None else None
+        if card is not None and card.get("license_name") == TERMS:
+            return TERMS
     except Exception:  # no network, no such repository, not ours: then the licence is not known
         return None
     return found if isinstance(found, str) and re.fullmatch(r"[a-z0-9.+-]+", found) else None

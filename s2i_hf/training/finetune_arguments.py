@@ -17,7 +17,9 @@ from .common_arguments import CommonArguments
 class _FinetuneTask:
     """What is learned: the classifier, its loss, its clips; before the common settings in `--help`."""
 
-    model: str = arg(help="Run folder or Hub id of what to start from, or config:micro|tiny|small|base|large.")
+    model: str = arg(
+        help="Run folder or Hub id of what to start from, config:micro|tiny|small|base|large, or vision:tiny."
+    )
     data: str = arg(help="Protocol, such as nw_ucla_xview, or a folder written by `s2i convert`.")
     data_dir: str | None = arg(None, "Folder with the raw files of the protocol.")
     # the model
@@ -96,10 +98,10 @@ class FinetuneArguments(CommonArguments, _FinetuneTask):
 
     @property
     def method_name(self) -> str:
-        """Name in the results: `mae` for `runs/mae_nw_ucla_xview`, `tiny` for `config:tiny`."""
+        """Name in the results: `mae` for `runs/mae_nw_ucla_xview`, `tiny` for `config:tiny`, `vision_tiny` for `vision:tiny`."""
         if self.method:
             return self.method
-        name = Path(self.model.removeprefix("config:")).name
+        name = Path(self.model.removeprefix("config:").replace(":", "_")).name
         return name.removesuffix(f"_{Path(self.data).name}") or name
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..models.scheduling_diffmae import NoiseSchedule
+from ..models.vision_weights import local_name
 from ..processing.encoding import EncodingOptions, Stream
 from ..processing.masking import mask_weights, ratio_range, typical_ratio
 from ..processing.transforms import Center
@@ -25,7 +26,9 @@ class _PretrainTask:
         "Draws from each of several: equal, an exponent of its size, or a=2,b=1; if none, all its clips once an epoch.",
     )
     holdout: tuple[str, ...] = arg((), "Protocols whose test clips are not trained on, such as ntu60_xsub,pku1_xview.")
-    model: str = arg("config:small", "config:micro|tiny|small|base|large from scratch, or a ViTMAE folder or Hub id.")
+    model: str = arg(
+        "config:small", "config:micro|tiny|small|base|large from scratch, vision:tiny, or a ViTMAE folder or Hub id."
+    )
     # the image; see `EncodingOptions`
     size: int | tuple[int, int] = arg(
         224,
@@ -76,6 +79,7 @@ class PretrainArguments(CommonArguments, _PretrainTask):
         if self.output_dir is None:
             self.output_dir = f"runs/{self.method}_{'+'.join(Path(name).name for name in self.sources)}"
         super().__post_init__()
+        local_name(self.model)  # unknown vision weights are named now, not after minutes of reading data
         mask_weights(self.mask)
         low, high = ratio_range(self.mask_ratio)
         if not 0 < low <= high < 1:
@@ -144,7 +148,9 @@ class DiffMAEArguments(_Decoder, PretrainArguments):
 
     method = "diffmae"
 
-    model: str = arg("config:small", "config:micro|tiny|small|base|large, or a DiffMAE or ViTMAE folder or Hub id.")
+    model: str = arg(
+        "config:small", "config:micro|tiny|small|base|large, vision:tiny, or a DiffMAE or ViTMAE folder or Hub id."
+    )
     norm_pix_loss: bool = arg(False, "Predict pixels normalised patch by patch; such a model cannot fill in motion.")
 
     def __post_init__(self) -> None:

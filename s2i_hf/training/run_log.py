@@ -21,7 +21,7 @@ from transformers.utils import logging
 from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import SUMMARY, Progress, check_run_folder, checkpoint_of, clear_run, resume_point, rewind
 from ..runs.provenance import current_commit, public_command, write_environment
-from ..runs.run_folder import METRICS_FILE, MetricsFile
+from ..runs.run_folder import METRICS_FILE, MetricsFile, started_from
 from ..utils.arguments import save_arguments
 from ..utils.files import write_json
 from .common_arguments import MAY_CHANGE, CommonArguments
@@ -99,6 +99,7 @@ class RunLog:
             "num_processes": processes.num_processes,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             **{"train_clips": len(rows), **facts, **asdict(schedule), "start_notes": self.notes},
+            "started_from": started_from(settings),
         }
         self.metrics = MetricsFile(self.run_dir / METRICS_FILE)
         self._row_step, self._row_time, self._line_time, self._saved = 0, 0.0, -math.inf, 0.0

@@ -20,6 +20,7 @@ from s2i_hf.data.storage import FolderWriter, readme_header
 from s2i_hf.hub.dataset_card import CardCounts, dataset_card, front_matter, write_dataset_card
 from s2i_hf.hub.markdown import front_matter_yaml
 from s2i_hf.hub.model_card import render_card, write_card
+from s2i_hf.models.vision_weights import TERMS, terms_text
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
 from s2i_hf.protocols import DATASETS, PROTOCOLS
 from s2i_hf.runs.results import result_row
@@ -377,3 +378,67 @@ def test_texts_come_back_from_both_kinds_of_yaml():
     text = front_matter_yaml({"tags": odd, "none": None, "empty": [], "number": 0.1234567, "same": [["a"], ["a"]]})
     expected = {"tags": odd, "number": 0.1234567, "same": [["a"], ["a"]]}
     assert yaml.safe_load(text) == expected and yaml.load(text, Core) == expected and "&id" not in text
+
+
+# --- the terms of vision:tiny -------------------------------------------------------------------------------------------
+
+
+def front_matter_of(folder):
+    text = render_card(folder)
+    assert complaints(text) == []
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_terms_of_vision_weights_come_through_runs_in_between(tmp_path):
+    first = run_folder(tmp_path / "runs" / "mae", origin="vision:tiny")
+    run_folder(tmp_path / "runs" / "ft", "pooled_vit", "runs/mae", finetuned=True)
+    third = run_folder(tmp_path / "runs" / "ft2", "pooled_vit", "runs/ft", finetuned=True)
+    terms = {"license": "other", "license_name": "imagenet-non-commercial-research", "license_link": "LICENSE"}
+    for folder in (first, third):
+        header = front_matter_of(folder)
+        assert {key: header.get(key) for key in terms} == terms and "base_model" not in header
+        assert "non-commercial research\n  and education only" in render_card(folder)
+    assert "starting from `vision:tiny`" in render_card(first) and "itself from `vision:tiny`" in render_card(third)
+    # another arm, from scratch in the same architecture, took nothing over
+    scratch = run_folder(tmp_path / "runs" / "new", "pooled_vit", "runs/mae", finetuned=True, encoder="untrained")
+    assert front_matter_of(scratch)["license"] == "apache-2.0" and "LICENSE-weights" not in render_card(scratch)
+
+
+@pytest.mark.parametrize(
+    ("started_from", "licence"),
+    [
+        (["mae", "vision:tiny"], "other"),
+        (["ft", "mae", "vision:tiny"], "other"),
+        (["mae", "facebook/vit-mae-base"], "cc-by-nc-4.0"),
+        (["mae"], None),
+    ],
+)
+def test_what_a_run_noted_at_its_start_counts_when_the_folders_are_gone(tmp_path, started_from, licence):
+    folder = run_folder(tmp_path / "last", "pooled_vit", "runs/gone", finetuned=True)
+    (folder / "metrics.jsonl").write_text(json.dumps({"event": "start", "started_from": started_from}) + "\n")
+    assert front_matter_of(folder).get("license") == licence
+
+
+def test_terms_of_vision_weights_come_from_the_hub_and_from_a_card(tmp_path, monkeypatch):
+    folder = run_folder(tmp_path / "run", "pooled_vit", "user/s2i", finetuned=True)
+    monkeypatch.setattr("s2i_hf.runs.run_folder._licence_on_hub", lambda name: TERMS)
+    header = front_matter_of(folder)
+    assert (header["license_name"], header["license_link"], header["base_model"]) == (TERMS, "LICENSE", "user/s2i")
+    text = write_card(folder).read_text()
+    monkeypatch.setattr("s2i_hf.runs.run_folder._licence_on_hub", lambda name: None)
+    assert write_card(folder).read_text() == text  # what the card said stays
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "README.md").write_text(f"---\nlicense: other\nlicense_name: {TERMS}\n---\n")
+    assert front_matter_of(run_folder(tmp_path / "next", origin=str(tmp_path / "plain")))["license_name"] == TERMS
+
+
+def test_the_licence_lies_beside_a_card_that_names_it(tmp_path):
+    folder = run_folder(tmp_path / "run", origin="vision:tiny")
+    write_card(folder)
+    assert (folder / "LICENSE").read_text() == terms_text()
+    run_folder(folder)  # the next run in this folder starts from scratch
+    write_card(folder)
+    assert not (folder / "LICENSE").exists()
+    (folder / "LICENSE").write_text("mine")
+    write_card(folder)
+    assert (folder / "LICENSE").read_text() == "mine"
