@@ -176,6 +176,7 @@ def pretrain(arguments: PhotographArguments) -> Path:
     if (folder / "photographs.json").is_file():
         print(f"{folder} is finished.")
         return folder
+    commit = current_commit()  # now: the code may change while it trains
     images = make_images(arguments.images, arguments.kind, arguments.seed, arguments.max_images)
     held_out = min(HELD_OUT, len(images) // 10)
     learned, unseen = images[held_out:], images[:held_out]
@@ -224,7 +225,7 @@ def pretrain(arguments: PhotographArguments) -> Path:
         folder / "photographs.json",
         {
             **asdict(arguments), "images": Path(arguments.images).name, "learned_images": len(learned), "steps": trainer.state.global_step,
-            "held_out_loss": held_out_loss(model, unseen, arguments.size), "loss": history, "code": current_commit(),
+            "held_out_loss": held_out_loss(model, unseen, arguments.size), "loss": history, "code": commit,
         },
     )  # fmt: skip
     return folder
