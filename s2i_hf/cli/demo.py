@@ -38,7 +38,9 @@ class DemoArguments:
 
     data: str = arg("synthetic_xsub", "Protocol, such as bandai_namco_by_index.", was="dataset")
     data_dir: str | None = arg(None, "Folder with its raw files; synthetic people are written if none.")
-    model: str = arg("config:tiny", "What the pretraining starts from: a size, or a folder of vision weights.")
+    model: str = arg(
+        "vision:tiny", "What the pretraining starts from: vision weights, a size such as config:tiny, or a folder."
+    )
     max_steps: int = arg(700, f"Optimizer steps of the pretraining; a fine-tuning takes {LABEL_STEPS} of them at most.")
 
     def __post_init__(self) -> None:

@@ -156,6 +156,9 @@ def _check_given(where: str, settings: Mapping[str, Any], ours: Sequence[str]) -
             raise ValueError(f"{where} sets {name}, which the ablation gives each run; leave it out.")
 
 
+_LATER = ("zero_joints",)  # settings that earlier rows do not know
+
+
 def settings_digest(plan: AblationPlan, arguments: PretrainArguments) -> str:
     """Hash of all that decides the numbers of a run."""
     settings = {name: value for name, value in _as_named_first(arguments).items() if name not in MAY_CHANGE}
@@ -166,6 +169,10 @@ def settings_digest(plan: AblationPlan, arguments: PretrainArguments) -> str:
 
 
 def _as_named_first(arguments: PretrainArguments | ProbeArguments) -> dict[str, Any]:
-    """The settings under their first names, so that a renamed one does not part a run from its row."""
+    """The settings under their first names, and without those that came later and change nothing: neither parts a run from its row."""
     values = asdict(arguments)
-    return {one.metadata.get("was") or one.name: values[one.name] for one in fields(arguments)}
+    return {
+        one.metadata.get("was") or one.name: values[one.name]
+        for one in fields(arguments)
+        if not (one.name in _LATER and values[one.name] == one.default)
+    }

@@ -81,8 +81,8 @@ def test_the_formats_few_labels_and_windows_of_the_command_line(root: Path, in_p
         (["--model", "config:micro", "--data", "nw_ucla_xview", "--best"], "add --validation subjects"),
         (["--model", "config:micro", "--data", "nw_ucla_xview", "--pooling", "men"], "Did you mean 'mean'"),
         (
-            ["--model", "runs/mae_nw_ucla_xview", "--data", "nw_ucla_xview", "--data_dir", "raw", "--size", "64"],
-            "are for 32 x 32 images",
+            ["--model", "runs/mae_nw_ucla_xview", "--data", "nw_ucla_xview", "--data_dir", "raw", "--size", "40"],
+            "is not a multiple of the patch size 16",
         ),
         (
             [
