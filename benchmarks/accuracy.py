@@ -20,14 +20,13 @@ from typing import Literal
 
 from accuracy_cost import show_plan
 from accuracy_plan import PRESETS, STAGES, DataSet, Peers, Preset, Stage, Stages, find_sets
-from accuracy_running import Runner, is_done
+from accuracy_running import Runner, hand_over, is_done
 from accuracy_stages import make_plan
 from accuracy_table import table_text
 
 from s2i_hf.processing.suggestions import did_you_mean
 from s2i_hf.runs.provenance import public_command
 from s2i_hf.utils.arguments import arg, parse, run_main
-from s2i_hf.utils.files import write_atomically
 
 
 @dataclass
@@ -145,16 +144,7 @@ def accuracy(arguments: AccuracyArguments) -> list[Stage]:
         )  # fmt: skip
         failed = runner.run().failed
     text = table_text(plan, sets, missing, preset, runs, public_command())
-    if arguments.table:
-        write_atomically(arguments.table, text)
-        print(f"Written: {arguments.table}")
-    elif not arguments.dry_run:
-        print(text)
-    if failed:
-        first, reason = next(iter(failed.items()))
-        raise ValueError(
-            f"{len(failed)} of {len(plan)} stages failed, first {first} ({reason.rstrip('.')}); repeat the command to try again."
-        )
+    hand_over(text, arguments.table, failed, len(plan), show=not arguments.dry_run)
     return plan
 
 

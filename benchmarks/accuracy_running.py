@@ -29,7 +29,7 @@ from s2i_hf.runs.checkpoints import CHECKPOINTS, SUMMARY
 from s2i_hf.runs.results import append_results, read_results
 from s2i_hf.runs.run_folder import METRICS_FILE
 from s2i_hf.training.interruption import RunInterrupted, StopRequest
-from s2i_hf.utils.files import write_json
+from s2i_hf.utils.files import write_atomically, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120.0  # seconds that a stage has to write its checkpoint
@@ -57,6 +57,24 @@ def is_done(stage: Stage, runs: Path) -> bool:
         return (folder / SUMMARY).is_file()
     measured = bool(stage_rows(stage, runs))
     return measured and (stage.kind != "finetune" or (folder / SUMMARY).is_file())
+
+
+def hand_over(text: str, table: str | None, failed: Mapping[str, str], planned: int, show: bool = True) -> None:
+    """The end of a benchmark: its text goes into a file or, if it is to be shown, to the terminal.
+
+    Raises:
+        ValueError: stages failed (name -> reason), of so many that were planned.
+    """
+    if table:
+        write_atomically(table, text)
+        print(f"Written: {table}")
+    elif show:
+        print(text)
+    if failed:
+        first, reason = next(iter(failed.items()))
+        raise ValueError(
+            f"{len(failed)} of {planned} stages failed, first {first} ({reason.rstrip('.')}); repeat the command to try again."
+        )
 
 
 def spent(stage: Stage, runs: Path) -> float:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from accuracy_plan import AUTHORS_EPOCHS, AUTHORS_REPEAT, NEW_VIEW, SETS, DataSet, Preset, Stage
@@ -15,6 +14,7 @@ from accuracy_stages import PROBE_NEW_VIEW
 
 from s2i_hf.evaluation.metrics import metric_of
 from s2i_hf.hub.markdown import markdown_table
+from s2i_hf.hub.result_pages import standard_error
 from s2i_hf.runs.checkpoints import SUMMARY
 
 COLUMNS = (
@@ -52,12 +52,15 @@ def collect(plan: Sequence[Stage], runs: Path) -> tuple[Values, dict[str, list[d
     return values, rows_of
 
 
-def shown(found: Mapping[int, float] | None) -> str:
+def with_error(values: Collection[float]) -> str:
     """Per cent, of several seeds or draws as mean and standard error; "" if there is nothing."""
-    if not found:
-        return ""
-    error = f" ± {100 * stdev(found.values()) / math.sqrt(len(found)):.1f}" if len(found) > 1 else ""
-    return f"{100 * mean(found.values()):.1f}{error}"
+    error = f" ± {100 * standard_error(list(values)):.1f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{error}" if values else ""
+
+
+def shown(found: Mapping[int, float] | None) -> str:
+    """The same, of seed -> share."""
+    return with_error(list(found.values()) if found else [])
 
 
 def line_of(name: str, values: Values) -> dict[str, str]:

@@ -21,12 +21,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, Literal, NamedTuple
 
 from accuracy_plan import PRESETS, DataSet, Stage, find_sets
-from accuracy_running import Runner, is_done, stage_rows
+from accuracy_running import Runner, hand_over, is_done, stage_rows
 from accuracy_stages import PREPARE, Maker
+from accuracy_table import with_error
 from transformers import ViTMAEConfig
 
 from s2i_hf.models.building import size_fields
@@ -34,7 +35,6 @@ from s2i_hf.models.model_cost import model_cost
 from s2i_hf.runs.provenance import public_command
 from s2i_hf.runs.results import append_results
 from s2i_hf.utils.arguments import arg, parse, run_main
-from s2i_hf.utils.files import write_atomically
 
 VALIDATION_SEED, VALIDATION_SHARE, ROTATIONS = 100, 0.25, 3
 BACKWARD = 3  # forward and backward, in forwards
@@ -233,16 +233,11 @@ def table_text(maker: GridMaker, sets: Sequence[str], values: dict[tuple[str, st
                 f"{maker.costs[arm].pretraining / GIGA:.3g}",
                 f"{clips:,}",
             )
-            lines.append(f"| {' | '.join([*map(str, facts), *map(_shown, cells)])} |")
+            lines.append(f"| {' | '.join([*map(str, facts), *map(with_error, cells)])} |")
         if len(held) == len(maker.grids):
             best = max(held, key=lambda arm: held[arm])
             lines += ["", f"Best on held-out people, mean of probe and fine-tuning: {best}."]
     return "\n".join(lines) + "\n"
-
-
-def _shown(values: Sequence[float]) -> str:
-    error = f" ± {100 * stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
-    return f"{100 * mean(values):.1f}{error}" if values else ""
 
 
 def grids(arguments: GridArguments) -> str:
@@ -269,16 +264,7 @@ def grids(arguments: GridArguments) -> str:
             if stage.setting and stage.word != "validation" and (rows := stage_rows(stage, runs)):
                 append_results(runs / stage.name, rows, arguments.results_csv)
     text = f"{table_text(maker, arguments.sets, collect(plan, runs))}\n    {public_command()}\n"
-    if arguments.table:
-        write_atomically(arguments.table, text)
-        print(f"Written: {arguments.table}")
-    else:
-        print(text)
-    if failed:
-        first, reason = next(iter(failed.items()))
-        raise ValueError(
-            f"{len(failed)} of {len(plan)} stages failed, first {first} ({reason.rstrip('.')}); repeat the command to try again."
-        )
+    hand_over(text, arguments.table, failed, len(plan))
     return text
 
 

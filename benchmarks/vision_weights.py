@@ -36,17 +36,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, Literal
 
 from accuracy_cost import show_plan
 from accuracy_plan import PRESETS, DataSet, Stage, find_sets
-from accuracy_running import Runner, is_done, spent, stage_rows
+from accuracy_running import Runner, hand_over, is_done, spent, stage_rows
 from accuracy_stages import PREPARE, PROBE, Maker
+from accuracy_table import with_error
 
 from s2i_hf.runs.provenance import public_command
 from s2i_hf.utils.arguments import arg, parse, run_main
-from s2i_hf.utils.files import write_atomically
 
 STARTS = ("photographs", "new", "scrambled", "noise")
 PRETRAININGS = ("none", "open")
@@ -169,6 +169,7 @@ class VisionMaker(Maker):
             TUNE_SEED,
             one,
             {"data": str(self.folder(subset))},
+            setting="",  # people of the training split: no row of a table
         )
 
     def encoder(self, arm: str, seed: int, one: DataSet) -> str:
@@ -183,8 +184,9 @@ class VisionMaker(Maker):
         return {"model": str(self.folder(need)), "method": arm, "encoder": _weights(arm)}, (need,)
 
     def _probe(
-        self, name: str, arm: str, need: str, needs: tuple[str, ...], seed: int, one: DataSet, data: Mapping[str, Any]
-    ) -> str:
+        self, name: str, arm: str, need: str, needs: tuple[str, ...], seed: int, one: DataSet, data: Mapping[str, Any],
+        setting: str = "linear_probe",
+    ) -> str:  # fmt: skip
         views = {"pooling": "part", **({"rotations": ROTATIONS} if one.new_view else {})}
         flags = {
             **data,
@@ -196,7 +198,7 @@ class VisionMaker(Maker):
             "card": False,
         }
         seen = (one.train + one.test) * views.get("rotations", 1)
-        return self.add(Stage(name, PROBE, "probe", one.name, arm, seed, flags, (need, *needs), seen, "linear_probe"))
+        return self.add(Stage(name, PROBE, "probe", one.name, arm, seed, flags, (need, *needs), seen, setting))
 
     def measured(self, arm: str, seed: int, one: DataSet) -> None:
         """Probe and 10 % of the labels of an arm."""
@@ -250,19 +252,13 @@ def collect(plan: Sequence[Stage], runs: Path) -> Values:
     """What was measured on test clips; of the draws of labels of a seed, the mean."""
     found: dict[tuple[str, str, str], dict[int, list[float]]] = {}
     for stage in plan:
-        if not stage.setting or stage.seed >= TUNE_SEED or stage.name.startswith("tune") or not is_done(stage, runs):
+        if not stage.setting or stage.seed >= TUNE_SEED or not is_done(stage, runs):
             continue
         for row in stage_rows(stage, runs):
             if row["metric"] == "top1":
                 seed = stage.seed // DRAWS if row["setting"] == "semi_10" else stage.seed
                 found.setdefault((row["setting"], stage.set, stage.arm), {}).setdefault(seed, []).append(row["value"])
     return {key: {seed: mean(values) for seed, values in seeds.items()} for key, seeds in found.items()}
-
-
-def with_error(values: Sequence[float]) -> str:
-    """Mean in per cent, with its standard error if there are several."""
-    error = f" ± {100 * stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
-    return f"{100 * mean(values):.1f}{error}"
 
 
 def effect(values: Values, measure: str, name: str, one: str, other: str, seeds: Sequence[int]) -> list[float]:
@@ -299,9 +295,7 @@ def table_text(values: Values) -> str:
                 if any(cells):
                     start, _, pretraining = arm.rpartition("+")
                     lines.append(
-                        f"| {start} | {pretraining} | "
-                        + " | ".join(with_error(cell) if cell else "" for cell in cells)
-                        + " |"
+                        f"| {start} | {pretraining} | " + " | ".join(with_error(cell) for cell in cells) + " |"
                     )
             for other in STARTS[1:]:
                 for pretraining in PRETRAININGS:
@@ -310,7 +304,7 @@ def table_text(values: Values) -> str:
                         for one in measures
                     ]
                     if any(found):
-                        shown = " | ".join(with_error(cell) if cell else "" for cell in found)
+                        shown = " | ".join(with_error(cell) for cell in found)
                         lines.append(f"| photographs - {other} | {pretraining} | {shown} |")
     return "\n".join(lines) + "\n"
 
@@ -347,16 +341,7 @@ def vision_weights(arguments: VisionArguments) -> Values:
         hours[stage.kind] = hours.get(stage.kind, 0.0) + spent(stage, runs) / 3600
     shown = ", ".join(f"{kind} {time:.1f}" for kind, time in hours.items() if time)
     text = f"{table_text(values)}\nCore-hours: {sum(hours.values()):.1f} ({shown}).\n\n    {public_command()}\n"
-    if arguments.table:
-        write_atomically(arguments.table, text)
-        print(f"Written: {arguments.table}")
-    else:
-        print(text)
-    if failed:
-        first, reason = next(iter(failed.items()))
-        raise ValueError(
-            f"{len(failed)} of {len(plan)} stages failed, first {first} ({reason.rstrip('.')}); repeat the command to try again."
-        )
+    hand_over(text, arguments.table, failed, len(plan))
     return values
 
 

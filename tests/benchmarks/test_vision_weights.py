@@ -71,6 +71,8 @@ def test_nothing_is_chosen_on_test_clips(arguments: VisionArguments) -> None:
                 assert folder.startswith(("people_", "subset_")), f"{name} reads {folder}"
                 assert stages[folder].flags["what"] == "subset"
     for stage in stages.values():
+        if Path(str(stage.flags.get("data", ""))).name.startswith(("people_", "subset_")):
+            assert not stage.setting, f"{stage.name} would stand in a table of test numbers"
         if stage.kind == "pretrain_mae":
             assert set(stage.flags["holdout"]) == set(OPEN_SETS)  # no test clip of any
 
