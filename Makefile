@@ -4,11 +4,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 VENV3  := .venv-datasets3
+BUILD  := .venv-build
+WHEEL  := .venv-wheel
+FLOORS := .venv-floors
+NEWEST := .venv-newest
+PIP    := -m pip install --quiet --disable-pip-version-check
+# Of torch, the version whose CPU build the tests have; test-floors TORCH=2.11.0 and test-newest TORCH= take others (on Linux with an index of
+# CPU builds, or pip brings gigabytes).
+TORCH  ?= $(patsubst torch==%,%,$(filter torch==%,$(file <constraints.txt)))
+# Of a release: make release-check TAG=v0.1.0 REPOSITORY=https://HOST/OWNER/NAME
+TAG        ?=
+REPOSITORY ?=
 # On real data: make demo DATA=bandai_namco_by_index DATA_DIR=path/to/Bandai-Namco
 DATA     ?= synthetic_xsub
 DATA_DIR ?=
 
-.PHONY: help venv demo weights test test-slow test-datasets3 quality style bench
+.PHONY: help venv demo weights test test-slow test-datasets3 test-wheel test-floors test-newest release-check clean-wheel quality style bench
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -18,8 +29,8 @@ venv: $(STAMP)  ## create .venv with the tested versions
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(PIP) -c constraints.txt torch
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## synthetic skeletons -> images -> pretraining -> probe -> card -> few labels, in runs/demo (or DATA=... DATA_DIR=...)
@@ -42,12 +53,54 @@ test-slow: $(STAMP)  ## run the tests that take minutes too
 # An environment of its own: datasets 3.6 pins other versions than the rest. Neither torch nor transformers is needed.
 $(VENV3)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV3)
-	$(VENV3)/bin/python -m pip install --quiet --disable-pip-version-check datasets==3.6.0 pytest pytest-timeout hypothesis
-	$(VENV3)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(VENV3)/bin/python $(PIP) datasets==3.6.0 pytest pytest-timeout hypothesis
+	$(VENV3)/bin/python $(PIP) --no-deps -e .
 	@touch $@
 
 test-datasets3: $(VENV3)/.installed  ## run dataset_scripts as loading scripts, under datasets 3.6
 	$(VENV3)/bin/python -m pytest tests/data/test_datasets3.py
+
+# dist/ and an environment that has the wheel, what it declares, and nothing else
+clean-wheel: $(BUILD)/.installed
+	$(BUILD)/bin/python .ci/release.py $(if $(TAG),--tag "$(TAG)") $(if $(REPOSITORY),--repository "$(REPOSITORY)")
+	rm -rf $(WHEEL)
+	$(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/python $(PIP) -c constraints.txt torch
+	$(WHEEL)/bin/python $(PIP) -c constraints.txt dist/*.whl
+	$(WHEEL)/bin/python -m pip check
+
+$(BUILD)/.installed: constraints.txt
+	$(PYTHON) -m venv $(BUILD)
+	$(BUILD)/bin/python $(PIP) -c constraints.txt build twine
+	@touch $@
+
+release-check: clean-wheel  ## build sdist and wheel, check versions, contents and index page, install the wheel in a clean environment
+	cd dist && ../$(WHEEL)/bin/python -I -m s2i_hf env
+
+test-wheel: clean-wheel  ## do what README.md says with the wheel alone, in a clean environment
+	OMP_NUM_THREADS=1 $(WHEEL)/bin/python -I .ci/wheel.py
+
+# Two environments beside the tested versions: what pyproject.toml allows at the least, and whatever there is today
+TESTERS := pytest pytest-timeout pytest-xdist hypothesis scikit-learn scipy ezc3d
+
+$(FLOORS)/.installed: pyproject.toml constraints-min.txt
+	rm -rf $(FLOORS)
+	$(PYTHON) -m venv $(FLOORS)
+	grep -v '^torch==' constraints-min.txt > $(FLOORS)/constraints.txt
+	echo 'torch==$(TORCH)' >> $(FLOORS)/constraints.txt
+	$(FLOORS)/bin/python $(PIP) -c $(FLOORS)/constraints.txt torch
+	$(FLOORS)/bin/python $(PIP) -c $(FLOORS)/constraints.txt -e '.[fast,viz,diffusers,export,track]' $(TESTERS)
+	@touch $@
+
+test-floors: $(FLOORS)/.installed  ## run the tests at the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(FLOORS)/bin/python -m pytest -m "not slow" -n auto --dist loadscope
+
+test-newest:  ## run the tests at the newest versions of everything but torch
+	rm -rf $(NEWEST)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python $(PIP) torch$(if $(TORCH),==$(TORCH))
+	$(NEWEST)/bin/python $(PIP) torch$(if $(TORCH),==$(TORCH)) -e '.[fast,viz,diffusers,export,track]' $(TESTERS)
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -m "not slow" -n auto --dist loadscope
 
 quality: $(STAMP)  ## lint, types and the import contract
 	$(BIN)/ruff check .
