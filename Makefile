@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DOCS   := $(VENV)/.docs
 VENV3  := .venv-datasets3
 BUILD  := .venv-build
 WHEEL  := .venv-wheel
@@ -19,7 +20,7 @@ REPOSITORY ?=
 DATA     ?= synthetic_xsub
 DATA_DIR ?=
 
-.PHONY: help venv demo weights test test-slow test-datasets3 test-wheel test-floors test-newest release-check clean-wheel quality style bench
+.PHONY: help venv demo weights test test-slow test-datasets3 test-wheel test-floors test-newest release-check clean-wheel quality style bench docs notebooks
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -112,6 +113,18 @@ quality: $(STAMP)  ## lint, types and the import contract
 style: $(STAMP)  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# In the same environment, beside its packages: they are installed when the pages are asked for, never by `make test`.
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)  ## build docs/ into docs/_build/html; every cell of the tutorials runs (S2I_DOCS_RUN=0: none does)
+	$(BIN)/python -m sphinx -W --keep-going --quiet -j auto docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+notebooks: $(DOCS)  ## the tutorials as notebooks, in docs/_build/notebooks
+	$(BIN)/python docs/notebooks.py docs/_build/notebooks
 
 bench: $(STAMP)  ## time the hot paths against their peers
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/encoding.py

@@ -47,7 +47,7 @@ def softmax_scores(
 ) -> Iterator[np.ndarray]:
     """Linear probe: L2-regularised softmax regression, for every C of `grid`.
 
-    Minimises C * (sum of cross-entropies) + |W|^2 / 2 (the bias is free) by L-BFGS, as scikit-learn's LogisticRegression does, in
+    Minimises `C * (sum of cross-entropies) + |W|^2 / 2` (the bias is free) by L-BFGS, as scikit-learn's LogisticRegression does, in
     torch so that it also runs where scikit-learn is missing. The penalty does not change under rotation, so the problem is solved
     along the principal axes, where its curvature is nearly diagonal and dividing by it saves most of the iterations.
 

@@ -7,7 +7,6 @@ __getattr__, __all__ = lazy_names(
     {
         "dataset_card": "write_dataset_card",
         "model_card": "render_card write_card",
-        "public_files": "public_files",
         "push": "publish publish_run",
     },
 )

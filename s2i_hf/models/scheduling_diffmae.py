@@ -71,7 +71,7 @@ class NoiseSchedule:
         return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
     def add_noise(self, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """x_0 and standard normal noise (*N, ...), and timesteps (*N) int64 in 0 .. T-1 -> x_t (*N, ...) float32."""
+        """x_0 and standard normal noise `(*N, ...)`, and timesteps `(*N)` int64 in 0 .. T-1 -> x_t `(*N, ...)` float32."""
         shape = (*timesteps.shape, *[1] * (noise.ndim - timesteps.ndim))
         signal, sigma = (table.to(clean.device)[timesteps].view(shape) for table in (self.signal, self.sigma))
         return signal * clean + sigma * noise

@@ -187,7 +187,7 @@ class SkeletonProcessor(BaseImageProcessor):
             **kwargs: Single options for this call, such as `stream="bone"`.
 
         Returns:
-            `{"pixel_values": (B, 3, H, W) float32}`, and `"metadata"`: a list of `ClipMetadata` if asked for.
+            A dict of `pixel_values` (B, 3, H, W) float32 and, if asked for, of `metadata`, a list of `ClipMetadata`.
 
         Raises:
             ValueError: no layout is known, or a clip does not fit it, or fits it in two orders of its axes.

@@ -169,7 +169,7 @@ class RunFolder:
 
     @property
     def has_vision_terms(self) -> bool:
-        """Whether the terms of `vision:tiny` hold, for non-commercial research and education only."""
+        """Whether the terms of the weights that come with the package hold, for non-commercial research and education only."""
         return self.terms == TERMS
 
     @cached_property
