@@ -48,5 +48,8 @@ def _place(name: str, called: str) -> tuple[float, float]:
 def standing(layout: SkeletonLayout) -> np.ndarray:
     """(V, 3) metres: somebody who stands and faces you. Raises KeyError for a joint whose place is not told above."""
     known = places(layout)
-    body = [(*_place(name, known.get(name, "")), 0.0) for name in layout.joint_names]
-    return np.array(body)
+    body = {name: (*_place(name, known.get(name, "")), 0.0) for name in layout.joint_names}
+    for left, right in layout.mirror_pairs:
+        if body[left][0] == 0:  # both collars of Nuitrack are one point
+            body[right] = body[left]
+    return np.array(list(body.values()))
