@@ -8,14 +8,16 @@ from importlib import import_module
 from pathlib import Path
 
 import bodies
+import numpy as np
 
 import s2i_hf
 from s2i_hf.cli import COMMANDS
 from s2i_hf.hub.markdown import markdown_table
 from s2i_hf.hub.tables import dataset_sections, dataset_table
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
+from s2i_hf.synthetic import generate
 from s2i_hf.utils.arguments import settings_of
-from s2i_hf.visualization import draw_layout
+from s2i_hf.visualization.figures import draw_bones, draw_layout, new_figure, part_colors, save_figure
 
 # What public functions take and return beside it: module below s2i_hf -> names.
 RESULTS = {
@@ -85,7 +87,7 @@ def api_page(package: str, names: list[str]) -> str:
     for name in names:
         thing = _found(name)
         if inspect.isclass(thing):
-            base = "" if name.endswith("Arguments") else "   :show-inheritance:\n"
+            base = "" if name.endswith("Arguments") or thing.__bases__ == (object,) else "   :show-inheritance:\n"
             entries.append(f".. autoclass:: {name}\n   :members:\n{base}")
         elif inspect.isroutine(thing):
             entries.append(f".. autofunction:: {name}\n")
@@ -153,6 +155,25 @@ def command_page() -> str:
     return "\n".join(parts)
 
 
+def front_picture(path: Path) -> None:
+    """A kick as a stick figure in seven frames, and the image that it becomes."""
+    kick = generate("kick", 1, camera=1, replication=1)
+    layout = s2i_hf.get_layout(kick.layout)
+    image = s2i_hf.SkeletonProcessor(layout=layout, do_normalize=False)(kick.joints, return_tensors="np")
+    figure = new_figure(9.0, 2.5)
+    for index, frame in enumerate(np.linspace(0, len(kick.joints) - 1, 7).astype(int)):
+        axes = figure.add_axes((0.01 + 0.092 * index, 0.04, 0.09, 0.92))
+        draw_bones(axes, kick.joints[frame, :1, :, :2], layout, part_colors(layout), lw=2.2)
+        x, low, high = kick.joints[0, 0, 0, 0], np.nanmin(kick.joints[..., 1]), np.nanmax(kick.joints[..., 1])
+        axes.set(xlim=(x - 0.5, x + 0.5), ylim=(low - 0.05, high + 0.05), aspect="equal")
+        axes.set_axis_off()
+    axes = figure.add_axes((0.74, 0.04, 0.255, 0.92))
+    axes.imshow(image["pixel_values"][0].transpose(1, 2, 0).clip(0, 1))
+    axes.set_axis_off()
+    figure.text(0.69, 0.5, "→", fontsize=22, ha="center", va="center")
+    save_figure(figure, path)
+
+
 def _write(path: Path, text: str) -> None:
     """Only if it is another text: Sphinx reads again what is newer."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -164,6 +185,8 @@ def write(docs: Path) -> None:
     """Write them all."""
     made = docs / "generated"
     names = public_names()
+    made.mkdir(exist_ok=True)
+    front_picture(made / "kick.png")
     for package in PACKAGES:
         _write(made / "api" / f"{package}.md", api_page(package, names[package]))
     text = "# Joint formats\n\n"
