@@ -26,7 +26,6 @@ os.environ.update(
 
 project = "s2i-hf"
 author = "The s2i-hf contributors"
-project_copyright = author
 version = release = version("s2i-hf")
 commit = subprocess.run(
     ["git", "rev-parse", "--short", "HEAD"], cwd=DOCS, capture_output=True, text=True
@@ -78,6 +77,13 @@ copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
 
 
+def _plain_property(app, what, name, obj, options, lines):
+    """Napoleon takes what stands before a colon in the docstring of a property for its type; ours are sentences."""
+    if what == "property" and lines:
+        lines[0] = lines[0].replace(": ", " – ")
+
+
 def setup(app):
     """Write the pages that are made of the code before Sphinx looks for pages."""
+    app.connect("autodoc-process-docstring", _plain_property, priority=400)  # before napoleon
     pages.write(DOCS)

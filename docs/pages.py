@@ -45,7 +45,8 @@ PACKAGES = {
     "synthetic": "People who are computed, for trying things out.",
     "data": "Rows of clips, loading, and batches.",
     "models": "Models that take the images.",
-    "training": "Pretraining and fine-tuning. Their settings are flags of the commands and fields of these classes.",
+    "training": "Pretraining and fine-tuning. What the settings mean: flags of [pretrain](../commands.md#pretrain) and "
+    "[finetune](../commands.md#finetune).",
     "evaluation": "Frozen features, probes and metrics.",
     "inference": "What a trained model says of recordings.",
     "experiments": "Many runs or models compared.",

@@ -135,6 +135,14 @@ def test_python_blocks_run(page: str, code: str, tmp_path: Path, monkeypatch: py
     exec(compile(code, page, "exec"), {})
 
 
+def test_messages_that_are_explained_exist() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "s2i_hf").rglob("*.py"))
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", TEXTS["how_to/refused_files.md"], flags=re.MULTILINE)[1:]
+    assert len(rows) >= 9
+    for part in (part.strip(" ;,") for row in rows for part in row.split("...")):
+        assert part in sources, part
+
+
 def test_every_public_name_is_in_the_reference(pages: ModuleType) -> None:
     listed = pages.public_names()
     everywhere = [name for names in listed.values() for name in names]
