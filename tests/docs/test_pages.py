@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -141,6 +142,14 @@ def test_messages_that_are_explained_exist() -> None:
     assert len(rows) >= 9
     for part in (part.strip(" ;,") for row in rows for part in row.split("...")):
         assert part in sources, part
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if "{code-cell}" in text])
+def test_cells_use_names_that_an_earlier_cell_made(page: str) -> None:
+    cells = [code for code in blocks(TEXTS[page], "{code-cell}") if not code.startswith("%%bash\n")]
+    words = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,E9", "-"]
+    done = subprocess.run(words, input="\n".join(cells), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_public_name_is_in_the_reference(pages: ModuleType) -> None:
