@@ -7,8 +7,8 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-import bodies
 import numpy as np
+import standing_bodies
 
 import s2i_hf
 from s2i_hf.cli import COMMANDS
@@ -200,7 +200,7 @@ def write(docs: Path) -> None:
         picture = made / "layouts" / f"{layout.name}.png"
         if not picture.is_file():
             picture.parent.mkdir(parents=True, exist_ok=True)
-            draw_layout(layout, bodies.standing(layout), picture)
+            draw_layout(layout, standing_bodies.standing(layout), picture)
         text += layout_page(layout) + "\n"
     _write(made / "layouts.md", text)
     text = "# Data sets and protocols\n\n"

@@ -152,6 +152,20 @@ def test_cells_use_names_that_an_earlier_cell_made(page: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_tree_is_the_folders() -> None:
+    tree = TEXTS["concepts/where_things_are.md"].split("```")[1]
+    named = [line.split("/")[0].strip() for line in tree.strip().splitlines()]
+    inside = {path.parent.name for path in (ROOT / "s2i_hf").glob("*/__init__.py")}
+    assert inside <= set(named) and all((ROOT / name).is_dir() or (ROOT / "s2i_hf" / name).is_dir() for name in named)
+    assert len(named) <= 25 and "*" not in tree
+
+
+def test_what_to_change_is_where_the_table_says() -> None:
+    table = TEXTS["concepts/where_things_are.md"].split("| I want to change")[1]
+    for path in re.findall(r"`([\w/]+(?:\.py|/))`", table):
+        assert (ROOT / "s2i_hf" / path).exists() or (ROOT / path).exists(), path
+
+
 def test_every_public_name_is_in_the_reference(pages: ModuleType) -> None:
     listed = pages.public_names()
     everywhere = [name for names in listed.values() for name in names]
@@ -172,7 +186,7 @@ def test_every_flag_is_on_the_page_of_the_commands(pages: ModuleType) -> None:
 
 def test_a_body_stands_in_every_joint_format(pages: ModuleType) -> None:
     for layout in s2i_hf.LAYOUTS.values():
-        body = pages.bodies.standing(layout)
+        body = pages.standing_bodies.standing(layout)
         assert body.shape == (layout.num_joints, 3) and np.isfinite(body).all()
         for pair in layout.mirror_pairs:
             left, right = (body[layout.joint_names.index(name)] for name in pair)

@@ -1,4 +1,4 @@
-"""README.md: every row of its table of tools - what the tool exports is converted by the command that the row gives."""
+"""docs/how_to/convert.md: every row of its table of tools - what the tool exports is converted by the command that the row gives."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from s2i_hf.data.loading import as_rows, load_skeletons
 from s2i_hf.processing.layouts import LAYOUTS
 from s2i_hf.processing.skeleton_layout import SkeletonLayout
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-TABLE = README[README.index("| made with |") :].partition("\n\n")[0].splitlines()[2:]
+PAGE = (Path(__file__).parents[2] / "docs" / "how_to" / "convert.md").read_text(encoding="utf-8")
+TABLE = PAGE[PAGE.index("| made with |") :].partition("\n\n")[0].splitlines()[2:]
 ROWS = {cells[0].strip(): cells[1:] for line in TABLE if (cells := re.split(r"(?<!\\)\|", line.strip("|")))}
 KINECT = walker("kinect_v2", frames=20)  # (T, 1, V, 3), metres
 LANDMARKS = np.random.default_rng(0).normal(0, 0.12, (33, 3)) - 0.01 * np.arange(20)[:, None, None, None]
