@@ -15,7 +15,6 @@ from ..models.saved_models import open_classifier, pick_device
 from ..processing.layouts import get_layout
 from ..readers import LeftOut, ReadError
 from ..utils.arguments import arg
-from ..utils.progress import no_progress_bars
 from .recordings import FolderArguments
 
 _SHOWN = 5  # names of files that were left out
@@ -51,8 +50,7 @@ def predict(arguments: PredictArguments) -> None:
 
     Results go to stdout as they come, everything else to stderr: a file that is broken, a model of another joint format, the count.
     """
-    with no_progress_bars(on_terminals=False):
-        model, processor = open_classifier(arguments.model)
+    model, processor = open_classifier(arguments.model)
     found = find_clips(arguments.clips, arguments.protocol, processor.layout, **arguments.folder_options)
     options = {name: getattr(arguments, name) for name in ("top_k", "window", "stride", "per_person", "batch_size")}
     fps = arguments.fps if arguments.fps is not None else found.fps

@@ -35,6 +35,7 @@ from ..training.common_arguments import MAY_CHANGE
 from ..training.interruption import RunInterrupted
 from ..training.pretrain_arguments import PretrainArguments
 from ..training.pretraining import MODEL_AND_LOSS, pretrain, start
+from ..training.schedule import fit_batch
 from ..utils.arguments import arg, several
 from .ablation_plan import AblationPlan, Variant, read_plan, run_name, settings_digest
 from .ablation_report import write_report
@@ -132,8 +133,9 @@ class _Runner:
         settings = self.plan.pretraining(variant, seed, self.folder)
         run_dir = settings.run_dir
         if is_finished(run_dir):
-            check_same_settings(run_dir, asdict(settings), MAY_CHANGE)
             dataset = self.dataset(settings)
+            trained, _ = fit_batch(settings, len(as_rows(dataset["train"])), int(os.environ.get("WORLD_SIZE", "1")))
+            check_same_settings(run_dir, asdict(trained), MAY_CHANGE)
             model = self.build(str(run_dir), **settings.model_options)
             processor = SkeletonProcessor.from_pretrained(run_dir)
             summary = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))

@@ -34,7 +34,6 @@ from ..processing.layouts import SkeletonLayout, get_layout, layout_json
 from ..processing.resizing import joint_weights
 from ..readers import ReadError
 from ..utils.files import replacing, write_json
-from ..utils.progress import no_progress_bars
 from .inputs import find_clips
 
 if TYPE_CHECKING:
@@ -320,8 +319,7 @@ def compare(model: nn.Module, run: Callable[[np.ndarray], np.ndarray], images: T
 
 def run(model: str, format: str, opset: int, **options: Any) -> int:
     """`s2i export`: write the file and say what it is."""
-    with no_progress_bars(on_terminals=False):
-        file, parity = export_classifier(model, format=format, opset=opset, **options)
+    file, parity = export_classifier(model, format=format, opset=opset, **options)
     facts = json.loads(sidecar(file).read_text(encoding="utf-8"))
     kind = f"ONNX, opset {opset}" if format == "onnx" else f"torch.export program, torch {torch.__version__}"
     height, width = facts["image_size"]

@@ -35,7 +35,6 @@ from ..processing.layouts import SkeletonLayout, get_layout, layout_json
 from ..processing.transforms import prepare, present_people
 from ..runs.run_folder import RunFolder
 from ..utils.files import replacing
-from ..utils.progress import no_progress_bars
 from .infilling_gaps import MeanPose, error_unit, fill_linear, lost_joints, mean_error, touched_pixels, with_people
 
 STEPS = 50  # of the sampler, for several samples
@@ -152,8 +151,7 @@ def load_infilling_model(name: str) -> tuple[Any, SkeletonProcessor]:
     except (OSError, TypeError) as error:  # a ValueError says itself what is wrong with it
         reason = " ".join(str(error).split())[:120].rstrip(".")
         raise ValueError(f"{name!r} has no usable preprocessor_config.json ({reason}); give a run folder.") from None
-    with no_progress_bars():
-        model, absent = load_weights(pretraining_class(config), name)
+    model, absent = load_weights(pretraining_class(config), name)
     if absent:
         reason = f"holds no decoder ({len(absent)} tensors are missing), so it cannot fill in anything"
         raise ValueError(f"{name!r} {reason}; take the folder of the pretraining run.")

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from torch import nn
 
+from ..processing.suggestions import did_you_mean
 from ..utils.hub_errors import first_line, has_hub_file, hub_file
+from ..utils.progress import quiet_transformers
 from .initialization import patch_grid, shown_size
 from .vision_weights import announced_digest, is_vision, local_name
 
@@ -42,9 +44,14 @@ _PART_OF = {
 def check_model_name(name: str) -> None:
     """Raise FileNotFoundError for the path of a folder that is not there; what is no path may be on the Hub, or come with the package."""
     name = local_name(name)
-    local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and Path(name).parent.is_dir())
-    if local and not Path(name).is_dir():
-        raise FileNotFoundError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.")
+    path = Path(name)
+    if path.is_file():
+        raise FileNotFoundError(f"model {name!r} is a file; expected the folder that it lies in, or a Hub id.")
+    local = name.startswith((".", "/", "~")) or name.count("/") > 1 or ("/" in name and path.parent.is_dir())
+    if local and not path.is_dir():
+        beside = [one.name for one in path.parent.iterdir() if one.is_dir()] if path.parent.is_dir() else []
+        close = did_you_mean(path.name, beside)
+        raise FileNotFoundError(f"model folder {name!r} does not exist; expected a run folder or a Hub id.{close}")
 
 
 def load_config(name: str) -> PreTrainedConfig:
@@ -149,21 +156,17 @@ def load_weights(model_class: type[Model], name: str, **changes: Any) -> tuple[M
         FileNotFoundError: the Hub does not give them.
     """
     from safetensors import SafetensorError
-    from transformers.utils import logging
 
     for file in weight_files(name):
         _check_sum(file, name)
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its table of what was not used; what matters of it is checked below
     try:
-        loaded: Any = model_class.from_pretrained(
-            local_name(name), output_loading_info=True, use_safetensors=True, **changes
-        )
+        with quiet_transformers():
+            loaded: Any = model_class.from_pretrained(
+                local_name(name), output_loading_info=True, use_safetensors=True, **changes
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = f"cannot load the weights in {name!r} ({first_line(error)})"
         raise ValueError(f"{reason}; they are damaged or cut off: save, push or fetch the model again.") from None
-    finally:
-        logging.set_verbosity(verbosity)
     model, report = loaded
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("decoder."))
     wrong = sorted(key if isinstance(key, str) else key[0] for key in report["mismatched_keys"])

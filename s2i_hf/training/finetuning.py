@@ -20,7 +20,7 @@ from ..runs.results import append_results, class_report, write_class_report
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .interruption import StopRequest, check_processes, wants_cpu
-from .run_log import RunLog, check_start, wants_progress
+from .run_log import RunLog, check_start
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
         logging_steps=arguments.log_every,
         logging_nan_inf_filter=False,
         report_to=arguments.report_to,
-        disable_tqdm=not wants_progress(arguments),
+        disable_tqdm=True,  # the log draws the bar
         remove_unused_columns=False,
         use_cpu=on_cpu,
     )
@@ -128,8 +128,13 @@ def finetune(
         log.begin(model, data)
         for doubt in doubts:
             log.say(f"Warning: {doubt}")
+        if len(clips) < schedule.effective_batch:
+            log.say(
+                f"{len(clips)} clips do not fill a step of {schedule.effective_batch}, so each comes several times a step, augmented anew."
+            )
         if not log.is_last():
-            trainer.train(resume_from_checkpoint=None if log.checkpoint is None else str(log.checkpoint))
+            with log.bar:
+                trainer.train(resume_from_checkpoint=None if log.checkpoint is None else str(log.checkpoint))
         elif log.checkpoint is not None:  # killed after its last step: only the test is left
             trainer.load_finished(log.checkpoint)
     if callback.stopped:

@@ -36,8 +36,8 @@ from ..runs.run_folder import MetricsFile
 from ..utils.attention import suited_attention
 from .interruption import StopRequest, check_processes
 from .pretrain_arguments import PretrainArguments
-from .run_log import RunLog, check_start, wants_progress
-from .schedule import Schedule
+from .run_log import RunLog, check_start
+from .schedule import Schedule, fit_batch
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -164,7 +164,6 @@ def pretrain(
         RunInterrupted: Ctrl-C or SIGTERM; a checkpoint was written.
     """
     from accelerate.utils import set_seed
-    from tqdm import tqdm
 
     from ..data.loading import describe
     from ..visualization.figures import drawing
@@ -176,8 +175,12 @@ def pretrain(
     grid = _patch_grid(arguments, model.config, options.size)
     splits = rows_of_splits(dataset)
     rows = splits["train"]
+    arguments, lowered = fit_batch(arguments, len(rows), accelerator.num_processes)
+    accelerator.gradient_accumulation_steps = arguments.gradient_accumulation
     schedule = Schedule.of(arguments, len(rows), accelerator.num_processes)
     log = _PretrainLog(arguments, accelerator, schedule, rows, notes)
+    if lowered:
+        log.say(lowered)
     freeze_positions(model)  # from_pretrained of transformers 5 thaws them
     set_seed(arguments.seed, device_specific=True)
     optimizer = build_optimizer(model.to(device).train(), arguments)
@@ -190,9 +193,7 @@ def pretrain(
     epochs = (arguments.seed, schedule.steps_per_epoch, arguments.batch_size, arguments.gradient_accumulation)
     sampler = EpochSampler(rows.sample_ids, *epochs, lambda: steps, rank, count, rows.sources)
     loader = training_loader(rows, sampler, _MaskingCollator(arguments, options, grid), arguments.num_workers, device)
-    silent = not (log.main and wants_progress(arguments))
-    bar = tqdm(total=steps.stop, initial=steps.start, desc=log.run_dir.name, unit="step", disable=silent)
-    with suited_attention(model, device, arguments.precision), StopRequest() as stop, bar:
+    with suited_attention(model, device, arguments.precision), StopRequest() as stop, log.bar:
         losses: list[Tensor] = []  # of the micro-batches of one optimizer step
         for batch in loader:
             step = log.progress.step
@@ -214,7 +215,6 @@ def pretrain(
             if accelerator.sync_gradients:  # an optimizer step is complete
                 log.step_done(torch.stack(losses).mean(), stop.agreed(accelerator))
                 losses = []
-                bar.update()
     last = log.metrics.rows()[-1:]
     state = accelerator.get_state_dict(wrapped)
     model = accelerator.unwrap_model(wrapped).eval()
@@ -317,6 +317,7 @@ class _PretrainLog(RunLog):
         """
         progress = self.progress
         progress.step += 1
+        self.step_over()
         self._pending.append(loss)
         log, save = progress.step % self.arguments.log_every == 0 or self.is_last(), self.must_save() or stop
         if log or save:

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers.utils import logging
+from tqdm import tqdm
 
 from ..hub.push import check_repository, publish_run
 from ..runs.checkpoints import SUMMARY, Progress, check_run_folder, checkpoint_of, clear_run, resume_point, rewind
@@ -24,6 +24,8 @@ from ..runs.provenance import current_commit, public_command, write_environment
 from ..runs.run_folder import METRICS_FILE, MetricsFile, started_from
 from ..utils.arguments import save_arguments
 from ..utils.files import write_json
+from ..utils.progress import quiet_transformers
+from ..utils.text import duration
 from .common_arguments import MAY_CHANGE, CommonArguments
 from .interruption import RunInterrupted
 from .schedule import Schedule
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ..processing.image_processing_skeleton import SkeletonProcessor
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress in a log that is no terminal
+_SECONDS_TO_TELL = 5.0  # of steps, the first left out, after which one can say how long the rest will take
 
 
 def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
@@ -54,8 +57,6 @@ def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
     if arguments.push_to_hub:
         check_repository(arguments.push_to_hub)
     check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite, arguments.card)
-    if not wants_progress(arguments):
-        logging.disable_progress_bar()  # of save_pretrained and from_pretrained
 
 
 def wants_progress(arguments: CommonArguments) -> bool:
@@ -103,6 +104,9 @@ class RunLog:
         }
         self.metrics = MetricsFile(self.run_dir / METRICS_FILE)
         self._row_step, self._row_time, self._line_time, self._saved = 0, 0.0, -math.inf, 0.0
+        self._first: tuple[int, float] | None = None  # step and time when the first step of this process was over
+        self._told = False  # how long the run will take
+        self.bar: tqdm[Any] = tqdm(disable=True)
 
     def begin(self, model: torch.nn.Module, data: Mapping[str, Any]) -> None:
         """Start a fresh folder, or rewind it to the checkpoint that the run goes on from; from now on time counts.
@@ -132,6 +136,13 @@ class RunLog:
         self.say(self._introduction())
         self._saved = self._row_time = time.perf_counter()
         self._row_step = self.progress.step
+        self.bar = tqdm(
+            total=self.schedule.total_steps,
+            initial=self.progress.step,
+            desc=self.run_dir.name,
+            unit="step",
+            disable=not (self.main and wants_progress(self.arguments)),
+        )
 
     def _introduction(self) -> str:
         facts, schedule, settings = self.facts, self.schedule, self.arguments
@@ -144,9 +155,31 @@ class RunLog:
         )
 
     def say(self, text: str) -> None:
-        """Print a line, once for all processes."""
-        if self.main:
+        """Print a line, once for all processes; above the bar, if one is drawn."""
+        if self.main and self.bar.disable:
             print(text, flush=True)
+        elif self.main:
+            tqdm.write(text)
+
+    def step_over(self) -> None:
+        """Move the bar on; where none is drawn, say once how long the run will take, as soon as the first steps tell."""
+        step, now = self.progress.step, time.perf_counter()
+        self.bar.update()
+        if self._first is None:  # a step like no other: it allocates, compiles and opens files
+            self._first = (step, now)
+        elif not self._told and now - self._first[1] > _SECONDS_TO_TELL and not self.is_last():
+            self._told = True
+            if self.bar.disable:
+                a_step = (now - self._first[1]) / (step - self._first[0])
+                self.say(
+                    f"About {self._time_left()} for the {self.schedule.total_steps - step:,} steps that are left: {a_step:.2g} s a step on "
+                    "this machine."
+                )
+
+    def _time_left(self) -> str:
+        """How long the rest of the steps will take, by those of this process."""
+        step, (first, since) = self.progress.step, self._first or (0, 0.0)
+        return duration((time.perf_counter() - since) / (step - first) * (self.schedule.total_steps - step))
 
     def is_last(self) -> bool:
         """Whether the run is at its end."""
@@ -188,6 +221,8 @@ class RunLog:
             self.metrics.append(row)
         if "loss" not in values or self.is_last() or now - self._line_time > _SECONDS_BETWEEN_LINES:
             self._line_time = now
+            if self._told and self.bar.disable and not self.is_last():
+                text += f", about {self._time_left()} left"
             self.say(f"step {step} of {self.schedule.total_steps}, epoch {row['epoch']:.1f}: {text}")
         return row
 
@@ -210,8 +245,9 @@ class RunLog:
         if self.main:
             export = self.run_dir / ".export"  # from there each file comes into the run folder in one step
             shutil.rmtree(export, ignore_errors=True)
-            model.save_pretrained(export, state_dict=dict(state))
-            processor.save_pretrained(export)
+            with quiet_transformers():
+                model.save_pretrained(export, state_dict=dict(state))
+                processor.save_pretrained(export)
             mode = (export / "config.json").stat().st_mode
             for path in export.iterdir():
                 path.chmod(mode)  # safetensors makes files that only their owner may read

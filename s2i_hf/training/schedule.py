@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .common_arguments import CommonArguments
+
+Arguments = TypeVar("Arguments", bound=CommonArguments)
+
+
+def fit_batch(arguments: Arguments, num_clips: int, num_processes: int) -> tuple[Arguments, str]:
+    """Settings whose optimizer step takes no more clips than there are, and a sentence on what was lowered, or "".
+
+    Fewer micro-batches come before smaller ones. The learning rate follows, as it does for any effective batch.
+    """
+    asked = arguments.batch_size * arguments.gradient_accumulation * num_processes
+    if not num_processes <= num_clips < asked:
+        return arguments, ""
+    a_process = num_clips // num_processes
+    batch = min(arguments.batch_size, a_process)
+    fitting = replace(arguments, batch_size=batch, gradient_accumulation=a_process // batch)
+    rate = fitting.base_lr * batch * fitting.gradient_accumulation * num_processes / 256
+    lowered = [
+        f"--{name} {getattr(arguments, name)} to {getattr(fitting, name)}"
+        for name in ("batch_size", "gradient_accumulation")
+        if getattr(arguments, name) != getattr(fitting, name)
+    ]
+    return fitting, (
+        f"{num_clips} training clips do not fill a step of {asked}: lowered {' and '.join(lowered)}, and with that the learning rate "
+        f"to {rate:.3g}."
+    )
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.checkpoints import checkpoint_of, complete_checkpoint
 from ..runs.provenance import write_environment
 from ..utils.attention import suited_attention
+from ..utils.progress import quiet_transformers
 from .ema import AVERAGE, WeightAverage
 from .finetune_arguments import FinetuneArguments
 from .interruption import StopRequest
@@ -206,8 +207,9 @@ class SkeletonTrainer(Trainer):
         """Write model and processor; the settings are in run.yaml, and not pickled."""
         if self.args.should_save:
             folder = str(output_dir or self.args.output_dir)
-            self.classifier.save_pretrained(folder)
-            self.processor.save_pretrained(folder)
+            with quiet_transformers():
+                self.classifier.save_pretrained(folder)
+                self.processor.save_pretrained(folder)
 
     def load_finished(self, checkpoint: Path) -> None:
         """Take over what `train` would end with, from the checkpoint of the last step."""
@@ -239,7 +241,8 @@ class SkeletonTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Put the weights of a checkpoint into the model: the encoder's, too, and nothing less."""
         own = self.accelerator.unwrap_model(self.model if model is None else model)
-        saved, report = type(own).from_pretrained(resume_from_checkpoint, output_loading_info=True)
+        with quiet_transformers():
+            saved, report = type(own).from_pretrained(resume_from_checkpoint, output_loading_info=True)
         lost = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
         if lost:
             raise ValueError(
@@ -327,6 +330,7 @@ class RunCallback(TrainerCallback):
         """After an optimizer step: the average of the weights, and what is due."""
         log, trainer = self.log, self.trainer
         log.progress.step = state.global_step
+        log.step_over()
         if trainer.average is not None:
             trainer.average.update_parameters(trainer.classifier)
         last = log.is_last()

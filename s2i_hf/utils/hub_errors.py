@@ -6,6 +6,7 @@ cause of the cause of an error. Nothing here imports a client before something h
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,6 +99,8 @@ def hub_file(name: str, file: str, *, repo_type: str = "model", revision: str | 
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
+        if not is_offline() and try_to_load_from_cache(name, file, repo_type=repo_type, revision=revision) is None:
+            _ask_once(name, file, repo_type, revision)
         return Path(hf_hub_download(name, file, repo_type=repo_type, revision=revision))
     except Exception as error:  # whatever the network and the Hub come up with
         if type(error).__name__ in ("RemoteEntryNotFoundError", "EntryNotFoundError"):
@@ -108,6 +111,16 @@ def hub_file(name: str, file: str, *, repo_type: str = "model", revision: str | 
             if isinstance(try_to_load_from_cache(name, first, repo_type=repo_type, revision=revision), str):
                 return None
         raise FileNotFoundError(f"{explained(error, name, revision=revision)}.") from None
+
+
+def _ask_once(name: str, file: str, repo_type: str, revision: str | None) -> None:
+    """Raise what kept the Hub from answering at all: the client would repeat its question for half a minute before it says so."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # an answer of whatever kind is read by the client itself, which also knows which errors pass
+    with contextlib.suppress(HfHubHTTPError, ValueError):
+        get_hf_file_metadata(hf_hub_url(name, file, repo_type=repo_type, revision=revision))
 
 
 def has_hub_file(name: str, file: str) -> bool:

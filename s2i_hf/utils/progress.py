@@ -1,8 +1,7 @@
-"""Progress bars of transformers, which `from_pretrained` and `save_pretrained` draw on stderr for each file of weights."""
+"""What libraries draw and print while models are loaded and saved, and how to have none of it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,15 +10,20 @@ NO_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BA
 
 
 @contextmanager
-def no_progress_bars(on_terminals: bool = True) -> Iterator[None]:
-    """Without these bars; `on_terminals=False` leaves them where a person looks on."""
+def quiet_transformers() -> Iterator[None]:
+    """`from_pretrained` and `save_pretrained` without their bars and tables, whose content is checked or told in a sentence here.
+
+    What is fetched from the Hub is fetched before, with a bar where a person looks on.
+    """
     from transformers.utils import logging
 
-    hidden = logging.is_progress_bar_enabled() and (on_terminals or not sys.stderr.isatty())
-    if hidden:
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.set_verbosity_error()
+    if bars:
         logging.disable_progress_bar()
     try:
         yield
     finally:
-        if hidden:
+        logging.set_verbosity(verbosity)
+        if bars:
             logging.enable_progress_bar()

@@ -643,7 +643,6 @@ def test_a_loss_that_is_not_finite_names_its_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"batch_size": 100}, "one optimizer step takes 100"),
         ({"mask_ratio": 0.99}, "leaves 0 of 16 patches visible"),
         ({"precision": "fp16"}, "fp16 needs a GPU"),
         ({"report_to": "wandb"}, "--report_to wandb needs"),
