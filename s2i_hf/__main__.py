@@ -1,7 +1,16 @@
-"""`python -m s2i_hf` and `accelerate launch -m s2i_hf`: the command line `s2i`."""
+"""`s2i`, `python -m s2i_hf` and `accelerate launch -m s2i_hf`: the command line, which Ctrl-C ends silently from the first import on."""
 
 import sys
 
-from s2i_hf.cli import main
+from s2i_hf.utils.interruption import silent_interruption
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; returns its exit code."""
+    with silent_interruption():
+        from s2i_hf.cli import main as run
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

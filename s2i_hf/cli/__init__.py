@@ -6,6 +6,7 @@ A module is imported when its command runs, so that `s2i --help` is quick.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ..processing.suggestions import did_you_mean
 from ..utils.arguments import naming_flags, read_arguments, run_main, settings_of
+from ..utils.interruption import silent_interruption
 from ..utils.progress import NO_BARS
 
 
@@ -66,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if not sys.stderr.isatty():  # a log is no place for bars; before what draws them is imported
         os.environ.update(NO_BARS)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # also in a pipe each line is there when it is true
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else "--help"
     with _term_as_interrupt():
@@ -74,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int | None:
     if name in COMMANDS:
-        function, kinds = COMMANDS[name].load(name)
+        with silent_interruption():
+            function, kinds = COMMANDS[name].load(name)
         help = COMMANDS[name].help
         examples = "\n".join(map(str.strip, (function.__doc__ or "").splitlines()[1:]))
         description = f"{help[0].upper()}{help[1:]}.\n\n{examples.strip()}"

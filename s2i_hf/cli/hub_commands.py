@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +30,12 @@ def configs(arguments: ConfigsArguments) -> None:
         print(find_config(arguments.name).read_text(encoding="utf-8"), end="")
         return
     for name in recipes():
-        comment = find_config(name).read_text(encoding="utf-8").partition("\n")[0]
-        print(f"{name:44}{comment.removeprefix('#').strip()}")
+        lines = find_config(name).read_text(encoding="utf-8").splitlines()
+        comment = " ".join(
+            line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)
+        )
+        sentence = re.split(r"(?<=\.)\s", comment)[0]
+        print(textwrap.fill(f"{name:44}{sentence}", 140, subsequent_indent=" " * 44, break_on_hyphens=False))
 
 
 @dataclass

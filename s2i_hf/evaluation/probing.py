@@ -18,13 +18,14 @@ from ..data.skeleton_rows import SkeletonRows
 from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, load_backbone, poolings_of, untrained_backbone
 from ..models.building import pretraining_class
-from ..models.loading import load_config, load_weights
-from ..models.saved_models import check_size, layout_note, processor_for
+from ..models.loading import load_config, load_weights, shown as shown_name
+from ..models.saved_models import check_size, layout_note, pick_device, processor_for
 from ..processing.encoding import Stream
 from ..processing.layouts import get_layout
 from ..runs.results import ENCODERS, append_results, class_report, write_class_report
 from ..runs.run_folder import RunFolder
 from ..utils.arguments import arg
+from ..utils.text import duration
 from ..visualization.figures import confusion_picture, drawing
 from .arguments import FittedArguments
 from .features import WIDE_POOLING, Features, Rows, raw_features
@@ -128,10 +129,15 @@ def probe_run(
         "metric": metric_of(protocol),
     }
     class_names = list(train.class_names) or list(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
+    encoders, settings = dict.fromkeys(map(str, arguments.encoders)), dict.fromkeys(arguments.settings)
+    report(
+        f"Probing {shown_name(arguments.model)} on {protocol}: {len(train):,} clips train, {len(test):,} test; {', '.join(settings)} on "
+        f"features of {', '.join(encoders)}, on {pick_device(arguments.device)}."
+    )
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}  # by encoder and setting
     reports: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(map(str, arguments.encoders)):
+    for name in encoders:
         began = time.perf_counter()
         # of raw joints, a mean over views would leave their heights alone
         rotations = arguments.rotations if name == "raw_joints" else 1
@@ -141,7 +147,8 @@ def probe_run(
             encoder = backbone_of(model if name == "pretrained" else untrained_backbone(model, seed))
         learned, asked = _features(encoder, processor, views.rows, test, arguments)
         spent = time.perf_counter() - began
-        for setting in dict.fromkeys(arguments.settings):
+        report(f"{name}: features of {len(views.rows) + len(test):,} clips read in {duration(spent)}")
+        for setting in settings:
             began = time.perf_counter()
             pooling = "auto" if name == "raw_joints" else arguments.pooling
             how = {**shared, "pooling": pooling, "folds": views.folds}

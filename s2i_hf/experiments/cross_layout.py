@@ -20,6 +20,8 @@ from ..evaluation.probes import K_GRID, ProbeResult, as_text, check_labels, clas
 from ..evaluation.probing import load_model_and_processor, method_of
 from ..evaluation.validation_splits import probe_folds
 from ..models.backbones import backbone_of, untrained_backbone
+from ..models.loading import shown as shown_name
+from ..models.saved_models import pick_device
 from ..processing.layouts import get_layout
 from ..runs.results import append_results
 from ..utils.arguments import arg
@@ -85,6 +87,10 @@ def cross_layout_run(
         pairs += [(gallery, layout), (layout, layout)] if layout != gallery else []
     rows: list[dict[str, Any]] = []
     results: dict[tuple[str, str, str], ProbeResult] = {}
+    report(
+        f"Comparing {shown_name(arguments.model)} on {protocol}: {len(train):,} clips as the gallery, {len(test):,} as queries, each in "
+        f"{', '.join(layouts)}, on {pick_device(arguments.device)}."
+    )
     for name in dict.fromkeys(arguments.encoders):
         encoder = backbone_of(model if name == "pretrained" else untrained_backbone(model, arguments.seed))
         began = time.perf_counter()

@@ -27,6 +27,7 @@ from ..evaluation.scoring import predict_scores
 from ..hub.card_sections import damage_table
 from ..hub.model_card import write_card
 from ..models.backbones import backbone_of, untrained_backbone
+from ..models.loading import shown
 from ..models.saved_models import check_classes, is_classifier, open_classifier, pick_device
 from ..processing.augmentation import at_zero
 from ..processing.layouts import SkeletonLayout, get_layout
@@ -233,6 +234,11 @@ def robustness_run(
         check_labels(train.labels, test.labels, arguments.data)
         for doubt in class_doubts(train, test):
             report(f"Warning: {doubt}")
+    ways = len(arguments.damages) - 1
+    report(
+        f"Testing {shown(arguments.model)} on {protocol}: {len(test):,} clips, intact and damaged in {ways} ways, on "
+        f"{pick_device(arguments.device)}."
+    )
     began = time.perf_counter()
     scores, kind = (_classifier_scores if fine_tuned else _probe_scores)(arguments, train, test)
     seconds = (time.perf_counter() - began) / len(scores)

@@ -101,7 +101,9 @@ def check_run_folder(run_dir: Path, resume: str, overwrite: bool, card: bool = F
     if run_dir.exists() and not run_dir.is_dir():
         raise ValueError(f"--output_dir {run_dir} is a file; expected a folder.")
     is_run = (run_dir / METRICS_FILE).is_file() or (run_dir / "run.yaml").is_file()
-    foreign = [] if is_run else [path.name for path in _run_files(run_dir) if path.name != "README.md"]
+    # with --overwrite the whole folder is to be that of the run; without, a log that a shell opened there is no harm
+    found = [*_run_files(run_dir), *(run_dir.glob("[!.]*") if overwrite else ())]
+    foreign = [] if is_run else [path.name for path in found if path.name != "README.md"]
     if foreign:
         raise ValueError(f"{run_dir} holds {foreign[0]}, which no training wrote; choose another --output_dir.")
     if overwrite and resume != "none":

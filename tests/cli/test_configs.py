@@ -44,8 +44,12 @@ def arguments(name: str, *words: str) -> Any:
 
 def test_they_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "configs")
-    assert code == 0 and [line.split()[0] for line in out.splitlines()] == NAMES and len(NAMES) > 30
-    assert "Fine-tuning on NW-UCLA" in out
+    listed = [line for line in out.splitlines() if not line.startswith(" ")]  # the others go on
+    assert code == 0 and [line.split()[0] for line in listed] == NAMES and len(NAMES) > 30
+    sentences = [part.split(maxsplit=1)[1] for part in re.sub(r"\n +", " ", out).splitlines()]
+    for name, sentence in zip(NAMES, sentences, strict=True):
+        assert sentence.endswith(".") and sentence[0].isupper() | (sentence[0] == "`"), name
+        assert sentence in re.sub(r"\n# ?", " ", text(name)), name
     assert run(capsys, "configs", "nw_ucla_xview/finetune") == (0, text("nw_ucla_xview/finetune"), "")
     code, _, err = run(capsys, "configs", "nw_ucla_xview/finetun")
     assert code == 2 and "Did you mean 'nw_ucla_xview/finetune'?" in err

@@ -616,6 +616,12 @@ def test_a_folder_in_use_is_refused(undisturbed: Path, stopped: Path, tmp_path: 
             run(foreign, overwrite=overwrite)
     with pytest.raises(ValueError, match="is a file"):
         run(foreign / "config.json")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(
+        ValueError, match=r"mine holds thesis.tex, which no training wrote; choose another --output_dir"
+    ):
+        run(tmp_path / "mine", overwrite=True)
     notes = stopped / "notes.txt"
     notes.write_text("mine")
     (stopped / "results.json").write_text("[]")
