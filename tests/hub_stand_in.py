@@ -75,7 +75,7 @@ class HubStandIn:
     """The server; it runs while the context lasts.
 
     Attributes:
-        repositories: By (kind, name), kind "model" or "dataset".
+        repositories: By (kind, name), kind "model", "dataset" or "space" (to read only).
         requests: Method and path of each request, in order.
         user: Whose repositories names without a user are.
         failing: Regular expression of "METHOD path" that are answered with an error; "" none.
@@ -355,9 +355,9 @@ def _paths(body: bytes) -> list[str]:
 
 _ROUTES = _routes()
 _NAMED = re.compile(
-    r"/(?:api/(?=models/|datasets/)|(?!api/|lfs))(?:models/|(?P<kind>dataset)s/)?(?P<name>[^/]+/[^/]+?)(?:\.git)?(?:/|$)"
+    r"/(?:api/(?=models/|datasets/)|(?!api/|lfs))(?:models/|(?P<kind>dataset|space)s/)?(?P<name>[^/]+/[^/]+?)(?:\.git)?(?:/|$)"
 )
-_RESOLVE = re.compile(r"/(?P<kind>datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+_RESOLVE = re.compile(r"/(?:(?P<kind>dataset|space)s/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -415,7 +415,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _resolve(self, kind: str | None, name: str, revision: str, path: str) -> None:
-        sha, files = self.hub.at("dataset" if kind else "model", name, unquote(revision))
+        sha, files = self.hub.at(kind or "model", name, unquote(revision))
         path = unquote(path)
         if path not in files:
             raise _Refused(404, "EntryNotFound", f"{path} is not there")

@@ -5,7 +5,7 @@ from .. import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "evaluate_metric": "SkeletonMetrics",
+        "skeleton_metrics.skeleton_metrics": "SkeletonMetrics",
         "features": "extract_features raw_features",
         "probes": "evaluate_probe knn_scores softmax_scores",
         "probing": "ProbeArguments probe_run",

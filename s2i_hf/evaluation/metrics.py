@@ -1,7 +1,13 @@
-"""Metrics of classifiers, which of them a protocol goes by, and the rows of results.json that hold them."""
+"""Metrics of classifiers, which of them a protocol goes by, and the rows of results.json that hold them.
+
+What is reported (`metrics`: fine-tuning, probe, fusion, robustness and so the cards) is computed by the library `evaluate`, through the
+metric in `skeleton_metrics`. Where `evaluate` or `datasets` is not installed, and for the many tries of a search (`quick_metrics`), the
+same function is called that the metric calls, so that the numbers are the same to the last bit.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,21 +15,31 @@ import numpy as np
 
 from ..protocols import PROTOCOLS
 from ..runs.results import METRICS, result_row
+from .skeleton_metrics.accuracies import accuracies
+
+# here, and as the metric of `evaluate` calls it
+NAMES = {"top1": "accuracy", "top5": "top5_accuracy", "mean_class": "mean_class_accuracy"}
 
 
 def metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Metrics of (N, C) scores and (N,) labels, 0 to 1.
+    """Metrics of (N, C) scores and (N,) labels, 0 to 1, by `evaluate` where it is installed.
 
     top1, top5 (all classes if there are fewer) and mean_class (recall averaged over the classes that occur).
     """
-    labels = np.asarray(labels)
-    ranked = np.argsort(-scores, axis=1, kind="stable")
-    right = ranked[:, 0] == labels
-    return {
-        "top1": float(right.mean()),
-        "top5": float((ranked[:, :5] == labels[:, None]).any(axis=1).mean()),
-        "mean_class": float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
-    }
+    try:  # here and not at the top: it imports a good part of transformers
+        from .skeleton_metrics.skeleton_metrics import SkeletonMetrics
+    except ImportError:
+        return quick_metrics(scores, labels)
+    with tempfile.TemporaryDirectory() as place:  # a metric wants a folder, though it keeps everything in memory
+        found = SkeletonMetrics(cache_dir=place).compute(predictions=scores, references=labels)
+    assert found is not None  # in the process that computes
+    return {name: found[theirs] for name, theirs in NAMES.items()}
+
+
+def quick_metrics(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """`metrics` without `evaluate`."""
+    found = accuracies(scores, labels)
+    return {name: found[theirs] for name, theirs in NAMES.items()}
 
 
 def confusion_matrix(predictions: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from ..protocols.folder import FolderSample
 from ..readers.generic.folder_labels import doubts_about_classes
 from ..runs.results import METRICS
 from .features import Features
-from .metrics import confusion_matrix, metrics
+from .metrics import confusion_matrix, metrics, quick_metrics
 from .validation_splits import Folds, validation_folds
 
 C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strengths, as in LogisticRegression of scikit-learn
@@ -242,7 +242,7 @@ def choose(
         tried = [classify(x[fit], train_y[fit], asked[pooling][choose], grid, num_classes) for fit, choose in folds]
         for value, *scores in zip(grid, *tried, strict=False):
             # of too few clips none are held out
-            found = metrics(np.concatenate(scores), chosen_y) if len(chosen_y) else dict.fromkeys(METRICS, 0.0)
+            found = quick_metrics(np.concatenate(scores), chosen_y) if len(chosen_y) else dict.fromkeys(METRICS, 0.0)
             here, in_vain = (found[metric], 0) if found[metric] > here else (here, in_vain + 1)
             # the first of equals: strongest regularisation, fewest neighbours
             if best is None or found[metric] > best.validation[metric]:

@@ -134,8 +134,8 @@ class _Runner:
         run_dir = settings.run_dir
         if is_finished(run_dir):
             dataset = self.dataset(settings)
-            trained, _ = fit_batch(settings, len(as_rows(dataset["train"])), int(os.environ.get("WORLD_SIZE", "1")))
-            check_same_settings(run_dir, asdict(trained), MAY_CHANGE)
+            as_trained, _ = fit_batch(settings, len(as_rows(dataset["train"])), int(os.environ.get("WORLD_SIZE", "1")))
+            check_same_settings(run_dir, asdict(as_trained), MAY_CHANGE)
             model = self.build(str(run_dir), **settings.model_options)
             processor = SkeletonProcessor.from_pretrained(run_dir)
             summary = json.loads((run_dir / SUMMARY).read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..data.skeleton_rows import SkeletonRows, rows_of_splits
 from ..evaluation.arguments import EvaluationArguments
-from ..evaluation.metrics import metric_of, metric_rows, metrics, shown
+from ..evaluation.metrics import metric_of, metric_rows, metrics, quick_metrics, shown
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..models.loading import check_model_name
@@ -126,7 +126,7 @@ def choose_weights(
     def quality(shares: Sequence[int]) -> tuple[float, float]:
         fused = fuse_scores(scores, shares)
         likelihood = float(np.maximum(fused[np.arange(len(labels)), labels], -30.0).mean())
-        return metrics(fused, labels)[metric], likelihood
+        return quick_metrics(fused, labels)[metric], likelihood
 
     last = steps + len(scores) - 1  # between two of the cuts, -1 and this one lies a model's share
     cuts = itertools.combinations(range(last), len(scores) - 1)
@@ -159,7 +159,7 @@ def fuse_runs(
     weights, held = arguments.fixed_weights, None
     if weights is None:
         held = held_out_by_all(train, [run.settings for run in runs], arguments.models)
-    test_scores, held_scores, streams = [], [], []
+    test_scores, held_scores, streams, found_alone = [], [], [], []
     for name, run in zip(arguments.models, runs, strict=True):
         model, processor = open_classifier(name)
         check_classes(model, test, name)
@@ -169,7 +169,8 @@ def fuse_runs(
         test_scores.append(found["test"])
         held_scores += [found["held"]] if held is not None else []
         streams.append(processor.stream)
-        report(f"{Path(name).name} ({processor.stream}): {shown(metrics(found['test'], test.labels))}")
+        found_alone.append(metrics(found["test"], test.labels))
+        report(f"{Path(name).name} ({processor.stream}): {shown(found_alone[-1])}")
     chosen_on = None
     if weights is None:
         assert held is not None
@@ -182,7 +183,7 @@ def fuse_runs(
     report(f"fusion with weights {_of(weights)}: {shown(fused)}")
     names = [Path(name).name for name in arguments.models]  # public; whole names where these are not distinct
     names = names if len(set(names)) == len(names) else list(arguments.models)
-    alone = {name: metrics(one, test.labels) for name, one in zip(names, test_scores, strict=True)}
+    alone = dict(zip(names, found_alone, strict=True))
     encoder = "untrained" if any(run.starts_untrained for run in runs) else "pretrained"
     seconds, seed = time.perf_counter() - began, int(runs[0].settings.get("seed", 0))
     shared = {"encoder": encoder, "method": arguments.method or "+".join(streams), "seed": seed, "seconds": seconds}

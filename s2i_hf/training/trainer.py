@@ -30,7 +30,7 @@ from transformers import (
 from ..data.collator import SkeletonCollator
 from ..data.sampler import EpochSampler, training_loader
 from ..data.skeleton_rows import SkeletonRows
-from ..evaluation.metrics import metrics
+from ..evaluation.metrics import NAMES, metrics
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
 from ..hub.push import publish_run
@@ -301,10 +301,9 @@ class SkeletonTrainer(Trainer):
 
 
 def _stock_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Metrics for the stock `predict`, by the `evaluate` library."""
-    from ..evaluation.evaluate_metric import SkeletonMetrics
-
-    return SkeletonMetrics().compute(predictions=prediction.predictions, references=prediction.label_ids) or {}
+    """Metrics for the stock `predict`, by the `evaluate` library and under its names."""
+    found = metrics(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))
+    return {NAMES[name]: value for name, value in found.items()}
 
 
 class RunCallback(TrainerCallback):
