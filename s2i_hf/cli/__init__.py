@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.update(NO_BARS)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # also in a pipe each line is there when it is true
+    if os.environ.get("RANK", "0") != "0":  # one process of several speaks for all; each still says its errors
+        logging.getLogger("s2i_hf").setLevel(logging.ERROR)
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words else "--help"
     with _term_as_interrupt():

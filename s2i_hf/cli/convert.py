@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 from ..data import convert as conversion
 from ..data.convert_shards import shards_folder
+from ..data.recorded_rows import CUSTOM
+from ..data.sources import check_source
 from ..data.storage import read_meta
 from ..hub.dataset_card import write_dataset_card
-from ..hub.push import check_repository, publish
+from ..hub.push import check_repository, publish, split_branch
+from ..protocols import get_protocol
 from ..readers.generic import annotation_pickle
 from ..utils.arguments import arg
 from .recordings import FolderArguments
@@ -47,7 +50,7 @@ class ConvertArguments(FolderArguments):
             later = "--push-to-hub" if self.push_to_hub else "--merge"
             raise ValueError(f"--shard makes shards only; pass {later} when all of them are there.")
         if self.push_to_hub:
-            check_repository(self.push_to_hub)
+            split_branch(self.push_to_hub)
 
     @property
     def part(self) -> tuple[int, int] | None:
@@ -62,6 +65,12 @@ class ConvertArguments(FolderArguments):
 
 def convert(arguments: ConvertArguments) -> None:
     """Raw recordings to a folder that training reads."""
+    if arguments.name != CUSTOM:
+        get_protocol(arguments.name)
+    if not arguments.merge:
+        check_source(arguments.name, arguments.data_dir)
+    if arguments.push_to_hub:  # not after hours of reading; and not before what is wrong here
+        check_repository(arguments.push_to_hub)
     output, shard, progress = arguments.output, arguments.part, sys.stderr.isatty()
     options: dict[str, Any] = {"output": output, "progress": progress}
     options["write_card"] = None if arguments.format == "npz" else write_dataset_card

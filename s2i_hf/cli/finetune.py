@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..data.loading import load_skeletons
+from ..data.loading import check_sources, load_skeletons
 from ..data.skeleton_rows import rows_of_splits
 from ..training.finetune_arguments import FinetuneArguments
 from ..training.finetune_data import load_classifier
@@ -18,6 +18,7 @@ def finetune(arguments: FinetuneArguments) -> None:
 
     Tested once, at the end. Writes the model, results.json, per_class.json, confusion.png and README.md into the run folder.
     """
+    check_sources(arguments.data, arguments.data_dir)
     settings = start(arguments)  # processes, devices and the run folder: complain before any long work
     with settings.main_process_first():
         loaded = load_skeletons(arguments.data, arguments.data_dir, cache_dir=arguments.cache_dir)

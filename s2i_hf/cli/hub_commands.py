@@ -67,13 +67,15 @@ class PushArguments:
 def push(arguments: PushArguments) -> None:
     """Upload a run folder, or write what would be uploaded."""
     from ..hub.public_files import public_files, write_files
-    from ..hub.push import check_repository, publish_run
+    from ..hub.push import check_repository, publish_run, split_branch
 
     if arguments.output:
         files = public_files(arguments.folder, arguments.repository)
         write_files(files, arguments.output)
         print(f"{len(files)} files written to {arguments.output}; nothing was uploaded.")
         return
+    split_branch(arguments.repository, arguments.branch)
+    public_files(arguments.folder, arguments.repository)  # whatever is wrong with the folder comes before the token
     check_repository(arguments.repository)
     address = publish_run(
         arguments.folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class InfillArguments(FolderArguments):
         """Checks of everything that can be known before a model is loaded."""
         if self.output and Path(self.output).suffix not in OUTPUTS:
             raise ValueError(f"--output is {self.output!r}; expected a name that ends in {', '.join(OUTPUTS)}.")
+        if self.picture and find_spec("matplotlib") is None:
+            raise ImportError("--picture needs matplotlib: pip install 's2i-hf[viz]'.")
         if self.picture and Path(self.picture).suffix.lower() != ".png":
             raise ValueError(f"--picture is {self.picture!r}; expected a name that ends in .png.")
         for flag, value in (("samples", self.samples), ("steps", self.steps)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..data.loading import load_skeletons
+from ..data.loading import check_sources, load_skeletons
 from ..data.skeleton_rows import rows_of_splits
 from ..models.loading import start_notes
 from ..processing.image_processing_skeleton import SkeletonProcessor
@@ -22,6 +22,7 @@ def pretrain(arguments: PretrainArguments) -> None:
     DIR holds the raw files of the protocol; OUT is a folder written by `s2i convert`; several of them, of whatever joint formats, are
     trained on together, without the test clips of the protocols named in --holdout. Killed at any moment, --resume goes on.
     """
+    check_sources(**arguments.data_options)
     accelerator = start(arguments)  # processes, devices and the run folder: complain before any long work
     with accelerator.main_process_first():
         dataset = rows_of_splits(load_skeletons(**arguments.data_options))

@@ -39,7 +39,7 @@ from ..readers.generic.folder_labels import doubts_about_classes
 from .mixtures import Mixture, describe_sources, family, held_out, join, known_numbers
 from .recorded_rows import CUSTOM
 from .skeleton_rows import SkeletonRows, as_rows, rows_of_splits
-from .sources import Source, logger, open_source
+from .sources import Source, check_source, logger, open_source
 
 __all__ = ["SkeletonRows", "as_rows", "describe", "load_skeletons"]
 
@@ -135,6 +135,15 @@ def load_skeletons(
         logger.warning("%s test clips train in another source and do not test.", f"{left_out['tests_that_train']:,}")
     joined["train"].description = {"held_out": dropped, **left_out}
     return joined
+
+
+def check_sources(source: str | Path | Iterable[str | Path], data_dir: Any = None, **_: Any) -> None:
+    """Look whether the data can be there at all, before any long work; arguments as for `load_skeletons`, which raises the same."""
+    several = not isinstance(source, (str, Path))
+    names = list(map(str, source)) if several and isinstance(source, Iterable) else [str(source)]
+    for name in names:
+        own = _data_dir_of(name, names, data_dir) if several or isinstance(data_dir, Mapping) else data_dir
+        check_source(name, own)
 
 
 # -- several -----------------------------------------------------------------------------------------------------------

@@ -44,6 +44,18 @@ class Source(NamedTuple):
     files: Sequence[RawFile] = ()
 
 
+def check_source(name: str, data_dir: str | Path | None = None) -> None:
+    """Look whether a data set can be there at all, before any long work. Raises what `open_source` raises."""
+    if name in (CUSTOM, *PROTOCOLS):
+        if data_dir is None or not Path(data_dir).expanduser().exists():
+            find_source(name, data_dir)  # says what it looks for
+    elif not Path(name).expanduser().exists() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise ValueError(
+            f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
+            f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for custom data."
+        )
+
+
 def open_source(
     name: str,
     data_dir: str | Path | None = None,
@@ -71,12 +83,8 @@ def open_source(
     check_options(name, options)
     if (folder := Path(name).expanduser()).exists():
         return _open_folder(folder, cache_dir, streaming)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _open_repository(name, cache_dir, streaming)
-    raise ValueError(
-        f"{name!r} is neither a protocol nor a folder here.{did_you_mean(name, PROTOCOLS)} Protocols: {', '.join(short_names())}; "
-        f"folders are made by `s2i convert`; {CUSTOM!r} with data_dir stands for custom data."
-    )
+    check_source(name)  # what is left may be on the Hub
+    return _open_repository(name, cache_dir, streaming)
 
 
 # -- raw files ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..data.loading import load_skeletons
 from ..data.skeleton_rows import SkeletonRows, rows_of_splits
+from ..data.sources import check_source
 from ..models.loading import check_model_name
 from ..models.saved_models import pick_device
 from ..processing.augmentation import Augmentation
@@ -56,8 +57,21 @@ class EvaluationArguments:
         device = hardware_name(pick_device(self.device))
         return {"command": public_command(), "commit": current_commit(), "hardware": device}
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models that are evaluated."""
+        return ()
+
+    def check(self, data: Mapping[str, Any] | None) -> None:
+        """Look whether the data, unless they are given, and then the models can be there at all; not after minutes of reading."""
+        if data is None:
+            check_source(self.data, self.data_dir)
+        for name in self.model_names:
+            check_model_name(name)
+
     def clips(self, data: Mapping[str, Any] | None, layout: str | None = None) -> tuple[dict[str, SkeletonRows], str]:
         """The splits of a data set, loaded here if None, in this joint layout; and the name of the protocol."""
+        self.check(data)
         if data is None:
             data = load_skeletons(self.data, self.data_dir, cache_dir=self.cache_dir)
         splits = rows_of_splits(data, layout)
@@ -83,7 +97,11 @@ class EncoderArguments(EvaluationArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_model_name(self.model)  # now, not after minutes of reading data
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The model."""
+        return (self.model,)
 
     @property
     def run_dir(self) -> Path:

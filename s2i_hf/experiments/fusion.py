@@ -20,7 +20,6 @@ from ..evaluation.arguments import EvaluationArguments
 from ..evaluation.metrics import metric_of, metric_rows, metrics, quick_metrics, shown
 from ..evaluation.scoring import predict_scores
 from ..hub.model_card import write_card
-from ..models.loading import check_model_name
 from ..models.saved_models import check_classes, check_classifier, open_classifier, pick_device
 from ..runs.results import append_results
 from ..runs.run_folder import RunFolder
@@ -53,8 +52,11 @@ class FuseArguments(EvaluationArguments):
         if twice:
             raise ValueError(f"--models names {twice[0]!r} twice; give it a larger weight with --weights instead.")
         _ = self.fixed_weights  # refuses bad values now
-        for name in self.models:
-            check_model_name(name)  # now, not after minutes of reading data
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The classifiers."""
+        return self.models
 
     @property
     def run_dir(self) -> Path:
@@ -149,6 +151,7 @@ def fuse_runs(
             runs did not hold out the same ones.
     """
     began = time.perf_counter()
+    arguments.check(dataset)
     for name in arguments.models:  # all of them, before any is run
         check_classifier(name)
     clips, protocol = arguments.clips(dataset)

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ..hub.public_files import digest_of, digest_of_model, sidecar
+from ..models.loading import check_model_name
 from ..models.saved_models import class_names_of, open_classifier
 from ..processing.encoding import encode
 from ..processing.layouts import SkeletonLayout, get_layout, layout_json
@@ -188,6 +189,7 @@ def metadata_of(model: nn.Module, processor: SkeletonProcessor, layout: str | No
 
 def _target(name: str, output: str | Path | None, format: str, overwrite: bool) -> Path:
     usual = FORMATS[format]
+    check_model_name(name)
     if output is None and not Path(name).is_dir():
         raise ValueError(f"{name!r} is no folder to put {usual} into; pass --output FILE.")
     file = Path(output).expanduser() if output is not None else Path(name) / usual

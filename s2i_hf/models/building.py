@@ -19,7 +19,7 @@ from .initialization import (
     positions_of_grid,
     shown_size,
 )
-from .loading import Model, load_config, load_weights
+from .loading import Model, check_model_name, load_config, load_weights
 from .modeling_diffmae import DiffMAEForPreTraining
 from .modeling_rectangular_mae import RectangularViTMAE
 
@@ -151,11 +151,18 @@ def build_diffmae(
     return _ready(_of_size(name, own, size))
 
 
+def check_start_name(name: str) -> None:
+    """Raise ValueError for an unknown size such as "config:huge", and for weights what `check_model_name` raises."""
+    if not name.startswith("config:"):
+        check_model_name(name)
+    elif name.removeprefix("config:") not in MODEL_SIZES:
+        raise ValueError(f"model is {name!r}; the sizes are {', '.join('config:' + known for known in MODEL_SIZES)}.")
+
+
 def size_fields(name: str, image_size: Size, patch_size: int) -> dict[str, Any]:
     """Fields of a config for "config:small" and the like. Raises ValueError for an unknown size, or images of no whole patches."""
+    check_start_name(name)
     size = name.removeprefix("config:")
-    if size not in MODEL_SIZES:
-        raise ValueError(f"model is {name!r}; the sizes are {', '.join('config:' + known for known in MODEL_SIZES)}.")
     fields = {"image_size": config_size(image_size), "patch_size": patch_size}
     _check_multiple(image_size, patch_size)
     return {**MODEL_SIZES[size], "layer_norm_eps": 1e-6, **fields}

@@ -43,6 +43,8 @@ _PART_OF = {
 
 def check_model_name(name: str) -> None:
     """Raise FileNotFoundError for the path of a folder that is not there; what is no path may be on the Hub, or come with the package."""
+    if name.startswith("config:"):
+        raise FileNotFoundError(f"model {name!r} has no weights; expected a run folder, vision:tiny or a Hub id.")
     name = local_name(name)
     path = Path(name)
     if path.is_file():

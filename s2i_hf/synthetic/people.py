@@ -181,6 +181,15 @@ def observe(joints: np.ndarray, camera: int, subject: int, rng: np.random.Genera
     return seen.astype(np.float32)
 
 
+def _label_of(action: int | str) -> int:
+    """The label of an action, by its name or label. Raises ValueError if there is none."""
+    names = list(ACTIONS)
+    if action not in (names if isinstance(action, str) else range(len(names))):
+        expected = f"one of {', '.join(names)}, or a label from 0 to {len(names) - 1}"
+        raise ValueError(f"Unknown action {action!r}; expected {expected}.")
+    return names.index(action) if isinstance(action, str) else int(action)
+
+
 def generate(action: int | str, subject: int, camera: int, replication: int, seed: int = 0) -> SkeletonSequence:
     """One labelled clip (T, M, 25, 3) as `observe` gives it, people in no particular order; the same for the same arguments.
 
@@ -193,16 +202,12 @@ def generate(action: int | str, subject: int, camera: int, replication: int, see
     Raises:
         ValueError: no such action or camera, or a number that file names have no room for.
     """
-    names = list(ACTIONS)
-    if action not in (names if isinstance(action, str) else range(len(names))):
-        expected = f"one of {', '.join(names)}, or a label from 0 to {len(names) - 1}"
-        raise ValueError(f"Unknown action {action!r}; expected {expected}.")
-    label = names.index(action) if isinstance(action, str) else int(action)
+    label = _label_of(action)
     for what, number, most in (("subject", subject, 999), ("camera", camera, 3), ("replication", replication, 999)):
         if not 1 <= number <= most:
             raise ValueError(f"The {what} is {number}; expected a number from 1 to {most}.")
     rng = np.random.default_rng((seed, 6, label, subject, replication, camera))
-    joints = observe(perform(names[label], subject, replication, seed), camera, subject, rng, seed)
+    joints = observe(perform(list(ACTIONS)[label], subject, replication, seed), camera, subject, rng, seed)
     joints = joints[:, rng.permutation(joints.shape[1])]
     # Like the sensor's own ids, two in one clip are equal once read as float64: a trap real files hold, too.
     body_ids = 2**56 + 16 * int(rng.integers(1, 600)) + np.arange(joints.shape[1])
@@ -230,6 +235,8 @@ def write_dataset(
     for what, number in (("subjects", subjects), ("replications", replications), ("cameras", cameras)):
         if number < 1:
             raise ValueError(f"{what} is {number}; expected 1 or more.")
+    for action in actions or ():
+        _label_of(action)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not an empty folder; choose another folder or remove it first.")
     names: list[str] = []

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..models.loading import check_model_name
 from ..processing.encoding import Stream
 from ..utils.arguments import arg
 from .common_arguments import CommonArguments
@@ -83,8 +82,6 @@ class FinetuneArguments(CommonArguments, _FinetuneTask):
                 "--best needs clips to choose the epoch by, and test clips are not for choosing; add --validation subjects."
             )
         _ = self.validation_share  # refuses bad values now
-        if not self.from_scratch:
-            check_model_name(self.model)  # now, not after minutes of reading data
 
     @property
     def from_scratch(self) -> bool:

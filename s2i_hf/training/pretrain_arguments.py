@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..models.scheduling_diffmae import NoiseSchedule
-from ..models.vision_weights import local_name
 from ..processing.encoding import EncodingOptions, Stream
 from ..processing.masking import mask_weights, ratio_range, typical_ratio
 from ..processing.transforms import Center
@@ -79,7 +78,6 @@ class PretrainArguments(CommonArguments, _PretrainTask):
         if self.output_dir is None:
             self.output_dir = f"runs/{self.method}_{'+'.join(Path(name).name for name in self.sources)}"
         super().__post_init__()
-        local_name(self.model)  # unknown vision weights are named now, not after minutes of reading data
         mask_weights(self.mask)
         low, high = ratio_range(self.mask_ratio)
         if not 0 < low <= high < 1:

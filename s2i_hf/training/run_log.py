@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from ..hub.push import check_repository, publish_run
+from ..models.building import check_start_name
 from ..runs.checkpoints import SUMMARY, Progress, check_run_folder, checkpoint_of, clear_run, resume_point, rewind
 from ..runs.provenance import current_commit, public_command, write_environment
 from ..runs.run_folder import METRICS_FILE, MetricsFile, started_from
@@ -36,16 +37,20 @@ if TYPE_CHECKING:
 
     from ..data.skeleton_rows import SkeletonRows
     from ..processing.image_processing_skeleton import SkeletonProcessor
+    from .finetune_arguments import FinetuneArguments
+    from .pretrain_arguments import PretrainArguments
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress in a log that is no terminal
 _SECONDS_TO_TELL = 5.0  # of steps, the first left out, after which one can say how long the rest will take
 
 
-def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
-    """Tracker, precision, repository and run folder looked at, before any long work.
+def check_start(arguments: PretrainArguments | FinetuneArguments, on_cpu: bool) -> None:
+    """Tracker, precision, model, run folder and repository looked at, before any long work.
 
     Raises:
-        ValueError: a precision that the device lacks, a repository that cannot be written to, or a run folder in use.
+        ValueError: a precision that the device lacks, an unknown size of model, a run folder in use, or a repository that cannot be
+            written to.
+        FileNotFoundError: the folder of the model is not there.
         ImportError: the tracker's package is missing.
     """
     tracker = arguments.report_to
@@ -54,9 +59,10 @@ def check_start(arguments: CommonArguments, on_cpu: bool) -> None:
         raise ImportError(f"--report_to {tracker} needs a package that is not installed: pip install {hint}.")
     if arguments.precision == "fp16" and on_cpu:  # accelerate would quietly compute in float32
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
+    check_start_name(arguments.model)
+    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite, arguments.card)
     if arguments.push_to_hub:
         check_repository(arguments.push_to_hub)
-    check_run_folder(arguments.run_dir, arguments.resume, arguments.overwrite, arguments.card)
 
 
 def wants_progress(arguments: CommonArguments) -> bool:

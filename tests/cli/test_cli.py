@@ -202,3 +202,67 @@ def test_shells_complete_commands_and_flags(capsys: pytest.CaptureFixture[str], 
     code, out, _ = run(capsys, "--print-completion", shell)
     assert code == 0 and "cross-layout" in out and "--decoder_type" in out
     assert run(capsys, "--print-completion", "cmd")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "module", ["s2i_hf.utils.arguments", "s2i_hf.experiments.ablation"]
+)  # of all commands; of this one
+def test_ctrl_c_during_imports_is_silent(module: str) -> None:
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv[1:] = ['ablate', '--help']\n"
+        "runpy.run_module('s2i_hf', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_program_is_that_of_the_module() -> None:
+    import tomllib
+
+    root = Path(__file__).parents[2]
+    assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"] == {"s2i": "s2i_hf.__main__:main"}
+
+
+def test_of_two_mistakes_the_one_is_said_that_comes_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder before the token, the data before the model, and both before any long work."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", "/nowhere")
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    write_nw_ucla(tmp_path / "raw", NAMES)
+    (tmp_path / "runs").mkdir()
+    data, ucla = "--data nowhere", "--data nw_ucla_xview"
+    for words, said in (
+        ("push nowhere user/name", "'nowhere'"),
+        ("push nowhere noname", "'noname' is no repository"),
+        ("convert nope --data-dir nowhere --output out --push-to-hub a/b", "Unknown protocol 'nope'"),
+        ("convert nw_ucla_xview --data-dir nowhere --output out --push-to-hub a/b", "data folder nowhere is not there"),
+        ("convert nw_ucla_xview --data-dir raw --output out --push-to-hub a/b", "no token"),
+        (f"pretrain {data} --model config:huge --push_to_hub a/b", "'nowhere' is neither a protocol nor a folder"),
+        (f"pretrain {ucla} --data_dir raw --model config:huge --push_to_hub a/b", "the sizes are config:micro"),
+        (f"pretrain {ucla} --data_dir raw --model runs/typo --push_to_hub a/b", "model folder 'runs/typo' does not"),
+        (f"pretrain {ucla} --data_dir raw --output_dir raw --overwrite --push_to_hub a/b", "raw holds a0"),
+        (f"pretrain {ucla} --data_dir raw --push_to_hub a/b", "no token"),
+        (f"finetune {data} --model runs/typo", "'nowhere' is neither a protocol nor a folder"),
+        (f"finetune {ucla} --data_dir raw --model runs/typo --push_to_hub a/b", "model folder 'runs/typo' does not"),
+        (f"probe {data} --model runs/typo", "'nowhere' is neither a protocol nor a folder"),
+        (f"probe {ucla} --data_dir raw --model config:micro", "model 'config:micro' has no weights"),
+        (f"fuse {data} --models runs/typo runs/other", "'nowhere' is neither a protocol nor a folder"),
+        ("export nowhere/x/y --format torch --clips nowhere", "model folder 'nowhere/x/y' does not exist"),
+        ("convert-pickle nowhere.pkl --output raw", "nowhere.pkl is not there"),
+        ("synthesize --output raw --actions fly", "Unknown action 'fly'"),
+        ("demo --data nw_ucla_xview --data_dir nowhere --model runs/typo", "data folder nowhere is not there"),
+        ("demo --data nw_ucla_xview --data_dir raw --model runs/typo", "model folder 'runs/typo' does not exist"),
+    ):
+        code, out, err = run(capsys, *words.split())
+        assert code == 2 and out == "" and said in err and err.count("\n") == 1, (words, err)

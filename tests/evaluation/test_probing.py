@@ -246,7 +246,7 @@ def test_bad_models_and_data_are_one_sentence(tmp_path, model, monkeypatch):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_model_and_processor("runs/a/b")
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        ProbeArguments(model=str(tmp_path / "typo"), data="d")
+        probe_run(ProbeArguments(model=str(tmp_path / "typo"), data="d"), dataset=dataset())
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ValueError, match="is a 'bert'"):
         load_model_and_processor(str(tmp_path))

@@ -212,7 +212,6 @@ def test_names():
         ({"copies": -1}, "--copies is -1"),
         ({"rotations": 0}, "--rotations is 0"),
         ({"test_rotations": 0}, "--test_rotations is 0"),
-        ({"model": "./nowhere"}, "does not exist"),
     ],
 )
 def test_arguments_that_do_not_fit(changes, message):

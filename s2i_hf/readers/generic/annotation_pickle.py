@@ -42,6 +42,8 @@ def convert_pickle(
     """
     path, output = Path(path).expanduser(), Path(output).expanduser()
     wanted = None if layout is None else get_layout(layout)
+    if not path.is_file():
+        raise ReadError(f"{path} is {'a folder' if path.is_dir() else 'not there'}; expected a .pkl of annotations.")
     if output.exists():
         raise ValueError(f"{output} is there already; choose another folder.")
     annotations, splits = _parts(_load(path), path.name)
