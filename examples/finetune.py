@@ -7,9 +7,11 @@ import sys
 
 from huggingface_hub import ModelCard
 from transformers import Trainer, TrainingArguments
+from transformers.utils import logging
 
 import s2i_hf
 
+logging.disable_progress_bar()  # of from_pretrained and save_pretrained
 if len(sys.argv) != 4:
     sys.exit(__doc__)
 PRETRAINED, DATA, RUN = sys.argv[1:]

@@ -10,9 +10,11 @@ import torch
 from accelerate import Accelerator
 from huggingface_hub import ModelCard
 from torch.utils.data import DataLoader
+from transformers.utils import logging
 
 import s2i_hf
 
+logging.disable_progress_bar()  # of from_pretrained and save_pretrained
 if len(sys.argv) != 3:
     sys.exit(__doc__)
 DATA, RUN = sys.argv[1:]

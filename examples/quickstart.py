@@ -7,9 +7,11 @@ import sys
 
 import torch
 from transformers import ViTMAEForPreTraining
+from transformers.utils import logging
 
 import s2i_hf
 
+logging.disable_progress_bar()  # of from_pretrained and save_pretrained
 if len(sys.argv) != 3:
     sys.exit(__doc__)
 RUN, DATA = sys.argv[1:]

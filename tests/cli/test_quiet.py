@@ -29,12 +29,15 @@ COMMANDS = [
     "pretrain --data out --output_dir runs/mae --model config:micro --size 32 --max_steps 3 --batch_size 8 --log_every 1",
     "pretrain --data out --output_dir runs/vision --model vision:tiny --size 32 --max_steps 1 --batch_size 64",
     "probe --model runs/mae --data out --settings knn --encoders pretrained untrained",
-    f"finetune --model runs/mae --data out --output_dir runs/ft --best --validation stratified {TRAIN}",
+    f"finetune --model runs/mae --data out --output_dir runs/ft {TRAIN}",
     f"finetune --model config:micro --data synthetic_xsub --data_dir raw --cache_dir cache --output_dir runs/new {TRAIN}",
     "robustness --model runs/ft --data out --drop_joints 0.1 --crop_time",
+    "fuse --models runs/ft runs/new --data out",
+    "cross-layout --model runs/mae --data out --queries florence_15",
     "predict runs/ft raw/S001C001P002R001A001.skeleton",
     "infill raw/S001C001P002R001A001.skeleton --model runs/mae --drop-joints left_arm",
     "card runs/ft",
+    "env",
     "push runs/ft user/name --output pushed",
 ]
 PROGRAM = """
@@ -88,7 +91,7 @@ def test_commands_say_what_is_for_people_and_say_it_once(tmp_path: Path, termina
     assert err == ""
     for phrase in PHRASES:
         assert phrase not in out, out
-    said = re.split(r"^\$ (.*)\r?\n", out, flags=re.MULTILINE)[1:]
+    said = re.split(r"^\$ ([^\r\n]*)\r?\n", out, flags=re.MULTILINE)[1:]
     assert said[::2] == COMMANDS
     for command, text in zip(said[::2], said[1::2], strict=True):
         *lines, code = re.sub(r"[^\n]*\r(?=[^\n])", "", text).strip().splitlines()  # what a bar drew before is gone

@@ -32,6 +32,7 @@ def test_what_is_reported_goes_through_evaluate_and_is_the_same_without_it(monke
     compute = SkeletonMetrics.compute
 
     def counted(self: SkeletonMetrics, **inputs: np.ndarray) -> dict[str, float] | None:
+        """As before, and counted."""
         calls.append(inputs["predictions"].shape)
         return compute(self, **inputs)
 

@@ -15,7 +15,7 @@ from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor, 
 from s2i_hf.models.building import build_mae, encoder_of
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
-from s2i_hf.runs.results import RESULT_COLUMNS, read_results, read_results_csv
+from s2i_hf.runs.results import ENCODERS, RESULT_COLUMNS, read_results, read_results_csv
 
 
 class Rows(list):
@@ -79,7 +79,10 @@ def test_every_encoder_setting_and_metric_becomes_a_row(tmp_path, model):
     }
     facts = {(r["dataset"], r["protocol"], r["method"], r["seed"], r["train_clips"], r["test_clips"]) for r in rows}
     assert facts == {("nw_ucla", "xview", "mae", 7, 48, 20)}  # the seed is the run's
-    assert read_results_csv(table) == rows and len(lines) == 6
+    assert read_results_csv(table) == rows
+    measured = [line for line in lines if "top1" in line]
+    assert len(measured) == 6 and lines[0].startswith("Probing mae_nw_ucla_xview on nw_ucla_xview: ")
+    assert [line.partition(":")[0] for line in lines if "features of" in line][1:] == list(ENCODERS)
     raw = [row["value"] for row in rows if row["encoder"] == "raw_joints" and row["metric"] == "top1"]
     assert min(raw) > 0.9  # directions are easy to tell
 

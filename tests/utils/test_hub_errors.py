@@ -21,6 +21,7 @@ from skeleton_files import write_nw_ucla
 
 from s2i_hf.data.convert import convert
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
+from s2i_hf.utils import hub_errors
 
 NOBODY = {"HF_TOKEN": "", "HF_TOKEN_PATH": "/nowhere"}
 WEIGHTS, CONFIG, PROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
@@ -250,6 +251,21 @@ def test_offline_works_from_the_cache(base: Path, tmp_path: Path) -> None:
     blob.write_bytes(content)
     done = start(*predict, HF_HUB_OFFLINE="1")
     assert done.returncode == 2 and "not what the Hub announced" in done.stderr and "hf cache rm" in done.stderr
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def dead(url: str) -> None:
+        asked.append(url)
+        raise ConnectionError("Name or service not known")
+
+    monkeypatch.setattr(hub_errors, "is_offline", lambda: False)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", dead)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("it waits for half a minute"))
+    with refused(FileNotFoundError, "the Hub cannot be reached", "check the network"):
+        hub_errors.hub_file("someone/never-loaded", CONFIG)
+    assert len(asked) == 1 and asked[0].endswith(f"someone/never-loaded/resolve/main/{CONFIG}")
 
 
 def test_a_processor_of_a_newer_version_and_an_option_of_the_caller(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_strangers_load_the_folder_and_the_space(tmp_path: Path) -> None:
     wanted = [{"accuracy": 0.5, "top5_accuracy": 1.0, "mean_class_accuracy": 0.5}, "skeleton_metrics"]
     shutil.copytree(FOLDER, tmp_path / "skeleton_metrics")
     assert _load(tmp_path / "skeleton_metrics", tmp_path) == wanted
+    (tmp_path / "elsewhere").mkdir()
     with HubStandIn() as hub:
         hub.repositories["space", "someone/skeleton_metrics"] = Repository(private=False)
         files = {path.name: path.read_bytes() for path in FOLDER.iterdir() if path.is_file()}
