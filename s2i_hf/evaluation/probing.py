@@ -137,6 +137,7 @@ def probe_run(
     rows: list[dict[str, Any]] = []
     results: dict[str, dict[str, ProbeResult]] = {}  # by encoder and setting
     reports: dict[str, dict[str, Any]] = {}
+    noted = {""}  # each is said once
     for name in encoders:
         began = time.perf_counter()
         # of raw joints, a mean over views would leave their heights alone
@@ -163,8 +164,9 @@ def probe_run(
             reports.setdefault(name, {})[label] = classes
             rows += metric_rows(result.metrics, setting=label, encoder=name, seconds=seconds, **facts)
             report(f"{name} {label}: {shown(result.metrics)} ({as_text(result.chosen)}; {seconds:.1f} s)")
-            if result.note:
+            if result.note not in noted:
                 report(f"  note: {result.note}.")
+                noted.add(result.note)
     append_results(arguments.run_dir, rows, arguments.results_csv)
     write_class_report(arguments.run_dir, protocol, class_names, describe(splits, protocol), reports)
     if arguments.card:
