@@ -47,8 +47,8 @@ import contextlib, io, json, sys
 import numpy as np
 
 bvh_run, run, pretrained, clip, bvh_clip = sys.argv[1:6]
-from transformers import AutoImageProcessor
-remote = AutoImageProcessor.from_pretrained("pushed", trust_remote_code=True)
+from transformers import AutoProcessor
+remote = AutoProcessor.from_pretrained("pushed", trust_remote_code=True)
 assert "s2i_hf" not in sys.modules and remote.layout["name"] == "my_sensor", remote.layout
 joints = np.load(clip)
 images = remote(joints, return_tensors="np")["pixel_values"]

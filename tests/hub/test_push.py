@@ -171,9 +171,9 @@ import json, sys
 sys.modules["s2i_hf"] = None
 import numpy
 from transformers import AutoModelForImageClassification
-from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers import AutoProcessor
 model = AutoModelForImageClassification.from_pretrained("someone/model", trust_remote_code=True)
-processor = AutoImageProcessor.from_pretrained("someone/model", trust_remote_code=True)
+processor = AutoProcessor.from_pretrained("someone/model", trust_remote_code=True)
 print(model(**processor(numpy.ones((4, 20, 3)))).logits.shape)
 """
     done = run(hub, tmp_path / "home", program)
