@@ -20,7 +20,7 @@ from ..runs.results import append_results, class_report, write_class_report
 from .finetune_arguments import FinetuneArguments
 from .finetune_data import balanced_weights, check_fit, choose_clips, class_names_of
 from .interruption import StopRequest, check_processes, wants_cpu
-from .run_log import RunLog, check_start
+from .run_log import RunLog, check_start, check_tracker
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def start(arguments: FinetuneArguments) -> TrainingArguments:
     from accelerate.state import AcceleratorState
     from transformers import TrainingArguments
 
+    check_tracker(arguments.report_to)
     has_gpu = torch.cuda.is_available()
     if arguments.device == "cuda" and not has_gpu:
         raise ValueError("--device cuda needs a GPU, and torch sees none here; use --device auto or cpu.")

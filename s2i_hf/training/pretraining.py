@@ -36,7 +36,7 @@ from ..runs.run_folder import MetricsFile
 from ..utils.attention import suited_attention
 from .interruption import StopRequest, check_processes
 from .pretrain_arguments import PretrainArguments
-from .run_log import RunLog, check_start
+from .run_log import RunLog, check_start, check_tracker
 from .schedule import Schedule, fit_batch
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def start(arguments: PretrainArguments) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
+    check_tracker(arguments.report_to)
     tracker = None if arguments.report_to == "none" else arguments.report_to
     AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     accelerator = Accelerator(

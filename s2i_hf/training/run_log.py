@@ -44,19 +44,21 @@ _SECONDS_BETWEEN_LINES = 10.0  # of progress in a log that is no terminal
 _SECONDS_TO_TELL = 5.0  # of steps, the first left out, after which one can say how long the rest will take
 
 
+def check_tracker(tracker: str) -> None:
+    """Raise ImportError if the package of a tracker is missing; before accelerate or the Trainer say so in their way."""
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+        hint = "'s2i-hf[track]'" if tracker == "tensorboard" else tracker
+        raise ImportError(f"--report_to {tracker} needs a package that is not installed: pip install {hint}.")
+
+
 def check_start(arguments: PretrainArguments | FinetuneArguments, on_cpu: bool) -> None:
-    """Tracker, precision, model, run folder and repository looked at, before any long work.
+    """Precision, model, run folder and repository looked at, before any long work.
 
     Raises:
         ValueError: a precision that the device lacks, an unknown size of model, a run folder in use, or a repository that cannot be
             written to.
         FileNotFoundError: the folder of the model is not there.
-        ImportError: the tracker's package is missing.
     """
-    tracker = arguments.report_to
-    if tracker != "none" and importlib.util.find_spec(tracker) is None:
-        hint = "'s2i-hf[track]'" if tracker == "tensorboard" else tracker
-        raise ImportError(f"--report_to {tracker} needs a package that is not installed: pip install {hint}.")
     if arguments.precision == "fp16" and on_cpu:  # accelerate would quietly compute in float32
         raise ValueError("--precision fp16 needs a GPU, and this run is on a CPU; use bf16 or no.")
     check_start_name(arguments.model)

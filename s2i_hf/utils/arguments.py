@@ -265,6 +265,9 @@ def _sentence(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror.lower()}."
+    if type(error) is ModuleNotFoundError and error.name:  # of another library; ours say which extra is meant
+        package = error.name.partition(".")[0]
+        return f"This needs {package}, which is not installed: pip install {package}."
     text = str(error).strip() or type(error).__name__
     if text.startswith("Caught ") and "Original Traceback" in text:  # torch wraps what a DataLoader worker raised
         text = re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])

@@ -23,19 +23,19 @@ from s2i_hf.evaluation.probing import ProbeArguments, load_model_and_processor
 from s2i_hf.inference.infilling import load_infilling_model
 from s2i_hf.models import vision_weights
 from s2i_hf.models.backbones import load_backbone
-from s2i_hf.models.building import MODEL_SIZES, build_diffmae, build_mae
+from s2i_hf.models.building import MODEL_SIZES, build_diffmae, build_mae, check_start_name
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.models.initialization import sincos_positions
-from s2i_hf.models.loading import checkpoint_parts, start_notes
+from s2i_hf.models.loading import check_model_name, checkpoint_parts, start_notes
 from s2i_hf.models.saved_models import open_classifier
 from s2i_hf.models.vision_weights import DIGESTS, TERMS, VISION_WEIGHTS, announced_digest, is_vision, local_name
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.runs.run_folder import MetricsFile, RunFolder
 from s2i_hf.training.finetune_arguments import FinetuneArguments
 from s2i_hf.training.finetune_data import load_classifier
-from s2i_hf.training.finetuning import finetune
+from s2i_hf.training.finetuning import finetune, start as start_finetuning
 from s2i_hf.training.pretrain_arguments import DiffMAEArguments, PretrainArguments
-from s2i_hf.training.pretraining import pretrain
+from s2i_hf.training.pretraining import pretrain, start as start_pretraining
 
 FOLDER = VISION_WEIGHTS["vision:tiny"]
 ROOT = Path(__file__).parents[2]
@@ -127,10 +127,11 @@ def test_every_way_to_open_it_gives_the_numbers_of_the_file(stored: dict[str, to
         build_diffmae,
         load_backbone,
         lambda name: build_classifier(name, CLASSES),
-        lambda name: PretrainArguments(data="nw_ucla_xview", model=name),
-        lambda name: DiffMAEArguments(data="nw_ucla_xview", model=name),
-        lambda name: FinetuneArguments(data="nw_ucla_xview", model=name),
-        lambda name: ProbeArguments(data="nw_ucla_xview", model=name),
+        check_start_name,  # of a training, before its data are read
+        check_model_name,  # of an evaluation
+        lambda name: start_pretraining(DiffMAEArguments(data="nw_ucla_xview", model=name)),
+        lambda name: start_finetuning(FinetuneArguments(data="nw_ucla_xview", model=name)),
+        lambda name: ProbeArguments(data="nw_ucla_xview", model=name).check({}),
     ],
 )
 def test_other_names_are_refused_with_those_that_are_known(open_it: Callable[[str], Any]) -> None:

@@ -257,6 +257,10 @@ def test_run_main_turns_errors_into_sentences(
         (ValueError("two\n  lines"), "two lines\n"),
         (FileNotFoundError(2, "No such file or directory", "a/b"), "a/b: no such file or directory.\n"),
         (ImportError("Pictures need matplotlib"), "Pictures need matplotlib\n"),
+        (
+            ModuleNotFoundError("No module named 'shtab.main'", name="shtab.main"),
+            "This needs shtab, which is not installed: pip install shtab.\n",
+        ),
     ):
         assert _exit_code(raises(error)) == 2
         assert capsys.readouterr().err == sentence

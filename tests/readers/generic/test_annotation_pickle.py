@@ -177,9 +177,9 @@ def test_files_that_are_none_and_outputs_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "empty.pkl").touch()
     with pytest.raises(ReadError, match=r"empty\.pkl: the file is empty"):
         convert_pickle(tmp_path / "empty.pkl", tmp_path / "out")
-    with pytest.raises(ReadError, match=r"gone\.pkl: cannot be read"):
+    with pytest.raises(ReadError, match=r"gone\.pkl is not there; expected"):
         convert_pickle(tmp_path / "gone.pkl", tmp_path / "out")
-    with pytest.raises(ReadError, match="cannot be read"):
+    with pytest.raises(ReadError, match="is a folder; expected"):
         convert_pickle(tmp_path, tmp_path / "out")
     path = write(tmp_path, content())
     with pytest.raises(ValueError, match="there already"):
