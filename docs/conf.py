@@ -66,6 +66,7 @@ napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
 add_module_names = False
 
+smartquotes = False  # it would make one dash of the two of a flag
 html_theme = "furo"
 html_title = "s2i-hf"
 html_static_path = ["_static"]

@@ -140,6 +140,13 @@ def layout_page(layout: SkeletonLayout) -> str:
     )
 
 
+def _default(value: object) -> str:
+    """A default as one writes it behind its flag."""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "none"
+    return str(value).lower() if value in (None, True, False) else str(value)
+
+
 def command_page() -> str:
     """Every command with its flags, as `--help` has them."""
     parts = [
@@ -149,10 +156,11 @@ def command_page() -> str:
         kinds = command.load(name)[1]
         rows = []
         for setting in settings_of(kinds).values():
-            flag = f"`{setting.name.upper()}`" if setting.positional else f"`--{setting.name}`"
-            rows.append((flag, setting.help.replace("<", "&lt;")))
+            choices = f" One of {', '.join(map(str, setting.choices))}." if setting.choices else ""
+            default = "required" if setting.required else _default(setting.default)
+            rows.append((f"`{setting.shown}`", setting.help.replace("<", "&lt;") + choices, default))
         help = command.help[0].upper() + command.help[1:]
-        parts.append(f"## {name}\n\n{help}.\n\n{markdown_table(('flag', 'what it does'), rows)}\n")
+        parts.append(f"## {name}\n\n{help}.\n\n{markdown_table(('flag', 'what it does', 'default'), rows)}\n")
     return "\n".join(parts)
 
 
