@@ -44,7 +44,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 nb_execution_mode = "off" if os.environ.get("S2I_DOCS_RUN") == "0" else "auto"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
