@@ -75,7 +75,7 @@ def test_cross_layout(command, folders, tmp_path):
     [
         ("fuse", ["--models", "{root}/joint", "{root}/mae", "--data", "{root}/data"], "without a classifier's head"),
         ("fuse", ["--models", "{root}/joint", "{root}/bone", "--data", "{root}/data", "--weights", "validation"], "held out"),
-        ("robustness", ["--model", "{root}/nowhere", "--data", "d"], "does not exist"),
+        ("robustness", ["--model", "{root}/nowhere", "--data", "{root}/data"], "does not exist"),
         ("robustness", ["--model", "{root}/mae", "--data", "{root}/data", "--drop_joints", "0.99"], "leaves at least one"),
         ("cross-layout", ["--model", "{root}/mae", "--data", "d", "--queries", "lcrnet"], "lcrnet_13"),
         ("cross-layout", ["--model", "{root}/mae", "--data", "{root}/data", "--queries", "kinect_v2"], "no counterpart"),

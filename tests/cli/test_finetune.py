@@ -76,7 +76,10 @@ def test_the_formats_few_labels_and_windows_of_the_command_line(root: Path, in_p
     ("words", "message"),
     [
         (["--modle", "x"], "Did you mean '--model'"),
-        (["--model", "runs/typo", "--data", "nw_ucla_xview"], "model folder 'runs/typo' does not exist"),
+        (
+            ["--model", "runs/typo", "--data", "nw_ucla_xview", "--data_dir", "raw"],
+            "model folder 'runs/typo' does not exist",
+        ),
         (["--model", "config:huge", "--data", "nw_ucla_xview", "--data_dir", "raw"], "the sizes are"),
         (["--model", "config:micro", "--data", "nw_ucla_xview", "--best"], "add --validation subjects"),
         (["--model", "config:micro", "--data", "nw_ucla_xview", "--pooling", "men"], "Did you mean 'mean'"),
