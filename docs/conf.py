@@ -14,7 +14,11 @@ import pages  # noqa: E402
 
 # Cells run the `s2i` of this environment, ask nobody on the network, and leave nothing in the caches of whoever builds.
 SCRATCH = tempfile.TemporaryDirectory(prefix="s2i_docs_")
+PROFILE = Path(SCRATCH.name, "ipython", "profile_default")
+PROFILE.mkdir(parents=True)
+PROFILE.joinpath("ipython_kernel_config.json").write_text('{"IPKernelApp": {"log_level": 40}}')  # no warning a kernel
 os.environ.update(
+    IPYTHONDIR=str(PROFILE.parent),
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     HF_HOME=SCRATCH.name,
     HF_HUB_OFFLINE="1",
