@@ -97,6 +97,7 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
 
 
 def test_a_push_that_cannot_work_is_known_before_training(hub: HubStandIn, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
     words = (*DATA, "--model", "config:micro", "--push_to_hub")
     done = run(hub, tmp_path, *S2I, "pretrain", *words, "someone/mae", HF_TOKEN="", HF_TOKEN_PATH="/nowhere")
     assert done.returncode == 2 and "no token of the Hub" in done.stderr, done.stderr
