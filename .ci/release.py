@@ -24,6 +24,8 @@ FOLDERS = {
     "dataset_scripts": "s2i_hf/dataset_scripts",
     "model_cards": "s2i_hf/model_cards",
 }  # of a wheel
+INDEX_PAGE = "README.index.md"  # README.md with absolute links
+README, URLS = 'readme = "README.md"\n', "[project.urls]\n"  # lines of pyproject.toml
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", flags=re.DOTALL)
 LINK = re.compile(r"(!\[[^]\n]*)?\]\((?![a-z]+:|#)([^)\s]+)\)")
 
@@ -38,17 +40,18 @@ def absolute_links(page: str, repository: str, tag: str) -> str:
 
 
 def with_addresses(project: str, repository: str, tag: str) -> str:
-    """The text of pyproject.toml with the addresses of a repository among those of the paper."""
+    """The text of pyproject.toml with the addresses of a repository among those of the paper, and the index's own page."""
     urls = {
         "Repository": repository,
         "Changelog": f"{repository}/blob/{tag}/CHANGELOG.md",
         "Issues": f"{repository}/issues",
     }
     lines = "".join(f'{name} = "{url}"\n' for name, url in urls.items())
-    before, heading, after = project.partition("[project.urls]\n")
-    if not heading:
-        raise ValueError("pyproject.toml has no [project.urls], where the address of the repository belongs.")
-    return before + heading + lines + after
+    for line, instead in ((URLS, URLS + lines), (README, README.replace("README.md", INDEX_PAGE))):
+        if line not in project:
+            raise ValueError(f"pyproject.toml has no line {line.strip()}, where the address of the repository belongs.")
+        project = project.replace(line, instead)
+    return project
 
 
 def version_faults(files: Mapping[str, str], tag: str = "") -> list[str]:
@@ -124,9 +127,11 @@ def main() -> int:
             shutil.copy2(ROOT / path, source / path)
         if asked.repository:
             tag = asked.tag or "main"
-            for path, change in (("README.md", absolute_links), ("pyproject.toml", with_addresses)):
-                text = (source / path).read_text(encoding="utf-8")
-                (source / path).write_text(change(text, asked.repository.rstrip("/"), tag), encoding="utf-8")
+            page, project = (ROOT / "README.md").read_text(encoding="utf-8"), source / "pyproject.toml"
+            where = asked.repository.rstrip("/"), tag
+            (source / INDEX_PAGE).write_text(absolute_links(page, *where), encoding="utf-8")
+            project.write_text(with_addresses(project.read_text(encoding="utf-8"), *where), encoding="utf-8")
+            tracked.add(INDEX_PAGE)
         subprocess.run([sys.executable, "-m", "build", "--outdir", output, source], check=True)
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *sorted(output.iterdir())], check=True)
     faults = archive_faults(output, tracked)

@@ -43,17 +43,18 @@ def test_no_relative_link_of_the_readme_is_left() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     made = release.absolute_links(page, ADDRESS, "v1")
     targets = re.findall(rf"\]\({ADDRESS}/(?:blob|raw)/v1/([^)#]*)", made)
-    assert targets and all((ROOT / target).exists() for target in targets)
+    assert targets and release.URLS in texts()["pyproject.toml"] and all((ROOT / target).exists() for target in targets)
     for link in re.findall(r"\]\(([^)]*)\)", re.sub(r"```.*?```|`[^`\n]*`", "", made, flags=re.DOTALL)):
         assert link.startswith(("https://", "#")), link
 
 
-def test_addresses_stand_beside_those_of_the_paper() -> None:
-    made = tomllib.loads(release.with_addresses(texts()["pyproject.toml"], ADDRESS, "v1"))["project"]["urls"]
-    assert made["Repository"] == ADDRESS and "arxiv.org" in made["Paper"]
-    assert made["Changelog"] == f"{ADDRESS}/blob/v1/CHANGELOG.md"
-    with pytest.raises(ValueError, match=r"has no \[project.urls\]"):
-        release.with_addresses("[project]\n", ADDRESS, "v1")
+def test_addresses_stand_beside_those_of_the_paper_and_the_page_is_that_of_an_index() -> None:
+    text = '[project]\nreadme = "README.md"\n\n[project.urls]\nPaper = "https://a.test"\n'
+    made = tomllib.loads(release.with_addresses(text, ADDRESS, "v1"))["project"]
+    assert made["readme"] == "README.index.md" and made["urls"]["Paper"] == "https://a.test"
+    assert made["urls"]["Repository"] == ADDRESS and made["urls"]["Changelog"] == f"{ADDRESS}/blob/v1/CHANGELOG.md"
+    with pytest.raises(ValueError, match=r"has no line \[project.urls\]"):
+        release.with_addresses('[project]\nreadme = "README.md"\n', ADDRESS, "v1")
 
 
 def test_one_version_is_told_everywhere() -> None:

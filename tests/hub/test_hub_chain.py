@@ -218,7 +218,7 @@ def test_an_upload_cut_off_half_way_and_repeated_is_one_complete_commit(hub: Hub
     variables = {**os.environ, **hub.environment, "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-c", CLI, "push", str(run_dir), "someone/model"]
     with subprocess.Popen(words, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as cut_off:
-        for _ in range(1200):
+        for _ in range(6000):
             if any(request.startswith("PUT") for request in hub.requests) or cut_off.poll() is not None:
                 break
             time.sleep(0.05)
