@@ -104,7 +104,7 @@ def main() -> None:
         told = subprocess.run([bin_folder / "s2i", "--help"], check=True, text=True, capture_output=True, cwd=here)
         for command in re.findall(r"^  ([a-z][a-z-]*)  ", told.stdout, flags=re.MULTILINE):
             call(f"s2i {command} --help", [str(bin_folder / "s2i"), command, "--help"], here)
-        people = "synthesize --output Bandai-Namco --subjects 4 --replications 1 --cameras 1"
+        people = "synthesize --output Bandai-Namco --subjects 4 --replications 5 --cameras 1"  # a tenth of the labels is a clip a class
         call(f"s2i {people}", [str(bin_folder / "s2i"), *people.split()], here)
         recordings = sorted((here / "Bandai-Namco").rglob("*.skeleton"))
         for recording in re.findall(r"\b\w+\.skeleton\b", page):
