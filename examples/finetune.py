@@ -5,6 +5,7 @@ python examples/finetune.py runs/mine out runs/classifier      # a pretrained ru
 
 import sys
 
+import torch
 from huggingface_hub import ModelCard
 from transformers import Trainer, TrainingArguments
 from transformers.utils import logging
@@ -45,7 +46,7 @@ print(*notes, sep="\n")
 # 6. Fine-tune
 settings = TrainingArguments(
     RUN, num_train_epochs=5, per_device_train_batch_size=32, learning_rate=1e-3, lr_scheduler_type="cosine",
-    remove_unused_columns=False, save_strategy="no", report_to="none",
+    remove_unused_columns=False, save_strategy="no", report_to="none", dataloader_pin_memory=torch.cuda.is_available(),
 )  # fmt: skip
 trainer = Trainer(
     model, settings, data_collator=images, train_dataset=train, eval_dataset=test, compute_metrics=accuracy
