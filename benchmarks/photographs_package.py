@@ -32,7 +32,6 @@ license: other
 license_name: {terms}
 license_link: {terms_file}
 library_name: transformers
-pipeline_tag: image-feature-extraction
 tags: [masked-autoencoder, vit_mae, s2i-hf]
 ---
 

@@ -28,10 +28,7 @@ collate = s2i_hf.SkeletonCollator()
 
 def images(clips):
     """Rows -> what the model takes: pixel_values (B, 3, H, W) and labels (B,)."""
-    batch = collate(clips)
-    shapes = batch["num_frames"], batch["num_people"], batch["layouts"]
-    pixels = s2i_hf.encode_padded(batch["joints"], *shapes, processor.encoding_options)
-    return {"pixel_values": pixels, "labels": batch["labels"]}
+    return processor(collate(clips))
 
 
 def accuracy(prediction):

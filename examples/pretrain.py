@@ -38,8 +38,7 @@ model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 for epoch in range(EPOCHS):
     collate.set_epoch(epoch)
     for batch in loader:
-        clips = batch["num_frames"], batch["num_people"], batch["layouts"]
-        images = s2i_hf.encode_padded(batch["joints"], *clips, processor.encoding_options)
+        images = processor(batch)["pixel_values"]
         # 4. Mask: ranks of the patches, drawn from (seed, epoch, sample id); the highest are hidden
         noise = s2i_hf.mask_noise("random", batch["sample_ids"], (side, side), MASK_RATIO, epoch=epoch)
         loss = model(images, noise=noise.to(images.device)).loss

@@ -32,8 +32,7 @@ def features(encoder, split):
     """Unit features (N, D) of the clips, the mean over their patches, and their labels (N,)."""
     found, labels = [], []
     for batch in DataLoader(s2i_hf.as_rows(split), 64, collate_fn=s2i_hf.SkeletonCollator()):
-        clips = batch["num_frames"], batch["num_people"], batch["layouts"]
-        images = s2i_hf.encode_padded(batch["joints"], *clips, processor.encoding_options)
+        images = processor(batch)["pixel_values"]
         found.append(encoder(images).last_hidden_state[:, 1:].mean(dim=1))
         labels.append(batch["labels"])
     return torch.nn.functional.normalize(torch.cat(found), dim=1), torch.cat(labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from ..data.recorded_rows import CUSTOM
 from ..data.sources import check_source
 from ..data.storage import read_meta
 from ..hub.dataset_card import write_dataset_card
+from ..hub.preview import FOLDER
 from ..hub.push import check_repository, publish, split_branch
 from ..protocols import get_protocol
 from ..readers.generic import annotation_pickle
@@ -39,6 +41,7 @@ class ConvertArguments(FolderArguments):
     merge: tuple[str, ...] = arg((), "Make the --output of the .OUT.shards folders that parts left.")
     push_to_hub: str | None = arg(None, "Upload to user/name[@branch] as a private data set; implies --format parquet.")
     public: bool = arg(False, "Let --push-to-hub make a public data set.")
+    preview: int = arg(0, "Also write the images of so many clips of each split, which the Hub's viewer shows.")
     labels: str | None = arg(None, "For NAME folder: CSV with id,label and maybe subject,camera,split.")
 
     def __post_init__(self) -> None:
@@ -46,6 +49,10 @@ class ConvertArguments(FolderArguments):
             raise ValueError("--data-dir is required: the folder with the raw recordings (only --merge needs none).")
         if self.push_to_hub and self.format not in (None, "parquet"):
             raise ValueError(f"--push-to-hub uploads Parquet, not {self.format}; leave out --format.")
+        if self.preview < 0 or (self.preview and (self.format == "npz" or self.part)):
+            raise ValueError(
+                f"--preview is {self.preview}; expected how many clips of each split to show in a whole Parquet folder."
+            )
         if self.part and (self.push_to_hub or self.merge):
             later = "--push-to-hub" if self.push_to_hub else "--merge"
             raise ValueError(f"--shard makes shards only; pass {later} when all of them are there.")
@@ -73,7 +80,8 @@ def convert(arguments: ConvertArguments) -> None:
         check_repository(arguments.push_to_hub)
     output, shard, progress = arguments.output, arguments.part, sys.stderr.isatty()
     options: dict[str, Any] = {"output": output, "progress": progress}
-    options["write_card"] = None if arguments.format == "npz" else write_dataset_card
+    write_card = partial(write_dataset_card, preview=arguments.preview)
+    options["write_card"] = None if arguments.format == "npz" else write_card
     options |= {name: getattr(arguments, name) for name in ("strict", "overwrite")}
     try:
         if arguments.merge:
@@ -92,6 +100,8 @@ def convert(arguments: ConvertArguments) -> None:
         merge = f"`s2i convert {arguments.name} --merge DIR... --output OUT` where all folders of shards are."
         print(f"When all are, run the same command without --shard here, or {merge}")
         return
+    if arguments.preview and not (Path(output).expanduser() / FOLDER).is_dir():  # made before, without one
+        write_card(output)
     print(f"Written to {output} ({read_meta(Path(output).expanduser())['format']}).")
     if arguments.push_to_hub:
         address = publish(output, arguments.push_to_hub, private=not arguments.public, progress=progress)

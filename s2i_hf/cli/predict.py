@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ..inference.inputs import find_clips
-from ..inference.prediction import Prediction, frames_in, predict_clips
+from ..inference.prediction import Prediction, predict_clips
+from ..inference.windows import frames_in
 from ..models.saved_models import open_classifier, pick_device
 from ..processing.layouts import get_layout
 from ..readers import LeftOut, ReadError

@@ -111,13 +111,22 @@ def shard_files(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def readme_header(protocol: str, counts: Mapping[str, int]) -> str:
-    """YAML header of the README.md of a Parquet folder: which files belong to which split of which configuration."""
-    files = "".join(
-        f"  - split: {split}\n    path: data/{split}-*.parquet\n" for split, count in counts.items() if count
-    )
+def readme_header(protocol: str, counts: Mapping[str, int], preview: bool = False) -> str:
+    """YAML header of the README.md of a Parquet folder: which files belong to which split of which configuration.
+
+    With a preview its images are a second one; the first is what `load_dataset` takes where nobody names one.
+    """
+
+    def files(folder: str) -> str:
+        lines = (
+            f"  - split: {split}\n    path: {folder}/{split}-*.parquet\n" for split, count in counts.items() if count
+        )
+        return "  data_files:\n" + "".join(lines)
+
     bare = re.fullmatch(r"[A-Za-z_][\w-]*", protocol) and protocol.lower() not in _NOT_TEXT
-    return f"---\nconfigs:\n- config_name: {protocol if bare else json.dumps(protocol)}\n  data_files:\n{files}---\n\n"
+    name = protocol if bare else json.dumps(protocol)
+    second = f"- config_name: preview\n{files('preview')}" if preview else ""
+    return f"---\nconfigs:\n- config_name: {name}\n  default: true\n{files('data')}{second}---\n\n"
 
 
 # -- the schema --------------------------------------------------------------------------------------------------------

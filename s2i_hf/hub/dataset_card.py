@@ -23,6 +23,7 @@ from ..protocols import DATASETS, PROTOCOLS, Dataset
 from ..utils.files import write_atomically, write_json
 from ..visualization.figures import draw_layout
 from .markdown import front_matter_yaml, plain, render
+from .preview import FOLDER, write_preview
 
 PICTURE = "layout.png"
 # The Hub's own words for how many rows there are, each with the number that it stays below.
@@ -62,13 +63,16 @@ def _pose(row: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
     return row["layout"], joints[frame, person].copy()
 
 
-def write_dataset_card(folder: str | Path, repository: str = "user/repo") -> Path:
+def write_dataset_card(folder: str | Path, repository: str = "user/repo", preview: int = 0) -> Path:
     """Write README.md, whose path is returned, and, with matplotlib, layout.png into a folder made by `s2i convert`, of any format.
 
-    The card's lines that load the data name the `repository`. Raises a ValueError if the folder is none, or damaged.
+    The card's lines that load the data name the `repository`. With `preview` the Parquet folder also gets the images of so many clips of
+    each split. Raises a ValueError if the folder is none, or damaged.
     """
     folder = Path(folder).expanduser()
     meta = read_meta(folder)
+    if preview:
+        write_preview(folder, meta, preview)
     counts, layouts = CardCounts(), custom_layouts(folder)
     for split, files in shard_files(folder).items():
         for path in files:
@@ -78,10 +82,12 @@ def write_dataset_card(folder: str | Path, repository: str = "user/repo") -> Pat
                 first = next(read_rows(path, layouts, (0).__eq__), None)
                 counts.pose = _pose(first.to_row()) if hasattr(first, "to_row") else None  # type: ignore[union-attr]
     text = dataset_card(meta, counts, folder, repository)
-    header = readme_header(meta["protocol"], meta["counts"]) if meta["format"] == "parquet" else "---\n---\n\n"
+    shown = (folder / FOLDER).is_dir()
+    header = readme_header(meta["protocol"], meta["counts"], shown) if meta["format"] == "parquet" else "---\n---\n\n"
     write_atomically(folder / "README.md", header.replace("---\n", f"---\n{front_matter(meta)}", 1) + text)
     if isinstance(meta.get("files"), dict):  # sizes by which an incomplete folder is told
-        sizes = {name: (folder / name).stat().st_size for name in ("README.md", PICTURE) if (folder / name).is_file()}
+        names = ("README.md", PICTURE, *(f"{FOLDER}/{file.name}" for file in sorted((folder / FOLDER).glob("*"))))
+        sizes = {name: (folder / name).stat().st_size for name in names if (folder / name).is_file()}
         meta = {**meta, "files": dict(sorted({**meta["files"], **sizes}.items()))}
         write_json(folder / META_FILE, meta, indent=1)
     return folder / "README.md"

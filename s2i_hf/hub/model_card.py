@@ -107,7 +107,7 @@ def _front_matter(run: RunFolder) -> str:
         if inherited
         else None,
         library_name="transformers",
-        pipeline_tag="image-classification" if classifies else "image-feature-extraction",
+        pipeline_tag="image-classification" if classifies else None,  # the Hub has no task for features of joints
         tags=["skeleton", "action-recognition", "skeleton-to-image", kind, *diffusion, "s2i-hf"],
         base_model=run.base_model,
         datasets=datasets or None,

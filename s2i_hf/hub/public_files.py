@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..models.registration import OWN_MODELS
+from ..models.registration import own_classes
 from ..models.vision_weights import terms_text
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..runs.provenance import ENVIRONMENT, describe_environment
@@ -25,7 +25,7 @@ from ..utils.arguments import SETTINGS_HEADER
 from .card_sections import origin_repository
 from .markdown import front_matter_yaml, render
 from .model_card import LICENCE, render_card
-from .remote_code import PROCESSOR_CLASS, code_files, with_code
+from .remote_code import PROCESSOR_CLASS, code_files, custom_pipelines, with_code
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def public_files(run_dir: str | Path, repository: str) -> Files:
     files["README.md"] = _card(run, repository).encode()
     if run.has_vision_terms:
         files[LICENCE] = terms_text().encode()
-    files |= {name: text.encode() for name, text in code_files(str(run.config.get("model_type", ""))).items()}
+    files |= {name: text.encode() for name, text in code_files(run.config).items()}
     check_public(files, run_dir)
     return files
 
@@ -162,7 +162,7 @@ def _configs(run: RunFolder) -> Files:
             SkeletonProcessor.from_dict({"layout": layout})
         except ValueError as error:
             raise ValueError(f"{run.path}{os.sep}{error}") from None  # names the file
-    model = with_code(run.config, OWN_MODELS.get(str(run.config.get("model_type", "")), {}))
+    model = {**with_code(run.config, own_classes(run.config)), "custom_pipelines": custom_pipelines(run.config)}
     processor = with_code(run.processor, {"AutoImageProcessor": PROCESSOR_CLASS})
     return dict(zip(_CONFIGS, (_json_bytes(_public(model)), _json_bytes(_public(processor))), strict=True))
 

@@ -11,6 +11,7 @@ from ..data.storage import REPOSITORY, read_meta
 from ..runs.run_folder import PUSHED
 from ..utils.files import write_json
 from ..utils.hub_errors import explained
+from .preview import FOLDER
 from .public_files import NAMES, WEIGHTS, Files, check_public, public_files
 from .remote_code import pushed_code_names
 
@@ -89,7 +90,7 @@ def publish(folder: str | Path, repository: str, *, private: bool = True, progre
         branch=branch,
         private=private,
         progress=progress,
-        is_ours=lambda name: name.startswith("data/"),
+        is_ours=lambda name: name.startswith(("data/", f"{FOLDER}/")),
         message=f"{meta['protocol']}: {sum(meta['counts'].values()):,} clips, by s2i convert",
         again=f"{folder} is complete, and the same command uploads it",
     )

@@ -7,11 +7,12 @@ and nothing else of this package; `code_files` follows these imports and refuses
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..models.registration import OWN_MODELS
+from ..models.registration import OWN_MODELS, PIPELINES, RECTANGULAR, own_classes
 
 PROCESSOR_CLASS = "image_processing_skeleton.SkeletonProcessor"
 _PACKAGE = Path(__file__).parents[1]
@@ -23,13 +24,22 @@ _EARLIER = (
 _HEADER = "# A file of s2i-hf {version} (Apache-2.0), for `trust_remote_code=True`; with the package installed it is not used.\n"
 
 
-def code_files(model_type: str = "") -> dict[str, str]:
-    """The source files, such as "encoding.py" -> its text, that a processor needs, and a model of this type if transformers has not got it.
+def custom_pipelines(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json says of our pipeline for its model: one alone, so that `pipeline(model=...)` needs no task."""
+    classifies = any("ForImageClassification" in name for name in config.get("architectures") or ())
+    task = "skeleton-classification" if classifies else "skeleton-feature-extraction"
+    impl, auto_classes = PIPELINES[task]
+    return {task: {"impl": impl, "pt": list(auto_classes), "type": "image"}}
+
+
+def code_files(config: Mapping[str, Any]) -> dict[str, str]:
+    """The source files, such as "encoding.py" -> its text, that the processor, the pipeline and the model of a config.json need.
 
     Raises:
         ValueError: a file imports what is not beside it, or two files have one name: a fault of this package.
     """
-    start = [f"processing.{PROCESSOR_CLASS}", *(f"models.{name}" for name in OWN_MODELS.get(model_type, {}).values())]
+    start = [f"processing.{PROCESSOR_CLASS}", *(f"inference.{impl}" for impl, _ in PIPELINES.values())]
+    start += [f"models.{name}" for name in own_classes(config).values()]
     waiting = [name.rpartition(".")[0] for name in start]
     found: dict[str, str] = {}
     origin: dict[str, str] = {}
@@ -48,7 +58,9 @@ def code_files(model_type: str = "") -> dict[str, str]:
 
 def pushed_code_names() -> frozenset[str]:
     """Names of all code files that may lie beside any pushed model, of this version or an earlier one."""
-    now = frozenset(name for model_type in OWN_MODELS for name in code_files(model_type))
+    models: list[dict[str, Any]] = [{"model_type": name} for name in OWN_MODELS]
+    models += [{"architectures": [home.partition(".")[2]]} for home in RECTANGULAR.values()]
+    now = frozenset(name for config in models for name in code_files(config))
     return now | {f"{name}.py" for name in _EARLIER}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import ViTMAEConfig
@@ -39,6 +39,7 @@ class DiffMAEConfig(ViTMAEConfig):
     """
 
     model_type = "diffmae"
+    _auto_class: ClassVar[str | None] = "AutoConfig"  # so that `save_pretrained` writes its code beside it
 
     layer_norm_eps: float = 1e-6
     decoder_type: str = "cross"

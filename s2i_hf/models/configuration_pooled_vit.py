@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, ViTConfig
@@ -39,6 +39,7 @@ class PooledViTConfig(ViTConfig):
     """
 
     model_type = "pooled_vit"
+    _auto_class: ClassVar[str | None] = "AutoConfig"  # so that `save_pretrained` writes its code beside it
 
     pooling: str = "mean"
 
@@ -61,6 +62,7 @@ class PooledBackboneConfig(PreTrainedConfig):
     """
 
     model_type = "pooled_backbone"
+    _auto_class: ClassVar[str | None] = "AutoConfig"
     sub_configs = {"backbone_config": AutoConfig}  # noqa: RUF012
 
     backbone_config: dict | PreTrainedConfig | None = None

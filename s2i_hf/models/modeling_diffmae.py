@@ -32,6 +32,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.vit_mae.modeling_vit_mae import ViTMAEPreTrainedModel, eager_attention_forward
 from transformers.utils import ModelOutput
+from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_diffmae import DiffMAEConfig, num_visible
 from .initialization import freeze_positions, image_sides, patch_grid, sincos_positions
@@ -158,7 +159,13 @@ class DiffMAEDenoiser(nn.Module):
         self.predict = nn.Linear(width, pixels)
 
     def forward(
-        self, noisy: Tensor, timesteps: Tensor, ids_hidden: Tensor, ids_visible: Tensor, states: list[Tensor]
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        ids_hidden: Tensor,
+        ids_visible: Tensor,
+        states: list[Tensor],
+        positions: Tensor | None = None,
     ) -> Tensor:
         """
         Args:
@@ -167,11 +174,13 @@ class DiffMAEDenoiser(nn.Module):
             ids_hidden: (B, N) which patches they are.
             ids_visible: (B, S - 1) which patches the encoder saw.
             states: Outputs of the encoder blocks, each (B, S, hidden_size), as `DiffMAEForPreTraining.encode` gives them.
+            positions: (1, 1 + L, D) of another grid than the model's.
 
         Returns:
             (B, K, N, P) predicted clean patches.
         """
-        places = self.decoder_pos_embed[0, 1:]
+        table = self.decoder_pos_embed if positions is None else positions
+        places = table[0, 1:]
         tokens = self.noisy_embed(noisy.to(self.noisy_embed.weight.dtype)) + places[ids_hidden][:, None]
         tokens = tokens + self.time_embed(timesteps)[:, :, None]
         if not self.joint:
@@ -179,7 +188,7 @@ class DiffMAEDenoiser(nn.Module):
                 tokens = block(tokens, states[index])
             return self.predict(self.norm(tokens))
         visible = self.visible_embed(states[-1])
-        first = (visible[:, :1] + self.decoder_pos_embed[:, :1], visible[:, 1:] + places[ids_visible])
+        first = (visible[:, :1] + table[:, :1], visible[:, 1:] + places[ids_visible])
         visible = torch.cat(first, dim=1)[:, None].expand(-1, tokens.shape[1], -1, -1)
         tokens = torch.cat([visible, tokens], dim=2)
         for block in self.blocks:
@@ -201,6 +210,8 @@ class DiffMAEForPreTrainingOutput(ModelOutput):
         mask: (B, L) 1 = hidden, 0 = visible.
         ids_restore: (B, L) as in ViTMAE.
         timesteps: (B, K) noise levels of this pass.
+        hidden_states: If asked for, of the encoder: tokens (B, 1 + visible, hidden_size) before its first block and after each.
+        attentions: If asked for, of the encoder: (B, heads, 1 + visible, 1 + visible) of each block.
     """
 
     loss: Tensor | None = None
@@ -208,6 +219,8 @@ class DiffMAEForPreTrainingOutput(ModelOutput):
     mask: Tensor | None = None
     ids_restore: Tensor | None = None
     timesteps: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
 
 
 def _pick(patches: Tensor, ids: Tensor) -> Tensor:
@@ -233,6 +246,12 @@ class DiffMAEPreTrainedModel(ViTMAEPreTrainedModel):
                 embeddings.cls_token.normal_(0.0, self.config.initializer_range)
         freeze_positions(self)
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """As in transformers; the code is written beside it, and config.json says that both classes below open it."""
+        both = {"AutoModel": "DiffMAEModel", "AutoModelForPreTraining": "DiffMAEForPreTraining"}
+        self.config.auto_map = {name: f"modeling_diffmae.{one}" for name, one in both.items()}
+        super().save_pretrained(*args, **kwargs)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -247,12 +266,14 @@ def _positions(config: Any, width: int) -> Tensor:
 class DiffMAEModel(DiffMAEPreTrainedModel, ViTMAEModel):
     """The encoder alone: a stock `ViTMAEModel` with proper positions, that is (pixel_values, noise) -> last_hidden_state ..."""
 
+    _auto_class: Any = "AutoModel"
     _keys_to_ignore_on_load_unexpected = [r"^denoiser\.", r"^decoder\."]  # noqa: RUF012
 
 
 class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
     """Encoder `vit`, a stock `ViTMAEModel`, `denoiser`, and `schedule`, the `NoiseSchedule` of the config."""
 
+    _auto_class: Any = "AutoModelForPreTraining"
     _keys_to_ignore_on_load_unexpected = [r"^decoder\."]  # noqa: RUF012 - of a ViTMAE whose encoder is loaded
 
     def __init__(self, config: DiffMAEConfig) -> None:
@@ -262,16 +283,18 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         self.schedule = NoiseSchedule.of(config)
         self.post_init()
 
-    def patchify(self, pixel_values: Tensor) -> Tensor:
+    def patchify(self, pixel_values: Tensor, interpolate_pos_encoding: bool = False) -> Tensor:
         """(B, C, H, W) images -> (B, L, P) patches, pixels in the order row, column, channel as in ViTMAE.
 
         Raises:
-            ValueError: images of another size or number of channels than the model's.
+            ValueError: images of another number of channels than the model's, or, unless positions are interpolated, of another size.
         """
-        sides, channels, patch = image_sides(self.config.image_size), self.config.num_channels, self.config.patch_size
-        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != (channels, *sides):
-            shape, wanted = tuple(pixel_values.shape), ", ".join(map(str, (channels, *sides)))
-            raise ValueError(f"pixel_values have shape {shape}; this model takes (batch, {wanted}).")
+        channels, patch, shape = self.config.num_channels, int(self.config.patch_size), tuple(pixel_values.shape)  # type: ignore[arg-type]
+        fits = len(shape) == 4 and shape[1] == channels and not any(side % patch for side in shape[2:])
+        if not fits or not (interpolate_pos_encoding or shape[2:] == image_sides(self.config.image_size)):
+            wanted = ", ".join(map(str, (channels, *image_sides(self.config.image_size))))
+            other = f" or other multiples of {patch} pixels" if interpolate_pos_encoding else ""
+            raise ValueError(f"pixel_values have shape {shape}; this model takes (batch, {wanted}){other}.")
         blocks = pixel_values.unflatten(3, (-1, patch)).unflatten(2, (-1, patch))  # (B, C, gh, p, gw, p)
         return blocks.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
@@ -279,6 +302,7 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         """(B, L, P) patches -> (B, C, H, W) images; the inverse of `patchify`."""
         return ViTMAEForPreTraining.unpatchify(self, patches, image_sides(self.config.image_size))  # type: ignore[arg-type]
 
+    @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,
         pixel_values: Tensor,
@@ -286,8 +310,9 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         timesteps: Tensor | None = None,
         diffusion_noise: Tensor | None = None,
         target_pixel_values: Tensor | None = None,
-        return_dict: bool | None = None,
-    ) -> DiffMAEForPreTrainingOutput | tuple[Tensor, ...]:
+        interpolate_pos_encoding: bool | None = None,
+        **kwargs: Any,
+    ) -> DiffMAEForPreTrainingOutput:
         """Hide patches, noise them, predict them clean.
 
         Args:
@@ -296,13 +321,19 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
             timesteps: (B,) or (B, K) int64 noise levels in 0 .. T-1. `config.noise_levels` of them are drawn if None.
             diffusion_noise: (B, L, P) or (B, K, L, P) standard normal; only that of hidden patches is used. Drawn if None.
             target_pixel_values: (B, C, H, W) images whose hidden patches are noised and predicted; `pixel_values` if None.
-            return_dict: False for a tuple.
+            interpolate_pos_encoding: Whether images of another size are taken, with the sine-cosine positions of their grid, which
+                for such a table is exact.
+            **kwargs: output_hidden_states and output_attentions, of the encoder, as in transformers: None: as the config says.
+                Attentions need a model with attn_implementation="eager". return_dict: False for a tuple.
 
         Raises:
-            ValueError: shapes or timesteps that do not fit.
+            ValueError: shapes or timesteps that do not fit, or attentions that this implementation does not give.
         """
-        own = self.patchify(pixel_values)
-        patches = own if target_pixel_values is None else self.patchify(target_pixel_values)
+        if kwargs.get("output_attentions") and self.config._attn_implementation != "eager":
+            raise ValueError("attentions are given with attn_implementation='eager' alone; load the model with it.")
+        resized = bool(interpolate_pos_encoding)
+        own = self.patchify(pixel_values, resized)
+        patches = own if target_pixel_values is None else self.patchify(target_pixel_values, resized)
         batch, length, pixels = patches.shape
         visible = num_visible(self.config.mask_ratio, length)
         if noise is None:
@@ -331,23 +362,27 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
             drawn = diffusion_noise.gather(2, ids_hidden[:, None, :, None].expand(shape))
         noisy = self.schedule.add_noise(clean[:, None], drawn, timesteps)
 
-        states = self.encode(pixel_values, ids_visible)
-        predicted = self.predict_clean(noisy, timesteps, ids_hidden, ids_visible, states)
+        tables: list[Tensor | None] = [None, None]
+        if resized:
+            rows, columns = (side // self.config.patch_size for side in pixel_values.shape[2:])  # type: ignore[operator]
+            widths = self.config.hidden_size, self.config.decoder_hidden_size
+            tables = [sincos_positions((rows, columns), width).to(pixel_values) for width in widths]
+        states = self.encode(pixel_values, ids_visible, tables[0])
+        predicted = self.predict_clean(noisy, timesteps, ids_hidden, ids_visible, states, tables[1])
         wanted = normalise_patches(clean) if self.config.norm_pix_loss else clean
         loss = ((predicted.float() - wanted[:, None]) ** 2).mean()
 
         logits = predicted.new_zeros(batch, levels, length, pixels)
         logits = logits.scatter(2, ids_hidden[:, None, :, None].expand(shape), predicted)
-        outputs = DiffMAEForPreTrainingOutput(
+        return DiffMAEForPreTrainingOutput(
             loss=loss,
             logits=logits[:, 0] if flat else logits,
             mask=(ids_restore >= visible).to(patches.dtype),
             ids_restore=ids_restore,
             timesteps=timesteps,
         )
-        return outputs.to_tuple() if return_dict is False else outputs
 
-    def encode(self, pixel_values: Tensor, ids_visible: Tensor) -> list[Tensor]:
+    def encode(self, pixel_values: Tensor, ids_visible: Tensor, positions: Tensor | None = None) -> list[Tensor]:
         """Outputs of all encoder blocks for chosen patches.
 
         What the forward of `ViTMAEModel` computes, block by block: that returns the blocks' outputs only through hooks, which neither
@@ -356,14 +391,16 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         Args:
             pixel_values: (B, 3, H, W).
             ids_visible: (B, n) which patches to see, in this order.
+            positions: (1, 1 + L, hidden_size) of another grid than the model's.
 
         Returns:
             (B, 1 + n, hidden_size) for each block, the class token first; the last one after the final norm.
         """
         embeddings: Any = self.vit.embeddings
-        patches = embeddings.patch_embeddings(pixel_values) + embeddings.position_embeddings[:, 1:]
+        positions = embeddings.position_embeddings if positions is None else positions
+        patches = embeddings.patch_embeddings(pixel_values) + positions[:, 1:]
         hidden = _pick(patches, ids_visible)
-        class_token = embeddings.cls_token + embeddings.position_embeddings[:, :1]
+        class_token = embeddings.cls_token + positions[:, :1]
         hidden = torch.cat([class_token.expand(len(hidden), -1, -1), hidden], dim=1)
         states = []
         for layer in self.vit.layers:
@@ -373,12 +410,18 @@ class DiffMAEForPreTraining(DiffMAEGenerationMixin, DiffMAEPreTrainedModel):
         return states
 
     def predict_clean(
-        self, noisy: Tensor, timesteps: Tensor, ids_hidden: Tensor, ids_visible: Tensor, states: list[Tensor]
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        ids_hidden: Tensor,
+        ids_visible: Tensor,
+        states: list[Tensor],
+        positions: Tensor | None = None,
     ) -> Tensor:
         """x_0 as the decoder outputs it, of noisy patches (B, K, N, P) at timesteps (B, K); see `DiffMAEDenoiser.forward`."""
         if self.config.noisy_input == "scaled":
             noisy = self.schedule.signal.to(noisy.device)[timesteps][..., None, None] * noisy
-        return self.denoiser(noisy, timesteps, ids_hidden, ids_visible, states)
+        return self.denoiser(noisy, timesteps, ids_hidden, ids_visible, states, positions)
 
     def _timesteps(self, timesteps: Tensor | None, batch: int, device: torch.device) -> Tensor:
         """(B, K) noise levels, drawn or checked."""

@@ -112,6 +112,7 @@ class PooledViTForImageClassification(PooledHeadMixin, ViTPreTrainedModel):
 
     config: PooledViTConfig
     config_class = PooledViTConfig
+    _auto_class: Any = "AutoModelForImageClassification"
 
     def __init__(self, config: PooledViTConfig) -> None:
         super().__init__(config)
@@ -135,6 +136,7 @@ class PooledBackboneForImageClassification(PooledHeadMixin, PreTrainedModel):
 
     config: PooledBackboneConfig
     config_class = PooledBackboneConfig
+    _auto_class: Any = "AutoModelForImageClassification"
     main_input_name = "pixel_values"
     _supports_sdpa = True
     _supports_flash_attn = True

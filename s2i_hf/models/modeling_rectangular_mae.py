@@ -8,6 +8,8 @@ its positions for as many rows as columns when it is made, which raises an error
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from transformers import ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel
@@ -27,6 +29,8 @@ class _Decoder(ViTMAEDecoder):
 
 class RectangularViTMAE(ViTMAEForPreTraining):
     """A `ViTMAEForPreTraining` whose config has image_size (height, width); of squares it computes what the stock class does."""
+
+    _auto_class: Any = "AutoModelForPreTraining"  # a stock class would refuse the config
 
     def __init__(self, config: ViTMAEConfig) -> None:
         super(ViTMAEForPreTraining, self).__init__(config)

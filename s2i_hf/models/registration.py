@@ -8,10 +8,12 @@ that import" than `sys.meta_path`. And this module stands where `transformers.mo
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
+from typing import Any
 
 OWN_MODELS: dict[str, dict[str, str]] = {
     "diffmae": {
@@ -30,8 +32,26 @@ OWN_MODELS: dict[str, dict[str, str]] = {
 }
 """`model_type` -> Auto class -> "module.Class" in this folder."""
 
+PIPELINES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "skeleton-classification": (
+        "pipeline_skeleton.SkeletonClassificationPipeline",
+        ("AutoModelForImageClassification",),
+    ),
+    "skeleton-feature-extraction": (
+        "pipeline_skeleton.SkeletonFeatureExtractionPipeline",
+        ("AutoModel", "AutoModelForImageClassification"),
+    ),
+}
+"""Task -> "module.Class" in inference/, and the Auto classes that open its models, the first that can."""
+
+RECTANGULAR = {"AutoModelForPreTraining": "modeling_rectangular_mae.RectangularViTMAE"}
+"""What opens a ViTMAE of rectangular images, whose model type is the stock one."""
+
 _PROCESSOR = "s2i_skeleton"  # the model type that our processor stands under; it works with any model
-_AUTO_MODULES = {f"transformers.models.auto.{name}_auto" for name in ("configuration", "modeling", "image_processing")}
+_PIPELINES = "transformers.pipelines"
+_AUTO_MODULES = {
+    f"transformers.models.auto.{name}_auto" for name in ("configuration", "modeling", "image_processing")
+} | {_PIPELINES}
 _TABLES = {
     "AutoConfig": "CONFIG_MAPPING_NAMES",
     "AutoModel": "MODEL_MAPPING_NAMES",
@@ -41,8 +61,17 @@ _TABLES = {
 _HOMES = {"SkeletonProcessor": "..processing.image_processing_skeleton"}  # class -> its module
 
 
+def own_classes(config: Mapping[str, Any]) -> dict[str, str]:
+    """Auto class -> "module.Class" in this folder, of the model that a config.json describes; {} for one of transformers."""
+    if "RectangularViTMAE" in (config.get("architectures") or ()):
+        return RECTANGULAR
+    return OWN_MODELS.get(str(config.get("model_type", "")), {})
+
+
 def enter_names(auto_module: ModuleType) -> None:
-    """Enter our names into the tables that an Auto module of transformers has."""
+    """Enter our names into the tables that an Auto module of transformers has, or into its pipelines."""
+    if auto_module.__name__ == _PIPELINES:
+        return _enter_pipelines(auto_module)
     tables = vars(auto_module)
     for model_type in (_PROCESSOR, *OWN_MODELS):
         sys.modules[f"transformers.models.{model_type}"] = sys.modules[__name__]
@@ -55,6 +84,18 @@ def enter_names(auto_module: ModuleType) -> None:
             if hasattr(table, "_reverse_config_mapping"):  # made of the configs that were known when the module ran
                 table._reverse_config_mapping[classes["AutoConfig"].partition(".")[2]] = model_type
     tables.get("IMAGE_PROCESSOR_MAPPING_NAMES", {})[_PROCESSOR] = {"pil": "SkeletonProcessor"}
+
+
+def _enter_pipelines(pipelines: ModuleType) -> None:
+    """Register ours under their tasks."""
+    import transformers
+
+    for task, (home, auto_classes) in PIPELINES.items():
+        if task not in pipelines.PIPELINE_REGISTRY.get_supported_tasks():
+            module, _, name = home.partition(".")
+            found = getattr(import_module(f"..inference.{module}", __package__), name)
+            models = tuple(getattr(transformers, auto_class) for auto_class in auto_classes)
+            pipelines.PIPELINE_REGISTRY.register_pipeline(task, found, models, type="image")
 
 
 def __getattr__(name: str) -> type:

@@ -6,18 +6,27 @@ processors with equal JSON give equal images. Like any image processor it is sav
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
+from transformers.image_utils import SizeDict
 from transformers.processing_utils import ImagesKwargs
 
 from .array_axes import arrange, in_space, unmasked
 from .encoding import ClipMetadata, EncodingOptions, as_layouts, decode, encode
+from .encoding_batched import encode_padded
 from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout, layout_json
 from .suggestions import did_you_mean
+from .transforms import prepare, present_people
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
 
 # Mean and standard deviation of ImageNet pixels, which vision-pretrained weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -38,6 +47,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 _DEFAULTS = EncodingOptions(image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD).to_dict() | {"do_normalize": True}
 # Keys that transformers itself writes into a preprocessor_config.json.
 _FOREIGN_KEYS = frozenset({"image_processor_type", "feature_extractor_type", "processor_class", "auto_map"})
+# Arguments of `from_pretrained` that are for the Auto classes, and no options.
+_LOADING = frozenset({
+    "adapter_kwargs", "attn_implementation", "backend", "code_revision", "device_map", "dtype", "return_unused_kwargs", "torch_dtype",
+    "trust_remote_code", "use_fast",
+})  # fmt: skip
+_IGNORED_LABEL = -100  # what losses of torch leave out
 
 
 class SkeletonImageKwargs(ImagesKwargs, total=False):
@@ -74,6 +89,7 @@ class SkeletonProcessor(BaseImageProcessor):
 
     model_input_names = ["pixel_values"]  # noqa: RUF012  # the form of the base class
     valid_kwargs = SkeletonImageKwargs
+    _auto_class = "AutoImageProcessor"  # type: ignore[assignment]  # `save_pretrained` writes the code beside it
 
     if TYPE_CHECKING:
 
@@ -97,7 +113,7 @@ class SkeletonProcessor(BaseImageProcessor):
         if recipe["image_mean"] is None or recipe["image_std"] is None:
             raise ValueError("image_mean or image_std is None; give three numbers, or do_normalize=False for neither.")
         height, width = _height_width(size)
-        recipe |= {"size": {"height": height, "width": width}, "do_normalize": bool(do_normalize)}
+        recipe |= {"size": SizeDict(height=height, width=width), "do_normalize": bool(do_normalize)}
         for name, value in {"layout": None if layout is None else layout_json(layout), **recipe}.items():
             kind = type(_DEFAULTS.get(name))  # as JSON has them, whatever numbers and sequences were given
             setattr(self, name, kind(value) if kind in (int, float) else value)
@@ -108,8 +124,11 @@ class SkeletonProcessor(BaseImageProcessor):
     def from_dict(cls, image_processor_dict: dict[str, Any], **kwargs: Any) -> Any:
         """The processor that a preprocessor_config.json describes.
 
-        Raises ValueError if it holds an option, or a value of one, that this version does not know.
+        Raises ValueError if it holds an option, or a value of one, that this version does not know; warns of an unknown one in `kwargs`.
         """
+        for name in kwargs.keys() - cls.valid_kwargs.__annotations__.keys() - _LOADING - _FOREIGN_KEYS:
+            if not name.startswith("_") and not kwargs.get("return_unused_kwargs"):
+                logger.warning("%s It is ignored.", _unknown_option(name))
         try:
             return super().from_dict(image_processor_dict, **kwargs)
         except (TypeError, ValueError) as error:
@@ -170,6 +189,10 @@ class SkeletonProcessor(BaseImageProcessor):
         return_tensors: str | None = "pt",
         return_metadata: bool = False,
         axes: str | None = None,
+        allow_empty: bool = False,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        data_format: str = "channels_first",
         **kwargs: Any,
     ) -> BatchFeature:
         """Encode one clip or several.
@@ -177,37 +200,108 @@ class SkeletonProcessor(BaseImageProcessor):
         Args:
             images: Joints: one clip (T, V, 3) or (T, M, V, 3), a list of clips of any length, or a batch (B, T, M, V, 3); numpy,
                 torch or nested lists. Other orders of `array_axes` are told by their sizes. What is masked or NaN was not measured, nor
-                was a joint whose fourth value, its score or tracking state, is not above 0. Called `images` because that is the
-                name pipelines pass.
-            layout: Joint format of all clips, or one a clip; the processor's own if None.
+                was a joint whose fourth value, its score or tracking state, is not above 0. Or rows of a data set: one (a dict with
+                joints, layout and maybe shape and label), several, a batch of columns as `Dataset.with_transform` gives it, or a
+                batch of `SkeletonCollator`. Called `images` because that is the name pipelines pass.
+            layout: Joint format of all clips, or one a clip; what the rows say, or the processor's own, if None.
             return_tensors: "pt", "np", or None for a list of numpy arrays.
             return_metadata: Whether to return `metadata`, which `decode` needs, as well.
             axes: Order of the axes of every clip, where sizes leave it in doubt: the letters T (frames), M (people), V (joints) and C
                 (coordinates), such as "MTVC" or "CTVM"; with N for the clips of an array that holds several.
+            allow_empty: Whether a clip in which no joint was measured becomes an image of nobody, and no error.
+            device: Where the images are made: joints go there, and on an accelerator a batch is a few large operations.
+            dtype: Of the images; they are made in float32.
+            data_format: "channels_first" for (B, 3, H, W), or "channels_last".
             **kwargs: Single options for this call, such as `stream="bone"`.
 
         Returns:
-            A dict of `pixel_values` (B, 3, H, W) float32 and, if asked for, of `metadata`, a list of `ClipMetadata`.
+            A dict of `pixel_values` (B, 3, H, W) float32; of rows with a label also of `labels` (B,) int64, -100 for the unknown, which
+            losses leave out; and, if asked for, of `metadata`, a list of `ClipMetadata`.
 
         Raises:
-            ValueError: no layout is known, or a clip does not fit it, or fits it in two orders of its axes.
+            ValueError: no layout is known, or a clip does not fit it, or fits it in two orders of its axes, or shows nobody.
             TypeError: an unknown option.
         """
         options = self._options(kwargs)
         if kwargs:
             raise TypeError(_unknown_option(next(iter(kwargs))))
-        layout = layout if layout is not None else self.layout
-        if layout is None:
-            raise ValueError("which joints are these? Pass layout=..., here or to SkeletonProcessor.")
-        if return_tensors not in ("pt", "np", None):
-            raise ValueError(f"return_tensors is {return_tensors!r}; expected 'pt', 'np' or None.")
-        clips = _as_clips(images, layout, axes)
-        if not clips:
-            raise ValueError("got an empty list of clips; pass at least one (T, M, V, 3) clip.")
-        images, metadata = encode(clips, layout, options)
-        pixel_values = images if return_tensors == "pt" else images.numpy()
-        data = {"pixel_values": list(pixel_values) if return_tensors is None else pixel_values}
+        for name, value, known in (
+            ("return_tensors", return_tensors, ("pt", "np", None)),
+            ("data_format", data_format, ("channels_first", "channels_last")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; expected {' or '.join(map(repr, known))}.")
+        if isinstance(images, Mapping) and "num_frames" in images:  # of the collator: padded, and prepared
+            if return_metadata:
+                raise ValueError("a batch of SkeletonCollator has no metadata; pass clips or rows for it.")
+            joints = images["joints"] if device is None else images["joints"].to(device)
+            pixel_values = encode_padded(joints, images["num_frames"], images["num_people"], images["layouts"], options)
+            labels, metadata = images.get("labels"), None
+        else:
+            clips, layouts, labels = self.clips_of(images, layout, axes)
+            for index, clip in enumerate(clips if not allow_empty else ()):
+                if not clip.any() or len(present_people(clip)) == 0:
+                    which = f"clip {index} of {len(clips)}" if len(clips) > 1 else "the clip"
+                    raise ValueError(
+                        f"{which} has no measured joint, all are zero or NaN; allow_empty=True makes an image of nobody."
+                    )
+            if device is None or torch.device(device).type == "cpu" or return_metadata:
+                pixel_values, metadata = encode(clips, layouts, options)
+                pixel_values = pixel_values if device is None else pixel_values.to(device)
+            else:
+                pixel_values, metadata = _encode_on(device, clips, layouts, options), None
+        pixel_values = pixel_values if dtype is None else pixel_values.to(dtype)
+        pixel_values = pixel_values if data_format == "channels_first" else pixel_values.movedim(1, 3)
+        data: dict[str, Any] = {"pixel_values": pixel_values}
+        if labels is not None:
+            numbers = torch.as_tensor([int(label) for label in labels])
+            data["labels"] = numbers.masked_fill(numbers < 0, _IGNORED_LABEL)
+        if return_tensors != "pt":
+            data = {name: value.numpy(force=True) for name, value in data.items()}
+        if return_tensors is None:
+            data = {name: list(value) for name, value in data.items()}
         return BatchFeature(data=data | {"metadata": metadata} if return_metadata else data)
+
+    def clips_of(
+        self, images: Any, layout: LayoutLike | Sequence[LayoutLike] | None, axes: str | None
+    ) -> tuple[list[np.ndarray], list[SkeletonLayout], list[Any] | None]:
+        """What a call takes, taken apart: (T, M, V, 3) clips, a layout each and, of rows that have one, a label each."""
+        rows = _rows(images)
+        if rows is None:
+            if layout is None and self.layout is None:
+                raise ValueError("which joints are these? Pass layout=..., here or to SkeletonProcessor.")
+            clips = _as_clips(images, self.layout if layout is None else layout, axes)
+            if not clips:
+                raise ValueError("got an empty list of clips; pass at least one (T, M, V, 3) clip.")
+            return clips, as_layouts(self.layout if layout is None else layout, len(clips)), None
+        asked = [None] * len(rows) if layout is None else as_layouts(layout, len(rows))
+        layouts = [self._layout_of(row, given) for row, given in zip(rows, asked, strict=True)]
+        clips = [_clip_of(row, one, axes) for row, one in zip(rows, layouts, strict=True)]
+        labelled = all("label" in row for row in rows)
+        return clips, layouts, [row["label"] for row in rows] if labelled else None
+
+    def _layout_of(self, row: Mapping[str, Any], given: SkeletonLayout | None) -> SkeletonLayout:
+        said = get_layout(row["layout"]) if row.get("layout") is not None else given or self.layout
+        if said is None:
+            raise ValueError(
+                "which joints are these? The row has no layout; pass layout=..., here or to SkeletonProcessor."
+            )
+        if given is not None and get_layout(said) != given:
+            raise ValueError(
+                f"the row is of layout {get_layout(said).name!r}, and layout={given.name!r} was passed; leave it out."
+            )
+        return get_layout(said)
+
+    def to_pil(self, pixel_values: torch.Tensor | np.ndarray) -> list[Image]:
+        """(B, 3, H, W) images of this processor as pictures to look at: mean and deviation undone, 0 to 1 as 0 to 255, clipped."""
+        from PIL import Image
+
+        pixels = torch.as_tensor(pixel_values).detach().to("cpu", torch.float32)
+        if self.do_normalize:
+            mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.image_mean, self.image_std))
+            pixels = pixels * deviation + mean
+        bytes_ = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return [Image.fromarray(picture) for picture in bytes_]
 
     def decode(self, pixel_values: torch.Tensor | np.ndarray, metadata: Sequence[ClipMetadata]) -> list[torch.Tensor]:
         """Joints (T, M, V, 3) of each of (B, 3, H, W) images of this processor, or of reconstructions: `encoding.decode`.
@@ -218,16 +312,75 @@ class SkeletonProcessor(BaseImageProcessor):
 
 
 def _unknown_option(name: str) -> str:
-    known = [*_DEFAULTS, "layout", "return_tensors", "return_metadata", "axes"]
+    known = [
+        *_DEFAULTS,
+        "layout",
+        "return_tensors",
+        "return_metadata",
+        "axes",
+        "allow_empty",
+        "device",
+        "dtype",
+        "data_format",
+    ]
     return f"SkeletonProcessor has no option {name!r}.{did_you_mean(name, known)} Its options are {', '.join(known)}."
 
 
 def _height_width(size: Any) -> tuple[int, int]:
+    if isinstance(size, SizeDict):
+        size = {name: value for name, value in vars(size).items() if value is not None}
     if isinstance(size, Mapping):
         if set(size) != {"height", "width"}:
             raise ValueError(f"size has keys {sorted(size)}; expected height and width.")
         return int(size["height"]), int(size["width"])
     return EncodingOptions(size=size).size
+
+
+def _encode_on(
+    device: str | torch.device, clips: Sequence[np.ndarray], layouts: Sequence[SkeletonLayout], options: EncodingOptions
+) -> torch.Tensor:
+    """The images of `encode`, made on an accelerator of one padded batch."""
+    prepared = [prepare(clip, layout, options.people)[0] for clip, layout in zip(clips, layouts, strict=True)]
+    sizes = np.array([clip.shape for clip in prepared])
+    joints = np.zeros((len(prepared), *sizes.max(axis=0)), dtype=np.float32)
+    for into, clip in zip(joints, prepared, strict=True):
+        into[tuple(slice(size) for size in clip.shape)] = clip
+    frames, people = sizes[:, :2].T.tolist()
+    return encode_padded(torch.from_numpy(joints).to(device), frames, people, layouts, options)
+
+
+# -- what callers pass -------------------------------------------------------------------------------------------------
+
+
+def _rows(images: Any) -> list[Mapping[str, Any]] | None:
+    """Rows of a data set, of one, of several, or of a batch of columns; None if these are no rows but joints."""
+    if isinstance(images, list | tuple) and images and isinstance(images[0], Mapping):
+        return [row for item in images for row in _rows(item) or ()]
+    if not isinstance(images, Mapping):
+        return None
+    columns = {name: images[name] for name in ("joints", "shape", "layout", "label") if name in images}
+    if "joints" not in columns:
+        raise ValueError(
+            f"a row has {', '.join(map(str, images)) or 'nothing'} and no 'joints'; expected a row of `s2i convert`."
+        )
+    layout, shape = columns.get("layout"), columns.get("shape")
+    several = (
+        np.ndim(shape) == 2 if shape is not None else not isinstance(layout, str | SkeletonLayout | Mapping | None)
+    )
+    if not several:
+        return [columns]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _clip_of(row: Mapping[str, Any], layout: SkeletonLayout, axes: str | None) -> np.ndarray:
+    """(T, M, V, 3) of a row, whose joints have that shape or (T, V, 3), or are flat beside it, as `s2i convert` writes them."""
+    joints = _numbers(row["joints"])
+    if row.get("shape") is not None:
+        shape = [int(size) for size in row["shape"]]
+        if joints.size != np.prod(shape):
+            raise ValueError(f"a row has {joints.size} coordinates, but shape {shape}; it is damaged.")
+        joints = joints.reshape(shape)
+    return in_space(arrange(joints, layout, axes or {3: "TVC", 4: "TMVC"}.get(joints.ndim)), layout)
 
 
 def _as_clips(images: Any, layout: LayoutLike | Sequence[LayoutLike], axes: str | None) -> list[np.ndarray]:
@@ -249,7 +402,9 @@ def _split(images: Any) -> list[Any]:
     """The clips, or the one clip or batch that there is."""
     if not isinstance(images, list | tuple):
         if not hasattr(images, "ndim"):
-            raise ValueError(f"got {type(images).__name__}; expected joints as arrays, tensors or nested lists.")
+            raise ValueError(
+                f"got {type(images).__name__}; expected joints as arrays, tensors or nested lists, or rows of a data set."
+            )
         return [images]
     depth, inner = 0, images
     while isinstance(inner, list | tuple):

@@ -195,7 +195,7 @@ def test_the_readme_has_a_header_for_the_hub(tmp_path: Path) -> None:
     folder = write(tmp_path / "out", "parquet", {"train": clips(2, 0), "test": []})
     header = (folder / "README.md").read_text().split("---\n")[1]
     files = [{"split": "train", "path": "data/train-*.parquet"}]  # a split without clips has no file
-    assert yaml.safe_load(header)["configs"] == [{"config_name": PROTOCOL.name, "data_files": files}]
+    assert yaml.safe_load(header)["configs"] == [{"config_name": PROTOCOL.name, "default": True, "data_files": files}]
 
 
 # -- Parquet -----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from skeleton_files import person
+from transformers import ViTForImageClassification, pipeline
 
+from s2i_hf import as_rows, load_skeletons
 from s2i_hf.data.convert import convert
 from s2i_hf.models.building import build_mae
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
@@ -24,6 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     write_dataset(root / "raw", subjects=2, replications=1, cameras=1, actions=["kick", "handshake", "clap"])
     convert("synthetic_xsub", root / "raw", root / "out")
+    np.save(root / "clip.npy", np.stack([person(at) for at in range(12)]))
     return root
 
 
@@ -43,6 +47,31 @@ def test_pretrain_quickstart_probe_finetune(
     assert "image (1, 3, 112, 112)" in told["quickstart"] and re.search(r"within 0\.\d+ mm", told["quickstart"])
     assert re.search(r"pretrained: top1 [\d.]+ %.*\nuntrained: top1 ", told["probe"])
     assert "Test: top1" in told["finetune"] and "14 classes" in (root / "classifier" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["stock_trainer", "accelerate_loop", "lora"])
+def test_scripts_of_a_stranger(
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "lora":
+        pytest.importorskip("peft", reason="peft is not installed")
+    monkeypatch.chdir(root)
+    build_mae("config:micro", image_size=32).save_pretrained("small")
+    SkeletonProcessor(layout="kinect_v2", size=32).save_pretrained("small")
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "small", "out", name])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert "Test: top1" in capsys.readouterr().out
+    if name == "lora":
+        from peft import PeftModel
+
+        names = {index: str(index) for index in range(14)}
+        model = ViTForImageClassification.from_pretrained("small", id2label=names)
+        before = model.vit.layers[0].attention.q_proj.weight.clone()
+        merged = PeftModel.from_pretrained(model, name).merge_and_unload()
+        assert not torch.equal(merged.vit.layers[0].attention.q_proj.weight, before)
+    else:
+        found = pipeline("skeleton-classification", model=name)(np.load("clip.npy"), top_k=2)
+        assert len(found) == 2 and found[0]["label"] in as_rows(load_skeletons("out")["train"]).class_names
 
 
 @pytest.mark.parametrize("name", ["quickstart", "pretrain", "finetune", "probe"])

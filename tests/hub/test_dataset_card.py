@@ -6,11 +6,14 @@ import json
 import re
 import sys
 
+import datasets
 import numpy as np
 import pytest
 import yaml
 from bodies import clip, walker
+from PIL import Image
 
+import s2i_hf
 from s2i_hf.data.storage import FORMATS, FolderWriter, is_whole, read_meta
 from s2i_hf.hub.dataset_card import CardCounts, dataset_card, write_dataset_card
 from s2i_hf.processing.layouts import LAYOUTS
@@ -74,7 +77,6 @@ def test_columns_are_those_of_a_row(tmp_path):
 
 
 def test_the_header_finds_the_files(tmp_path):
-    import datasets
 
     folder = write(tmp_path / "out")
     text = write_dataset_card(folder).read_text()
@@ -90,6 +92,7 @@ def test_the_header_finds_the_files(tmp_path):
 @pytest.mark.parametrize("format", ["parquet", "npz"])
 def test_its_code_runs(tmp_path, monkeypatch, format):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
     folder = write(tmp_path / "out", format)
     text = write_dataset_card(folder, "somebody/skeletons").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -99,6 +102,28 @@ def test_its_code_runs(tmp_path, monkeypatch, format):
         exec(re.sub(r'"(somebody/skeletons|path/to/this/folder)"', repr(str(folder)), block), names)
         assert len(names["data"]["train"]) == 2
     assert names["image"].shape == (1, 3, 224, 224)
+    assert Image.open("clip.png").size == (224, 224)
+    if format == "parquet":
+        assert names["images"][1]["pixel_values"].shape == (3, 224, 224) and names["images"][1]["labels"] >= 0
+
+
+def test_a_preview_is_images_that_the_viewer_shows(tmp_path):
+    folder = write(tmp_path / "out")
+    text = write_dataset_card(folder, preview=5).read_text()
+    configs = yaml.safe_load(text.split("---\n")[1])["configs"]
+    assert [config["config_name"] for config in configs] == ["nw_ucla_xview", "preview"] and configs[0]["default"]
+    assert is_whole(folder, read_meta(folder)) and write_dataset_card(folder).read_text() == text
+    cache = str(tmp_path / "cache")
+    assert (
+        "joints" in datasets.load_dataset(str(folder), cache_dir=cache)["train"].features
+    )  # as if there were no preview
+    shown = datasets.load_dataset(str(folder), "preview", cache_dir=cache)
+    assert shown["train"].features["image"] == datasets.Image() and shown["train"]["sample_id"] == ["a", "b"]
+    rows, processor = s2i_hf.as_rows(s2i_hf.load_skeletons(str(folder))["train"]), s2i_hf.SkeletonProcessor()
+    for index, row in enumerate(shown["train"]):
+        mean, deviation = (np.array(values) for values in (processor.image_mean, processor.image_std))
+        pixels = processor(rows[index], return_tensors="np")["pixel_values"][0].transpose(1, 2, 0) * deviation + mean
+        assert np.abs(np.asarray(row["image"]) / 255 - pixels).max() < 0.5 / 255 + 1e-5
 
 
 def test_the_picture(tmp_path):

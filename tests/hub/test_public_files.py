@@ -108,12 +108,12 @@ numpy.save(sys.argv[2] + ".out.npy", processor(numpy.load(sys.argv[2])).pixel_va
     assert np.array_equal(np.load(tmp_path / "clip.npy.out.npy"), images)
 
 
-@pytest.mark.parametrize("model_type", ["vit", "pooled_vit", "pooled_backbone", "diffmae"])
+@pytest.mark.parametrize("model_type", ["vit", "pooled_vit", "pooled_backbone", "diffmae", "RectangularViTMAE"])
 def test_code_files_import_only_each_other(model_type: str) -> None:
     import re
 
-    files = code_files(model_type)
-    assert {"image_processing_skeleton.py", "layouts.py", "encoding.py"} <= set(files)
+    files = code_files({"architectures": [model_type]} if model_type[0].isupper() else {"model_type": model_type})
+    assert {"image_processing_skeleton.py", "layouts.py", "encoding.py", "pipeline_skeleton.py"} <= set(files)
     for text in files.values():
         # as transformers looks for them
         beside = re.findall(r"^\s*from\s+\.(\S+)\s+import", text, flags=re.MULTILINE)

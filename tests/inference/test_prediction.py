@@ -14,7 +14,8 @@ from skeleton_files import person, skeleton_text, write_nw_ucla
 
 from s2i_hf.cli import main
 from s2i_hf.evaluation.scoring import predict_scores
-from s2i_hf.inference.prediction import frames_in, predict_clips, sliding_windows
+from s2i_hf.inference.prediction import predict_clips
+from s2i_hf.inference.windows import frames_in, sliding_windows
 from s2i_hf.models.classification import build_classifier
 from s2i_hf.processing.image_processing_skeleton import SkeletonProcessor
 from s2i_hf.processing.skeleton_sequence import SkeletonSequence
