@@ -523,3 +523,47 @@ assert not [name for name in sys.modules if name.startswith("s2i_hf.")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == expected and len(set(expected)) == 6
+
+
+def test_states_and_attentions_of_the_encoder_are_given_when_asked_for() -> None:
+    model = make("joint").eval()
+    model.set_attn_implementation("eager")
+    images, noise = torch.randn(2, 3, 32, 32), torch.rand(2, model.config.num_patches)
+    model.config.mask_ratio = 0.5
+    with torch.no_grad():
+        found = model(images, noise=noise, output_hidden_states=True, output_attentions=True)
+        stock = ViTMAEModel(model.config)
+        stock.load_state_dict(model.vit.state_dict())
+        stock.set_attn_implementation("eager")
+        wanted = stock.eval()(images, noise=noise, output_hidden_states=True, output_attentions=True)
+        for name in ("hidden_states", "attentions"):
+            assert len(found[name]) == len(wanted[name])
+            for one, other in zip(found[name], wanted[name], strict=True):
+                torch.testing.assert_close(one, other)
+        plain = model(images, noise=noise)
+    assert plain.hidden_states is None and plain.attentions is None
+    model.set_attn_implementation("sdpa")
+    assert refused(lambda: model(images, output_attentions=True), "attn_implementation='eager' alone")
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
+def test_images_of_another_size_are_seen_as_by_a_model_of_that_size(decoder_type: str) -> None:
+    model = make(decoder_type).eval()
+    other = DiffMAEForPreTraining(DiffMAEConfig(**{**model.config.to_dict(), "image_size": (64, 16)})).eval()
+    state = {
+        name: value for name, value in model.state_dict().items() if "position" not in name and "pos_embed" not in name
+    }
+    other.load_state_dict(state, strict=False)
+    images, patch = torch.randn(2, 3, 64, 16), model.config.patch_size
+    length = (64 // patch) * (16 // patch)
+    given = {
+        "noise": torch.rand(2, length), "timesteps": torch.tensor([3, 9]),
+        "diffusion_noise": torch.randn(2, length, 3 * patch**2),
+    }  # fmt: skip
+    with torch.no_grad():
+        found, wanted = model(images, interpolate_pos_encoding=True, **given), other(images, **given)
+    torch.testing.assert_close(found.logits, wanted.logits)
+    assert refused(lambda: model(images), "this model takes (batch, 3, 32, 32).")
+    assert refused(
+        lambda: model(images[..., :15], interpolate_pos_encoding=True), f"or other multiples of {patch} pixels"
+    )
