@@ -39,6 +39,8 @@ import numpy as np
 
 if sys.argv[1] == "pushed":
     sys.modules["s2i_hf"] = None  # its import fails, as where it is not installed
+else:
+    import s2i_hf  # the Auto classes know its processor after this
 
 from transformers import pipeline
 
