@@ -52,7 +52,7 @@ def test_what_a_page_names_is_there(page: str) -> None:
 
 def test_an_example_in_contributing_is_code_of_ours() -> None:
     assert "def num_visible(num_patches: int, ratio: float) -> int:" in read("s2i_hf/processing/masking.py")
-    assert "longer than the --window of {window}; frames would be left out." in read("s2i_hf/inference/prediction.py")
+    assert "longer than the --window of {window}; frames would be left out." in read("s2i_hf/inference/windows.py")
 
 
 def test_the_workflow_runs_what_runs_here() -> None:
