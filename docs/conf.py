@@ -1,11 +1,15 @@
 """Settings of Sphinx: `make docs`. `pages.py` beside this file writes the pages that are made of the code."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from functools import partialmethod
 from importlib.metadata import version
 from pathlib import Path
+
+from nbclient import NotebookClient
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
@@ -49,7 +53,8 @@ nb_execution_mode = "off" if os.environ.get("S2I_DOCS_RUN") == "0" else "auto"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
-nb_merge_streams = True
+# What a command writes comes in pieces of a hundred letters, which are put together again as they were.
+NotebookClient.__init__ = partialmethod(NotebookClient.__init__, coalesce_streams=True)
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -85,7 +90,7 @@ copybutton_prompt_is_regexp = True
 def _plain_property(app, what, name, obj, options, lines):
     """Napoleon takes what stands before a colon in the docstring of a property for its type; ours are sentences."""
     if what == "property" and lines:
-        lines[0] = lines[0].replace(": ", " – ")
+        lines[0] = re.sub("`([^`]+)`", r"``\1``", lines[0]).replace(": ", " – ")
 
 
 def setup(app):
