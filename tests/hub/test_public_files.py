@@ -64,7 +64,13 @@ torch.set_num_threads(1)
 from transformers import pipeline
 classify = pipeline("image-classification", model=sys.argv[1], trust_remote_code=True, device="cpu")
 assert "transformers_modules" in type(classify.image_processor).__module__
-print(json.dumps([type(classify.model).__module__, classify(numpy.load(sys.argv[2]), top_k=4)]))
+seen = classify(numpy.load(sys.argv[2]), top_k=4)
+ours = pipeline(model=sys.argv[1], trust_remote_code=True, device="cpu")  # config.json says which task
+assert type(ours).__name__ == "SkeletonClassificationPipeline" and "transformers_modules" in type(ours).__module__
+for found in (ours(numpy.load(sys.argv[2]), top_k=4), ours(sys.argv[2], top_k=4)):
+    assert [one["label"] for one in found] == [one["label"] for one in seen]
+    assert max(abs(one["score"] - other["score"]) for one, other in zip(found, seen)) < 1e-6
+print(json.dumps([type(classify.model).__module__, seen]))
 """
     module, seen = json.loads(without_package(program, folder, tmp_path / "clip.npy", home=tmp_path))
     assert ("transformers_modules" in module) == (pooling == "columns")
@@ -81,7 +87,7 @@ print(json.dumps([type(classify.model).__module__, classify(numpy.load(sys.argv[
 
 
 def test_a_pushed_diffmae_loads_without_the_package(tmp_path: Path) -> None:
-    from s2i_hf.models.building import build_diffmae
+    from s2i_hf.models.building import build_diffmae, encoder_of
 
     model = build_diffmae("config:micro", image_size=32).eval()
     run = tmp_path / "run"
@@ -91,12 +97,14 @@ def test_a_pushed_diffmae_loads_without_the_package(tmp_path: Path) -> None:
     write_files(public_files(run, "someone/diffmae"), tmp_path / "pushed")
     np.save(tmp_path / "clip.npy", finetune_clips.clips(1)[0]["joints"])
     program = """
-import numpy, torch
+import numpy, torch, transformers
 from transformers import AutoModelForPreTraining, AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 processor = AutoImageProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
 model = AutoModelForPreTraining.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
 assert "transformers_modules" in type(model).__module__ and AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True)
+extract = transformers.pipeline("skeleton-feature-extraction", model=sys.argv[1], trust_remote_code=True, device="cpu")
+numpy.save(sys.argv[2] + ".features.npy", extract(numpy.load(sys.argv[2])))
 torch.save(model.state_dict(), sys.argv[3])
 numpy.save(sys.argv[2] + ".out.npy", processor(numpy.load(sys.argv[2])).pixel_values.numpy())
 """
@@ -106,6 +114,9 @@ numpy.save(sys.argv[2] + ".out.npy", processor(numpy.load(sys.argv[2])).pixel_va
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     images = processor(np.load(tmp_path / "clip.npy")).pixel_values.numpy()
     assert np.array_equal(np.load(tmp_path / "clip.npy.out.npy"), images)
+    with torch.no_grad():
+        features = encoder_of(model)(torch.from_numpy(images)).last_hidden_state[0, 1:].mean(0)
+    np.testing.assert_allclose(np.load(tmp_path / "clip.npy.features.npy"), features.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("model_type", ["vit", "pooled_vit", "pooled_backbone", "diffmae", "RectangularViTMAE"])
