@@ -88,7 +88,7 @@ def _run(folder: Path, terminal: bool) -> tuple[str, str]:
     return b"".join(parts).decode(), ""
 
 
-@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("terminal", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_commands_say_what_is_for_people_and_say_it_once(tmp_path: Path, terminal: bool) -> None:
     out, err = _run(tmp_path, terminal)
     assert err == ""

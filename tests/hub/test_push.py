@@ -103,7 +103,7 @@ for name, private in (("new", True), ("open", True), ("meant", False), ("open", 
     [
         ("whoami", {}, "The Hub does not know who you are", False),
         ("", {"HF_TOKEN": "", "HF_TOKEN_PATH": "/nowhere"}, "There is no token", False),
-        ("", {"HF_HUB_OFFLINE": "1"}, "The Hub does not know who you are", False),
+        pytest.param("", {"HF_HUB_OFFLINE": "1"}, "The Hub does not know who you are", False, marks=pytest.mark.slow),
         ("POST .*/commit/", {}, "The upload to someone/ucla failed", True),
     ],
 )

@@ -55,7 +55,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["AutoProcessor", "AutoImageProcessor"])
+@pytest.mark.parametrize("name", ["AutoProcessor", pytest.param("AutoImageProcessor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("order", ORDERS)
 def test_auto_classes_know_ours_in_either_import_order(order: str, name: str, model_folder: Path) -> None:
     if "torchvision" in getattr(getattr(transformers, name), "_backends", ()):

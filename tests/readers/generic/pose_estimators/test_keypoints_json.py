@@ -122,7 +122,7 @@ def test_people_in_a_form_of_their_own_are_said(tmp_path: Path) -> None:
         keypoints_json.read(raw(tmp_path, "a.json", content), FLAT_STAR)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     sample = data.draw(st.sampled_from(list(SAMPLES.values())))
@@ -155,7 +155,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(content=ANYTHING)
 def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     file = raw(tmp_path_factory.getbasetemp(), "any.json", json.dumps(content))
@@ -163,7 +163,7 @@ def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
         reads_or_refuses(lambda layout=layout: keypoints_json.read(file, layout), "any.json")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_values_of_other_kinds_in_a_valid_file(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """One value anywhere becomes another."""
