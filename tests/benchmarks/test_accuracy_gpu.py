@@ -235,6 +235,7 @@ def quick_runner(bundle: Path, output: Path, **changes):
     return runner
 
 
+@pytest.mark.slow
 def test_what_time_cuts_off_goes_on_from_its_checkpoint(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

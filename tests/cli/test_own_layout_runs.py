@@ -158,6 +158,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_opens_where_nobody_registered_its_layout(base: Path) -> None:
     clip, recording = "arrays/test/walk/0.npy", "first/test/walk/monday_0.bvh"
     done = process(base, OPEN, "bvh_run", "run", "mae", clip, recording)

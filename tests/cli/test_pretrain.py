@@ -108,6 +108,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, data: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_from_outside_and_resumed(data: Path, one: Path, tmp_path: Path) -> None:
     """Killed twice at random: still the curve and the weights of the run on raw files.
 

@@ -211,6 +211,7 @@ def test_a_stranger_streams_a_data_set(hub: HubStandIn, tmp_path: Path) -> None:
     assert tales(hub, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_an_upload_cut_off_half_way_and_repeated_is_one_complete_commit(hub: HubStandIn, tmp_path: Path) -> None:
     run_dir = a_run(tmp_path / "run")
     size = (run_dir / "model.safetensors").stat().st_size

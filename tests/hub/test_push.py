@@ -139,6 +139,7 @@ def test_only_parquet_is_uploaded(folder: Path, tmp_path: Path) -> None:
         publish(folder.parent / "raw", "someone/ucla")
 
 
+@pytest.mark.slow
 def test_a_run_is_pushed_in_one_commit_and_loads_from_the_hub(hub: HubStandIn, tmp_path: Path) -> None:
     run_dir = a_run(tmp_path / "run")
     done = run(hub, tmp_path / "home", CLI, "push", run_dir, "someone/model")

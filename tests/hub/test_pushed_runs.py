@@ -96,6 +96,7 @@ def test_pretrain_push_finetune_push_classify(hub: HubStandIn, tmp_path: Path) -
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_push_that_cannot_work_is_known_before_training(hub: HubStandIn, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     words = (*DATA, "--model", "config:micro", "--push_to_hub")

@@ -93,6 +93,7 @@ FIRST_IMPORTS = (  # each reaches the Auto modules by another way
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", FIRST_IMPORTS)
 def test_our_models_are_known_whatever_is_imported_first(first: str) -> None:
     code = (

@@ -259,6 +259,7 @@ class SmallNet(torch.nn.Module):
         return self.head(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
 
 
+@pytest.mark.slow
 def test_too_hard_for_a_linear_classifier_but_learnable():
     """Odd subjects train, even ones test: linear on 16 frames of raw joints 40-80 %, a small convolution net over 90 %."""
     from sklearn.linear_model import LogisticRegression

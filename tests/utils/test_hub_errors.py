@@ -178,6 +178,7 @@ def test_a_model_that_cannot_be_had(base: Path, tmp_path: Path) -> None:
     assert run([public], tmp_path) == [(0, "")]  # what is public needs no token
 
 
+@pytest.mark.slow
 def test_a_push_a_data_set_and_settings(base: Path, tmp_path: Path) -> None:
     push = ("push", base / "model", "someone/pushed")
     data, model = [("dataset", "someone/ucla", base / "data", {})], [("model", "someone/model", base / "model", {})]
