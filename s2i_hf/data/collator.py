@@ -11,7 +11,7 @@ import torch
 from ..processing.augmentation import NUM_DRAWS, Augmentation
 from ..processing.layouts import LAYOUTS, get_layout
 from ..processing.rng import hash_ids, uniform
-from ..processing.transforms import Center, prepare
+from ..processing.transforms import Center, padded, prepare
 from .skeleton_rows import row_of_table
 
 
@@ -74,14 +74,10 @@ class SkeletonCollator:
                 of_epoch = epochs == epoch
                 draws[of_epoch] = uniform(self.seed, int(epoch), hashes[of_epoch], count, "augment")
             clips = [self.augmentation(*one, self.center) for one in zip(clips, layouts, draws, strict=True)]
-        sizes = np.array([clip.shape for clip in clips])
-        joints = np.zeros((len(clips), *sizes.max(axis=0)), dtype=np.float32)
-        for into, clip in zip(joints, clips, strict=True):
-            into[tuple(slice(size) for size in clip.shape)] = clip
         batch: dict[str, Any] = {
-            "joints": torch.from_numpy(joints),
-            "num_frames": sizes[:, 0].tolist(),
-            "num_people": sizes[:, 1].tolist(),
+            "joints": torch.from_numpy(padded(clips)),
+            "num_frames": [clip.shape[0] for clip in clips],
+            "num_people": [clip.shape[1] for clip in clips],
             "layouts": [layout.name if LAYOUTS.get(layout.name) == layout else layout for layout in layouts],
             "sample_ids": sample_ids,
             "num_missing": num_missing,

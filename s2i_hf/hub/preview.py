@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..data.storage import shard_files
-from ..data.stored_clips import custom_layouts, read_facts, read_rows
+from ..data.stored_clips import custom_layouts, read_rows
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..readers import ReadError
 
@@ -36,7 +36,7 @@ def write_preview(folder: Path, meta: Mapping[str, Any], count: int) -> None:
     columns = {"image": image, "label": pa.int64(), "layout": pa.string(), "sample_id": pa.string()}
     schema = pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
     for split, files in shard_files(folder).items():
-        sizes = [sum(1 for _ in read_facts(path)) for path in files]
+        sizes = [pq.ParquetFile(path).metadata.num_rows for path in files]
         chosen = set(np.linspace(0, sum(sizes) - 1, min(count, sum(sizes))).round().astype(int).tolist())
         rows, start = [], 0
         for path, size in zip(files, sizes, strict=True):

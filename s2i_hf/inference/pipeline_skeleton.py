@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from transformers.pipelines.base import ChunkPipeline
 
-from .windows import frames_in, sliding_windows
+from .windows import views, window_and_stride
 
 _TIMEOUT = 30  # seconds without a byte from a server
 _PREPARING = ("layout", "axes", "window", "stride", "fps", "per_person")
@@ -47,13 +47,14 @@ class SkeletonPipeline(ChunkPipeline):
         layout, axes: As in `SkeletonProcessor`, where a recording does not say them.
         window: Length of sliding windows, in frames (64) or time ("2s", with `fps`); None: each recording as a whole.
         stride: From the start of one window to that of the next; half the window if None.
-        fps: Frames a second, where a recording does not say them.
+        fps: Frames a second; what a recording says of them if None.
         per_person: Whether each person is looked at alone.
 
     Raises:
         ValueError: what is no recording, shows nobody, or needs s2i_hf to be read, or an option that makes no sense.
     """
 
+    answering: tuple[str, ...] = ()  # options of `postprocess`
     image_processor: Any
     model: Any
     _load_processor: Any = False
@@ -70,16 +71,13 @@ class SkeletonPipeline(ChunkPipeline):
 
     def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         preparing = {name: options.pop(name) for name in _PREPARING if name in options}
-        forward, after = self._own_parameters(options)
+        after = {name: options.pop(name) for name in self.answering if name in options}
         if options:
-            known = ", ".join((*_PREPARING, *forward, *after))
+            known = ", ".join((*_PREPARING, *self.answering))
             raise TypeError(
                 f"the pipeline has no option {next(iter(options))!r}; it has {known} and those of transformers."
             )
-        return preparing, forward, after
-
-    def _own_parameters(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        raise NotImplementedError
+        return preparing, {}, after
 
     def preprocess(  # type: ignore[override]
         self,
@@ -95,14 +93,22 @@ class SkeletonPipeline(ChunkPipeline):
         if stride is not None and window is None:
             raise ValueError("stride is the way from one window to the next; pass window too.")
         clips = list(self._clips(inputs, layout, axes))
-        views = [view for clip in clips for view in _views(clip, window, stride, fps or clip.fps, per_person)]
+        parts = []
+        for clip in clips:
+            rate = clip.fps if fps is None else fps
+            seen = views(clip.joints, window_and_stride(window, stride, rate), rate, per_person)
+            parts += [(clip, view) for view in seen]
         plain = len(clips) == 1 and window is None and not per_person
-        for index, (joints, of, facts) in enumerate(views):
-            images = self.image_processor(joints, layout=of, axes="TMVC", allow_empty=not plain, return_tensors="pt")
+        for index, (clip, view) in enumerate(parts):
+            images = self.image_processor(
+                view.joints, layout=clip.layout, axes="TMVC", allow_empty=not plain, return_tensors="pt"
+            )
+            facts = {"sample_id": clip.name, **view._asdict()}
+            del facts["joints"]
             yield {
                 "pixel_values": images["pixel_values"].to(self.dtype),
                 "facts": None if plain else facts,
-                "is_last": index == len(views) - 1,
+                "is_last": index == len(parts) - 1,
             }
 
     def _clips(self, inputs: Any, layout: Any, axes: str | None) -> Iterator[_Clip]:
@@ -152,8 +158,7 @@ class SkeletonClassificationPipeline(SkeletonPipeline):
         where it is about all people, and classes are empty where nobody is in a view.
     """
 
-    def _own_parameters(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {}, {"top_k": options.pop("top_k")} if "top_k" in options else {}
+    answering = ("top_k",)
 
     def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         logits = self.model(pixel_values=model_inputs.pop("pixel_values")).logits
@@ -169,12 +174,7 @@ class SkeletonClassificationPipeline(SkeletonPipeline):
             best = scores.argsort(descending=True, stable=True)[:top_k].tolist()
             names = self.model.config.id2label
             found.append([{"label": names[index], "score": float(scores[index])} for index in best])
-        if model_outputs[0]["facts"] is None:
-            return found[0]
-        return [
-            {**output["facts"], "classes": classes if output["facts"]["people"] else []}
-            for output, classes in zip(model_outputs, found, strict=True)
-        ]
+        return _answer(model_outputs, "classes", found, [])
 
 
 class SkeletonFeatureExtractionPipeline(SkeletonPipeline):
@@ -187,8 +187,7 @@ class SkeletonFeatureExtractionPipeline(SkeletonPipeline):
         recordings, a list of views as of `SkeletonClassificationPipeline`, with "features", None where nobody is in a view.
     """
 
-    def _own_parameters(self, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {}, {"pooling": options.pop("pooling")} if "pooling" in options else {}
+    answering = ("pooling",)
 
     def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         pixels = model_inputs.pop("pixel_values")
@@ -219,12 +218,7 @@ class SkeletonFeatureExtractionPipeline(SkeletonPipeline):
             patches = tokens[extra:]
             pooled = {"mean": patches.mean(0), "cls": tokens[0], "none": patches}[pooling]
             found.append(pooled.numpy(force=True))
-        if model_outputs[0]["facts"] is None:
-            return found[0]
-        return [
-            {**output["facts"], "features": features if output["facts"]["people"] else None}
-            for output, features in zip(model_outputs, found, strict=True)
-        ]
+        return _answer(model_outputs, "features", found, None)
 
     def _patches(self, tokens: int) -> int:
         """How many of an image's tokens are patches: the last ones; before them are class tokens and registers."""
@@ -248,23 +242,9 @@ def _fetched(url: str, folder: str) -> Path:
     return path
 
 
-def _views(
-    clip: _Clip, window: int | str | None, stride: int | str | None, fps: float | None, per_person: bool
-) -> Iterator[tuple[np.ndarray, Any, dict[str, Any]]]:
-    """Joints, layout and facts of each view."""
-    length = len(clip.joints)
-    frames = (length, length)
-    if window is not None:
-        wide = frames_in(window, fps)
-        frames = wide, max(1, wide // 2) if stride is None else frames_in(stride, fps)
-    for start, stop in sliding_windows(length, *frames):
-        joints = clip.joints[start:stop]
-        there = [person for person in range(joints.shape[1]) if np.nan_to_num(joints[:, person]).any()]
-        seconds = (None, None) if fps is None else (round(start / fps, 3), round(stop / fps, 3))
-        facts = {"sample_id": clip.name, "start": start, "stop": stop}
-        facts |= {"start_seconds": seconds[0], "stop_seconds": seconds[1], "people": len(there), "person": None}
-        if not per_person or not there:
-            yield joints, clip.layout, facts
-            continue
-        for person in there:
-            yield joints[:, [person]], clip.layout, {**facts, "person": person}
+def _answer(outputs: list[dict[str, Any]], name: str, found: list[Any], nobody: Any) -> Any:
+    """What was found in a recording, or in each of its views beside its facts; `nobody` where nobody is in a view."""
+    if outputs[0]["facts"] is None:
+        return found[0]
+    facts = [output["facts"] for output in outputs]
+    return [{**view, name: one if view["people"] else nobody} for view, one in zip(facts, found, strict=True)]

@@ -17,9 +17,9 @@ from ..evaluation.scoring import predict_scores
 from ..models.saved_models import class_names_of
 from ..processing.image_processing_skeleton import SkeletonProcessor
 from ..processing.skeleton_sequence import SkeletonSequence
-from ..processing.transforms import prepare, present_people
+from ..processing.transforms import prepare
 from ..readers import ReadError
-from .windows import frames_in, sliding_windows
+from .windows import views, window_and_stride
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,9 @@ def predict_clips(
     names = class_names_of(model)
     if top_k < 1 or batch_size < 1:
         raise ValueError(f"top_k is {top_k} and batch_size {batch_size}; expected 1 or more.")
-    if fps is not None and not 0 < fps < float("inf"):
-        raise ValueError(f"fps is {fps}; expected frames a second, above 0.")
     if stride is not None and window is None:
         raise ValueError("--stride is the way from one window to the next; pass --window too.")
-    frames = None
-    if window is not None:
-        length = frames_in(window, fps)
-        frames = length, max(1, length // 2) if stride is None else frames_in(stride, fps)
-        sliding_windows(1, *frames)  # refuses what makes no sense
+    frames = window_and_stride(window, stride, fps)
     waiting: list[tuple[str, list[_View] | ReadError]] = []
 
     def named(view: Prediction, probabilities: np.ndarray) -> Prediction:
@@ -144,18 +138,12 @@ def _views(
         prepare(clip.joints, clip.layout, people)
     except ValueError as error:
         return ReadError(f"{file}: {error}")
-    views: list[_View] = []
-    length = len(clip.joints)
-    for start, stop in sliding_windows(length, *(frames or (length, length))):
-        joints = clip.joints[start:stop]
-        there = present_people(joints)
-        since, until = (None, None) if fps is None else (round(start / fps, 3), round(stop / fps, 3))
-        view = Prediction(file, clip.sample_id, clip.layout.name, length, start, stop, since, until, len(there))
-        row = {"joints": joints, "layout": clip.layout, "sample_id": clip.sample_id}
-        if len(there) == 0 or not per_person:
-            views.append((view, row if len(there) else None))
-            continue
-        for person in map(int, there):
-            alone = replace(view, person=person, body_id=int(clip.body_ids[person]))
-            views.append((alone, {**row, "joints": joints[:, [person]]}))
-    return views
+    parts: list[_View] = []
+    for view in views(clip.joints, frames, fps, per_person):
+        body = None if view.person is None else int(clip.body_ids[view.person])
+        about = Prediction(
+            file, clip.sample_id, clip.layout.name, len(clip.joints), *view[1:], body_id=body
+        )  # what a view says of itself, in its order
+        row = {"joints": view.joints, "layout": clip.layout, "sample_id": clip.sample_id}
+        parts.append((about, row if view.people else None))
+    return parts

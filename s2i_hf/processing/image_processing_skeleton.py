@@ -21,7 +21,7 @@ from .encoding import ClipMetadata, EncodingOptions, as_layouts, decode, encode
 from .encoding_batched import encode_padded
 from .layouts import LAYOUTS, LayoutLike, SkeletonLayout, get_layout, layout_json
 from .suggestions import did_you_mean
-from .transforms import prepare, present_people
+from .transforms import padded, prepare, present_people
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -341,12 +341,8 @@ def _encode_on(
 ) -> torch.Tensor:
     """The images of `encode`, made on an accelerator of one padded batch."""
     prepared = [prepare(clip, layout, options.people)[0] for clip, layout in zip(clips, layouts, strict=True)]
-    sizes = np.array([clip.shape for clip in prepared])
-    joints = np.zeros((len(prepared), *sizes.max(axis=0)), dtype=np.float32)
-    for into, clip in zip(joints, prepared, strict=True):
-        into[tuple(slice(size) for size in clip.shape)] = clip
-    frames, people = sizes[:, :2].T.tolist()
-    return encode_padded(torch.from_numpy(joints).to(device), frames, people, layouts, options)
+    frames, people = ([clip.shape[axis] for clip in prepared] for axis in (0, 1))
+    return encode_padded(torch.from_numpy(padded(prepared)).to(device), frames, people, layouts, options)
 
 
 # -- what callers pass -------------------------------------------------------------------------------------------------

@@ -172,6 +172,14 @@ def prepare(
     return np.ascontiguousarray(joints), num_missing
 
 
+def padded(clips: Sequence[np.ndarray]) -> np.ndarray:
+    """(B, T, M, V, 3) float32 of clips (T, M, V, 3): zeros up to the most frames, people and joints among them."""
+    batch = np.zeros((len(clips), *np.max([clip.shape for clip in clips], axis=0)), dtype=np.float32)
+    for into, clip in zip(batch, clips, strict=True):
+        into[tuple(slice(size) for size in clip.shape)] = clip
+    return batch
+
+
 def frames_at(joints: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Joints (T, M, V, 3) at instants (N,) from 0 to T - 1, in frames: (N, M, V, 3) float32, linear between the frames around each."""
     low = np.floor(position).astype(np.int64)

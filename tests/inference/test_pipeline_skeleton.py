@@ -122,6 +122,7 @@ def test_a_wrong_call_is_one_sentence(pipe: Any, clip: np.ndarray, folder: Path)
         pipe(clip, windows=3)
     assert refused(lambda: pipe(clip, top_k=0), "top_k is 0; expected 1 or more")
     assert refused(lambda: pipe(clip, stride=3), "pass window too")
+    assert refused(lambda: pipe(clip, window="2s", fps=0), "fps is 0; expected frames a second")
     assert refused(lambda: pipe(clip * 0), "no measured joint")
     assert refused(lambda: pipe(clip[:, :, :9]), "expected (T, 20, 3 or 4)")
     from transformers import ViTImageProcessorPil
